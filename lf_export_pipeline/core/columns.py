@@ -1,0 +1,49 @@
+"""What a column of an export holds, which decides how each format writes it.
+
+Every column reaches a format as an Arrow ``string`` array (nullable); the stores do the conversion to text.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Kind(StrEnum):
+    """How the text of a column is to be understood."""
+
+    TEXT = "text"
+    """User text. JSON: a string; CSV: as it is."""
+
+    QUOTED = "quoted"
+    """An instant or a decimal as text without special characters. JSON: a string; CSV: a JSON
+    string *with* its quotes, as the original writes dates and decimals."""
+
+    JSON = "json"
+    """Compact JSON text: a number, a boolean, an array, an object. Written verbatim."""
+
+    PRETTY_JSON = "pretty_json"
+    """Like JSON, but indented by two spaces in CSV (comments)."""
+
+    MAYBE_JSON = "maybe_json"
+    """User text that JSON formats embed as JSON where it is valid JSON (then the Boolean Arrow column
+    ``<name>#json`` is true and the text holds no raw line breaks outside of strings), and write as a
+    string where it is not; CSV: as it is."""
+
+
+class OutputColumn(BaseModel):
+    """One column of the file; ``name`` is both its header and the name of its Arrow field."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    kind: Kind = Kind.TEXT
+
+
+JSON_FLAG_SUFFIX = "#json"
+"""Added to the name of a ``MAYBE_JSON`` column: the Arrow field that says which cells are JSON."""
+
+SCORE_INDEXES = "#score_indexes"
+"""Arrow field ``list<uint32>``: which score columns the row has a value for (ascending, 0-based)."""
+
+SCORE_CELLS = "#score_cells"
+"""Arrow field ``list<string>``: the JSON text of each of these values."""

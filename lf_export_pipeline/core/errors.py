@@ -1,0 +1,59 @@
+"""The errors an export can end with.
+
+::
+
+    ExportError
+    ├── PermanentError            trying again cannot help; the sentence is shown to the user
+    │   ├── InvalidQueryError     the stored query is not one that can be exported
+    │   ├── InvalidFilterError    a filter or an order cannot be applied to this table
+    │   └── ConfigurationError    a setting is missing or wrong; only an operator can help
+    ├── TransientError            a service had a bad moment; trying again may help
+    └── ExportCancelledError      the user or an operator stopped it; nothing is to be published
+
+Errors of client libraries are turned into one of these where they enter, in ``resources``.
+"""
+
+GENERIC_SENTENCE = "An internal error occurred. The operator of this installation can see the cause."
+
+
+class ExportError(Exception):
+    """The base of everything an export raises on purpose."""
+
+    @property
+    def sentence(self) -> str:
+        """What the user reads in ``batch_exports.log``: never a dump, never a secret."""
+        return GENERIC_SENTENCE
+
+
+class PermanentError(ExportError):
+    """Trying again cannot help; the message is a sentence that a user can act on."""
+
+    @property
+    def sentence(self) -> str:
+        """The message itself: permanent errors are written for users."""
+        return str(self)
+
+
+class InvalidQueryError(PermanentError):
+    """The stored query does not say what to export."""
+
+
+class InvalidFilterError(PermanentError):
+    """A filter, a search or an order cannot be applied to the table."""
+
+
+class ConfigurationError(PermanentError):
+    """A setting is missing or wrong, so no export can run until an operator changes it."""
+
+
+class TransientError(ExportError):
+    """A service failed in a way that may pass; the cause is for the operator, not for the user."""
+
+
+class ExportCancelledError(ExportError):
+    """The export was cancelled while it ran."""
+
+    @property
+    def sentence(self) -> str:
+        """What the run's log says; a cancelled row keeps its own log."""
+        return "The export was cancelled."

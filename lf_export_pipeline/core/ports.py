@@ -1,0 +1,138 @@
+"""What the pipeline needs from the outside, as protocols; ``resources`` holds the real ones, tests hold fakes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from typing import BinaryIO, Protocol, Self
+
+import pyarrow as pa
+
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.core.statement import Statement
+
+
+class RowReader(Protocol):
+    """Runs statements on the store they name.
+
+    Every method raises ``TransientError`` for what may pass and ``PermanentError`` for what will not.
+    """
+
+    def tagged(self, **tags: str) -> Self:
+        """The same reader, whose queries carry these tags (export id, run id, op) in ``log_comment``."""
+        ...
+
+    def batches(self, statement: Statement) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """The result as Arrow batches, a block at a time; leaving the context ends the query.
+
+        Text columns are valid UTF-8 ``string`` arrays. A result that is cut off raises, it never just ends.
+        """
+        ...
+
+    def rows(self, statement: Statement) -> list[tuple[object, ...]]:
+        """A small result as a list of Python tuples."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who gets the e-mail."""
+
+    email: str
+    name: str | None
+
+
+class ExportRows(Protocol):
+    """The table ``batch_exports``. Every change is guarded by the state it starts from."""
+
+    def get(self, export_id: str) -> ExportRow | None:
+        """The row as it is now."""
+        ...
+
+    def queued(self, limit: int, offset: int = 0) -> list[ExportRow]:
+        """Rows that wait, oldest first."""
+        ...
+
+    def start(self, export_id: str) -> bool:
+        """QUEUED, FAILED or PROCESSING → PROCESSING, clearing what an earlier attempt left; False: not in such a state."""
+        ...
+
+    def complete(
+        self, export_id: str, url: str, finished_at: datetime, expires_at: datetime, log: str | None
+    ) -> bool:
+        """PROCESSING → COMPLETED; False: the row is no longer PROCESSING, nothing may be published."""
+        ...
+
+    def fail(self, export_id: str, sentence: str, finished_at: datetime) -> bool:
+        """QUEUED or PROCESSING → FAILED with the user's sentence."""
+        ...
+
+    def cancel(self, export_id: str) -> bool:
+        """QUEUED or PROCESSING → CANCELLED."""
+        ...
+
+    def recipient(self, user_id: str, project_id: str) -> Recipient | None:
+        """The user, if there is one with an e-mail address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as the bucket reports it."""
+
+    key: str
+    size: int
+    content_type: str | None
+
+
+class FileStore(Protocol):
+    """The bucket of the finished files."""
+
+    def upload(self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int) -> None:
+        """Write an object in parts; nothing appears in the bucket unless all of it was written."""
+        ...
+
+    def head(self, key: str) -> StoredObject | None:
+        """The object, if it is there."""
+        ...
+
+    def signed_url(self, key: str, expires_in: timedelta) -> str:
+        """A link that downloads the object without credentials. A secret: never log it."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object; a missing one is no error."""
+        ...
+
+
+class Mailer(Protocol):
+    """Sends e-mails."""
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand one message to the mail server, or raise ``TransientError`` or ``PermanentError``."""
+        ...
+
+
+class Spool(Protocol):
+    """Where bytes wait between the ops: a directory or a bucket. Paths are relative, with slashes."""
+
+    def create(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """A new file that appears under its name only when the context ends without an exception."""
+        ...
+
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """The file for reading."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether the complete file is there."""
+        ...
+
+    def remove(self, folder: str) -> None:
+        """Delete a folder with all that is in it; a missing one is no error."""
+        ...
+
+    def folders(self) -> Sequence[str]:
+        """The top-level folders (one per export)."""
+        ...

@@ -1,0 +1,115 @@
+"""The values that travel between the six ops: small, frozen, serialisable. The bytes are in the spool."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.request import ExportRequest
+from lf_export_pipeline.core.statement import Statement
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class LookupScope(StrEnum):
+    """How often a lookup runs."""
+
+    CHUNK = "chunk"  # once, with the chunk's bounds and keys
+    BATCH = "batch"  # for each batch of rows, with its distinct keys bound as ``:keys``
+    ONCE = "once"  # once for the chunk, without any of its keys: small tables
+
+
+class Lookup(_Frozen):
+    """Columns that come from elsewhere and are matched to the rows by a key, like a left join.
+
+    ``statement`` gives a column ``key`` (text, distinct) and the columns named in ``defaults``, whose
+    values are what a row without a match gets. Array columns (score cells) default to an empty list.
+    """
+
+    key: str  # the Arrow field of the rows
+    scope: LookupScope
+    statement: Statement
+    defaults: dict[str, str | None]
+
+
+class ExportQuery(_Frozen):
+    """What to read, as data: the key scan, the reading of a chunk, the columns and the lookups.
+
+    ``key_scan`` yields, in the order of the file, ``key`` (ClickHouse: UInt64 hash of the row's identity;
+    Postgres: text) and one text column per entry of ``bounds``, and is cut at ``row_limit + 1`` rows.
+    ``chunk_rows`` and the lookups of scope CHUNK hold the placeholders that ``core.plan.bind_chunk`` fills:
+    ``/*keys:EXPRESSION*/`` (EXPRESSION is one of the chunk's keys) and, per bound, the parameters
+    ``{lo_0:Type}``, ``{hi_0:Type}``, … (smallest and greatest value in the chunk).
+    ``sample`` yields one row ``row_bytes`` (mean bytes of output per row, Float64) from a few rows.
+    """
+
+    request: ExportRequest
+    columns: tuple[OutputColumn, ...]
+    score_columns: tuple[str, ...] = ()  # headers, in order, after the base columns
+    key_scan: Statement | None  # None: nothing can match, the export is empty
+    chunk_rows: Statement | None
+    sample: Statement | None
+    bounds: tuple[str, ...] = ()  # ClickHouse types of the bound columns ``b0``, ``b1``, …
+    lookups: tuple[Lookup, ...] = ()
+    row_limit: int = Field(gt=0)
+
+
+class ExportPlan(_Frozen):
+    """How an export is cut. Written once to the export's folder in the spool, beside the keys."""
+
+    query: ExportQuery
+    rows: int
+    limit_hit: bool
+    chunk_rows: tuple[int, ...]
+
+
+class Chunk(_Frozen):
+    """A part of the rows that is read and written at once.
+
+    It is a reference: the plan (with the query) and the chunk's keys are files in ``folder`` of the spool.
+    """
+
+    export_id: str
+    folder: str
+    index: int
+    chunk_count: int
+    rows: int
+    first_row: int  # 0-based position of the chunk's first row in the file
+    total_rows: int
+    lower: tuple[str, ...] = ()  # smallest value of each bound column in the chunk
+    upper: tuple[str, ...] = ()
+
+
+class PartFile(_Frozen):
+    """One chunk, serialised; ``location`` is relative to the export's folder in the spool."""
+
+    index: int
+    rows: int
+    bytes: int
+    sha256: str
+    location: str
+    expected_rows: int
+    seconds: float
+
+
+class StoredFile(_Frozen):
+    """The finished object. The signed link is a secret and therefore not a part of it."""
+
+    request: ExportRequest
+    object_key: str
+    rows: int
+    bytes: int
+    sha256: str
+    finished_at: datetime
+    expires_at: datetime
+    limit_hit: bool
+    row_limit: int
+    vanished_rows: int = 0
+
+
+Answers = Mapping[str, list[tuple[object, ...]]]
+"""The rows of each prerequisite statement of a table, by its name."""

@@ -1,0 +1,119 @@
+"""SQL as data: text with named placeholders, the values bound to them, and the store that runs it."""
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PARAM_MAX_BYTES = 96 * 1024
+"""ClickHouse refuses form fields above 128 KiB (``http_max_field_value_size``), quoting included."""
+
+
+class Store(StrEnum):
+    """Where a statement runs."""
+
+    CLICKHOUSE = "clickhouse"
+    EVENTS = "events"  # the same database, through CLICKHOUSE_EVENTS_READ_ONLY_URL where one is set
+    POSTGRES = "postgres"
+
+
+class Statement(BaseModel):
+    """One query with its bound values.
+
+    ClickHouse placeholders are ``{name:Type}``, Postgres placeholders ``:name``. User text is only ever
+    a value in ``params``, never a part of ``sql``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    store: Store
+    sql: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Params:
+    """Binds values for one ClickHouse statement and gives the SQL that stands for each.
+
+    Equal values share a placeholder, so that an expression used twice stays short.
+    """
+
+    def __init__(self, prefix: str = "p") -> None:
+        self._prefix = prefix
+        self._values: dict[str, Any] = {}
+        self._names: dict[tuple[str, str], str] = {}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The bound values by placeholder name."""
+        return dict(self._values)
+
+    def bind(self, value: Any, clickhouse_type: str) -> str:
+        """``{name:Type}`` for a value that is short for certain: numbers, dates, enum words."""
+        key = (clickhouse_type, repr(value))
+        if key not in self._names:
+            name = f"{self._prefix}{len(self._values)}"
+            self._names[key] = name
+            self._values[name] = value
+        return f"{{{self._names[key]}:{clickhouse_type}}}"
+
+    def text(self, value: str) -> str:
+        """An expression of type String for any user text, however long."""
+        pieces = _split_text(value)
+        bound = [self.bind(piece, "String") for piece in pieces]
+        return bound[0] if len(bound) == 1 else f"concat({', '.join(bound)})"
+
+    def array(self, values: Iterable[str]) -> str:
+        """An expression of type Array(String) for any number of texts.
+
+        The texts travel as JSON in String parameters: the server parses a long Array parameter in
+        quadratic time, and refuses one above 128 KiB.
+        """
+        pieces = [
+            f"JSONExtract({self.text(piece)}, 'Array(String)')" for piece in _split_json(values)
+        ]
+        return pieces[0] if len(pieces) == 1 else f"arrayConcat({', '.join(pieces)})"
+
+    def hashes(self, little_endian_uint64: bytes) -> str:
+        """An expression of type Array(UInt64) for packed 64-bit keys, 8 bytes each."""
+        step = PARAM_MAX_BYTES // 4 * 3 // 24 * 24  # whole keys, and whole base64 groups
+        starts = range(0, max(len(little_endian_uint64), 1), step)
+        encoded = [
+            base64.b64encode(little_endian_uint64[start : start + step]).decode()
+            for start in starts
+        ]
+        text = [f"base64Decode({self.bind(piece, 'String')})" for piece in encoded]
+        packed = text[0] if len(text) == 1 else f"concat({', '.join(text)})"
+        return (
+            "(SELECT arrayMap(i -> reinterpretAsUInt64(substring(packed, i * 8 + 1, 8)), "
+            f"range(intDiv(length(packed), 8))) FROM (SELECT {packed} AS packed))"
+        )
+
+
+def in_hashes(expression: str, params: Params, little_endian_uint64: bytes) -> str:
+    """``expression IN (…)`` for packed 64-bit keys, as a set that the server builds once."""
+    return f"{expression} IN (SELECT arrayJoin({params.hashes(little_endian_uint64)}))"
+
+
+def _split_text(value: str) -> list[str]:
+    """Pieces that stay below the limit even if every character is quoted on the wire."""
+    if len(value) * 8 <= PARAM_MAX_BYTES:
+        return [value]
+    step = PARAM_MAX_BYTES // 8
+    return [value[start : start + step] for start in range(0, len(value), step)]
+
+
+def _split_json(values: Iterable[str]) -> Sequence[str]:
+    pieces: list[str] = []
+    batch: list[str] = []
+    size = 0
+    for value in values:
+        if batch and size + len(value) * 8 > PARAM_MAX_BYTES:
+            pieces.append(json.dumps(batch, ensure_ascii=False))
+            batch, size = [], 0
+        batch.append(value)
+        size += len(value) * 8 + 4
+    pieces.append(json.dumps(batch, ensure_ascii=False))
+    return pieces

@@ -1,0 +1,59 @@
+"""The exportable tables: one module each, found by importing it here or by ``register``."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from lf_export_pipeline.core.errors import InvalidQueryError
+from lf_export_pipeline.core.query import Answers, ExportQuery
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.statement import Statement
+
+
+class TableSource(Protocol):
+    """How one table is exported: pure functions from a request to statements and columns."""
+
+    @property
+    def name(self) -> str:
+        """The word in ``query.tableName``."""
+        ...
+
+    def prerequisites(self, request: ExportRequest, limits: ExportLimits) -> Mapping[str, Statement]:
+        """Statements whose rows ``compile`` needs, such as score names or commented ids."""
+        ...
+
+    def compile(
+        self, request: ExportRequest, answers: Answers, limits: ExportLimits
+    ) -> ExportQuery:
+        """The whole reading as data.
+
+        Raises:
+            InvalidFilterError: A filter, search or order cannot be applied; the sentence says why.
+        """
+        ...
+
+
+_TABLES: dict[str, TableSource] = {}
+
+
+def register(table: TableSource) -> None:
+    """Make a table exportable under its name; a later one of the same name replaces it."""
+    _TABLES[table.name] = table
+
+
+def table_names() -> tuple[str, ...]:
+    """The names of all exportable tables, sorted."""
+    return tuple(sorted(_TABLES))
+
+
+def table_source(name: str) -> TableSource:
+    """The table of that name.
+
+    Raises:
+        InvalidQueryError: There is none.
+    """
+    try:
+        return _TABLES[name]
+    except KeyError:
+        known = ", ".join(table_names())
+        message = f"The table '{name}' cannot be exported. Tables that can be: {known}."
+        raise InvalidQueryError(message) from None
