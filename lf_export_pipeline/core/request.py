@@ -105,9 +105,10 @@ class BatchExportQuery(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _paging_is_numbers(cls, data: object) -> object:
-        for key in _PAGING_KEYS if isinstance(data, Mapping) else ():
-            if not isinstance(data.get(key, 0), (int, float, Decimal)):
-                raise refusal("a number", key)
+        if isinstance(data, Mapping):
+            for key in _PAGING_KEYS:
+                if not isinstance(data.get(key, 0), (int, float, Decimal)):
+                    raise refusal("a number", key)
         return data
 
     @model_validator(mode="after")
