@@ -1,0 +1,41 @@
+"""Langfuse's tables, as far as batch exports need them, created in empty databases."""
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from clickhouse_connect.driver.client import Client
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PostgresConnection  # noqa: N812
+
+_COMMENT = re.compile(r"^--.*$", re.MULTILINE)
+
+
+def clickhouse_statements() -> list[str]:
+    """The statements that create the ClickHouse tables, in order; harmless when applied twice."""
+    text = _COMMENT.sub("", _read("clickhouse.sql"))
+    return [statement.strip() for statement in text.split(";\n") if statement.strip()]
+
+
+def create_clickhouse_tables(client: Client) -> None:
+    """Creates the tables that are missing in the client's database."""
+    for statement in clickhouse_statements():
+        client.command(statement)
+
+
+def create_postgres_tables(connection: "PostgresConnection") -> None:
+    """Creates all tables in one transaction, or nothing if they exist.
+
+    Args:
+        connection: to Langfuse's database; committed here.
+    """
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('public.batch_exports') IS NOT NULL")
+        (exists,) = cursor.fetchone() or (False,)
+        if not exists:
+            cursor.execute(_read("postgres.sql"))
+
+
+def _read(name: str) -> str:
+    return resources.files("lf_export_pipeline.local").joinpath("sql", name).read_text("utf-8")

@@ -1,0 +1,1 @@
+"""The four servers of the embedded stack."""

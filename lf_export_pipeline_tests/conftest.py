@@ -1,0 +1,48 @@
+"""Fixtures that every test may use: the embedded stack and the recorded seed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lf_export_pipeline.local.stack import LocalStack
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """The embedded stack with empty tables, started once for all tests.
+
+    LF_EXPORT_TEST_STACK names the state directory of a stack to use instead: it is started if
+    necessary and left running, which saves the start while developing.
+    """
+    if reused := os.environ.get("LF_EXPORT_TEST_STACK"):
+        running = LocalStack(Path(reused))
+        running.up()
+        yield running
+        return
+    fresh = LocalStack(Path(tempfile.mkdtemp(prefix="lf-export-tests-")))
+    try:
+        fresh.up()
+        yield fresh
+    finally:
+        fresh.destroy()
+
+
+@pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """The recorded exports of Langfuse's worker; LF_EXPORT_GOLDENS says if they lie elsewhere."""
+    default = REPOSITORY.parent / "shared" / "goldens"
+    directory = Path(os.environ.get("LF_EXPORT_GOLDENS", default))
+    if not directory.is_dir():
+        pytest.skip(f"no recorded exports in {directory}; LF_EXPORT_GOLDENS can name them")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def golden_seed_dir(golden_dir: Path) -> Path:
+    """The rows that the recorded exports were made from."""
+    return golden_dir / "seed"
