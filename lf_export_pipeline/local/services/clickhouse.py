@@ -1,6 +1,7 @@
 """The ClickHouse engine behind this project's own HTTP server."""
 
 import sys
+from http.client import HTTPConnection
 from pathlib import Path
 
 import clickhouse_connect
@@ -13,6 +14,7 @@ from lf_export_pipeline.local.schema import create_clickhouse_tables
 from lf_export_pipeline.local.services.base import Service, server_environment
 
 DATABASE = "default"
+ANSWER_TIMEOUT_SECONDS = 5
 PASSWORD_VARIABLE = "LF_EXPORT_CLICKHOUSE_SERVER_PASSWORD"  # noqa: S105 - a name
 
 
@@ -40,7 +42,12 @@ class ClickHouse(Service):
         )
 
     def probe(self) -> None:
-        """Runs a query as the configured user."""
+        """Greets the server, then runs a query as the configured user."""
+        # The client logs an error when nobody listens; during a start that is no news.
+        greeting = HTTPConnection(HOST, self.port, timeout=ANSWER_TIMEOUT_SECONDS)
+        greeting.request("GET", "/ping")
+        greeting.getresponse()
+        greeting.close()
         with self._connect() as client:
             client.command("SELECT 1")
 
