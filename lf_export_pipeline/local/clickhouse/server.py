@@ -1,0 +1,269 @@
+"""ClickHouse's HTTP interface: one thread per client connection, one engine session per request."""
+
+import json
+import logging
+import os
+import select
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import IO, Final
+from urllib.parse import urlsplit
+
+from lf_export_pipeline.local.clickhouse.bodies import RequestBody
+from lf_export_pipeline.local.clickhouse.engine import (
+    DEFAULT_FORMAT,
+    Counters,
+    Engine,
+    RunningQuery,
+    Session,
+)
+from lf_export_pipeline.local.clickhouse.errors import ClickHouseError
+from lf_export_pipeline.local.clickhouse.framing import (
+    COPY_BYTES,
+    ChunkedBody,
+    choose_encoding,
+    exception_block,
+    new_exception_tag,
+)
+from lf_export_pipeline.local.clickhouse.request import (
+    Account,
+    ExternalTable,
+    Query,
+    read_query,
+    url_arguments,
+)
+from lf_export_pipeline.local.clickhouse.statement import Insert, quote_name
+
+logger = logging.getLogger(__name__)
+
+SPOOL_BYTES: Final = 16 << 20
+_CONTENT_TYPES: Final = (
+    ("JSONEachRow", "application/x-ndjson; charset=UTF-8"),
+    ("JSON", "application/json; charset=UTF-8"),
+    ("CSV", "text/csv; charset=UTF-8; header=absent"),
+    ("TabSeparated", "text/tab-separated-values; charset=UTF-8"),
+    ("TSV", "text/tab-separated-values; charset=UTF-8"),
+    ("Pretty", "text/plain; charset=UTF-8"),
+    ("Vertical", "text/plain; charset=UTF-8"),
+    ("XML", "application/xml; charset=UTF-8"),
+    ("Arrow", "application/vnd.apache.arrow.stream"),
+)
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before it had its answer."""
+
+
+class ClickHouseServer(ThreadingHTTPServer):
+    """Listens on one address and answers for one engine and one account."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], engine: Engine, account: Account) -> None:
+        self.engine = engine
+        self.account = account
+        super().__init__(address, ClickHouseHandler)
+
+
+class ClickHouseHandler(BaseHTTPRequestHandler):
+    """Answers the requests of one client connection, one after the other."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: ClickHouseServer
+
+    def do_GET(self) -> None:  # the name http.server calls
+        """Answers health checks, and queries that only read."""
+        url = urlsplit(self.path)
+        if url.path == "/ping" or (url.path == "/" and not url.query):
+            self._send_text(HTTPStatus.OK, "Ok.\n")
+        else:
+            self._answer(may_write=False)
+
+    def do_POST(self) -> None:  # the name http.server calls
+        """Answers queries."""
+        self._answer(may_write=True)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # inherited name
+        """Sends http.server's own lines to the log instead of the terminal."""
+        logger.debug(format, *args)
+
+    def _answer(self, *, may_write: bool) -> None:
+        begun = time.perf_counter()
+        body = RequestBody(self.rfile, self.headers)
+        outcome = "ok"
+        query: Query | None = None
+        try:
+            query = self._read(body, may_write=may_write)
+            self._run(query)
+        except ClickHouseError as error:
+            outcome = f"{error.code} {error.name}"
+            self._send_error_text(error, body)
+        except (ClientGoneError, ConnectionError):
+            outcome = "client gone"
+            self.close_connection = True
+        logger.debug("%s: %.3f s: %s", outcome, time.perf_counter() - begun, _shown(query))
+
+    def _read(self, body: RequestBody, *, may_write: bool) -> Query:
+        url = urlsplit(self.path)
+        arguments = url_arguments(url.query)
+        self.server.account.check(arguments, self.headers)
+        if url.path != "/":
+            raise ClickHouseError(60, "UNKNOWN_TABLE", f"There is no handle {url.path}")
+        return read_query(arguments, self.headers, body, may_write=may_write)
+
+    def _run(self, query: Query) -> None:
+        with self.server.engine.session() as session:
+            _prepare(session, query)
+            if query.insert is not None:
+                counters = session.insert(query.insert, query.data)
+                self._send_headers(HTTPStatus.OK, query.query_id, counters)
+                self._body(None).finish()
+                return
+            running = session.start(
+                query.sql,
+                query_id=query.query_id,
+                default_format=query.default_format or DEFAULT_FORMAT,
+                parameters=query.parameters,
+            )
+            try:
+                self._send_output(query, running)
+            finally:
+                running.close()
+
+    def _send_output(self, query: Query, running: RunningQuery) -> None:
+        encoding = self._encoding(query)
+        with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as held:
+            limit = None if query.wait_end else query.buffer_bytes
+            complete = self._hold(running, held, limit)
+            counters = running.result() if complete else running.counters
+            tag = new_exception_tag()
+            self._send_headers(HTTPStatus.OK, query.query_id, counters, running, encoding, tag)
+            body = self._body(encoding)
+            held.seek(0)
+            while data := held.read(COPY_BYTES):
+                body.write(data)
+        if not complete:
+            self._stream(running, body, tag)
+        if not self.close_connection or complete:
+            body.finish()
+
+    def _hold(self, running: RunningQuery, held: IO[bytes], limit: int | None) -> bool:
+        size = 0
+        while limit is None or size < limit:
+            self._await_output(running)
+            data = os.read(running.output, COPY_BYTES)
+            if not data:
+                return True
+            held.write(data)
+            size += len(data)
+        return False
+
+    def _stream(self, running: RunningQuery, body: ChunkedBody, tag: str) -> None:
+        self._await_output(running)
+        while body.copy(running.output):
+            self._await_output(running)
+        try:
+            running.result()
+        except ClickHouseError as error:
+            logger.debug("query %s failed in mid-stream: %s", running.query_id, error)
+            body.abort(exception_block(error.text(self.server.engine.version), tag))
+            self.close_connection = True
+
+    def _await_output(self, running: RunningQuery) -> None:
+        hang_up = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+        poll = select.poll()
+        poll.register(running.output, select.POLLIN)
+        if running.read_only:
+            poll.register(self.connection, hang_up)
+        events = dict(poll.poll())
+        if events.get(self.connection.fileno(), 0) & hang_up:
+            raise ClientGoneError
+
+    def _encoding(self, query: Query) -> str | None:
+        if query.settings.get("enable_http_compression", "0") in {"0", "false"}:
+            return None
+        return choose_encoding(self.headers.get("Accept-Encoding", ""))
+
+    def _body(self, encoding: str | None) -> ChunkedBody:
+        self.wfile.flush()
+        return ChunkedBody(self.connection, encoding)
+
+    def _send_headers(
+        self,
+        status: HTTPStatus,
+        query_id: str,
+        counters: Counters,
+        running: RunningQuery | None = None,
+        encoding: str | None = None,
+        tag: str | None = None,
+    ) -> None:
+        self.send_response(status)
+        summary = {name: str(value) for name, value in asdict(counters).items()}
+        self.send_header("X-ClickHouse-Summary", json.dumps(summary))
+        self.send_header("X-ClickHouse-Query-Id", query_id)
+        self.send_header("X-ClickHouse-Timezone", "UTC")
+        self.send_header("Transfer-Encoding", "chunked")
+        if running is not None and running.has_output:
+            self.send_header("X-ClickHouse-Format", running.format)
+            self.send_header("Content-Type", _content_type(running.format))
+        if encoding is not None:
+            self.send_header("Content-Encoding", encoding)
+        if tag is not None:
+            self.send_header("X-ClickHouse-Exception-Tag", tag)
+        self.end_headers()
+
+    def _send_error_text(self, error: ClickHouseError, body: RequestBody) -> None:
+        with suppress(ConnectionError):
+            body.drain()
+        self.send_response(error.status)
+        self.send_header("X-ClickHouse-Exception-Code", str(error.code))
+        self._send_body(error.text(self.server.engine.version) + "\n")
+
+    def _send_text(self, status: HTTPStatus, text: str) -> None:
+        self.send_response(status)
+        self._send_body(text)
+
+    def _send_body(self, text: str) -> None:
+        content = text.encode()
+        self.send_header("Content-Type", "text/plain; charset=UTF-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _prepare(session: Session, query: Query) -> None:
+    if query.database:
+        session.use(query.database)
+    readonly = {name: value for name, value in query.settings.items() if name == "readonly"}
+    session.set({name: value for name, value in query.settings.items() if name not in readonly})
+    for table in query.tables:
+        _load(session, table)
+    if query.insert is not None and query.parameters:
+        session.set({f"param_{name}": value for name, value in query.parameters.items()})
+    session.set(readonly)
+
+
+def _load(session: Session, table: ExternalTable) -> None:
+    session.create_temporary_table(table.name, table.structure)
+    target = Insert(f"INSERT INTO {quote_name(table.name)}", table.format, 0)
+    session.insert(target, [table.content])
+
+
+def _content_type(format_name: str) -> str:
+    if format_name.endswith("WithNames") and format_name.startswith("CSV"):
+        return "text/csv; charset=UTF-8; header=present"
+    found = (kind for prefix, kind in _CONTENT_TYPES if format_name.startswith(prefix))
+    return next(found, "application/octet-stream")
+
+
+def _shown(query: Query | None) -> str:
+    if query is None:
+        return "(not read)"
+    text = query.insert.sql if query.insert is not None else query.sql
+    return f"{query.query_id}: {' '.join(text.split())[:300]}"
