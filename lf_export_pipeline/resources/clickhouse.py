@@ -1,0 +1,209 @@
+"""Reads from ClickHouse over HTTP: Arrow streams that are complete or raise."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+import pyarrow as pa
+import tenacity
+import urllib3
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httputil import get_pool_manager
+
+from lf_export_pipeline.core.errors import PermanentError, TransientError
+from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.resources.arrow import StreamCutError, read_stream
+from lf_export_pipeline.resources.clickhouse_errors import from_client
+from lf_export_pipeline.settings import ClickHouseSettings
+
+_CONNECT_SECONDS = 10
+_SILENCE_SECONDS = 180  # Langfuse: request_timeout
+_FOREIGN_ERRORS = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
+
+
+class ClickHouseReader:
+    """A ``RowReader`` for ``Store.CLICKHOUSE`` and ``Store.EVENTS``. Threads may share it.
+
+    Connections are opened on first use, and kept until ``close``.
+    """
+
+    def __init__(
+        self,
+        settings: ClickHouseSettings,
+        tags: Mapping[str, str] | None = None,
+        clients: "_Clients | None" = None,
+    ) -> None:
+        self._settings = settings
+        self._tags = dict(tags or {})
+        self._clients = clients or _Clients(settings)
+
+    def tagged(self, **tags: str) -> Self:
+        """The same connections; the queries carry these tags as JSON in ``log_comment``."""
+        return type(self)(self._settings, {**self._tags, **tags}, self._clients)
+
+    @contextmanager
+    def batches(self, statement: Statement) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The result as Arrow batches; leaving the context ends the query on the server too."""
+        place = self._clients.place(statement.store)
+        try:
+            client = self._clients.get(statement.store)
+            response: Any = client.raw_stream(
+                statement.sql,
+                parameters={name: _bindable(value) for name, value in statement.params.items()},
+                settings=self._query_settings(client),
+                fmt="ArrowStream",
+            )
+        except _FOREIGN_ERRORS as error:
+            raise from_client(error, place) from error
+        try:
+            yield _mapped(response, place)
+        finally:
+            response.close()
+
+    def rows(self, statement: Statement) -> list[tuple[object, ...]]:
+        """A small result as tuples; repeated when the connection fails, as nothing was used yet."""
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(self._settings.langfuse_clickhouse_query_max_attempts),
+            wait=tenacity.wait_fixed(0.1),  # Langfuse: 100 ms apart
+            reraise=True,
+        )
+        return attempts(self._rows, statement)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._clients.close()
+
+    def _rows(self, statement: Statement) -> list[tuple[object, ...]]:
+        with self.batches(statement) as batches:
+            return [row for batch in batches for row in _tuples(batch)]
+
+    def _query_settings(self, client: Client) -> dict[str, Any]:
+        """Settings that this user may change; for the others the server's own values must do."""
+        wanted = query_settings(self._settings, self._tags)
+        known = client.server_settings
+        return {
+            name: value
+            for name, value in wanted.items()
+            if name in known and not known[name].readonly and str(known[name].value) != str(value)
+        }
+
+
+def query_settings(settings: ClickHouseSettings, tags: Mapping[str, str]) -> dict[str, Any]:
+    """What every query asks of the server.
+
+    The time-outs are Langfuse's. Memory is bounded, and sorts and groups go to disk before they
+    reach the bound; a reader that leaves ends its query.
+    """
+    memory = settings.lf_export_clickhouse_memory_mib << 20
+    values: dict[str, Any] = {
+        "output_format_arrow_string_as_string": 1,
+        "output_format_arrow_low_cardinality_as_dictionary": 0,
+        "output_format_arrow_compression_method": "lz4_frame",
+        "cancel_http_readonly_queries_on_client_close": 1,
+        "max_execution_time": 185,
+        "http_send_timeout": 300,
+        "http_receive_timeout": 300,
+        "log_comment": json.dumps(dict(tags), sort_keys=True) if tags else "",
+    }
+    if memory:
+        values["max_memory_usage"] = memory
+        values["max_bytes_before_external_sort"] = memory // 2
+        values["max_bytes_before_external_group_by"] = memory // 2
+    if settings.lf_export_clickhouse_threads:
+        values["max_threads"] = settings.lf_export_clickhouse_threads
+    if settings.clickhouse_disable_lazy_materialization == "true":
+        values["query_plan_optimize_lazy_materialization"] = 0
+    return values
+
+
+class _Clients:
+    """One client per address, opened when first asked for."""
+
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._clients: dict[str, Client] = {}
+
+    def place(self, store: Store) -> str:
+        """The name of the setting that says where the store is."""
+        if store is Store.POSTGRES:
+            raise PermanentError("A statement for Postgres was given to ClickHouse.")
+        if store is Store.EVENTS and self._settings.clickhouse_events_read_only_url:
+            return "CLICKHOUSE_EVENTS_READ_ONLY_URL"
+        if store is Store.CLICKHOUSE and self._settings.clickhouse_read_only_url:
+            return "CLICKHOUSE_READ_ONLY_URL"
+        return "CLICKHOUSE_URL"
+
+    def get(self, store: Store) -> Client:
+        place = self.place(store)
+        with self._lock:
+            if place not in self._clients:
+                url = str(getattr(self._settings, place.lower()))
+                self._clients[place] = _connect(url, self._settings)
+            return self._clients[place]
+
+    def close(self) -> None:
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+
+def _connect(url: str, settings: ClickHouseSettings) -> Client:
+    parts = urlsplit(url)
+    return clickhouse_connect.get_client(
+        host=parts.hostname,
+        port=parts.port or (8443 if parts.scheme == "https" else 8123),
+        interface=parts.scheme,
+        proxy_path=parts.path.strip("/"),
+        username=settings.clickhouse_user or unquote(parts.username or ""),
+        password=settings.clickhouse_password.get_secret_value(),
+        database=settings.clickhouse_db,
+        compress=False,  # Arrow's own compression is faster, on both ends
+        connect_timeout=_CONNECT_SECONDS,
+        send_receive_timeout=_SILENCE_SECONDS,
+        query_retries=0,  # retries are the caller's: a stream must not start twice unnoticed
+        autogenerate_session_id=False,  # sessions forbid parallel queries
+        form_encode_query_params=True,  # parameters of any size; none in the server's access log
+        client_name="lf_export_pipeline",
+        pool_mgr=get_pool_manager(maxsize=settings.clickhouse_max_open_connections),
+    )
+
+
+def _mapped(response: Any, place: str) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from read_stream(response)
+    except StreamCutError as error:
+        reason = server_reason(error.tail, response.headers.get("X-ClickHouse-Exception-Tag"))
+        raise from_client(ClickHouseError(reason), place) from error
+
+
+def server_reason(tail: bytes, tag: str | None) -> str:
+    """What the server wrote into the stream when the query failed; empty: nobody can know.
+
+    Only text behind this response's own random tag is the server's. Older servers write it without
+    one, where it cannot be told from a user's data.
+    """
+    if not tag:
+        return ""
+    _, found, message = tail.rpartition(b"__exception__\r\n" + tag.encode() + b"\r\n")
+    return message.decode("utf-8", "replace") if found else ""
+
+
+def _bindable(value: Any) -> Any:
+    """Instants as UTC text with their fraction, which the client would drop."""
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return moment.isoformat(sep=" ", timespec="auto")
+    return value
+
+
+def _tuples(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
+    return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

@@ -1,0 +1,173 @@
+"""The table ``batch_exports``: reads, and changes that are guarded by the state they start from."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from lf_export_pipeline.core.ports import Recipient
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.resources.postgres import postgres_errors
+
+_METADATA = sa.MetaData()
+_EXPORTS = sa.Table(
+    "batch_exports",
+    _METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("project_id", sa.Text),
+    sa.Column("user_id", sa.Text),
+    sa.Column("created_at", sa.DateTime),
+    sa.Column("updated_at", sa.DateTime),
+    sa.Column("name", sa.Text),
+    sa.Column("status", sa.Text),
+    sa.Column("format", sa.Text),
+    sa.Column("query", JSONB),
+    sa.Column("log", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("finished_at", sa.DateTime),
+    sa.Column("expires_at", sa.DateTime),
+)
+_USERS = sa.table("users", *map(sa.column, ("id", "email", "name")))
+_PROJECTS = sa.table("projects", *map(sa.column, ("id", "org_id")))
+_MEMBERS = sa.table("organization_memberships", *map(sa.column, ("org_id", "user_id")))
+_C = _EXPORTS.c
+_NOTHING_LEFT = {"log": None, "url": None, "finished_at": None, "expires_at": None}
+_OLDEST_FIRST = (_C.created_at, _C.id)
+
+
+class PostgresExportRows:
+    """An ``ExportRows`` on Langfuse's database. Threads may share it.
+
+    Args:
+        engine: The database.
+        require_membership: Whether a recipient must be a member of the project's organization.
+    """
+
+    def __init__(self, engine: sa.Engine, *, require_membership: bool = True) -> None:
+        self._engine = engine
+        self._require_membership = require_membership
+
+    def get(self, export_id: str) -> ExportRow | None:
+        """The row as it is now."""
+        found = self._read(sa.select(_EXPORTS).where(_C.id == export_id))
+        return found[0] if found else None
+
+    def queued(self, limit: int, offset: int = 0) -> list[ExportRow]:
+        """Rows that wait, oldest first."""
+        waiting = sa.select(_EXPORTS).where(_C.status == "QUEUED").order_by(*_OLDEST_FIRST)
+        return self._read(waiting.limit(limit).offset(offset))
+
+    def recent(self, limit: int) -> list[ExportRow]:
+        """The newest rows of any status, newest first."""
+        return self._read(sa.select(_EXPORTS).order_by(_C.created_at.desc(), _C.id).limit(limit))
+
+    def oldest_queued(self) -> ExportRow | None:
+        """The row that waits longest."""
+        found = self.queued(1)
+        return found[0] if found else None
+
+    def add(self, row: ExportRow) -> None:
+        """Insert a row as it is given, as Langfuse's web app does when a user presses Export."""
+        values = {column.name: getattr(row, column.name) for column in _EXPORTS.columns}
+        with postgres_errors(), self._engine.begin() as connection:
+            connection.execute(sa.insert(_EXPORTS).values(_stored(values)))
+
+    def start(self, export_id: str) -> bool:
+        """Any state but COMPLETED and CANCELLED → PROCESSING, cleared of an earlier attempt.
+
+        Langfuse: an unknown status is processed like QUEUED.
+        """
+        startable = _C.status.not_in(["COMPLETED", "CANCELLED"])
+        return self._change(export_id, startable, status="PROCESSING", **_NOTHING_LEFT)
+
+    def complete(
+        self, export_id: str, url: str, finished_at: datetime, expires_at: datetime, log: str | None
+    ) -> bool:
+        """PROCESSING → COMPLETED in one statement; False: the row is in another state by now."""
+        return self._change(
+            export_id,
+            _C.status == "PROCESSING",
+            status="COMPLETED",
+            url=url,
+            finished_at=finished_at,
+            expires_at=expires_at,
+            log=log,
+        )
+
+    def fail(self, export_id: str, sentence: str, finished_at: datetime) -> bool:
+        """QUEUED or PROCESSING → FAILED with the user's sentence."""
+        return self._change(
+            export_id, _in_work(), status="FAILED", log=sentence, finished_at=finished_at
+        )
+
+    def cancel(self, export_id: str) -> bool:
+        """QUEUED or PROCESSING → CANCELLED."""
+        return self._change(export_id, _in_work(), status="CANCELLED")
+
+    def requeue(self, export_id: str) -> bool:
+        """FAILED, CANCELLED or COMPLETED → QUEUED, as if it had never run."""
+        ended = _C.status.in_(["FAILED", "CANCELLED", "COMPLETED"])
+        return self._change(export_id, ended, status="QUEUED", **_NOTHING_LEFT)
+
+    def recipient(self, user_id: str, project_id: str) -> Recipient | None:
+        """The user, if there is one with an e-mail address who may see the project's data."""
+        query = sa.select(_USERS.c.email, _USERS.c.name).where(
+            _USERS.c.id == user_id, _USERS.c.email != ""
+        )
+        if self._require_membership:
+            query = query.where(_is_member(user_id, project_id))
+        with postgres_errors(), self._engine.connect() as connection:
+            found = connection.execute(query).first()
+        return Recipient(found.email, found.name) if found else None
+
+    def _read(self, query: sa.Select[Any]) -> list[ExportRow]:
+        with postgres_errors(), self._engine.connect() as connection:
+            found: Sequence[sa.RowMapping] = connection.execute(query).mappings().all()
+        return [_export_row(row) for row in found]
+
+    def _change(self, export_id: str, guard: sa.ColumnElement[bool], **values: object) -> bool:
+        change = (
+            sa.update(_EXPORTS)
+            .where(_C.id == export_id, guard)
+            .values(
+                _stored(values) | {"updated_at": sa.text("clock_timestamp() AT TIME ZONE 'UTC'")}
+            )
+            .returning(_C.id)
+        )
+        with postgres_errors(), self._engine.begin() as connection:
+            return connection.execute(change).first() is not None
+
+
+def _in_work() -> sa.ColumnElement[bool]:
+    return _C.status.in_(["QUEUED", "PROCESSING"])
+
+
+def _is_member(user_id: str, project_id: str) -> sa.Exists:
+    return sa.exists().where(
+        _MEMBERS.c.user_id == user_id,
+        _MEMBERS.c.org_id == _PROJECTS.c.org_id,
+        _PROJECTS.c.id == project_id,
+    )
+
+
+def _stored(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as the table keeps them: UTC without a zone, text without what it cannot store."""
+    return {name: _storable(value) for name, value in values.items()}
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+def _export_row(row: sa.RowMapping) -> ExportRow:
+    return ExportRow(**{name: _with_zone(value) for name, value in row.items()})
+
+
+def _with_zone(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value

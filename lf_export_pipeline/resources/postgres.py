@@ -1,0 +1,165 @@
+"""Langfuse's Postgres: an engine, streamed reads, and the one place where its errors are mapped."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from lf_export_pipeline.core.errors import (
+    ConfigurationError,
+    ExportError,
+    PermanentError,
+    TransientError,
+)
+from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.resources.postgres_url import engine_url
+
+_BATCH_ROWS = 2_000
+_INTEGER_OIDS, _BOOLEAN_OID = {20, 21, 23}, 16
+_TRANSIENT_CLASSES = {"08", "25", "40", "53", "55", "57", "58"}
+_SIGN_IN_CLASSES = {"28", "3D"}
+_SCHEMA_STATES = {"42P01", "42703", "3F000"}
+_DENIED_STATE = "42501"
+_SIGN_IN_TEXTS = ("authentication failed", "does not exist", "pg_hba.conf")
+
+
+def connect(database_url: str) -> sa.Engine:
+    """An engine whose connections are opened on first use.
+
+    JSON numbers keep every digit: whole ones as ``int``, the others as ``Decimal``.
+    """
+    return sa.create_engine(
+        engine_url(database_url),
+        pool_pre_ping=True,  # a run may wait for minutes between two statements
+        pool_size=4,
+        max_overflow=8,
+        connect_args={"connect_timeout": 10, "application_name": "lf_export_pipeline"}
+        | {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
+        json_deserializer=exact_json,
+        hide_parameters=True,  # a signed link is a parameter, and exceptions are logged
+    )
+
+
+def exact_json(text: str) -> Any:
+    """JSON with numbers as they were written."""
+    return json.loads(text, parse_float=Decimal, parse_int=_exact_int)
+
+
+@contextmanager
+def postgres_errors() -> Iterator[None]:
+    """Turns the client's errors into the pipeline's."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        raise from_client(error) from error
+
+
+def from_client(error: Exception) -> ExportError:
+    """The pipeline's error, by SQLSTATE: connections, conflicts and resources may recover."""
+    original = getattr(error, "orig", None)
+    state: str = getattr(original, "pgcode", None) or ""
+    if not state:  # before the sign-in is done the client knows a text only
+        refused = any(text in str(original) for text in _SIGN_IN_TEXTS)
+        return _sign_in_error() if refused else TransientError("Postgres does not answer.")
+    if state[:2] in _SIGN_IN_CLASSES:
+        return _sign_in_error()
+    if state[:2] in _TRANSIENT_CLASSES:
+        return TransientError(f"Postgres could not do it now (SQLSTATE {state}).")
+    if state in _SCHEMA_STATES:
+        return ConfigurationError(
+            f"Postgres does not have a table or column of Langfuse (SQLSTATE {state}); "
+            "check the database and schema in DATABASE_URL and that Langfuse's migrations ran."
+        )
+    if state == _DENIED_STATE:
+        return ConfigurationError(
+            "The user in DATABASE_URL may not use Langfuse's tables; grant it SELECT on them and "
+            "UPDATE on batch_exports."
+        )
+    return PermanentError(
+        f"Postgres cannot compute this export (SQLSTATE {state}). "
+        "The operator of this installation can see the cause."
+    )
+
+
+class PostgresReader:
+    """A ``RowReader`` for ``Store.POSTGRES``. Threads may share it."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def tagged(self, **tags: str) -> Self:  # noqa: ARG002 - Postgres has no place for them
+        """The same reader: connections of a pool are not renamed for a query."""
+        return self
+
+    @contextmanager
+    def batches(self, statement: Statement) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The result through a server-side cursor, 2,000 rows at a time.
+
+        Integers and booleans keep their type, everything else is text.
+        """
+        with postgres_errors(), self._engine.connect() as connection:
+            streaming = connection.execution_options(
+                stream_results=True, yield_per=_BATCH_ROWS, postgresql_readonly=True
+            )
+            with streaming.execute(sa.text(statement.sql), _bound(statement.params)) as result:
+                yield _record_batches(result)
+
+    def rows(self, statement: Statement) -> list[tuple[object, ...]]:
+        """A small result as tuples of what psycopg2 makes of each type."""
+        with postgres_errors(), self._engine.connect() as connection:
+            readonly = connection.execution_options(postgresql_readonly=True)
+            found = readonly.execute(sa.text(statement.sql), _bound(statement.params))
+            return [tuple(row) for row in found]
+
+
+def _record_batches(result: sa.CursorResult[Any]) -> Iterator[pa.RecordBatch]:
+    names = list(result.keys())
+    types: list[pa.DataType] | None = None
+    with postgres_errors():
+        for rows in result.partitions(_BATCH_ROWS):
+            types = types or _arrow_types(result)  # a server-side cursor knows them after a fetch
+            columns = zip(*rows, strict=True)
+            arrays = [_array(column, kind) for column, kind in zip(columns, types, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _arrow_types(result: sa.CursorResult[Any]) -> list[pa.DataType]:
+    cursor: Any = result.cursor
+    return [_arrow_type(column.type_code) for column in cursor.description]
+
+
+def _arrow_type(oid: int) -> pa.DataType:
+    if oid in _INTEGER_OIDS:
+        return pa.int64()
+    return pa.bool_() if oid == _BOOLEAN_OID else pa.string()
+
+
+def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    if not pa.types.is_string(kind):
+        return pa.array(values, kind)
+    return pa.array([None if value is None else str(value) for value in values], kind)
+
+
+def _bound(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as psycopg2 binds them: collections as arrays."""
+    collections = (tuple, set, frozenset)
+    return {
+        name: list(value) if isinstance(value, collections) else value
+        for name, value in params.items()
+    }
+
+
+def _exact_int(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= 4_000 else Decimal(digits)  # beyond, Python refuses
+
+
+def _sign_in_error() -> ConfigurationError:
+    return ConfigurationError(
+        "Postgres refuses the sign-in; check user, password and database in DATABASE_URL."
+    )

@@ -1,0 +1,60 @@
+"""What is wrong with a setting, as a sentence for the operator who has to change it."""
+
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+
+
+def sentences(error: ValidationError, settings: type[BaseModel]) -> str:
+    """One sentence per problem, in the order of the fields; a secret's value is never in it."""
+    return " ".join(_sentence(problem, settings) for problem in error.errors(include_url=False))
+
+
+def expected(field: FieldInfo) -> str:
+    """What a value of the field looks like, such as "a whole number from 5 to 100"."""
+    kind = base_type(field)
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    if kind is bool:
+        return "true or false"
+    if kind is int:
+        return _range(field)
+    return "a text"
+
+
+def base_type(field: FieldInfo) -> Any:
+    """The field's type without ``None`` and without annotations."""
+    kind = field.annotation
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(member for member in get_args(kind) if member is not type(None))
+    if hasattr(kind, "__metadata__"):
+        kind = get_args(kind)[0]
+    return kind
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a value must not be shown."""
+    return base_type(field) is SecretStr or not field.repr
+
+
+def _range(field: FieldInfo) -> str:
+    low = next((m.ge for m in field.metadata if isinstance(m, annotated_types.Ge)), None)
+    high = next((m.le for m in field.metadata if isinstance(m, annotated_types.Le)), None)
+    if low is not None and high is not None:
+        return f"a whole number from {low} to {high}"
+    return "a whole number" if low is None else f"a whole number, {low} or more"
+
+
+def _sentence(problem: Any, settings: type[BaseModel]) -> str:
+    if not problem["loc"]:
+        return str(problem["msg"])
+    name = str(problem["loc"][0])
+    field, variable = settings.model_fields[name], name.upper()
+    if problem["type"] == "missing":
+        return f"{variable} is not set. It says: {field.description}"
+    wanted = problem["msg"] if problem["type"] == "url" else expected(field)
+    shown = "has a value of the wrong form" if is_secret(field) else f"is {problem['input']!r}"
+    return f"{variable} {shown}; expected is {wanted}."
