@@ -1,1 +1,41 @@
-"""The file formats: one module each."""
+"""Columnar serialisers: Arrow record batches in, bytes of an export file out.
+
+A new format is one new module here: a class that satisfies ``FormatWriter``, decorated with
+``@writes(ExportFormat.…)``. Modules named ``*_format`` are found by themselves.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.formats.writer import WRITERS, FormatWriter, Layout, PartEncoder
+from lf_export_pipeline.core.request import ExportFormat
+
+__all__ = ["FormatWriter", "PartEncoder", "format_writer"]
+
+for _module in iter_modules(__path__):
+    if _module.name.endswith("_format"):
+        import_module(f"{__name__}.{_module.name}")
+
+
+def format_writer(
+    fmt: ExportFormat,
+    columns: tuple[OutputColumn, ...],
+    score_columns: tuple[str, ...] = (),
+    *,
+    guard_formulas: bool = False,
+) -> FormatWriter:
+    """The writer of one file.
+
+    A batch has a ``string`` or ``large_string`` field per column (further fields are ignored), a
+    Boolean ``<name>#json`` per ``MAYBE_JSON`` column and, if there are score columns, the two
+    score fields that ``columns.py`` describes.
+
+    Args:
+        fmt: What the user chose.
+        columns: The base columns in the order of the file.
+        score_columns: Headers of the score columns; none of them equals another header.
+        guard_formulas: CSV: text that begins with ``=``, ``+``, ``-``, ``@``, TAB or CR gets an
+            apostrophe before it, so that no spreadsheet takes it for a formula. Langfuse does not.
+    """
+    return WRITERS[fmt](Layout(columns, score_columns, guard_formulas))

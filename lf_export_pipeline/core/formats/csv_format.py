@@ -1,0 +1,88 @@
+"""CSV as Langfuse writes it: every field in quotes, LF after every row, no byte order mark."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lf_export_pipeline.core.columns import Kind, OutputColumn
+from lf_export_pipeline.core.formats import text
+from lf_export_pipeline.core.formats.escapes import decode_escapes
+from lf_export_pipeline.core.formats.pretty import indent_json
+from lf_export_pipeline.core.formats.scores import ScoreTail
+from lf_export_pipeline.core.formats.writer import Layout, slices, writes
+from lf_export_pipeline.core.request import ExportFormat
+
+_FORMULA: Final = r"\A([=+\-@\t\r])"
+_USER_TEXT: Final = frozenset({Kind.TEXT, Kind.MAYBE_JSON})
+_JSON_TEXT: Final = frozenset({Kind.JSON, Kind.PRETTY_JSON})
+
+
+@writes(ExportFormat.CSV)
+class CsvWriter:
+    """A header row, then one row per record; stateless, hence its own part encoder.
+
+    Langfuse: null is an empty field, instants and decimals carry the quotes of a JSON string,
+    line breaks within a field stay as they are, and a file without rows has no header either.
+    """
+
+    content_type = "text/csv; charset=utf-8"
+    extension = "csv"
+    separator = b""
+    suffix = b""
+    empty = b""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        count = len(layout.score_columns)
+        self._tail = ScoreTail([',""'] * count, [',"'] * count, '"')
+
+    @cached_property
+    def prefix(self) -> bytes:
+        """The header row."""
+        names = [column.name for column in self._layout.columns]
+        header = pa.array([*names, *self._layout.score_columns], text.TEXT)
+        fields = text.join(['"', self._escaped(header, user_text=True), '"'], null="")
+        return (",".join(fields.to_pylist()) + "\n").encode()
+
+    def part(self) -> "CsvWriter":
+        """This object: no row depends on the rows before it."""
+        return self
+
+    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        """The rows of a batch, each with its line end."""
+        overhead = self._tail.size + 3 * len(self._layout.columns)
+        for piece in slices(batch, overhead):
+            yield text.row_bytes(self._lines(piece))
+
+    def _lines(self, batch: pa.RecordBatch) -> pa.LargeStringArray:
+        fragments: list[text.Fragment] = []
+        for column in self._layout.columns:
+            fragments += ["," if fragments else "", '"', self._field(batch, column), '"']
+        tail = self._tail.fragment(batch, double_quotes=True)
+        return text.join([*fragments, tail, "\n"], null="")
+
+    def _field(self, batch: pa.RecordBatch, column: OutputColumn) -> pa.LargeStringArray:
+        array = text.text_column(batch, column.name)
+        if column.kind is Kind.QUOTED:
+            return text.join(['""', array, '""'], null=None)
+        array = decode_escapes(array, json_text=column.kind in _JSON_TEXT)
+        if column.kind is Kind.PRETTY_JSON:
+            array = _indented(array)
+        return self._escaped(array, user_text=column.kind in _USER_TEXT)
+
+    def _escaped(self, array: pa.LargeStringArray, *, user_text: bool) -> pa.LargeStringArray:
+        if user_text and self._layout.guard_formulas:
+            array = text.replace_first(array, _FORMULA, "'${1}")
+        return text.replace(array, '"', '""') if text.has_byte(array, ord('"')) else array
+
+
+def _indented(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    """The column with its JSON indented; most cells are an empty list and need no work."""
+    filled = pc.fill_null(pc.not_equal(array, pa.scalar("[]", text.TEXT)), fill_value=False)
+    if filled.true_count == 0:
+        return array
+    cells = [indent_json(cell) for cell in array.filter(filled).to_pylist()]
+    return pc.replace_with_mask(array, filled, pa.array(cells, text.TEXT))

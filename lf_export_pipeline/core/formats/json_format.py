@@ -1,0 +1,42 @@
+"""JSON: one array of objects without white space."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from lf_export_pipeline.core.formats.json_rows import JsonRows
+from lf_export_pipeline.core.formats.writer import Layout, writes
+from lf_export_pipeline.core.request import ExportFormat
+
+
+@writes(ExportFormat.JSON)
+class JsonWriter:
+    """All records as elements of one array. Langfuse: no line end after the last bracket."""
+
+    content_type = "application/json; charset=utf-8"
+    extension = "json"
+    prefix = b"["
+    separator = b","
+    suffix = b"]"
+    empty = b"[]"
+
+    def __init__(self, layout: Layout) -> None:
+        self._rows = JsonRows(layout)
+
+    def part(self) -> "JsonPart":
+        """An encoder that knows whether it has written a row yet."""
+        return JsonPart(self._rows)
+
+
+class JsonPart:
+    """The elements of one part, joined by commas also across its batches."""
+
+    def __init__(self, rows: JsonRows) -> None:
+        self._rows = rows
+        self._is_first = True
+
+    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        """The elements of a batch; each but the first of the part has its comma before it."""
+        for piece in self._rows.rows(batch, before=",", after=""):
+            yield piece[1:] if self._is_first else piece
+            self._is_first = False

@@ -1,0 +1,69 @@
+"""Records as JSON objects, shared by the formats that consist of them."""
+
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
+from lf_export_pipeline.core.formats import text
+from lf_export_pipeline.core.formats.escapes import decode_escapes
+from lf_export_pipeline.core.formats.scores import ScoreTail
+from lf_export_pipeline.core.formats.writer import Layout, slices
+
+
+class JsonRows:
+    """Each row as a compact JSON object with its keys in the order of the columns."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        names = [column.name for column in layout.columns]
+        keys = [f"{_json_string(name)}:" for name in names]
+        self._keys = [key if position == 0 else f",{key}" for position, key in enumerate(keys)]
+        scores = [f",{_json_string(name)}:" for name in layout.score_columns]
+        self._tail = ScoreTail([f"{key}null" for key in scores], scores)
+        self._overhead = self._tail.size + sum(len(key) + 2 for key in keys)
+
+    def rows(self, batch: pa.RecordBatch, before: str, after: str) -> Iterator[memoryview]:
+        """The bytes of all rows of a batch; ``before`` and ``after`` surround each row."""
+        for piece in slices(batch, self._overhead):
+            yield text.row_bytes(self._objects(piece, before, after))
+
+    def _objects(self, batch: pa.RecordBatch, before: str, after: str) -> pa.LargeStringArray:
+        fragments: list[text.Fragment] = [before + "{"]
+        for key, column in zip(self._keys, self._layout.columns, strict=True):
+            fragments += [key, *_value(batch, column)]
+        tail = self._tail.fragment(batch, double_quotes=False)
+        return text.join([*fragments, tail, "}" + after], null="null")
+
+
+def _value(batch: pa.RecordBatch, column: OutputColumn) -> list[text.Fragment]:
+    array = text.text_column(batch, column.name)
+    match column.kind:
+        case Kind.TEXT:
+            return text.json_strings(decode_escapes(array, json_text=False))
+        case Kind.QUOTED:
+            return text.json_strings(array)
+        case Kind.JSON | Kind.PRETTY_JSON:
+            return [decode_escapes(array, json_text=True)]
+        case Kind.MAYBE_JSON:
+            return _json_or_string(array, batch.column(column.name + JSON_FLAG_SUFFIX))
+
+
+def _json_or_string(array: pa.LargeStringArray, flags: pa.BooleanArray) -> list[text.Fragment]:
+    """JSON verbatim where the flag says so, a JSON string elsewhere."""
+    is_json = pc.fill_null(flags, fill_value=False)
+    if is_json.true_count == 0:
+        return text.json_strings(decode_escapes(array, json_text=False))
+    is_text = pc.and_(pc.invert(is_json), array.is_valid())
+    if is_text.true_count == 0:
+        return [decode_escapes(array, json_text=True)]
+    strings = decode_escapes(array.filter(is_text), json_text=False)
+    embedded = decode_escapes(pc.if_else(is_text, None, array), json_text=True)
+    encoded = text.join(text.json_strings(strings), null="null")
+    return [pc.replace_with_mask(embedded, is_text, encoded)]
+
+
+def _json_string(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)

@@ -1,0 +1,32 @@
+"""JSON Lines: one object per line."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from lf_export_pipeline.core.formats.json_rows import JsonRows
+from lf_export_pipeline.core.formats.writer import Layout, writes
+from lf_export_pipeline.core.request import ExportFormat
+
+
+@writes(ExportFormat.JSONL)
+class JsonlWriter:
+    """One object and LF per record, the last one included; stateless, its own part encoder."""
+
+    content_type = "application/x-ndjson; charset=utf-8"
+    extension = "jsonl"
+    prefix = b""
+    separator = b""
+    suffix = b""
+    empty = b""
+
+    def __init__(self, layout: Layout) -> None:
+        self._rows = JsonRows(layout)
+
+    def part(self) -> "JsonlWriter":
+        """This object: no row depends on the rows before it."""
+        return self
+
+    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        """The rows of a batch, each with its line end."""
+        yield from self._rows.rows(batch, before="", after="\n")

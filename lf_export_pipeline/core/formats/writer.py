@@ -1,0 +1,112 @@
+"""What every format offers, and the register in which each format enters itself."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import pyarrow as pa
+
+from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.request import ExportFormat
+
+SLICE_BYTES: Final = 16 * 1024 * 1024
+"""Rows are turned to text in slices of about this size, so that neither 1 MB cells nor thousands
+of score columns can multiply the memory that a batch takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a file, in order: first the base columns, then one column per score name."""
+
+    columns: tuple[OutputColumn, ...]
+    score_columns: tuple[str, ...] = ()
+    guard_formulas: bool = False
+    """CSV: put an apostrophe before user text that a spreadsheet would take for a formula."""
+
+
+class PartEncoder(Protocol):
+    """Turns the batches of one part into bytes. One object per part, as it may hold state."""
+
+    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        """The bytes of the batch's rows, to be appended to the part in the order of the calls.
+
+        What joins two rows of one part (the comma of JSON) is in these bytes, also between two
+        batches; what joins two parts is not. Each piece keeps its own memory alive, and a batch
+        without rows gives no piece.
+        """
+        ...
+
+
+class FormatWriter(Protocol):
+    """One format of one file: ``prefix``, the parts joined by ``separator``, then ``suffix``.
+
+    A part without rows has no bytes and must not be joined; a file without any row is ``empty``
+    and nothing else.
+    """
+
+    @property
+    def content_type(self) -> str:
+        """The MIME type that the object is stored with."""
+        ...
+
+    @property
+    def extension(self) -> str:
+        """The ending of the file's name, without a dot."""
+        ...
+
+    @property
+    def prefix(self) -> bytes:
+        """What stands before the first row."""
+        ...
+
+    @property
+    def separator(self) -> bytes:
+        """What stands between the last row of a part and the first row of the next one."""
+        ...
+
+    @property
+    def suffix(self) -> bytes:
+        """What stands after the last row."""
+        ...
+
+    @property
+    def empty(self) -> bytes:
+        """The whole file when there are no rows."""
+        ...
+
+    def part(self) -> PartEncoder:
+        """A fresh encoder, to be used for all batches of one part."""
+        ...
+
+
+WriterFactory = Callable[[Layout], FormatWriter]
+
+WRITERS: Final[dict[ExportFormat, WriterFactory]] = {}
+"""The formats that can be written; each module of this package adds its own."""
+
+
+def writes(export_format: ExportFormat) -> Callable[[WriterFactory], WriterFactory]:
+    """A decorator that enters a writer into the register under its format."""
+
+    def register(factory: WriterFactory) -> WriterFactory:
+        WRITERS[export_format] = factory
+        return factory
+
+    return register
+
+
+def slices(batch: pa.RecordBatch, row_overhead: int) -> Iterator[pa.RecordBatch]:
+    """The batch in slices of roughly ``SLICE_BYTES``; a row is never divided.
+
+    Args:
+        batch: Rows of any size.
+        row_overhead: Bytes that the format adds to each row (keys, empty score columns).
+    """
+    if batch.num_rows == 0:
+        return
+    if batch.num_rows == 1 or batch.nbytes + batch.num_rows * row_overhead <= SLICE_BYTES:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from slices(batch.slice(0, half), row_overhead)
+    yield from slices(batch.slice(half), row_overhead)
