@@ -13,7 +13,9 @@
 Errors of client libraries are turned into one of these where they enter, in ``resources``.
 """
 
-GENERIC_SENTENCE = "An internal error occurred. The operator of this installation can see the cause."
+GENERIC_SENTENCE = (
+    "An internal error occurred. The operator of this installation can see the cause."
+)
 
 
 class ExportError(Exception):

@@ -89,7 +89,9 @@ class StoredObject:
 class FileStore(Protocol):
     """The bucket of the finished files."""
 
-    def upload(self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int) -> None:
+    def upload(
+        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
+    ) -> None:
         """Write an object in parts; nothing appears in the bucket unless all of it was written."""
         ...
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PARAM_MAX_BYTES = 96 * 1024
 """ClickHouse refuses form fields above 128 KiB (``http_max_field_value_size``), quoting included."""
+
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2299, 12, 31, tzinfo=UTC)
 
 
 class Store(StrEnum):
@@ -65,6 +69,12 @@ class Params:
         bound = [self.bind(piece, "String") for piece in pieces]
         return bound[0] if len(bound) == 1 else f"concat({', '.join(bound)})"
 
+    def instant(self, value: datetime) -> str:
+        """An expression of type DateTime64(3, 'UTC'); ClickHouse holds the years 1900 to 2299."""
+        clamped = min(max(value.astimezone(UTC), _EARLIEST), _LATEST)
+        text = f"{clamped:%Y-%m-%d %H:%M:%S}.{clamped.microsecond // 1000:03d}"
+        return self.bind(text, "DateTime64(3, 'UTC')")
+
     def array(self, values: Iterable[str]) -> str:
         """An expression of type Array(String) for any number of texts.
 
@@ -76,25 +86,30 @@ class Params:
         ]
         return pieces[0] if len(pieces) == 1 else f"arrayConcat({', '.join(pieces)})"
 
-    def hashes(self, little_endian_uint64: bytes) -> str:
-        """An expression of type Array(UInt64) for packed 64-bit keys, 8 bytes each."""
-        step = PARAM_MAX_BYTES // 4 * 3 // 24 * 24  # whole keys, and whole base64 groups
-        starts = range(0, max(len(little_endian_uint64), 1), step)
-        encoded = [
-            base64.b64encode(little_endian_uint64[start : start + step]).decode()
-            for start in starts
-        ]
-        text = [f"base64Decode({self.bind(piece, 'String')})" for piece in encoded]
-        packed = text[0] if len(text) == 1 else f"concat({', '.join(text)})"
-        return (
-            "(SELECT arrayMap(i -> reinterpretAsUInt64(substring(packed, i * 8 + 1, 8)), "
-            f"range(intDiv(length(packed), 8))) FROM (SELECT {packed} AS packed))"
-        )
-
 
 def in_hashes(expression: str, params: Params, little_endian_uint64: bytes) -> str:
-    """``expression IN (…)`` for packed 64-bit keys, as a set that the server builds once."""
-    return f"{expression} IN (SELECT arrayJoin({params.hashes(little_endian_uint64)}))"
+    """``expression IN (…)`` for packed 64-bit keys (8 bytes each), as a set that the server builds once.
+
+    The keys travel as base64 in String parameters; ``materialize`` keeps the server from folding them
+    into a literal of as many elements.
+    """
+    step = PARAM_MAX_BYTES // 4 * 3 // 24 * 24  # whole keys, and whole base64 groups
+    starts = range(0, max(len(little_endian_uint64), 1), step)
+    decoded = [
+        f"base64Decode({params.bind(base64.b64encode(little_endian_uint64[at : at + step]).decode(), 'String')})"
+        for at in starts
+    ]
+    packed = decoded[0] if len(decoded) == 1 else f"concat({', '.join(decoded)})"
+    return (
+        f"{expression} IN (SELECT arrayJoin(arrayMap("
+        "i -> reinterpretAsUInt64(substring(packed, i * 8 + 1, 8)), range(intDiv(length(packed), 8)))) "
+        f"FROM (SELECT materialize({packed}) AS packed))"
+    )
+
+
+def in_texts(expression: str, params: Params, values: Iterable[str]) -> str:
+    """``expression IN (…)`` for any number of texts, as a set that the server builds once."""
+    return f"{expression} IN (SELECT arrayJoin(texts) FROM (SELECT materialize({params.array(values)}) AS texts))"
 
 
 def _split_text(value: str) -> list[str]:

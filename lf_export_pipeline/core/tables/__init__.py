@@ -17,7 +17,9 @@ class TableSource(Protocol):
         """The word in ``query.tableName``."""
         ...
 
-    def prerequisites(self, request: ExportRequest, limits: ExportLimits) -> Mapping[str, Statement]:
+    def prerequisites(
+        self, request: ExportRequest, limits: ExportLimits
+    ) -> Mapping[str, Statement]:
         """Statements whose rows ``compile`` needs, such as score names or commented ids."""
         ...
 

@@ -1,0 +1,75 @@
+"""ClickHouse expressions that turn stored values into the text an export holds."""
+
+from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX
+
+
+def iso_time(column: str) -> str:
+    """``2031-02-20T00:00:00.000Z``: an instant as JavaScript writes it, cut to milliseconds."""
+    return f"concat(replaceOne(toString(toDateTime64({column}, 3, 'UTC'), 'UTC'), ' ', 'T'), 'Z')"
+
+
+def plain_time(column: str) -> str:
+    """``2031-02-20 00:00:00.000000``: an instant as ClickHouse writes it, in UTC."""
+    return f"toString({column}, 'UTC')"
+
+
+def json_text(column: str) -> str:
+    """Any value as compact JSON text."""
+    return f"toJSONString({column})"
+
+
+def is_json(column: str) -> str:
+    """Whether a text is JSON. A byte order mark is not (``JSON.parse`` refuses it, ClickHouse does not)."""
+    return f"(isValidJSON({column}) AND NOT startsWith({column}, '\\xEF\\xBB\\xBF'))"
+
+
+def one_line(column: str) -> str:
+    """JSON text without line breaks: in valid JSON they stand only between tokens."""
+    return f"replaceAll(replaceAll({column}, '\\n', ''), '\\r', '')"
+
+
+def parsed_json(column: str) -> str:
+    """JSON text for a text that is parsed where it is JSON, and a string where it is not."""
+    return f"if({is_json(column)}, {one_line(column)}, toJSONString({column}))"
+
+
+def parsed_map(keys: str, values: str) -> str:
+    """A JSON object whose values are parsed where they are JSON (metadata of observations)."""
+    return (
+        "concat('{', arrayStringConcat(arrayMap((k, v) -> concat(toJSONString(toString(k)), ':', "
+        f"{parsed_json('v')}), {keys}, {values}), ','), '}}')"
+    )
+
+
+def seconds_between(start: str, end: str) -> str:
+    """The span in seconds with milliseconds, NULL where an end is missing; may be negative."""
+    return f"toString(dateDiff('millisecond', {start}, {end}) / 1000)"
+
+
+def json_or_text(column: str, name: str) -> dict[str, str]:
+    """The two Arrow fields of a ``MAYBE_JSON`` column; empty text counts as missing.
+
+    A text that is a JSON string is unwrapped: it is that string in every format.
+    """
+    json_flag = f"ifNull({is_json(column)}, 0)"
+    unwrapped = f"{json_flag} AND startsWith(trimLeft({column}), '\"')"
+    text = (
+        f"multiIf(ifNull({column}, '') = '', NULL, {unwrapped}, JSONExtractString({column}), "
+        f"{json_flag}, {one_line(column)}, {column})"
+    )
+    return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"{json_flag} AND NOT ({unwrapped})"}
+
+
+def sum_of_keys(column: str, word: str) -> str:
+    """The sum of a map's values whose key contains a word (case matters); 0 where there are none."""
+    return f"arraySum(mapValues(mapFilter((k, v) -> position(k, '{word}') > 0, {column})))"
+
+
+def has_keys(column: str, word: str) -> str:
+    """Whether a key of a map contains a word (case matters)."""
+    return f"arrayExists(k -> position(k, '{word}') > 0, mapKeys({column}))"
+
+
+def cost_of_keys(column: str, word: str) -> str:
+    """The sum of a cost map's values whose key contains a word, NULL where no key does."""
+    return f"if({has_keys(column, word)}, toString({sum_of_keys(column, word)}), NULL)"

@@ -1,0 +1,75 @@
+"""How an export is cut into chunks and parts, and how a chunk's keys get into its statements."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from lf_export_pipeline.core.statement import Params, Statement, Store, in_hashes
+
+CHUNK_TARGET_BYTES = 64 * 1024 * 1024
+CHUNK_MAX_ROWS = 100_000
+CHUNK_MAX_COUNT = 200
+PART_MIN_BYTES = 5 * 1024 * 1024
+PART_MAX_BYTES = 5 * 1024 * 1024 * 1024
+PART_MAX_COUNT = 10_000
+
+_KEYS = re.compile(r"/\*keys:(.+?)\*/")
+
+
+def rows_of_chunk(
+    index: int, row_bytes: float, row_limit: int, target_bytes: int = CHUNK_TARGET_BYTES
+) -> int:
+    """Rows of the chunk at a 0-based index, before it is known how many rows there are.
+
+    The first half of the possible chunks aims at the byte target; should they not suffice, the second
+    half is long enough to hold everything up to the row limit. So small exports get fine progress and
+    no export gets more than ``CHUNK_MAX_COUNT`` chunks.
+    """
+    aimed = max(1, min(CHUNK_MAX_ROWS, int(target_bytes / max(row_bytes, 1.0))))
+    half = CHUNK_MAX_COUNT // 2
+    if index < half:
+        return aimed
+    return max(aimed, math.ceil((row_limit - half * aimed) / half))
+
+
+def part_bytes(total_bytes: int, preferred_bytes: int) -> int:
+    """Bytes per part of a multipart upload, so that S3's 10,000 parts suffice with room to spare.
+
+    Raises:
+        ValueError: The object would exceed what S3 can store.
+    """
+    needed = math.ceil(total_bytes / (PART_MAX_COUNT - 1))
+    size = max(PART_MIN_BYTES, preferred_bytes, needed)
+    if size > PART_MAX_BYTES:
+        message = f"{total_bytes:,} bytes do not fit into {PART_MAX_COUNT:,} parts of 5 GiB."
+        raise ValueError(message)
+    return size
+
+
+def bind_chunk(
+    statement: Statement,
+    keys: bytes | Sequence[str],
+    lower: Sequence[str] = (),
+    upper: Sequence[str] = (),
+) -> Statement:
+    """The statement for one chunk: its keys and the bounds of its physical key range are bound.
+
+    Args:
+        statement: With ``/*keys:EXPRESSION*/`` and ``{lo_0:Type}`` (ClickHouse), or ``:keys`` (Postgres).
+        keys: Packed little-endian 64-bit hashes for ClickHouse, texts for Postgres.
+        lower: The smallest value of each bound column in the chunk.
+        upper: The greatest.
+    """
+    if statement.store is Store.POSTGRES:
+        return statement.model_copy(update={"params": {**statement.params, "keys": list(keys)}})
+    if not isinstance(keys, bytes):
+        message = "a ClickHouse chunk has packed 64-bit keys"
+        raise TypeError(message)
+    params = Params("k")
+    sql = _KEYS.sub(lambda match: in_hashes(match.group(1), params, keys), statement.sql)
+    bounds = {f"lo_{at}": value for at, value in enumerate(lower)}
+    bounds |= {f"hi_{at}": value for at, value in enumerate(upper)}
+    used = {name: value for name, value in bounds.items() if f"{{{name}:" in sql}
+    return statement.model_copy(
+        update={"sql": sql, "params": {**statement.params, **params.values, **used}}
+    )

@@ -1,0 +1,196 @@
+"""Reading ClickHouse tables that keep several versions of a row: scan the keys once, then fetch key ranges.
+
+The key scan decides, in one pass, which rows an export holds. A row's newest version wins, whatever
+partition or sorting key its versions have; only then are deletion, cutoff and filters looked at. The
+conditions are evaluated on every physical version while it streams by, and ``argMax`` keeps the verdict
+of the newest: so filters on wide columns cost one pass and no memory, and stale versions never match.
+
+Fetching a chunk then reads the wide columns inside the box that the chunk's keys span in the table's
+sorting key, and takes the rows whose physical key is one of the chunk's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lf_export_pipeline.core.selection import Selection
+from lf_export_pipeline.core.statement import Params, Statement, Store
+
+SAMPLE_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A leading column of a table's sorting key that a chunk's range is told by.
+
+    Only types whose text sorts like their values: Date, DateTime, String.
+    """
+
+    expression: str  # over ``t``; one of the table's sorting key
+    type: str
+
+    def text(self, value: str) -> str:
+        """The expression of its text, for a value that is this bound."""
+        return (
+            f"toString({value}, 'UTC')"
+            if self.type.startswith("DateTime")
+            else f"toString({value})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedTable:
+    """A ReplacingMergeTree of Langfuse, read through the alias ``t``."""
+
+    name: str
+    store: Store
+    identity: str  # what makes a row one row for the user
+    time: str  # the column that ranges of time and the cutoff are about
+    sorting_key: tuple[str, ...]  # after project_id
+    bounds: tuple[Bound, ...]
+    version: tuple[str, ...] = ("t.event_ts", "1 - t.is_deleted", "t.updated_at")  # greatest wins
+
+    @property
+    def key(self) -> str:
+        """A 64-bit hash of the sorting key; versions that share it lie side by side in the table."""
+        return f"cityHash64({', '.join(self.sorting_key)})"
+
+    @property
+    def box(self) -> str:
+        """The condition that a row lies between the bounds of a chunk."""
+        return " AND ".join(
+            f"{bound.expression} BETWEEN {{lo_{at}:{bound.type}}} AND {{hi_{at}:{bound.type}}}"
+            for at, bound in enumerate(self.bounds)
+        )
+
+    def chunk(self, project: str) -> str:
+        """The condition that a physical row belongs to a chunk."""
+        return f"t.project_id = {project} AND {self.box} AND /*keys:{self.key}*/"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Something that is aggregated per row and joined to the scan because a condition asks for it."""
+
+    sql: str  # a query with a column ``key``
+    on: str  # the name of the carried column that ``key`` equals
+
+
+@dataclass(frozen=True, slots=True)
+class KeyScan:
+    """The keys that an export selects, in the order of the file."""
+
+    table: VersionedTable
+    project: str
+    selection: Selection  # its late conditions are over n.<carried> and relation aliases
+    carried: Mapping[str, str] = field(
+        default_factory=dict
+    )  # n.<name> ← expression of the newest version
+    relations: Mapping[str, Relation] = field(default_factory=dict)  # by alias
+    order: Sequence[str] = ()  # over n.<carried>; default: the physical order
+    row_limit: int = 1_500_000
+
+    def statement(self, params: Params) -> Statement:
+        """The scan: ``key``, then ``b0``, ``b1``, …, in the order of the file, one row above the limit."""
+        keys = [f"n.k{at}" for at in range(len(self.table.sorting_key))]
+        columns = [f"cityHash64({', '.join(keys)}) AS key"]
+        columns += [
+            f"{self._bound_text(bound)} AS b{at}" for at, bound in enumerate(self.table.bounds)
+        ]
+        joins = [
+            f"LEFT JOIN ({relation.sql}) AS {alias} ON {alias}.key = n.{relation.on}"
+            for alias, relation in self.relations.items()
+        ]
+        late = f"WHERE {all_of(self.selection.late)}" if self.selection.late else ""
+        sql = (
+            f"SELECT {', '.join(columns)}\nFROM ({self._newest()}) AS n\n{' '.join(joins)}\n{late}\n"
+            f"ORDER BY {', '.join([*self.order, *keys])}\nLIMIT {self.row_limit + 1}"
+        )
+        return Statement(store=self.table.store, sql=sql, params=params.values)
+
+    @property
+    def _carried(self) -> dict[str, str]:
+        return {**self.carried, **self.selection.carried}
+
+    def _bound_text(self, bound: Bound) -> str:
+        return bound.text(f"n.k{self.table.sorting_key.index(bound.expression)}")
+
+    def _newest(self) -> str:
+        """Rows whose newest version is not deleted, in range, and passes the row conditions."""
+        names = [*(f"k{at}" for at in range(len(self.table.sorting_key))), *self._carried]
+        unpacked = [f"newest.{at} AS {name}" for at, name in enumerate(names, start=1)]
+        return (
+            f"SELECT id, {', '.join(unpacked)} FROM (\n"
+            f"SELECT id, argMax(v, version) AS newest FROM (\n{self._versions()}\n)\n"
+            f"GROUP BY id) WHERE newest.{len(names) + 1}"
+        )
+
+    def _versions(self) -> str:
+        """Every version that may matter: those in range with their verdict, and the rest as rejected.
+
+        Rows out of range are looked at only to find that a row in range is stale, so their wide
+        columns are never read, and with a lower bound only for ids that occur in the range.
+        """
+        in_range = f"t.project_id = {self.project} AND {all_of(self.selection.time_range)}"
+        verdict = all_of(["t.is_deleted = 0", *self.selection.row])
+        others = f"t.project_id = {self.project} AND NOT ({all_of(self.selection.time_range)})"
+        if len(self.selection.time_range) > 1:
+            others += (
+                f" AND {self.table.identity} IN "
+                f"(SELECT {self.table.identity} FROM {self.table.name} AS t WHERE {in_range})"
+            )
+        return (
+            f"{self._version_rows(f'ifNull({verdict}, 0)')} WHERE {in_range}\n"
+            f"UNION ALL\n{self._version_rows('0')} WHERE {others}"
+        )
+
+    def _version_rows(self, verdict: str) -> str:
+        values = [*self.table.sorting_key, *self._carried.values()]
+        return (
+            f"SELECT {self.table.identity} AS id, "
+            f"tuple({', '.join(values)}, toUInt8({verdict})) AS v, "
+            f"({', '.join(self.table.version)}) AS version "
+            f"FROM {self.table.name} AS t"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRows:
+    """How the wide columns of a chunk are read: one row per key, the newest version, in the scan's order."""
+
+    table: VersionedTable
+    project: str
+    columns: Mapping[str, str]  # Arrow field ← expression over ``t``
+    order: Sequence[str] = ()  # as the scan's, but over ``t``
+
+    def statement(self, params: Params) -> Statement:
+        """The template that ``core.plan.bind_chunk`` completes."""
+        fields = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in self.columns.items())
+        newest_first = [f"{part} DESC" for part in self.table.version]
+        order = [*self.order, *self.table.sorting_key, *newest_first]
+        sql = (
+            f"SELECT * EXCEPT (`#deleted`) FROM (\nSELECT {fields}, t.is_deleted AS `#deleted`\n"
+            f"FROM {self.table.name} AS t\nWHERE {self.table.chunk(self.project)}\n"
+            f"ORDER BY {', '.join(order)}\nLIMIT 1 BY {self.table.identity}) WHERE `#deleted` = 0"
+        )
+        return Statement(store=self.table.store, sql=sql, params=params.values)
+
+
+def row_size_sample(table: VersionedTable, project_id: str, columns: Sequence[str]) -> Statement:
+    """``row_bytes``: the mean size of some of the project's rows, from the columns that can be long."""
+    params = Params()
+    size = " + ".join(f"length(ifNull(toString({column}), ''))" for column in columns)
+    sql = (
+        f"SELECT avg({size}) AS row_bytes FROM (SELECT * FROM {table.name} AS t "
+        f"WHERE t.project_id = {params.bind(project_id, 'String')} LIMIT {SAMPLE_ROWS}) AS t"
+    )
+    return Statement(store=table.store, sql=sql, params=params.values)
+
+
+def quoted(name: str) -> str:
+    """A field name as a ClickHouse identifier. Names come from our own tables, never from users."""
+    return f"`{name}`"
+
+
+def all_of(conditions: Sequence[str]) -> str:
+    """The conjunction of conditions; of none it is true."""
+    return " AND ".join(f"({condition})" for condition in conditions) if conditions else "1"

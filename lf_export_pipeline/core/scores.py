@@ -1,0 +1,190 @@
+"""Score columns: which names there are, and the cell that each row has under each name.
+
+Langfuse: one column per distinct score name of the project, each cell a JSON array of numbers or of
+texts. A cell's type is that of its first value; values of the other type are left out. CORRECTION scores
+and empty texts are never exported, a Boolean score counts as its number.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
+from lf_export_pipeline.core.compiler import FilterColumn, ValueType
+from lf_export_pipeline.core.query import Answers, Lookup, LookupScope
+from lf_export_pipeline.core.statement import Params, Statement, Store
+
+SCORE_KEY = "#score_key"
+"""Arrow field of the rows that score cells are matched by."""
+
+SCORE_ALIAS = "s"
+"""The alias under which score filters expect ``ScoreGroups.relation``."""
+
+SCORE_FILTER_COLUMNS = (
+    FilterColumn(
+        ("scores_avg", "Scores (numeric)"),
+        f"{SCORE_ALIAS}.score_numbers",
+        ValueType.SCORE_NUMBERS,
+        "scores_avg",
+        relation=SCORE_ALIAS,
+    ),
+    FilterColumn(
+        ("score_categories", "Scores (categorical)"),
+        f"{SCORE_ALIAS}.score_categories",
+        ValueType.SCORE_CATEGORIES,
+        "score_categories",
+        relation=SCORE_ALIAS,
+    ),
+    FilterColumn(
+        ("score_booleans", "Scores (boolean)"),
+        f"{SCORE_ALIAS}.score_booleans",
+        ValueType.SCORE_BOOLEANS,
+        "score_booleans",
+        relation=SCORE_ALIAS,
+    ),
+)
+
+NAMES_ANSWER = "score_names"
+EXPORTED_TYPES = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT")
+NAMES_LOOKBACK = timedelta(hours=1)
+
+_TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
+_FIELDS = (
+    "trace_id", "observation_id", "session_id", "name", "data_type", "string_value", "comment",
+    "execution_trace_id", "value", "timestamp",
+)  # fmt: skip
+
+
+def score_names_statement(
+    project_id: str, cutoff: datetime, time_from: datetime | None, store: Store = Store.CLICKHOUSE
+) -> Statement:
+    """The names of all scores that existed at the cutoff, sorted so that columns have a stable order.
+
+    Args:
+        project_id: The project.
+        cutoff: When the export was asked for; a score created in that very millisecond counts.
+        time_from: The lower bound of the export's time filter; scores older than an hour before it are
+            not looked at.
+        store: Which ClickHouse to ask.
+    """
+    params = Params()
+    conditions = [
+        f"project_id = {params.bind(project_id, 'String')}",
+        f"created_at <= {params.instant(cutoff)}",
+        f"data_type IN ({_TYPES})",
+    ]
+    if time_from is not None:
+        conditions.append(f"timestamp >= {params.instant(time_from - NAMES_LOOKBACK)}")
+    sql = f"SELECT DISTINCT name FROM scores WHERE {' AND '.join(conditions)} ORDER BY name"
+    return Statement(store=store, sql=sql, params=params.values)
+
+
+def score_names(answers: Answers) -> tuple[str, ...]:
+    """The names that ``score_names_statement`` found."""
+    return tuple(str(row[0]) for row in answers[NAMES_ANSWER])
+
+
+def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[str, ...]:
+    """The header of each score column, in the order of the names.
+
+    A score that is named like another column becomes ``scores.<name>``: the original lets it replace
+    that column's value in every row.
+    """
+    used = set(base_columns)
+    headers = []
+    for name in names:
+        header = name
+        while header in used:
+            header = f"scores.{header}"
+        used.add(header)
+        headers.append(header)
+    return tuple(headers)
+
+
+def newest_scores(project: str, restriction: str) -> str:
+    """A query for the newest version of each score that is not deleted, with the fields scores need."""
+    fields = [f"ifNull(t.{name}, '')" if name in _NULLABLE_IDS else f"t.{name}" for name in _FIELDS]
+    unpacked = [f"newest.{at} AS {name}" for at, name in enumerate(_FIELDS, start=1)]
+    return (
+        f"SELECT id, {', '.join(unpacked)}, newest.{len(_FIELDS) + 1} AS observed FROM ("
+        f"SELECT t.id AS id, argMax(tuple({', '.join(fields)}, isNotNull(t.observation_id), t.is_deleted), "
+        "(t.event_ts, 1 - t.is_deleted, t.updated_at)) AS newest "
+        f"FROM scores AS t WHERE t.project_id = {project} AND ({restriction}) GROUP BY t.id) "
+        f"WHERE newest.{len(_FIELDS) + 2} = 0 AND data_type IN ({_TYPES})"
+    )
+
+
+_NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreGroups:
+    """How scores are averaged before they are listed: scores that agree in ``by`` become one value."""
+
+    scores: str  # from ``newest_scores``
+    key: str  # expression over a group that says which row the value belongs to
+    by: Sequence[str]
+    condition: str = "1"
+
+    def entries(self, rank: int = 0) -> str:
+        """A query ``key, name, rank, number, text``: one row per value that can appear in a cell."""
+        columns = ", ".join(self.by)
+        return (
+            f"SELECT {self.key} AS key, name, {rank * 2} + (data_type IN ('CATEGORICAL', 'TEXT')) AS rank, "
+            "number, ifNull(string_value, '') AS text FROM ("
+            f"SELECT {columns}, name, data_type, string_value, avg(value) AS number "
+            f"FROM ({self.scores}) WHERE {self.condition} "
+            f"GROUP BY {columns}, name, data_type, string_value) "
+            "WHERE data_type IN ('NUMERIC', 'BOOLEAN') OR notEmpty(text)"
+        )
+
+    def relation(self) -> str:
+        """A query ``key, score_numbers, score_categories, score_booleans`` for score filters."""
+        columns = ", ".join(self.by)
+        return (
+            f"SELECT {self.key} AS key, "
+            "groupArrayIf((name, number), data_type IN ('NUMERIC', 'BOOLEAN')) AS score_numbers, "
+            "groupArrayIf(concat(name, ':', text), data_type IN ('CATEGORICAL', 'TEXT') AND notEmpty(text)) "
+            "AS score_categories, "
+            "groupUniqArrayIf(concat(name, ':', lowerUTF8(text)), data_type = 'BOOLEAN' AND notEmpty(text)) "
+            "AS score_booleans FROM ("
+            f"SELECT {columns}, name, data_type, ifNull(string_value, '') AS text, avg(value) AS number "
+            f"FROM ({self.scores}) WHERE {self.condition} "
+            f"GROUP BY {columns}, name, data_type, string_value) GROUP BY key"
+        )
+
+
+def score_cells_lookup(
+    entries: str, names: Sequence[str], params: Params, store: Store = Store.CLICKHOUSE
+) -> Lookup:
+    """The lookup that gives each row its score cells.
+
+    Args:
+        entries: A query as ``ScoreGroups.entries`` gives it, for the rows of a chunk.
+        names: The score names in the order of their columns.
+        params: Where the values of ``entries`` are bound.
+        store: Which ClickHouse to ask.
+    """
+    position = (
+        f"SELECT name, position FROM (SELECT {params.array(names)} AS all_names) "
+        "ARRAY JOIN all_names AS name, arrayEnumerate(all_names) AS position"
+    )
+    sql = f"""
+SELECT key, arrayMap(c -> c.1, cells) AS `{SCORE_INDEXES}`, arrayMap(c -> c.2, cells) AS `{SCORE_CELLS}`
+FROM (
+  SELECT key, arraySort(groupArray((toUInt32(position - 1), cell))) AS cells
+  FROM (
+    SELECT key, name,
+      if(min(rank) % 2 = 0,
+         toJSONString(groupArrayIf(number, rank % 2 = 0)), toJSONString(groupArrayIf(text, rank % 2 = 1))) AS cell
+    FROM ({entries}) GROUP BY key, name
+  ) AS cells_by_name
+  INNER JOIN ({position}) AS positions USING (name)
+  GROUP BY key
+)"""
+    return Lookup(
+        key=SCORE_KEY,
+        scope=LookupScope.CHUNK,
+        statement=Statement(store=store, sql=sql, params=params.values),
+        defaults={SCORE_INDEXES: None, SCORE_CELLS: None},
+    )

@@ -1,0 +1,110 @@
+"""What an observation shows of its trace, and the filters and the search that look at the trace."""
+
+from dataclasses import replace
+
+from lf_export_pipeline.core.compiler import FilterColumn, ValueType
+from lf_export_pipeline.core.expressions import json_text, plain_time
+from lf_export_pipeline.core.query import Lookup, LookupScope
+from lf_export_pipeline.core.request import BatchExportQuery, SearchType
+from lf_export_pipeline.core.search import SearchColumns, search_condition
+from lf_export_pipeline.core.selection import Selection
+from lf_export_pipeline.core.statement import Params, Statement, Store
+
+TRACE_ALIAS = "tr"
+
+_WITHOUT_TRACE = {
+    "traceName": "",
+    "traceTags": "[]",
+    "traceTimestamp": "1970-01-01 00:00:00.000",  # what the original's join gives
+    "userId": None,
+}
+
+TRACE_COLUMNS = (
+    FilterColumn(
+        ("traceTags", "Trace Tags"),
+        f"{TRACE_ALIAS}.tags",
+        ValueType.STRING_ARRAY,
+        relation=TRACE_ALIAS,
+    ),
+    *(
+        FilterColumn(
+            names,
+            f"{TRACE_ALIAS}.{column}",
+            ValueType.STRING,
+            nullable=nullable,
+            relation=TRACE_ALIAS,
+        )
+        for names, column, nullable in (
+            (("userId", "User ID"), "user_id", True),
+            (("sessionId", "Session ID"), "session_id", True),
+            (("traceName", "Trace Name"), "name", False),
+            (("traceEnvironment", "Trace Environment"), "environment", False),
+        )
+    ),
+)
+"""Langfuse drops these filters from an export of observations; here they are applied."""
+
+
+def newest_traces(project: str, traces: str) -> str:
+    """A query for the newest version of some traces, by ``key``; deleted ones are left out.
+
+    Args:
+        project: The placeholder of the project id.
+        traces: A query for the ids of the traces that matter.
+    """
+    return (
+        "SELECT key, v.1 AS name, v.2 AS user_id, v.3 AS session_id, v.4 AS tags, v.5 AS environment, "
+        "v.6 AS timestamp FROM (SELECT t.id AS key, argMax(tuple(t.name, t.user_id, t.session_id, t.tags, "
+        "toString(t.environment), t.timestamp, t.is_deleted), "
+        "(t.event_ts, 1 - t.is_deleted, t.updated_at)) AS v "
+        f"FROM traces AS t WHERE t.project_id = {project} AND t.id IN ({traces}) GROUP BY t.id) "
+        "WHERE v.7 = 0"
+    )
+
+
+def trace_lookup(project: str, chunk: str, params: Params) -> Lookup:
+    """The columns that an observation has from its trace.
+
+    Args:
+        project: The placeholder of the project id.
+        chunk: A query for the trace ids of a chunk.
+        params: Where its values are bound.
+    """
+    sql = (
+        f"SELECT key, name AS traceName, {json_text('tags')} AS traceTags, "
+        f"{plain_time('timestamp')} AS traceTimestamp, user_id AS userId "
+        f"FROM ({newest_traces(project, chunk)})"
+    )
+    return Lookup(
+        key="traceId",
+        scope=LookupScope.CHUNK,
+        statement=Statement(store=Store.CLICKHOUSE, sql=sql, params=params.values),
+        defaults=_WITHOUT_TRACE,
+    )
+
+
+def with_trace_search(
+    selection: Selection,
+    query: BatchExportQuery,
+    row_columns: SearchColumns,
+    trace_columns: SearchColumns,
+    params: Params,
+) -> Selection:
+    """The selection with the search added, which by id also looks at the trace's user.
+
+    The row's verdict is carried along as ``found``, so that the wide columns are searched while the
+    scan streams by, and only the verdict meets the trace.
+    """
+    on_row = search_condition(query, row_columns, params)
+    if on_row is None:
+        return selection
+    if SearchType.ID not in query.search_type:
+        return replace(selection, row=(*selection.row, on_row))
+    by_id = query.model_copy(update={"search_type": (SearchType.ID,)})
+    on_trace = search_condition(by_id, trace_columns, params)
+    return replace(
+        selection,
+        carried={**selection.carried, "found": f"ifNull({on_row}, 0)"},
+        late=(*selection.late, f"n.found OR ifNull({on_trace}, 0)"),
+        relations=selection.relations | {TRACE_ALIAS},
+    )

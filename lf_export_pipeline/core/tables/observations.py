@@ -1,0 +1,33 @@
+"""Observations: from the tables ``observations`` and ``traces``, or from ``events_full``."""
+
+from collections.abc import Mapping
+
+from lf_export_pipeline.core.query import Answers, ExportQuery
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.tables import TableSource, register
+from lf_export_pipeline.core.tables.observations_legacy import LegacyObservations
+
+
+class Observations:
+    """One row per observation; the request says which of the two sources the user looked at."""
+
+    name = "observations"
+
+    def prerequisites(
+        self, request: ExportRequest, limits: ExportLimits
+    ) -> Mapping[str, Statement]:
+        """What the source needs to know first."""
+        return self._source(request).prerequisites(request, limits)
+
+    def compile(
+        self, request: ExportRequest, answers: Answers, limits: ExportLimits
+    ) -> ExportQuery:
+        """The reading from the source."""
+        return self._source(request).compile(request, answers, limits)
+
+    def _source(self, request: ExportRequest) -> TableSource:  # noqa: ARG002
+        return LegacyObservations()
+
+
+register(Observations())

@@ -1,0 +1,228 @@
+"""Traces, from the table ``traces``."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lf_export_pipeline.core.columns import Kind, OutputColumn
+from lf_export_pipeline.core.comments import (
+    CommentSelection,
+    apply_comment_filters,
+    comment_prerequisites,
+)
+from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
+from lf_export_pipeline.core.expressions import iso_time, json_text
+from lf_export_pipeline.core.lookups import comments_lookup
+from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.reading import (
+    Bound,
+    ChunkRows,
+    KeyScan,
+    Relation,
+    VersionedTable,
+    all_of,
+    row_size_sample,
+)
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.scores import (
+    NAMES_ANSWER,
+    SCORE_ALIAS,
+    SCORE_FILTER_COLUMNS,
+    SCORE_KEY,
+    ScoreGroups,
+    newest_scores,
+    score_cells_lookup,
+    score_headers,
+    score_names,
+    score_names_statement,
+)
+from lf_export_pipeline.core.search import SearchColumns, search_condition
+from lf_export_pipeline.core.selection import Selection, select, time_from
+from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.tables import register
+from lf_export_pipeline.core.tables.trace_observations import (
+    ALIAS as OBSERVATIONS_ALIAS,
+)
+from lf_export_pipeline.core.tables.trace_observations import (
+    OBSERVATION_COLUMNS,
+    observation_totals,
+)
+
+TRACES = VersionedTable(
+    name="traces",
+    store=Store.CLICKHOUSE,
+    identity="t.id",
+    time="t.timestamp",
+    sorting_key=("toDate(t.timestamp)", "t.id"),
+    bounds=(Bound("toDate(t.timestamp)", "Date"), Bound("t.id", "String")),
+)
+
+COLUMNS = (
+    OutputColumn(name="id"),
+    OutputColumn(name="timestamp", kind=Kind.QUOTED),
+    OutputColumn(name="name"),
+    OutputColumn(name="userId"),
+    OutputColumn(name="sessionId"),
+    OutputColumn(name="release"),
+    OutputColumn(name="version"),
+    OutputColumn(name="environment"),
+    OutputColumn(name="tags", kind=Kind.JSON),
+    OutputColumn(name="bookmarked", kind=Kind.JSON),
+    OutputColumn(name="public", kind=Kind.JSON),
+    OutputColumn(name="input"),
+    OutputColumn(name="output"),
+    OutputColumn(name="metadata", kind=Kind.JSON),
+    OutputColumn(name="comments", kind=Kind.PRETTY_JSON),
+)
+
+_FIELDS = {
+    "id": "t.id",
+    "timestamp": iso_time("t.timestamp"),
+    "name": "t.name",
+    "userId": "t.user_id",
+    "sessionId": "t.session_id",
+    "release": "t.release",
+    "version": "t.version",
+    "environment": "toString(t.environment)",
+    "tags": json_text("t.tags"),
+    "bookmarked": "toString(t.bookmarked)",
+    "public": "toString(t.public)",
+    "input": "t.input",
+    "output": "t.output",
+    "metadata": json_text("t.metadata"),
+    SCORE_KEY: "t.id",
+}
+
+_SEARCH = SearchColumns(("t.id", "t.user_id", "t.name"), "t.input", "t.output")
+_TIME_SPELLINGS = ("Timestamp",)  # Langfuse: the UI name only
+_SCORE_GROUPING = ("trace_id", "execution_trace_id")
+
+
+def _rule_id(metadata: str) -> str:
+    rule = f"{metadata}['evaluation_rule_id']"
+    return f"if(notEmpty({rule}), {rule}, {metadata}['job_configuration_id'])"
+
+
+_TEXT, _OPTIONS = ValueType.STRING, "stringOptions"
+FILTER_TABLE = FilterTable(
+    "traces",
+    (
+        FilterColumn(("bookmarked", "⭐️"), "t.bookmarked", ValueType.BOOLEAN, "bookmarked"),
+        FilterColumn(("id", "ID"), "t.id", _TEXT, "id"),
+        FilterColumn(("traceId", "Trace ID"), "t.id", _TEXT),
+        FilterColumn(("name", "Name"), "t.name", _TEXT),
+        FilterColumn(("traceName", "Trace Name"), "t.name", _TEXT, "traceName", _OPTIONS),
+        FilterColumn(("timestamp", "Timestamp"), TRACES.time, ValueType.DATETIME, "timestamp"),
+        FilterColumn(("userId", "User ID"), "t.user_id", _TEXT, "userId", nullable=True),
+        FilterColumn(
+            ("sessionId", "Session ID"), "t.session_id", _TEXT, "sessionId", nullable=True
+        ),
+        FilterColumn(("metadata", "Metadata"), "t.metadata", ValueType.STRING_MAP, "metadata"),
+        FilterColumn(
+            ("evaluatorId", "Evaluator ID"),
+            "t.metadata['evaluator_id']",
+            _TEXT,
+            "evaluatorId",
+            _OPTIONS,
+        ),
+        FilterColumn(("ruleId", "Rule ID"), _rule_id("t.metadata"), _TEXT, "ruleId", _OPTIONS),
+        FilterColumn(("version", "Version"), "t.version", _TEXT, "version", nullable=True),
+        FilterColumn(("release", "Release"), "t.release", _TEXT, "release", nullable=True),
+        FilterColumn(
+            ("environment", "Environment"), "t.environment", _TEXT, "environment", _OPTIONS
+        ),
+        FilterColumn(("tags", "Tags"), "t.tags", ValueType.STRING_ARRAY),
+        FilterColumn(("traceTags", "Trace Tags"), "t.tags", ValueType.STRING_ARRAY, "traceTags"),
+        *SCORE_FILTER_COLUMNS,
+        *OBSERVATION_COLUMNS,
+    ),
+)
+
+
+class Traces:
+    """One row per trace, its newest version. The order of the UI is not kept, as in the original."""
+
+    name = "traces"
+
+    def prerequisites(
+        self, request: ExportRequest, limits: ExportLimits
+    ) -> Mapping[str, Statement]:
+        """Score names, and the ids that comment filters select."""
+        lower = time_from(request.query.filter, _TIME_SPELLINGS)
+        names = score_names_statement(request.project_id, request.created_at, lower)
+        return {NAMES_ANSWER: names, **comment_prerequisites(request, "TRACE", limits)}
+
+    def compile(
+        self, request: ExportRequest, answers: Answers, limits: ExportLimits
+    ) -> ExportQuery:
+        """Reads by day and id; scores of all levels are averaged per trace."""
+        comments = apply_comment_filters(request, answers, limits)
+        names = score_names(answers)
+        return ExportQuery(
+            request=request,
+            columns=COLUMNS,
+            score_columns=score_headers(names, (column.name for column in COLUMNS)),
+            key_scan=None if comments.nothing_matches else _key_scan(request, comments, limits),
+            chunk_rows=_chunk_rows(request.project_id),
+            sample=row_size_sample(
+                TRACES, request.project_id, ("t.input", "t.output", "t.metadata")
+            ),
+            bounds=tuple(bound.type for bound in TRACES.bounds),
+            lookups=_lookups(request.project_id, names),
+            row_limit=limits.row_limit,
+        )
+
+
+def _key_scan(
+    request: ExportRequest, comments: CommentSelection, limits: ExportLimits
+) -> Statement:
+    params = Params()
+    project = params.bind(request.project_id, "String")
+    filters = (*comments.filters, *comments.id_filters())
+    selection = select(filters, FILTER_TABLE, TRACES.time, request.created_at, params)
+    search = search_condition(request.query, _SEARCH, params)
+    if search is not None:
+        selection = replace(selection, row=(*selection.row, search))
+    scan = KeyScan(
+        table=TRACES,
+        project=project,
+        selection=selection,
+        relations=_relations(project, selection),
+        row_limit=limits.row_limit,
+    )
+    return scan.statement(params)
+
+
+def _relations(project: str, selection: Selection) -> dict[str, Relation]:
+    traces = (
+        f"SELECT t.id FROM traces AS t WHERE t.project_id = {project} "
+        f"AND {all_of(selection.time_range)}"
+    )
+    known = {
+        SCORE_ALIAS: _scores(project, traces).relation(),
+        OBSERVATIONS_ALIAS: observation_totals(project, traces),
+    }
+    return {alias: Relation(known[alias], on="id") for alias in sorted(selection.relations)}
+
+
+def _chunk_rows(project_id: str) -> Statement:
+    params = Params()
+    project = params.bind(project_id, "String")
+    return ChunkRows(TRACES, project, _FIELDS).statement(params)
+
+
+def _lookups(project_id: str, names: tuple[str, ...]) -> tuple[Lookup, ...]:
+    comments = comments_lookup("TRACE", project_id)
+    if not names:
+        return (comments,)
+    params = Params()
+    project = params.bind(project_id, "String")
+    traces = f"SELECT t.id FROM traces AS t WHERE {TRACES.chunk(project)}"
+    return (comments, score_cells_lookup(_scores(project, traces).entries(), names, params))
+
+
+def _scores(project: str, traces: str) -> ScoreGroups:
+    scores = newest_scores(project, f"t.trace_id IN ({traces})")
+    return ScoreGroups(scores, "trace_id", _SCORE_GROUPING)
+
+
+register(Traces())
