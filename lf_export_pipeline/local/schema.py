@@ -9,17 +9,23 @@ from clickhouse_connect.driver.client import Client
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PostgresConnection  # noqa: N812
 
+TABLES_FILE = "clickhouse.sql"
 _COMMENT = re.compile(r"^--.*$", re.MULTILINE)
 
 
-def clickhouse_statements() -> list[str]:
-    """The statements that create the ClickHouse tables, in order; harmless when applied twice."""
-    text = _COMMENT.sub("", _read("clickhouse.sql"))
+def sql_text(name: str) -> str:
+    """The text of one of this package's SQL files."""
+    return resources.files("lf_export_pipeline.local").joinpath("sql", name).read_text("utf-8")
+
+
+def clickhouse_statements(name: str = TABLES_FILE) -> list[str]:
+    """The statements of one of this package's SQL files, in order, for one request each."""
+    text = _COMMENT.sub("", sql_text(name))
     return [statement.strip() for statement in text.split(";\n") if statement.strip()]
 
 
 def create_clickhouse_tables(client: Client) -> None:
-    """Creates the tables that are missing in the client's database."""
+    """Creates the tables that are missing in the client's database; harmless when repeated."""
     for statement in clickhouse_statements():
         client.command(statement)
 
@@ -34,8 +40,4 @@ def create_postgres_tables(connection: "PostgresConnection") -> None:
         cursor.execute("SELECT to_regclass('public.batch_exports') IS NOT NULL")
         (exists,) = cursor.fetchone() or (False,)
         if not exists:
-            cursor.execute(_read("postgres.sql"))
-
-
-def _read(name: str) -> str:
-    return resources.files("lf_export_pipeline.local").joinpath("sql", name).read_text("utf-8")
+            cursor.execute(sql_text("postgres.sql"))
