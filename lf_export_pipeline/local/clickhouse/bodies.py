@@ -5,8 +5,8 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPMessage
-from typing import BinaryIO, Final, Protocol
+from email.message import Message
+from typing import Final, Protocol
 
 import lz4.frame
 import zstandard
@@ -34,7 +34,7 @@ class Decompressor(Protocol):
 
 _DECOMPRESSORS: Final[dict[str, Callable[[], Decompressor]]] = {
     "gzip": lambda: zlib.decompressobj(wbits=31),
-    "deflate": lambda: zlib.decompressobj(),
+    "deflate": zlib.decompressobj,
     "lz4": lz4.frame.LZ4FrameDecompressor,
     "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
 }
@@ -52,7 +52,7 @@ class FormPart:
 class RequestBody:
     """The body of one request, decoded, read once from front to back."""
 
-    def __init__(self, connection: BinaryIO, headers: HTTPMessage) -> None:
+    def __init__(self, connection: io.BufferedIOBase, headers: Message) -> None:
         self._raw = _raw_chunks(connection, headers)
         self._decoded = _decoded(self._raw, headers.get("Content-Encoding", "").strip().lower())
 
@@ -65,14 +65,14 @@ class RequestBody:
             pass
 
 
-def _raw_chunks(connection: BinaryIO, headers: HTTPMessage) -> Iterator[bytes]:
+def _raw_chunks(connection: io.BufferedIOBase, headers: Message) -> Iterator[bytes]:
     if "chunked" in headers.get("Transfer-Encoding", "").lower():
         yield from _transfer_chunks(connection)
     else:
         yield from _exactly(connection, int(headers.get("Content-Length") or 0))
 
 
-def _exactly(connection: BinaryIO, size: int) -> Iterator[bytes]:
+def _exactly(connection: io.BufferedIOBase, size: int) -> Iterator[bytes]:
     left = size
     while left:
         piece = connection.read(min(left, READ_BYTES))
@@ -82,7 +82,7 @@ def _exactly(connection: BinaryIO, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _transfer_chunks(connection: BinaryIO) -> Iterator[bytes]:
+def _transfer_chunks(connection: io.BufferedIOBase) -> Iterator[bytes]:
     while size := _chunk_size(connection):
         yield from _exactly(connection, size)
         connection.readline()
@@ -90,7 +90,7 @@ def _transfer_chunks(connection: BinaryIO) -> Iterator[bytes]:
         pass
 
 
-def _chunk_size(connection: BinaryIO) -> int:
+def _chunk_size(connection: io.BufferedIOBase) -> int:
     line = connection.readline().split(b";")[0].strip()
     try:
         return int(line, 16)

@@ -1,8 +1,8 @@
 """ClickHouse exceptions as its HTTP interface shows them.
 
-The engine reports failures as text (``Code: 60. DB::Exception: … (UNKNOWN_TABLE)``). Clients read the
-number from a header, the name from the body and the kind of failure from the HTTP status, so the
-text is taken apart here, once.
+The engine reports failures as text (``Code: 60. DB::Exception: … (UNKNOWN_TABLE)``). Clients read
+the number from a header, the name from the body and the kind of failure from the HTTP status, so
+the text is taken apart here, once.
 """
 
 import re
@@ -23,8 +23,8 @@ _STATUS_BY_NAMES: Final = {
         "CANNOT_PARSE_QUOTED_STRING CANNOT_PARSE_DATE CANNOT_PARSE_DATETIME CANNOT_PARSE_NUMBER "
         "CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING CANNOT_PARSE_IPV4 CANNOT_PARSE_IPV6 "
         "CANNOT_PARSE_INPUT_ASSERTION_FAILED CANNOT_PARSE_UUID DUPLICATE_COLUMN ILLEGAL_COLUMN "
-        "UNKNOWN_ELEMENT_IN_AST UNKNOWN_TYPE_OF_AST_NODE THERE_IS_NO_COLUMN TOO_DEEP_AST TOO_BIG_AST "
-        "UNEXPECTED_AST_STRUCTURE SYNTAX_ERROR INCORRECT_DATA TYPE_MISMATCH "
+        "UNKNOWN_ELEMENT_IN_AST UNKNOWN_TYPE_OF_AST_NODE THERE_IS_NO_COLUMN TOO_DEEP_AST "
+        "TOO_BIG_AST UNEXPECTED_AST_STRUCTURE SYNTAX_ERROR INCORRECT_DATA TYPE_MISMATCH "
         "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE"
     ),
     HTTPStatus.NOT_FOUND: (
@@ -76,7 +76,7 @@ class ClickHouseError(Exception):
         return _STATUS.get(self.name, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def text(self, version: str) -> str:
-        """Gives the body of an error response, ending with the server's version as ClickHouse's does.
+        """Gives the body of an error response, which ends with the server's version.
 
         Args:
             version: the engine's version, such as ``26.9.2.1``.

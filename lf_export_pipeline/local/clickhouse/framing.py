@@ -1,9 +1,9 @@
 """Response bodies on the wire: chunked transfer, content encodings, and exceptions in mid-stream.
 
-When a query fails after its response has begun, the status has long been sent. ClickHouse then writes
-the exception into the body between two markers that carry a random tag announced in a header, and
-leaves the chunked transfer unfinished, so that a client which knows the markers can name the error and
-one which does not still sees a broken transfer, never a short result.
+When a query fails after its response has begun, the status has long been sent. ClickHouse then
+writes the exception into the body between two markers that carry a random tag announced in a
+header, and leaves the chunked transfer unfinished: a client that knows the markers can name the
+error, and one that does not still sees a broken transfer, never a short result.
 """
 
 import fcntl
@@ -20,6 +20,7 @@ import lz4.frame
 import zstandard
 
 COPY_BYTES: Final = 1 << 20
+HELD_BACK_BYTES: Final = 4096  # more than the end of any format needs
 TAG_BYTES: Final = 8
 EXCEPTION_MARKER: Final = b"__exception__"
 EXCEPTION_MAX_BYTES: Final = 16 << 10
@@ -61,7 +62,7 @@ _COMPRESSORS: Final[dict[str, Callable[[], Compressor]]] = {
 
 
 def choose_encoding(accepted: str) -> str | None:
-    """Gives the content encoding for a client: the first of zstd, lz4, gzip, deflate that it accepts.
+    """Gives the content encoding for a client: the first it accepts of zstd, lz4, gzip, deflate.
 
     Args:
         accepted: its Accept-Encoding header; quality values are not weighed, as in ClickHouse.
@@ -94,17 +95,24 @@ class ChunkedBody:
     def __init__(self, connection: socket.socket, encoding: str | None) -> None:
         self._socket = connection
         self._compressor = _COMPRESSORS[encoding]() if encoding else None
+        self._held = b""
 
-    def write(self, data: bytes) -> None:
-        """Sends bytes of the body."""
-        packed = self._compressor.compress(data) if self._compressor else data
-        if packed:
-            self._socket.sendall(b"%x\r\n" % len(packed))
-            self._socket.sendall(packed)
-            self._socket.sendall(CHUNK_END)
+    def feed(self, data: bytes) -> None:
+        """Sends output of a query but for its last bytes, which wait for the query's outcome.
 
-    def copy(self, pipe: int) -> bool:
-        """Sends what a pipe holds, without a copy through this process when nothing compresses it.
+        The engine ends its document properly even when the query fails: an Arrow stream gets its
+        end marker, JSON its closing brackets, and a client would take the short result for a whole
+        one. So the end is sent by ``finish`` alone and dropped by ``abort``.
+
+        Args:
+            data: the next bytes of the output.
+        """
+        known = self._held + data
+        self._write(known[:-HELD_BACK_BYTES])
+        self._held = known[-HELD_BACK_BYTES:]
+
+    def feed_from(self, pipe: int) -> bool:
+        """Feeds what a pipe holds; when nothing compresses, past this process's memory.
 
         Args:
             pipe: its reading end, readable.
@@ -112,39 +120,50 @@ class ChunkedBody:
         Returns:
             False at the end of the pipe.
         """
-        available = pipe_bytes(pipe)
-        if not available:
-            data = os.read(pipe, COPY_BYTES)
-            self.write(data)
-            return bool(data)
-        if self._compressor is not None or not hasattr(os, "splice"):
-            self.write(os.read(pipe, COPY_BYTES))
+        ready = pipe_bytes(pipe) - HELD_BACK_BYTES
+        if ready > 0 and self._compressor is None and hasattr(os, "splice"):
+            self._splice(pipe, ready)
+            self._held = os.read(pipe, HELD_BACK_BYTES)
             return True
-        self._socket.sendall(b"%x\r\n" % available, getattr(socket, "MSG_MORE", 0))
-        while available:
-            available -= os.splice(pipe, self._socket.fileno(), available)
-        self._socket.sendall(CHUNK_END)
-        return True
+        data = os.read(pipe, COPY_BYTES)
+        self.feed(data)
+        return bool(data)
 
     def finish(self) -> None:
         """Ends the body, so that the client knows it is complete."""
-        rest = self._compressor.flush() if self._compressor else b""
-        if rest:
-            self._compressor = None
-            self.write(rest)
+        self._write(self._held)
+        self._flush()
         self._socket.sendall(LAST_CHUNK)
 
     def abort(self, block: bytes) -> None:
-        """Sends the exception and leaves the body unfinished; the connection has to be closed.
+        """Sends the exception in place of the held bytes; the connection has to be closed then.
 
         Args:
             block: see ``exception_block``.
         """
-        self.write(block)
-        rest = self._compressor.flush() if self._compressor else b""
-        if rest:
+        self._write(block)
+        self._flush()
+
+    def _write(self, data: bytes) -> None:
+        packed = self._compressor.compress(data) if self._compressor and data else data
+        if packed:
+            self._socket.sendall(b"%x\r\n" % len(packed))
+            self._socket.sendall(packed)
+            self._socket.sendall(CHUNK_END)
+
+    def _flush(self) -> None:
+        if self._compressor is not None:
+            rest = self._compressor.flush()
             self._compressor = None
-            self.write(rest)
+            self._write(rest)
+
+    def _splice(self, pipe: int, size: int) -> None:
+        more = getattr(socket, "MSG_MORE", 0)
+        self._socket.sendall(b"%x\r\n" % (len(self._held) + size) + self._held, more)
+        left = size
+        while left:
+            left -= os.splice(pipe, self._socket.fileno(), left)
+        self._socket.sendall(CHUNK_END)
 
 
 def pipe_bytes(pipe: int) -> int:

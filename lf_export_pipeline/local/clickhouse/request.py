@@ -1,4 +1,4 @@
-"""What one HTTP request asks of ClickHouse: who asks, the SQL, its data, parameters and settings."""
+"""What one HTTP request asks of ClickHouse: who asks, the SQL, its data, parameters, settings."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPMessage
+from email.message import Message
 from itertools import chain
 from typing import Final
 from urllib.parse import parse_qsl
@@ -20,7 +20,20 @@ HEAD_BYTES: Final = 1 << 20
 DEFAULT_BUFFER_BYTES: Final = 1 << 20
 PARAMETER_PREFIX: Final = "param_"
 _RESERVED: Final = frozenset(
-    ["query", "database", "default_format", "user", "password", "quota_key", "query_id", "session_id", "session_timeout", "session_check", "stacktrace", "role", "compress", "decompress", "buffer_size", "wait_end_of_query", "client_protocol_version", "close_session"]
+    {
+        *(
+            "query",
+            "query_id",
+            "database",
+            "default_format",
+            "user",
+            "password",
+            "quota_key",
+            "role",
+        ),
+        *("session_id", "session_timeout", "session_check", "close_session", "stacktrace"),
+        *("compress", "decompress", "buffer_size", "wait_end_of_query", "client_protocol_version"),
+    }
 )
 _SETTING_NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 _TABLE_SUFFIXES: Final = ("_format", "_structure", "_types")
@@ -60,7 +73,7 @@ class Account:
     user: str
     password: str = field(repr=False)
 
-    def check(self, arguments: Mapping[str, str], headers: HTTPMessage) -> None:
+    def check(self, arguments: Mapping[str, str], headers: Message) -> None:
         """Compares the credentials of a request with this account.
 
         Raises:
@@ -83,9 +96,9 @@ def url_arguments(query_string: str) -> dict[str, str]:
 
 
 def read_query(
-    arguments: Mapping[str, str], headers: HTTPMessage, body: RequestBody, *, may_write: bool
+    arguments: Mapping[str, str], headers: Message, body: RequestBody, *, may_write: bool
 ) -> Query:
-    """Gives the query a request asks for; the data of an INSERT is left in the body, to be streamed.
+    """Gives the query a request asks for; the data of an INSERT stays in the body, to be streamed.
 
     Args:
         arguments: of the URL.
@@ -141,7 +154,7 @@ def _query(
     )
 
 
-def _credentials(arguments: Mapping[str, str], headers: HTTPMessage) -> tuple[str, str]:
+def _credentials(arguments: Mapping[str, str], headers: Message) -> tuple[str, str]:
     if "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers:
         return headers.get("X-ClickHouse-User", "default"), headers.get("X-ClickHouse-Key", "")
     scheme, _, token = headers.get("Authorization", "").partition(" ")

@@ -6,6 +6,7 @@ import os
 import select
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
@@ -14,13 +15,7 @@ from typing import IO, Final
 from urllib.parse import urlsplit
 
 from lf_export_pipeline.local.clickhouse.bodies import RequestBody
-from lf_export_pipeline.local.clickhouse.engine import (
-    DEFAULT_FORMAT,
-    Counters,
-    Engine,
-    RunningQuery,
-    Session,
-)
+from lf_export_pipeline.local.clickhouse.engine import Engine, Session
 from lf_export_pipeline.local.clickhouse.errors import ClickHouseError
 from lf_export_pipeline.local.clickhouse.framing import (
     COPY_BYTES,
@@ -29,6 +24,8 @@ from lf_export_pipeline.local.clickhouse.framing import (
     exception_block,
     new_exception_tag,
 )
+from lf_export_pipeline.local.clickhouse.native import Counters
+from lf_export_pipeline.local.clickhouse.query import RunningQuery
 from lf_export_pipeline.local.clickhouse.request import (
     Account,
     ExternalTable,
@@ -40,6 +37,7 @@ from lf_export_pipeline.local.clickhouse.statement import Insert, quote_name
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_FORMAT: Final = "TabSeparated"
 SPOOL_BYTES: Final = 16 << 20
 _CONTENT_TYPES: Final = (
     ("JSONEachRow", "application/x-ndjson; charset=UTF-8"),
@@ -89,8 +87,11 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
         """Answers queries."""
         self._answer(may_write=True)
 
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Says nothing: each query gets its own line when it has ended."""
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # inherited name
-        """Sends http.server's own lines to the log instead of the terminal."""
+        """Sends http.server's complaints about malformed requests to the log."""
         logger.debug(format, *args)
 
     def _answer(self, *, may_write: bool) -> None:
@@ -103,7 +104,7 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
             self._run(query)
         except ClickHouseError as error:
             outcome = f"{error.code} {error.name}"
-            self._send_error_text(error, body)
+            self._send_error_text(error, body, query.query_id if query else None)
         except (ClientGoneError, ConnectionError):
             outcome = "client gone"
             self.close_connection = True
@@ -122,7 +123,7 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
             _prepare(session, query)
             if query.insert is not None:
                 counters = session.insert(query.insert, query.data)
-                self._send_headers(HTTPStatus.OK, query.query_id, counters)
+                self._send_headers(query, counters, {})
                 self._body(None).finish()
                 return
             running = session.start(
@@ -143,14 +144,12 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
             complete = self._hold(running, held, limit)
             counters = running.result() if complete else running.counters
             tag = new_exception_tag()
-            self._send_headers(HTTPStatus.OK, query.query_id, counters, running, encoding, tag)
+            self._send_headers(query, counters, _output_headers(running, encoding, tag))
             body = self._body(encoding)
             held.seek(0)
             while data := held.read(COPY_BYTES):
-                body.write(data)
-        if not complete:
-            self._stream(running, body, tag)
-        if not self.close_connection or complete:
+                body.feed(data)
+        if complete or self._stream(running, body, tag):
             body.finish()
 
     def _hold(self, running: RunningQuery, held: IO[bytes], limit: int | None) -> bool:
@@ -164,9 +163,9 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
             size += len(data)
         return False
 
-    def _stream(self, running: RunningQuery, body: ChunkedBody, tag: str) -> None:
+    def _stream(self, running: RunningQuery, body: ChunkedBody, tag: str) -> bool:
         self._await_output(running)
-        while body.copy(running.output):
+        while body.feed_from(running.output):
             self._await_output(running)
         try:
             running.result()
@@ -174,6 +173,8 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
             logger.debug("query %s failed in mid-stream: %s", running.query_id, error)
             body.abort(exception_block(error.text(self.server.engine.version), tag))
             self.close_connection = True
+            return False
+        return True
 
     def _await_output(self, running: RunningQuery) -> None:
         hang_up = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
@@ -194,34 +195,25 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
         self.wfile.flush()
         return ChunkedBody(self.connection, encoding)
 
-    def _send_headers(
-        self,
-        status: HTTPStatus,
-        query_id: str,
-        counters: Counters,
-        running: RunningQuery | None = None,
-        encoding: str | None = None,
-        tag: str | None = None,
-    ) -> None:
-        self.send_response(status)
+    def _send_headers(self, query: Query, counters: Counters, more: Mapping[str, str]) -> None:
+        self.send_response(HTTPStatus.OK)
         summary = {name: str(value) for name, value in asdict(counters).items()}
         self.send_header("X-ClickHouse-Summary", json.dumps(summary))
-        self.send_header("X-ClickHouse-Query-Id", query_id)
-        self.send_header("X-ClickHouse-Timezone", "UTC")
+        self.send_header("X-ClickHouse-Query-Id", query.query_id)
+        self.send_header("X-ClickHouse-Timezone", query.settings.get("session_timezone") or "UTC")
         self.send_header("Transfer-Encoding", "chunked")
-        if running is not None and running.has_output:
-            self.send_header("X-ClickHouse-Format", running.format)
-            self.send_header("Content-Type", _content_type(running.format))
-        if encoding is not None:
-            self.send_header("Content-Encoding", encoding)
-        if tag is not None:
-            self.send_header("X-ClickHouse-Exception-Tag", tag)
+        for name, value in more.items():
+            self.send_header(name, value)
         self.end_headers()
 
-    def _send_error_text(self, error: ClickHouseError, body: RequestBody) -> None:
+    def _send_error_text(
+        self, error: ClickHouseError, body: RequestBody, query_id: str | None
+    ) -> None:
         with suppress(ConnectionError):
             body.drain()
         self.send_response(error.status)
+        if query_id is not None:
+            self.send_header("X-ClickHouse-Query-Id", query_id)
         self.send_header("X-ClickHouse-Exception-Code", str(error.code))
         self._send_body(error.text(self.server.engine.version) + "\n")
 
@@ -253,6 +245,16 @@ def _load(session: Session, table: ExternalTable) -> None:
     session.create_temporary_table(table.name, table.structure)
     target = Insert(f"INSERT INTO {quote_name(table.name)}", table.format, 0)
     session.insert(target, [table.content])
+
+
+def _output_headers(running: RunningQuery, encoding: str | None, tag: str) -> dict[str, str]:
+    headers = {"X-ClickHouse-Exception-Tag": tag}
+    if running.has_output:
+        headers["X-ClickHouse-Format"] = running.format
+        headers["Content-Type"] = _content_type(running.format)
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
+    return headers
 
 
 def _content_type(format_name: str) -> str:

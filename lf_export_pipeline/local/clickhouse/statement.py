@@ -1,13 +1,14 @@
-"""Just enough of ClickHouse's lexer to find where SQL ends, which format it names, and where data begins.
+"""Just enough of ClickHouse's lexer to find where SQL ends, its format, and where data begins.
 
-Nothing here decides whether SQL is valid; the engine's own parser does. What the parser cannot do for
-us is to cut text: an INSERT carries its data behind the SQL in the same body, and a query's output
-clause has to stand before its FORMAT clause.
+Nothing here decides whether SQL is valid; the engine's own parser does. What the parser cannot do
+for us is to cut text: an INSERT carries its data behind the SQL in the same body, and a query's
+output clause has to stand before its FORMAT clause.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 _LEXEME: Final = re.compile(
@@ -25,7 +26,7 @@ DEFAULT_INSERT_FORMAT: Final = "Values"
 
 @dataclass(frozen=True, slots=True)
 class Lexeme:
-    """A lexeme outside of all brackets: its kind, its upper-case text and where it lies in the SQL."""
+    """A lexeme: its kind, its upper-case text, and where it lies in the SQL."""
 
     kind: str
     text: bytes
@@ -35,7 +36,7 @@ class Lexeme:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """An INSERT whose rows follow its SQL: the SQL without FORMAT, the format, the first byte of data."""
+    """An INSERT whose rows follow its SQL: the SQL without FORMAT, the format, the data's start."""
 
     sql: str
     format: str
@@ -44,7 +45,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class OutputClause:
-    """Where a query names its output: the format (None: the default) and where INTO OUTFILE may stand."""
+    """The format a query names (None: the default) and the position for INTO OUTFILE."""
 
     format: str | None
     position: int
@@ -126,9 +127,16 @@ def _may_end(rest: list[Lexeme]) -> bool:
 
 
 def writes_to_file(sql: bytes) -> bool:
-    """Tells whether a statement asks for INTO OUTFILE, which a server never does for its clients."""
+    """Tells whether a statement asks for INTO OUTFILE, which a server does for no client."""
     words = [lexeme.text for lexeme in top_level(sql)]
-    return (b"INTO", b"OUTFILE") in zip(words, words[1:], strict=False)
+    return (b"INTO", b"OUTFILE") in pairwise(words)
+
+
+def reads_inline_data(sql: bytes) -> bool:
+    """Tells whether an INSERT … SELECT takes rows from the request through ``input(…)``."""
+    kinds = [(match.lastgroup, match.group().upper()) for match in _LEXEME.finditer(sql)]
+    solid = [text for kind, text in kinds if kind != "blank"]
+    return solid[:1] == [b"INSERT"] and (b"INPUT", b"(") in pairwise(solid)
 
 
 def quote(text: str) -> str:
