@@ -1,0 +1,218 @@
+"""The bucket of the finished files."""
+
+import io
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import quote
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lf_export_pipeline.core.errors import ConfigurationError, TransientError
+from lf_export_pipeline.core.ports import StoredObject
+from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
+from lf_export_pipeline.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_PARTS = 10_000
+_MIB = 1024 * 1024
+_MARK = "lf-export-upload"
+
+
+class S3FileStore:
+    """A ``FileStore`` on AWS S3 or a compatible service. Threads may share it.
+
+    Nothing is connected before the first use, so a missing bucket is said by the first export that
+    needs it.
+    """
+
+    def __init__(self, settings: S3Settings) -> None:
+        self._settings = settings
+
+    def upload(
+        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
+    ) -> None:
+        """Write an object; nothing appears under the key unless all of it was written.
+
+        boto3's transfer manager takes the pieces in a thread of its own and sends some parts at the
+        same time; memory is bounded by ``concurrent parts + 2`` parts. Whatever ends the
+        upload early, an interrupt too, aborts it on the server. An exception out of ``pieces``
+        arrives as it is.
+
+        Args:
+            key: The key, prefix included.
+            pieces: The object's bytes in order; read once.
+            content_type: Stored with the object.
+            expected_bytes: Sizes the parts, so that 10,000 are enough. An estimate will do.
+
+        Raises:
+            TransientError: the service failed, or has not stored what was sent.
+            ConfigurationError: the bucket or its credentials are wrong.
+        """
+        source = _PieceFile(pieces)
+        mark = {_MARK: secrets.token_hex(8)}
+        try:
+            self._client.upload_fileobj(
+                cast("BinaryIO", source),
+                self.bucket,
+                key,
+                ExtraArgs={"ContentType": content_type, "Metadata": mark, **self._encryption},
+                Config=self._transfer_config(expected_bytes),
+            )
+        except (ClientError, BotoCoreError) as error:
+            # The answer to the last request may be lost, and its repetition be refused.
+            if not self._bears(key, mark):
+                raise from_client(error) from error
+        stored = self.head(key)
+        if stored is None or stored.size != source.bytes_read:
+            raise TransientError(
+                f"The bucket holds {stored.size if stored else 'none'} of the "
+                f"{source.bytes_read} bytes that were sent."
+            )
+
+    def head(self, key: str) -> StoredObject | None:
+        """The object, if it is there."""
+        try:
+            found = self._client.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if status_of(error) == 404:
+                return None
+            raise from_client(error) from error
+        except BotoCoreError as error:
+            raise from_client(error) from error
+        return StoredObject(key, found["ContentLength"], found.get("ContentType"))
+
+    def signed_url(self, key: str, expires_in: timedelta) -> str:
+        """A link that downloads the object under its key as file name, for the external endpoint.
+
+        A secret: whoever has it has the file.
+        """
+        with s3_errors():
+            return self._signer.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self.bucket,
+                    "Key": key,
+                    "ResponseContentDisposition": content_disposition(key),
+                },
+                ExpiresIn=int(expires_in.total_seconds()),
+            )
+
+    def delete(self, key: str) -> None:
+        """Remove the object; a missing one is no error."""
+        with s3_errors():
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name, or the sentence that there is none."""
+        if not self._settings.langfuse_s3_batch_export_bucket:
+            raise ConfigurationError(
+                "No S3 bucket is configured for exports; set LANGFUSE_S3_BATCH_EXPORT_BUCKET."
+            )
+        return self._settings.langfuse_s3_batch_export_bucket
+
+    @property
+    def credentials_are_temporary(self) -> bool:
+        """Whether links die with a session token, whatever their date says."""
+        if self._settings.langfuse_s3_batch_export_access_key_id:
+            return False
+        with s3_errors():
+            credentials = boto3.session.Session().get_credentials()
+        return bool(credentials and credentials.token)
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        return s3_client(self._settings, self._settings.langfuse_s3_batch_export_endpoint)
+
+    @cached_property
+    def _signer(self) -> "S3Client":
+        external = self._settings.langfuse_s3_batch_export_external_endpoint
+        return s3_client(self._settings, external) if external else self._client
+
+    @property
+    def _encryption(self) -> dict[str, str]:
+        """Langfuse: the key id is sent for ``aws:kms`` only."""
+        kind = self._settings.langfuse_s3_batch_export_sse
+        key_id = self._settings.langfuse_s3_batch_export_sse_kms_key_id
+        options = {"ServerSideEncryption": kind} if kind else {}
+        return options | ({"SSEKMSKeyId": key_id} if kind == "aws:kms" and key_id else {})
+
+    def _transfer_config(self, expected_bytes: int) -> TransferConfig:
+        concurrency = self._settings.langfuse_s3_upload_max_concurrent_parts
+        size = part_bytes(expected_bytes, self._settings.batch_export_s3_part_size_mib * _MIB)
+        config: Any = TransferConfig(
+            multipart_threshold=size, multipart_chunksize=size, max_concurrency=concurrency
+        )
+        config.max_in_memory_upload_chunks = concurrency + 1
+        return config  # type: ignore[no-any-return]
+
+    def _bears(self, key: str, mark: dict[str, str]) -> bool:
+        """Whether the object that is there is the one of this upload."""
+        with suppress(ClientError, BotoCoreError):
+            found = self._client.head_object(Bucket=self.bucket, Key=key)
+            return found.get("Metadata") == mark
+        return False
+
+
+def part_bytes(expected_bytes: int, wanted_bytes: int) -> int:
+    """The size of a part: as wanted, or larger where 10,000 would not hold the file.
+
+    The estimate may be too low by half before the parts run out. In whole MiB.
+    """
+    needed = -(-expected_bytes * 3 // (2 * MAX_PARTS))
+    return max(wanted_bytes, -(-needed // _MIB) * _MIB)
+
+
+def content_disposition(key: str) -> str:
+    """The header that makes a browser save the file, under a name that cannot leave its quotes."""
+    printable = "".join(character for character in key if character.isprintable())
+    plain = printable.encode("ascii", "replace").decode().replace("\\", "\\\\")
+    quoted = plain.replace('"', '\\"')
+    header = f'attachment; filename="{quoted}"'
+    if printable.isascii():
+        return header
+    return f"{header}; filename*=UTF-8''{quote(printable, safe='')}"
+
+
+class _PieceFile(io.RawIOBase):
+    """Pieces of bytes as a file that is read once, front to back."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = memoryview(b"")
+        self.bytes_read = 0
+        self.exhausted = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def read(self, size: int = -1) -> bytes:
+        """Exactly ``size`` bytes unless the pieces end; all of the rest without a size."""
+        taken: list[memoryview] = []
+        missing = size if size >= 0 else float("inf")
+        while missing > 0 and self._refilled():
+            piece = self._rest[: int(min(missing, len(self._rest)))]
+            self._rest = self._rest[len(piece) :]
+            taken.append(piece)
+            missing -= len(piece)
+        data = b"".join(taken)
+        self.bytes_read += len(data)
+        return data
+
+    def _refilled(self) -> bool:
+        while not self._rest and not self.exhausted:
+            piece = next(self._pieces, None)
+            self.exhausted = piece is None
+            self._rest = memoryview(piece or b"")
+        return bool(self._rest)

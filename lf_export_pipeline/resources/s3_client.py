@@ -1,0 +1,125 @@
+"""The S3 client, and the one place where its errors are mapped.
+
+boto3 itself, not the client of ``dagster_aws``: that one can be told neither the signature version
+nor path-style addresses nor when to send checksums, and compatible services need all three.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's name for it
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PREFIX = "LANGFUSE_S3_BATCH_EXPORT"
+_KEYS = f"{_PREFIX}_ACCESS_KEY_ID and {_PREFIX}_SECRET_ACCESS_KEY"
+_REFUSALS = {
+    "NoSuchBucket": f"The bucket does not exist; check {_PREFIX}_BUCKET and {_PREFIX}_ENDPOINT.",
+    "InvalidAccessKeyId": f"The bucket's service does not know the access key; check {_KEYS}.",
+    "SignatureDoesNotMatch": f"The bucket's service refuses the secret key; check {_KEYS}.",
+    "AccessDenied": f"The bucket refuses access; allow PutObject and GetObject on {_PREFIX}_BUCKET "
+    f"to the key of {_PREFIX}_ACCESS_KEY_ID.",
+    "ExpiredToken": f"The credentials for the bucket have expired; check {_KEYS}.",
+    "PermanentRedirect": f"The bucket is in another region; check {_PREFIX}_REGION.",
+    "AuthorizationHeaderMalformed": f"The bucket is in another region; check {_PREFIX}_REGION.",
+    "KMS.NotFoundException": f"The encryption key is unknown; check {_PREFIX}_SSE_KMS_KEY_ID.",
+    "KMS.DisabledException": f"The encryption key is disabled; check {_PREFIX}_SSE_KMS_KEY_ID.",
+}
+_REFUSALS |= {
+    "403": _REFUSALS["AccessDenied"],  # a HEAD has no body to say more
+    "Forbidden": _REFUSALS["AccessDenied"],
+    "AllAccessDisabled": _REFUSALS["AccessDenied"],
+    "InvalidToken": _REFUSALS["InvalidAccessKeyId"],
+    "301": _REFUSALS["PermanentRedirect"],
+}
+_BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "RequestTimeTooSkewed", "Throttling"}
+
+
+def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
+    """A client as the settings say; botocore repeats each failed request, with growing pauses."""
+    secret = settings.langfuse_s3_batch_export_secret_access_key
+    by_path = settings.langfuse_s3_batch_export_force_path_style
+    config = Config(
+        signature_version="s3v4",  # links of older versions are refused in newer regions
+        s3={"addressing_style": "path" if by_path else "auto"},
+        request_checksum_calculation="when_required",  # newer defaults break compatible services
+        response_checksum_validation="when_required",
+        retries={"mode": "standard", "max_attempts": settings.langfuse_s3_upload_max_part_attempts},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=settings.langfuse_s3_upload_max_concurrent_parts + 2,
+    )
+    with s3_errors():
+        return boto3.session.Session().client(
+            "s3",
+            region_name=settings.langfuse_s3_batch_export_region or _default_region(endpoint),
+            endpoint_url=endpoint,
+            aws_access_key_id=settings.langfuse_s3_batch_export_access_key_id,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=config,
+        )
+
+
+@contextmanager
+def s3_errors() -> Iterator[None]:
+    """Turns botocore's errors into the pipeline's."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise from_client(error) from error
+
+
+def from_client(error: Exception) -> ExportError:
+    """The pipeline's error: what an operator must set right, and what may pass."""
+    if isinstance(error, ClientError):
+        return _from_answer(error)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return ConfigurationError(f"There are no credentials for the bucket; set {_KEYS}.")
+    if isinstance(error, HTTPClientError | ConnectionError):
+        return TransientError(f"The bucket's service did not answer ({type(error).__name__}).")
+    return ConfigurationError(
+        f"The settings of the bucket do not fit together ({type(error).__name__}); "
+        f"check {_PREFIX}_BUCKET, _REGION and _ENDPOINT."
+    )
+
+
+def status_of(error: ClientError) -> int:
+    """The HTTP status of an answer."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def code_of(error: ClientError) -> str:
+    """S3's word for an error; the status where an answer had no body."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _from_answer(error: ClientError) -> ExportError:
+    code, status = code_of(error), status_of(error)
+    if code in _REFUSALS:
+        return ConfigurationError(_REFUSALS[code])
+    if status in (405, 501):
+        return ConfigurationError(f"No S3 service answers there; check {_PREFIX}_ENDPOINT.")
+    if code in _BUSY or status >= 500 or status in (0, 408, 429):
+        return TransientError(f"The bucket's service was busy ({code}, status {status}).")
+    if status in (401, 403):
+        return ConfigurationError(_REFUSALS["AccessDenied"])
+    return TransientError(f"The bucket's service refused a request ({code}, status {status}).")
+
+
+def _default_region(endpoint: str | None) -> str | None:
+    """Services other than AWS ignore the region, but a signature needs one."""
+    return "us-east-1" if endpoint else None

@@ -1,0 +1,187 @@
+"""Sends e-mails: through a mail server, or through Amazon SES."""
+
+import smtplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lf_export_pipeline.core.errors import (
+    ConfigurationError,
+    ExportError,
+    PermanentError,
+    TransientError,
+)
+from lf_export_pipeline.settings import MailSettings
+
+_SECONDS = 30
+
+
+class MailSender(Protocol):
+    """A ``Mailer`` that knows whether it can send, and can try without sending."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a mail server and a sender."""
+        ...
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand one message to the mail server."""
+        ...
+
+    def greet(self) -> None:
+        """Sign in without sending anything; raises what ``send`` would."""
+        ...
+
+
+def open_mailer(settings: MailSettings) -> MailSender:
+    """The mailer that SMTP_CONNECTION_URL names."""
+    url = settings.smtp_connection_url
+    if url is None or not settings.email_from_address:
+        return NoMailer()
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme == "ses":
+        return SesMailer(parts.hostname or "")
+    return SmtpMailer(
+        MailServer(
+            host=parts.hostname or "",
+            port=parts.port or (465 if parts.scheme == "smtps" else 587),
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            tls_at_once=parts.scheme == "smtps" or parts.port == 465,
+        )
+    )
+
+
+class NoMailer:
+    """Stands where no mail server is configured."""
+
+    configured = False
+
+    def send(self, message: EmailMessage) -> None:  # noqa: ARG002 - the port's signature
+        """Raises: nothing can be sent."""
+        raise ConfigurationError(
+            "No e-mail can be sent; set SMTP_CONNECTION_URL and EMAIL_FROM_ADDRESS."
+        )
+
+    def greet(self) -> None:
+        """Raises the same sentence."""
+        self.send(EmailMessage())
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailServer:
+    """Where and as whom to sign in."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls_at_once: bool
+
+
+class SmtpMailer:
+    """Sends through an SMTP server, with TLS wherever the server offers it."""
+
+    configured = True
+
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand one message to the server, for the addresses in its headers."""
+        with smtp_errors(), self._session() as session:
+            session.send_message(message)
+
+    def greet(self) -> None:
+        """Connect and sign in."""
+        with smtp_errors(), self._session() as session:
+            session.noop()
+
+    @contextmanager
+    def _session(self) -> Iterator[smtplib.SMTP]:
+        server = self._server
+        trust = ssl.create_default_context()
+        with (
+            smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=trust)
+            if server.tls_at_once
+            else smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
+        ) as session:
+            session.ehlo()
+            if not server.tls_at_once and session.has_extn("starttls"):
+                session.starttls(context=trust)
+                session.ehlo()
+            if server.user:
+                session.login(server.user, server.password)
+            yield session
+
+
+class SesMailer:
+    """Sends through Amazon SES with AWS's own chain of credentials."""
+
+    configured = True
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand one message to SES."""
+        with smtp_errors():
+            self._client().send_email(
+                FromEmailAddress=str(message["From"]),
+                Destination={"ToAddresses": [str(message["To"])]},
+                Content={"Raw": {"Data": message.as_bytes()}},
+            )
+
+    def greet(self) -> None:
+        """Ask SES for the account."""
+        with smtp_errors():
+            self._client().get_account()
+
+    def _client(self) -> Any:
+        retries = Config(retries={"mode": "standard"}, connect_timeout=10, read_timeout=_SECONDS)
+        return boto3.session.Session().client("sesv2", region_name=self._region, config=retries)
+
+
+@contextmanager
+def smtp_errors() -> Iterator[None]:
+    """Turns the errors of mail servers into the pipeline's; addresses stay out of the sentences."""
+    try:
+        yield
+    except (smtplib.SMTPException, OSError, ClientError, BotoCoreError) as error:
+        raise from_client(error) from error
+
+
+def from_client(error: Exception) -> ExportError:
+    """The pipeline's error: by SMTP, replies from 500 on are final and all others may pass."""
+    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
+        return ConfigurationError(
+            "The mail server refuses the sign-in; check user and password in SMTP_CONNECTION_URL."
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConfigurationError(
+            "The mail server's certificate is not valid for its name; check SMTP_CONNECTION_URL."
+        )
+    code = _reply_code(error)
+    if code >= 500:
+        return PermanentError(f"The mail server refuses the e-mail (reply {code}).")
+    return TransientError(f"The mail server could not take the e-mail ({type(error).__name__}).")
+
+
+def _reply_code(error: Exception) -> int:
+    """The server's reply; 0: there was none. Of several recipients' replies the mildest counts."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return min((code for code, _ in error.recipients.values()), default=0)
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return 550 if status in (400, 403, 404) else 0
+    return 550 if isinstance(error, smtplib.SMTPNotSupportedError) else 0

@@ -1,0 +1,183 @@
+"""Where bytes wait between the ops: a directory of one machine, or a bucket that all can reach."""
+
+import errno
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from botocore.exceptions import ClientError
+
+from lf_export_pipeline.core.errors import ConfigurationError, TransientError
+from lf_export_pipeline.core.ports import Spool
+from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
+from lf_export_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MEMORY_BYTES = 8 * 1024 * 1024
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+
+
+def open_spool(settings: Settings) -> Spool:
+    """The spool that LF_EXPORT_SPOOL names."""
+    if not settings.spool_is_remote:
+        return DirectorySpool(settings.spool_directory)
+    scheme, _, rest = settings.lf_export_spool.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise ConfigurationError("LF_EXPORT_SPOOL must be a directory or s3://bucket/prefix.")
+    return BucketSpool(settings, bucket, prefix)
+
+
+def safe_parts(path: str) -> tuple[str, ...]:
+    """The segments of a relative path that stays where it is put.
+
+    Raises:
+        ValueError: a segment is empty, hidden, ``..`` or holds a separator. Names come from our own
+            code, so this is a mistake in it.
+    """
+    parts = tuple(path.split("/"))
+    for part in parts:
+        if not part or part.startswith(".") or "\\" in part or not part.isprintable():
+            raise ValueError(f"{path!r} is not a path inside the spool.")
+    return parts
+
+
+class DirectorySpool:
+    """A ``Spool`` in a directory that only this user can read: it holds users' data."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[BinaryIO]:
+        """A new file, renamed to its name when it is complete; gone if it never is."""
+        target = self._root.joinpath(*safe_parts(path))
+        with _disk_errors():
+            self._make_folder(target.parent)
+            draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+                    yield file
+                draft.replace(target)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """The file for reading."""
+        with _disk_errors(), self._root.joinpath(*safe_parts(path)).open("rb") as file:
+            yield file
+
+    def exists(self, path: str) -> bool:
+        """Whether the complete file is there."""
+        return self._root.joinpath(*safe_parts(path)).is_file()
+
+    def remove(self, folder: str) -> None:
+        """Delete a folder with all that is in it."""
+        with _disk_errors(), suppress(FileNotFoundError):
+            shutil.rmtree(self._root.joinpath(*safe_parts(folder)))
+
+    def folders(self) -> Sequence[str]:
+        """The top-level folders, sorted."""
+        if not self._root.is_dir():
+            return []
+        entries = self._root.iterdir()
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+    def _make_folder(self, folder: Path) -> None:
+        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        for parent in reversed(missing):
+            parent.mkdir(mode=0o700, exist_ok=True)
+
+
+class BucketSpool:
+    """A ``Spool`` under a prefix of a bucket, with the credentials of the export bucket.
+
+    A file is written to a temporary one of this machine first, so that an object appears only when
+    it is complete, and a failed request can be repeated.
+    """
+
+    def __init__(self, settings: Settings, bucket: str, prefix: str) -> None:
+        self._settings = settings
+        self._bucket = bucket
+        self._prefix = PurePosixPath(prefix.strip("/"))
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[BinaryIO]:
+        """A new file; uploaded when the context ends without an exception."""
+        key = self._key(path)
+        with tempfile.SpooledTemporaryFile(_MEMORY_BYTES) as draft:
+            yield cast("BinaryIO", draft)
+            draft.seek(0)
+            with s3_errors():
+                self._client.upload_fileobj(draft, self._bucket, key)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """The file for reading, downloaded as a whole: a slow reader keeps no connection."""
+        with tempfile.SpooledTemporaryFile(_MEMORY_BYTES) as copy:
+            with s3_errors():
+                self._client.download_fileobj(self._bucket, self._key(path), copy)
+            copy.seek(0)
+            yield cast("BinaryIO", copy)
+
+    def exists(self, path: str) -> bool:
+        """Whether the complete file is there."""
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=self._key(path))
+        except ClientError as error:
+            if status_of(error) == 404:
+                return False
+            raise from_client(error) from error
+        return True
+
+    def remove(self, folder: str) -> None:
+        """Delete a folder with all that is in it."""
+        with s3_errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=f"{self._key(folder)}/"
+            )
+            for page in pages:
+                for found in page.get("Contents", []):
+                    self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
+
+    def folders(self) -> Sequence[str]:
+        """The top-level folders, sorted."""
+        prefix = self._key("") and f"{self._key('')}/"
+        with s3_errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+            )
+            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+        return sorted(folder.removeprefix(prefix).rstrip("/") for folder in found)
+
+    def _key(self, path: str) -> str:
+        inside = self._prefix.joinpath(*safe_parts(path)) if path else self._prefix
+        return "" if inside == PurePosixPath() else str(inside)
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        return s3_client(self._settings, self._settings.langfuse_s3_batch_export_endpoint)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Turns the disk's errors into the pipeline's; errors of the body that are none pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FORBIDDEN:
+            raise ConfigurationError(
+                "The spool cannot be written; check LF_EXPORT_SPOOL and its permissions."
+            ) from error
+        raise TransientError(f"The spool failed ({os.strerror(error.errno or 0)}).") from error
