@@ -55,7 +55,7 @@ class ExportRows(Protocol):
         ...
 
     def start(self, export_id: str) -> bool:
-        """QUEUED, FAILED or PROCESSING → PROCESSING, clearing what an earlier attempt left; False: not in such a state."""
+        """Any state but COMPLETED and CANCELLED → PROCESSING, clearing what an earlier attempt left."""
         ...
 
     def complete(
@@ -70,6 +70,10 @@ class ExportRows(Protocol):
 
     def cancel(self, export_id: str) -> bool:
         """QUEUED or PROCESSING → CANCELLED."""
+        ...
+
+    def requeue(self, export_id: str) -> bool:
+        """FAILED, CANCELLED or COMPLETED → QUEUED, as if it had never run."""
         ...
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:

@@ -1,0 +1,79 @@
+"""The file as it is uploaded: the parts in order, with what the format puts around them."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.formats import FormatWriter, format_writer
+from lf_export_pipeline.core.query import ExportQuery, PartFile
+from lf_export_pipeline.settings import Settings
+
+PIECE_BYTES = 1024 * 1024
+
+
+def writer_of(query: ExportQuery, settings: Settings) -> FormatWriter:
+    """The writer of this export's file, the same one for its parts and for what is around them."""
+    return format_writer(
+        query.request.format,
+        query.columns,
+        query.score_columns,
+        guard_formulas=settings.lf_export_csv_guard_formulas,
+    )
+
+
+class AssembledFile:
+    """A file that exists only piece by piece, so that its size does not matter."""
+
+    def __init__(
+        self, writer: FormatWriter, parts: Sequence[PartFile], folder: AttemptFolder
+    ) -> None:
+        self._writer = writer
+        self._parts = [part for part in parts if part.rows]
+        self._folder = folder
+        self._digest = hashlib.sha256()
+
+    @property
+    def size(self) -> int:
+        """The bytes of the whole, known before any of them is read."""
+        if not self._parts:
+            return len(self._writer.empty)
+        frame = len(self._writer.prefix) + len(self._writer.suffix)
+        between = len(self._writer.separator) * (len(self._parts) - 1)
+        return frame + between + sum(part.bytes for part in self._parts)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the pieces that have been handed out."""
+        return self._digest.hexdigest()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The whole from its beginning, at most a megabyte at a time.
+
+        Raises:
+            TransientError: A part is not what was written.
+        """
+        self._digest = hashlib.sha256()
+        for piece in self._raw_pieces():
+            self._digest.update(piece)
+            yield piece
+
+    def _raw_pieces(self) -> Iterator[bytes]:
+        if not self._parts:
+            yield self._writer.empty
+            return
+        yield self._writer.prefix
+        for at, part in enumerate(self._parts):
+            if at:
+                yield self._writer.separator
+            yield from self._part_pieces(part)
+        yield self._writer.suffix
+
+    def _part_pieces(self, part: PartFile) -> Iterator[bytes]:
+        digest = hashlib.sha256()
+        with self._folder.open_part(part) as file:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+                yield piece
+        if digest.hexdigest() != part.sha256:
+            raise TransientError(f"The bytes of {part.location} have changed in the spool.")

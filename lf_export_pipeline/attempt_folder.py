@@ -1,0 +1,111 @@
+"""Where the files of one attempt lie in the spool.
+
+::
+
+    <export id>/<root run id>/
+      values/<run id>/<step>.<output>.json   what the ops hand on, the plan among it
+      keys-00007                             the keys of a chunk
+      part-00007, part-00007.json            a finished chunk, and what is known of it
+      object.json                            the key of the object in the bucket
+      preview.json                           the first rows, for the run's metadata
+      notified.json                          the e-mail has been sent
+
+The root run is the first of a chain of re-executions, so each of them finds what the ones before
+it have finished.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, TypeVar
+from urllib.parse import quote
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from lf_export_pipeline.core.ports import Spool
+from lf_export_pipeline.core.query import PartFile
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def export_folder(export_id: str) -> str:
+    """The top-level folder of an export: a plain name, whatever the id holds."""
+    return quote(export_id, safe="").replace(".", "%2E")
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """The files of one attempt, by what they mean."""
+
+    spool: Spool
+    path: str
+
+    @classmethod
+    def of(cls, spool: Spool, export_id: str, root_run_id: str) -> "AttemptFolder":
+        """The folder of the chain of runs that began with this one."""
+        return cls(spool, f"{export_folder(export_id)}/{root_run_id}")
+
+    def write_keys(self, index: int, keys: pa.ChunkedArray) -> None:
+        """Store a chunk's keys: 64-bit ones packed little-endian, texts as a JSON list."""
+        with self.spool.create(_numbered(self.path, "keys", index)) as file:
+            if pa.types.is_uint64(keys.type):
+                for chunk in keys.chunks:
+                    file.write(chunk.to_numpy().astype("<u8", copy=False).tobytes())
+            else:
+                file.write(json.dumps(keys.to_pylist()).encode())
+
+    def read_packed_keys(self, index: int) -> bytes:
+        """The 64-bit keys of a chunk, 8 bytes each."""
+        with self.spool.open(_numbered(self.path, "keys", index)) as file:
+            return file.read()
+
+    def read_text_keys(self, index: int) -> Sequence[str]:
+        """The textual keys of a chunk."""
+        keys: list[str] = json.loads(self.read_packed_keys(index))
+        return keys
+
+    def create_part(self, index: int) -> AbstractContextManager[BinaryIO]:
+        """The file for a chunk's bytes; it appears only if the context ends well."""
+        return self.spool.create(f"{self.path}/{part_location(index)}")
+
+    def open_part(self, part: PartFile) -> AbstractContextManager[BinaryIO]:
+        """A finished part for reading."""
+        return self.spool.open(f"{self.path}/{part.location}")
+
+    def finished_part(self, index: int) -> PartFile | None:
+        """The part, if an earlier run has finished it: its bytes and what is known of them."""
+        if not self.spool.exists(f"{self.path}/{part_location(index)}"):
+            return None
+        return self.read(part_location(index), PartFile)
+
+    def write(self, name: str, value: BaseModel) -> None:
+        """Store a small value as ``<name>.json``."""
+        with self.spool.create(f"{self.path}/{name}.json") as file:
+            file.write(value.model_dump_json().encode())
+
+    def read(self, name: str, model: type[Model]) -> Model | None:
+        """A small value, or None if it was never stored."""
+        path = f"{self.path}/{name}.json"
+        if not self.spool.exists(path):
+            return None
+        with self.spool.open(path) as file:
+            return model.model_validate_json(file.read())
+
+    def has(self, name: str) -> bool:
+        """Whether the small value is there."""
+        return self.spool.exists(f"{self.path}/{name}.json")
+
+    def remove(self) -> None:
+        """Delete the files of this attempt."""
+        self.spool.remove(self.path)
+
+
+def part_location(index: int) -> str:
+    """The name of a part within its attempt's folder."""
+    return f"part-{index:05d}"
+
+
+def _numbered(folder: str, word: str, index: int) -> str:
+    return f"{folder}/{word}-{index:05d}"

@@ -1,0 +1,72 @@
+"""The job that makes one export, and where its steps run."""
+
+from collections.abc import Callable, Mapping
+
+import dagster as dg
+
+from lf_export_pipeline.ops.fail_export import fail_export
+from lf_export_pipeline.ops.notify_requester import notify_requester
+from lf_export_pipeline.ops.resolve_filters import resolve_filters
+from lf_export_pipeline.ops.serialize_chunk import serialize_chunk
+from lf_export_pipeline.ops.stream_chunks import stream_chunks
+from lf_export_pipeline.ops.upload_file import upload_file
+from lf_export_pipeline.ops.validate_export import validate_export
+from lf_export_pipeline.partitions import EXPORTS
+from lf_export_pipeline.runs import JOB_NAME
+
+RETRIES = dg.RetryPolicy(
+    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+
+
+@dg.graph(name=JOB_NAME)
+def batch_export() -> None:
+    """One row of ``batch_exports``: read, written, uploaded, published, announced."""
+    query = resolve_filters(validate_export())
+    plan, chunks = stream_chunks(query)
+    parts = chunks.map(lambda chunk: serialize_chunk(plan, chunk))
+    notify_requester(upload_file(plan, parts.collect()))
+
+
+def batch_export_job(
+    executor: str = "in_process", retries: dg.RetryPolicy | None = RETRIES
+) -> dg.JobDefinition:
+    """The job, with one of the ``EXECUTORS`` by name."""
+    return batch_export.to_job(
+        name=JOB_NAME,
+        description="Exports a table of a Langfuse project as a file. Partition: the id.",
+        partitions_def=EXPORTS,
+        executor_def=EXECUTORS[executor](),
+        op_retry_policy=retries,
+        hooks={fail_export},
+    )
+
+
+def _in_process() -> dg.ExecutorDefinition:
+    return dg.in_process_executor
+
+
+def _multiprocess() -> dg.ExecutorDefinition:
+    """A forked step costs milliseconds once the server has imported this package."""
+    preload = {"preload_modules": ["lf_export_pipeline.definitions"]}
+    return dg.multiprocess_executor.configured({"start_method": {"forkserver": preload}})
+
+
+def _celery() -> dg.ExecutorDefinition:
+    from dagster_celery import celery_executor  # noqa: PLC0415 - an extra, only for who asks for it
+
+    return celery_executor
+
+
+def _k8s() -> dg.ExecutorDefinition:
+    from dagster_k8s import k8s_job_executor  # noqa: PLC0415 - an extra, only for who asks for it
+
+    return k8s_job_executor
+
+
+EXECUTORS: Mapping[str, Callable[[], dg.ExecutorDefinition]] = {
+    "in_process": _in_process,
+    "multiprocess": _multiprocess,
+    "celery": _celery,
+    "k8s": _k8s,
+}

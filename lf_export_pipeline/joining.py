@@ -1,0 +1,55 @@
+"""Adds the columns of a lookup to rows, like a left join whose right side has distinct keys."""
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
+from lf_export_pipeline.core.query import Lookup
+
+LIST_COLUMNS = {SCORE_INDEXES: pa.list_(pa.uint32()), SCORE_CELLS: pa.list_(pa.string())}
+"""The types of the columns that are not text; a lookup that finds nothing does not tell them."""
+
+
+class LookupTable:
+    """The rows of a lookup, by key, ready to be matched to any number of batches."""
+
+    def __init__(self, lookup: Lookup, batches: Iterable[pa.RecordBatch]) -> None:
+        self._key = lookup.key
+        found = list(batches)
+        self._keys = _one_array([batch.column("key") for batch in found], pa.string())
+        self._columns = {
+            name: _with_default(name, [batch.column(name) for batch in found], default)
+            for name, default in lookup.defaults.items()
+        }
+
+    def joined(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows with the lookup's columns; a row without a match gets the defaults."""
+        without_match = pa.scalar(len(self._keys), pa.int32())
+        at = pc.index_in(rows.column(self._key), value_set=self._keys).fill_null(without_match)
+        added = {name: column.take(at) for name, column in self._columns.items()}
+        return _extended(rows, added)
+
+
+def distinct_keys(lookup: Lookup, rows: pa.RecordBatch) -> list[str]:
+    """The keys that occur in the rows, each once, null left out."""
+    keys: list[str] = rows.column(lookup.key).unique().drop_null().to_pylist()
+    return keys
+
+
+def _extended(rows: pa.RecordBatch, added: Mapping[str, pa.Array]) -> pa.RecordBatch:
+    names = [*rows.schema.names, *added]
+    return pa.RecordBatch.from_arrays([*rows.columns, *added.values()], names=names)
+
+
+def _with_default(name: str, arrays: list[pa.Array], default: str | None) -> pa.Array:
+    """The values, and after the last of them the one that stands for "no match"."""
+    kind = LIST_COLUMNS.get(name, pa.string())
+    nothing: object = [] if name in LIST_COLUMNS else default
+    return _one_array([*arrays, pa.array([nothing], kind)], kind)
+
+
+def _one_array(arrays: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    joined = pa.chunked_array([array.cast(kind) for array in arrays], kind).combine_chunks()
+    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)

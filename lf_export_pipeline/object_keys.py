@@ -1,0 +1,35 @@
+"""The key of the object in the bucket, and the prefix that Langfuse's web app expects."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+
+from lf_export_pipeline.core.ports import FileStore
+from lf_export_pipeline.core.request import ExportRequest
+
+MILLISECONDS_TRIED = 100_000
+
+
+class ObjectKey(BaseModel):
+    """The key that an attempt has chosen, kept so that a retry writes the same object again."""
+
+    key: str
+
+
+def free_key(
+    request: ExportRequest, prefix: str, extension: str, files: FileStore, now: datetime
+) -> str:
+    """``<prefix><epoch ms>-lf-<table>-export-<project>.<ext>`` of an object that is not there yet.
+
+    Langfuse: the key is unique by its millisecond alone. Two exports of a table that end together
+    must not meet: the last three digits are the export's own, and a key that is taken is passed
+    by.
+    """
+    milliseconds = int(now.astimezone(UTC).timestamp()) * 1000 + _own_millisecond(request.export_id)
+    tail = f"-lf-{request.query.table}-export-{request.project_id}.{extension}"
+    candidates = (f"{prefix}{milliseconds + later}{tail}" for later in range(MILLISECONDS_TRIED))
+    return next(key for key in candidates if files.head(key) is None)
+
+
+def _own_millisecond(export_id: str) -> int:
+    return sum(at * ord(letter) for at, letter in enumerate(export_id, start=1)) % 1000

@@ -1,0 +1,81 @@
+"""Where the errors of an export become Dagster's, the same way for every op.
+
+- ``PermanentError``: the step fails at once, with the user's sentence as its description.
+- ``ExportCancelledError``: the step ends without an output, so that what follows is skipped and
+  the run succeeds: there is nothing to repair.
+- Anything else is raised as it is, and the op's retry policy decides.
+
+The row of a failed export is not written here: ``fail_export`` does that when no retry is left,
+also for errors that occur outside of an op's body.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
+from lf_export_pipeline.core.ports import ExportRows, RowReader
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.runs import has_failed_step
+
+
+@contextmanager
+def export_errors(
+    context: dg.OpExecutionContext,
+    export_rows: ExportRows,
+    when_stopped: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """Translates what the body of an op raises; a run that is terminated cancels its export.
+
+    Args:
+        context: The step's.
+        export_rows: Where the export is cancelled if a person terminates the run.
+        when_stopped: Called when the export was found cancelled or taken over.
+    """
+    try:
+        yield
+    except ExportCancelledError as stop:
+        context.log.warning(str(stop))
+        when_stopped()
+    except PermanentError as error:
+        raise dg.Failure(description=error.sentence, allow_retries=False) from error
+    except dg.DagsterExecutionInterruptedError:
+        _cancel_if_asked(context, export_rows)
+        raise
+
+
+def require_running(context: dg.OpExecutionContext, export_rows: ExportRows) -> ExportRow:
+    """The row as it is now, which is PROCESSING.
+
+    A re-execution finds the row as FAILED by the run before it, and sets it going again; a step
+    that runs on beside one that has failed for good does not.
+
+    Raises:
+        ExportCancelledError: The row has been cancelled, or finished by another run.
+    """
+    row = export_rows.get(context.partition_key)
+    status = row.status if row else "gone"
+    if row and status == "FAILED" and _is_next_attempt(context):
+        export_rows.start(row.id)
+        return row
+    if row is None or status != "PROCESSING":
+        raise ExportCancelledError(f"The export is {status}; this run leaves it alone.")
+    return row
+
+
+def tagged(reader: RowReader, context: dg.OpExecutionContext) -> RowReader:
+    """The reader, whose queries can be found by export, run and op in the servers' logs."""
+    return reader.tagged(export_id=context.partition_key, run_id=context.run_id, op=context.op.name)
+
+
+def _is_next_attempt(context: dg.OpExecutionContext) -> bool:
+    is_reexecution = context.run.parent_run_id is not None
+    return is_reexecution and not has_failed_step(context.instance, context.run_id)
+
+
+def _cancel_if_asked(context: dg.OpExecutionContext, export_rows: ExportRows) -> None:
+    """Only a termination by a person is one; a run worker that is shut down is a failure."""
+    run = context.instance.get_run_by_id(context.run_id)
+    if run and run.status is dg.DagsterRunStatus.CANCELING:
+        export_rows.cancel(context.partition_key)

@@ -1,0 +1,61 @@
+"""Tells the user by e-mail; whatever happens here, the export is finished."""
+
+import dagster as dg
+from pydantic import BaseModel
+
+from lf_export_pipeline.attempt_folder import AttemptFolder, export_folder
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.ports import ExportRows, Mailer, Spool
+from lf_export_pipeline.core.query import StoredFile
+from lf_export_pipeline.notification import build_notification
+from lf_export_pipeline.runs import root_run_id
+from lf_export_pipeline.settings import Settings
+
+NOTIFIED = "notified"
+
+
+class Notified(BaseModel):
+    """A mark: the mail server has taken the message, no other may follow."""
+
+
+@dg.op
+def notify_requester(
+    context: dg.OpExecutionContext,
+    stored: StoredFile,
+    *,
+    settings: dg.ResourceParam[Settings],
+    mailer: dg.ResourceParam[Mailer],
+    spool: dg.ResourceParam[Spool],
+    export_rows: dg.ResourceParam[ExportRows],
+) -> None:
+    """Sends one e-mail, then removes what the export has left in the spool."""
+    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+    if not folder.has(NOTIFIED):
+        try:
+            context.log.info(notify(stored, mailer, export_rows, settings))
+            folder.write(NOTIFIED, Notified())
+        except ExportError as error:
+            context.log.warning("The export is COMPLETED, but its e-mail was not sent: %s", error)
+    spool.remove(export_folder(context.partition_key))
+
+
+def notify(stored: StoredFile, mailer: Mailer, export_rows: ExportRows, settings: Settings) -> str:
+    """Send the e-mail if there is someone to send it to; a line for the log says what was done."""
+    request = stored.request
+    recipient = export_rows.recipient(request.user_id, request.project_id)
+    row = export_rows.get(request.export_id)
+    if recipient is None:
+        return "No e-mail: the requester has no address or may not see the project"
+    if row is None or row.url is None:
+        return "No e-mail: the row no longer holds a link"
+    message = build_notification(
+        settings=settings,
+        recipient=recipient,
+        export_name=request.name,
+        project_id=request.project_id,
+        signed_url=row.url,
+        link_lifetime=settings.link_lifetime,
+        remark=row.log,
+    )
+    mailer.send(message)
+    return "The requester was sent an e-mail"

@@ -1,0 +1,142 @@
+"""Reads the rows of one chunk and writes them to a part file."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import dagster as dg
+import pyarrow as pa
+
+from lf_export_pipeline.assembled_file import writer_of
+from lf_export_pipeline.attempt_folder import AttemptFolder, part_location
+from lf_export_pipeline.chunk_reading import Keys, chunk_batches
+from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.formats import FormatWriter
+from lf_export_pipeline.core.ports import ExportRows, RowReader, Spool
+from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery, PartFile
+from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.ops.boundary import export_errors, require_running, tagged
+from lf_export_pipeline.preview import PREVIEW, preview_of
+from lf_export_pipeline.progress import MEGABYTE, per_second, progress_line
+from lf_export_pipeline.settings import Settings
+
+
+@dg.op(out=dg.Out(PartFile, is_required=False))
+def serialize_chunk(
+    context: dg.OpExecutionContext,
+    plan: ExportPlan,
+    chunk: Chunk,
+    *,
+    settings: dg.ResourceParam[Settings],
+    reader: dg.ResourceParam[RowReader],
+    spool: dg.ResourceParam[Spool],
+    export_rows: dg.ResourceParam[ExportRows],
+) -> Iterator[dg.Output[PartFile]]:
+    """Writes the chunk's part file, unless an earlier run has; then it is only named."""
+    with export_errors(context, export_rows):
+        require_running(context, export_rows)
+        folder = AttemptFolder(spool, chunk.folder)
+        part = folder.finished_part(chunk.index)
+        if part is None:
+            chunk_writer = ChunkWriter(
+                tagged(reader, context),
+                writer_of(plan.query, settings),
+                plan.query,
+                chunk,
+                folder,
+                preview=settings.lf_export_preview,
+            )
+            part = chunk_writer.verified_part()
+            folder.write(part.location, part)
+        context.log.info(progress_line(chunk, part.seconds))
+        yield dg.Output(part, metadata=_metadata(part))
+
+
+class ChunkWriter:
+    """Makes the part file of one chunk."""
+
+    def __init__(
+        self,
+        reader: RowReader,
+        writer: FormatWriter,
+        query: ExportQuery,
+        chunk: Chunk,
+        folder: AttemptFolder,
+        *,
+        preview: bool,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._query = query
+        self._chunk = chunk
+        self._folder = folder
+        self._preview = preview and chunk.index == 0
+
+    def verified_part(self) -> PartFile:
+        """The part, whose number of rows is the one that was planned.
+
+        Rows may vanish between the scan and the reading (a deletion in Langfuse): then a second
+        reading finds the same smaller number, which is accepted and recorded.
+
+        Raises:
+            TransientError: The number of rows is not to be explained like that.
+        """
+        part = self._write()
+        if part.rows == part.expected_rows:
+            return part
+        again = self._write()
+        has_vanished = again.rows == part.rows < part.expected_rows
+        if has_vanished or again.rows == again.expected_rows:
+            return again
+        raise TransientError(
+            f"Chunk {part.index} gave {part.rows:,}, then {again.rows:,} of "
+            f"{part.expected_rows:,} rows."
+        )
+
+    def _write(self) -> PartFile:
+        started = time.monotonic()
+        chunk, encoder = self._chunk, self._writer.part()
+        digest = hashlib.sha256()
+        rows = size = 0
+        with self._batches() as batches, self._folder.create_part(chunk.index) as file:
+            for batch in batches:
+                self._show(batch, rows)
+                rows += batch.num_rows
+                for piece in encoder.rows(batch):
+                    size += len(piece)
+                    digest.update(piece)
+                    file.write(piece)
+        return PartFile(
+            index=chunk.index,
+            rows=rows,
+            bytes=size,
+            sha256=digest.hexdigest(),
+            location=part_location(chunk.index),
+            expected_rows=chunk.rows,
+            seconds=time.monotonic() - started,
+        )
+
+    def _batches(self) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        return chunk_batches(self._reader, self._query, self._chunk, self._keys())
+
+    def _keys(self) -> Keys:
+        statement = self._query.chunk_rows
+        if statement is not None and statement.store is Store.POSTGRES:
+            return self._folder.read_text_keys(self._chunk.index)
+        return self._folder.read_packed_keys(self._chunk.index)
+
+    def _show(self, batch: pa.RecordBatch, rows_before: int) -> None:
+        if self._preview and not rows_before and batch.num_rows:
+            self._folder.write(PREVIEW, preview_of(batch, self._query.columns))
+
+
+def _metadata(part: PartFile) -> dict[str, int | float]:
+    return {
+        "rows": part.rows,
+        "bytes": part.bytes,
+        "seconds": round(part.seconds, 3),
+        "rows_per_second": round(per_second(part.rows, part.seconds)),
+        "megabytes_per_second": round(per_second(part.bytes / MEGABYTE, part.seconds), 1),
+        "vanished_rows": part.expected_rows - part.rows,
+    }

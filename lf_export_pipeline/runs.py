@@ -1,0 +1,40 @@
+"""What the history of Dagster's runs says about an export."""
+
+import dagster as dg
+
+from lf_export_pipeline.partitions import PARTITION_TAG
+
+JOB_NAME = "batch_export"
+WILL_RETRY_TAG = "dagster/will_retry"
+
+IN_FLIGHT = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+    dg.DagsterRunStatus.MANAGED,
+)
+
+
+def root_run_id(run: dg.DagsterRun) -> str:
+    """The first run of a chain of re-executions; a run that is none is its own."""
+    return run.root_run_id or run.run_id
+
+
+def export_id_of(run: dg.DagsterRun) -> str | None:
+    """The export that a run is about."""
+    return run.tags.get(PARTITION_TAG)
+
+
+def has_failed_step(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a step of this very run has failed for good."""
+    failures = instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1
+    )
+    return bool(failures.records)
+
+
+def is_retried(run: dg.DagsterRun) -> bool:
+    """Whether Dagster's run retries will start a failed run again: then it is not the end yet."""
+    return run.tags.get(WILL_RETRY_TAG) == "true"

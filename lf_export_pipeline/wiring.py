@@ -1,0 +1,48 @@
+"""The ports under the names that ops and sensors ask for."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from lf_export_pipeline.core.ports import ExportRows, RowReader
+from lf_export_pipeline.resources.definitions import RESOURCES
+from lf_export_pipeline.resources.reader import StatementRouter
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.spool_io import SpoolIOManager
+
+
+@dg.resource(description="All stores.", required_resource_keys={"clickhouse", "postgres"})
+def reader_resource(context: dg.InitResourceContext) -> RowReader:
+    """Sends each statement to the store it names."""
+    return StatementRouter(context.resources.clickhouse, context.resources.postgres.reader)
+
+
+@dg.resource(description="The table batch_exports.", required_resource_keys={"postgres"})
+def export_rows_resource(context: dg.InitResourceContext) -> ExportRows:
+    """The rows, on the connections of ``postgres``."""
+    rows: ExportRows = context.resources.postgres.exports
+    return rows
+
+
+@dg.io_manager(description="Values between ops.", required_resource_keys={"spool"})
+def spool_io_manager(context: dg.InitResourceContext) -> SpoolIOManager:
+    """The values, in the spool."""
+    return SpoolIOManager(context.resources.spool)
+
+
+PORTS: Mapping[str, dg.ResourceDefinition] = {
+    "settings": RESOURCES["settings"],
+    "clickhouse": RESOURCES["clickhouse"],
+    "postgres": RESOURCES["postgres"],
+    "reader": reader_resource,
+    "export_rows": export_rows_resource,
+    "spool": RESOURCES["spool"],
+    "files": RESOURCES["s3"],
+    "mailer": RESOURCES["smtp"],
+    "io_manager": spool_io_manager,
+}
+
+
+def ports_with(settings: Settings) -> dict[str, dg.ResourceDefinition]:
+    """The same ports on given settings instead of the environment's."""
+    return {**PORTS, "settings": dg.ResourceDefinition.hardcoded_resource(settings)}
