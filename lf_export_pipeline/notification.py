@@ -1,0 +1,114 @@
+"""The e-mail that says that the file is ready, as HTML and as plain text."""
+
+from datetime import timedelta
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from functools import cache
+from urllib.parse import quote
+
+import jinja2
+
+from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
+from lf_export_pipeline.core.ports import Recipient
+from lf_export_pipeline.settings import MailSettings
+
+SUBJECT = "Your data export is ready"
+
+
+def build_notification(
+    *,
+    settings: MailSettings,
+    recipient: Recipient,
+    export_name: str,
+    project_id: str,
+    signed_url: str,
+    link_lifetime: timedelta,
+    remark: str | None = None,
+) -> EmailMessage:
+    """The message, ready to send.
+
+    Langfuse: sender, subject, and where the button leads. The plain-text part, the remark and the
+    absence of a picture that reports the reading are ours.
+
+    Args:
+        settings: The sender's address, and the web app's where there is one.
+        recipient: Who asked for the export.
+        export_name: The name that the web app gave the export.
+        project_id: Whose exports page the button opens.
+        signed_url: Where the button leads if NEXTAUTH_URL is not set.
+        link_lifetime: How long the file can be downloaded.
+        remark: A sentence such as that the row limit cut the file.
+
+    Raises:
+        ConfigurationError: EMAIL_FROM_ADDRESS is missing or no address.
+        PermanentError: the user's address is none.
+    """
+    message = EmailMessage()
+    sender = _sender(settings.email_from_address)
+    message["From"] = sender
+    message["To"] = _receiver(recipient.email)
+    message["Subject"] = SUBJECT
+    message["Date"] = formatdate()
+    message["Message-ID"] = make_msgid(domain=sender.domain or None)
+    message["Auto-Submitted"] = "auto-generated"  # keeps holiday notices away
+    values = {
+        "subject": SUBJECT,
+        "name": _one_line(recipient.name or ""),
+        "export_name": _one_line(export_name),
+        "window": _hours(link_lifetime),
+        "link": exports_link(settings.nextauth_url, project_id) or signed_url,
+        "remark": remark,
+        "receiver": recipient.email,
+    }
+    message.set_content(_templates().get_template("export_ready.txt.j2").render(values))
+    html = _templates().get_template("export_ready.html.j2").render(values)
+    message.add_alternative(html, subtype="html")
+    return message
+
+
+def exports_link(nextauth_url: str | None, project_id: str) -> str | None:
+    """The project's exports page, which makes a fresh download link for whoever may see it.
+
+    Langfuse: the address is used as it is, a slash at its end included.
+    """
+    if not nextauth_url:
+        return None
+    return f"{nextauth_url}/project/{quote(project_id, safe='')}/settings/exports"
+
+
+def _sender(address: str | None) -> Address:
+    try:
+        return Address("Langfuse", addr_spec=address or "")
+    except (ValueError, IndexError, MessageError) as error:
+        raise ConfigurationError(
+            "EMAIL_FROM_ADDRESS is not an e-mail address; expected is name@example.com."
+        ) from error
+
+
+def _receiver(address: str) -> Address:
+    try:
+        return Address(addr_spec=address)
+    except (ValueError, IndexError, MessageError) as error:
+        raise PermanentError("The address of the user who asked for the export is none.") from error
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _hours(lifetime: timedelta) -> str:
+    hours = round(lifetime / timedelta(hours=1))
+    return "1 hour" if hours == 1 else f"{hours} hours"
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("lf_export_pipeline"),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
