@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -60,15 +61,25 @@ def _instant(value: object) -> datetime:
         raise refusal("a date and time such as 2031-03-01T00:00:00Z") from None
 
 
+def _encodable(value: str) -> str:
+    """The text, unless it holds half a character: neither store could be asked for it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise refusal("a text of valid characters") from None
+    return value
+
+
+Text = Annotated[StrictStr, AfterValidator(_encodable)]
 Number = Annotated[Decimal, Field(allow_inf_nan=True), BeforeValidator(_number)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-Texts = tuple[StrictStr, ...]
+Texts = tuple[Text, ...]
 
 
 class _Filter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    column: StrictStr
+    column: Text
 
 
 class DatetimeFilter(_Filter):
@@ -84,7 +95,7 @@ class StringFilter(_Filter):
 
     type: Literal["string"]
     operator: TextTest
-    value: StrictStr
+    value: Text
 
 
 class NumberFilter(_Filter):
@@ -113,7 +124,7 @@ class CategoryOptionsFilter(_Filter):
     """Tests the values of the categorical score named ``key``."""
 
     type: Literal["categoryOptions"]
-    key: StrictStr
+    key: Text
     operator: Choice
     value: Texts
 
@@ -136,16 +147,16 @@ class StringObjectFilter(_Filter):
     """Tests the text under ``key``, such as an entry of the metadata."""
 
     type: Literal["stringObject"]
-    key: StrictStr
+    key: Text
     operator: TextTest
-    value: StrictStr
+    value: Text
 
 
 class NumberObjectFilter(_Filter):
     """Compares the number under ``key``, such as the average of the score of that name."""
 
     type: Literal["numberObject"]
-    key: StrictStr
+    key: Text
     operator: Comparison
     value: Number
 
@@ -154,7 +165,7 @@ class BooleanObjectFilter(_Filter):
     """Tests the truth under ``key``, such as the Boolean score of that name."""
 
     type: Literal["booleanObject"]
-    key: StrictStr
+    key: Text
     operator: Equality
     value: StrictBool
 

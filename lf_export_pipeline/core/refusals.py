@@ -21,7 +21,6 @@ _EXPECTED_FIELDS = {
 }
 _EXPECTED_TYPES = {
     "string_type": "a text",
-    "string_unicode": "a text of valid characters",
     "bool_type": "true or false",
     "tuple_type": "a list",
     "model_type": "an object",

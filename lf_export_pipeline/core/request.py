@@ -14,13 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    StrictStr,
     ValidationError,
     model_validator,
 )
 
 from lf_export_pipeline.core.errors import InvalidQueryError
-from lf_export_pipeline.core.filters import Filter, refusal
+from lf_export_pipeline.core.filters import Filter, Text, refusal
 from lf_export_pipeline.core.refusals import one_of, sentence, shown
 
 ID_MAX_CHARACTERS = 200
@@ -78,7 +77,7 @@ class OrderBy(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    column: StrictStr
+    column: Text
     order: Literal["ASC", "DESC"]
 
 
@@ -95,10 +94,10 @@ class BatchExportQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    table: StrictStr = Field(alias="tableName")
+    table: Text = Field(alias="tableName")
     filter: Annotated[tuple[Filter, ...], BeforeValidator(_no_filters)]
     order_by: OrderBy | None = Field(alias="orderBy")
-    search_query: StrictStr = Field(default="", alias="searchQuery")
+    search_query: Text = Field(default="", alias="searchQuery")
     search_type: tuple[SearchType, ...] = Field(default=(SearchType.ID,), alias="searchType")
     use_events_table: StrictBool = Field(default=False, alias="useEventsTable")
 
@@ -193,9 +192,11 @@ def _query(stored: object) -> BatchExportQuery:
 
 def _check_table(name: object) -> None:
     """Refuse a table that nobody exports; a missing or misshapen name is left to the model."""
-    from lf_export_pipeline.core.tables import table_source  # noqa: PLC0415 - tables build on requests
+    from lf_export_pipeline.core.tables import table_names  # noqa: PLC0415 - tables build on requests
 
     if name == "datasets":
         raise InvalidQueryError("datasets cannot be exported; its items can, as dataset_items.")
-    if isinstance(name, str):
-        table_source(name)
+    if isinstance(name, str) and name not in table_names():
+        raise InvalidQueryError(
+            f"The table {shown(name)} cannot be exported; expected one of {one_of(table_names())}."
+        )
