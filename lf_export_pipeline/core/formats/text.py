@@ -59,15 +59,26 @@ def data(array: pa.LargeStringArray) -> npt.NDArray[np.uint8]:
     return np.frombuffer(buffer, np.uint8)[bounds[0] : bounds[-1]]
 
 
-def has_byte(array: pa.LargeStringArray, byte: int) -> bool:
-    """Whether the byte occurs in any cell."""
-    return bool((data(array) == byte).any())
+def is_narrow(array: pa.LargeStringArray) -> bool:
+    """Whether the cells are so short that a look at all bytes is the cheapest test."""
+    bounds = offsets(array)
+    return bool(bounds[-1] - bounds[0] <= len(array) * NARROW_CELL_BYTES)
+
+
+def contains(array: pa.LargeStringArray, character: str) -> bool:
+    """Whether an ASCII character occurs in any cell."""
+    if is_narrow(array):
+        return bool((data(array) == ord(character)).any())
+    return bool(_contains(array, character).any())
 
 
 def cells_with(array: pa.LargeStringArray, needle: str) -> pa.BooleanArray:
     """For each cell whether it contains the text; false for null."""
-    found = pl.Series(values=array).str.contains(needle, literal=True).fill_null(value=False)
-    return found.to_arrow()
+    return _contains(array, needle).fill_null(value=False).to_arrow()
+
+
+def _contains(array: pa.LargeStringArray, needle: str) -> pl.Series:
+    return pl.Series(values=array).str.contains(needle, literal=True)
 
 
 def replace(array: pa.LargeStringArray, old: str, new: str) -> pa.LargeStringArray:
@@ -80,23 +91,26 @@ def replace_first(array: pa.LargeStringArray, pattern: str, new: str) -> pa.Larg
     return _from_polars(pl.Series(values=array).str.replace(pattern, new))
 
 
-def join(fragments: Sequence[Fragment], null: str | None) -> pa.LargeStringArray:
+def join(
+    fragments: Sequence[Fragment], null: str | None, separator: str = ""
+) -> pa.LargeStringArray:
     """One text per row: its fragments, put together.
 
     Args:
         fragments: At least one of them is an array; all arrays have the same length.
         null: What stands for a null; None makes the whole row null.
+        separator: What stands between two fragments.
     """
     merged: list[Fragment] = []
     for fragment in fragments:
         if isinstance(fragment, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += fragment
+            merged[-1] += separator + fragment
         else:
             merged.append(fragment)
     pieces = [pa.scalar(text, TEXT) if isinstance(text, str) else text for text in merged]
     return pc.binary_join_element_wise(
         *pieces,
-        pa.scalar("", TEXT),
+        pa.scalar(separator, TEXT),
         null_handling="emit_null" if null is None else "replace",
         null_replacement=null or "",
     )
@@ -116,9 +130,9 @@ def json_strings(array: pa.LargeStringArray) -> list[Fragment]:
 
 
 def _is_plain(array: pa.LargeStringArray) -> bool:
-    cells = data(array)
-    if cells.size > len(array) * NARROW_CELL_BYTES:
+    if not is_narrow(array):
         return False
+    cells = data(array)
     return not (cells.size and (cells.min() < 32 or (cells == 34).any() or (cells == 92).any()))
 
 
