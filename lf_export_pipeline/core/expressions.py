@@ -19,8 +19,21 @@ def json_text(column: str) -> str:
 
 
 def is_json(column: str) -> str:
-    """Whether a text is JSON. A byte order mark is not (``JSON.parse`` refuses it, ClickHouse does not)."""
-    return f"(isValidJSON({column}) AND NOT startsWith({column}, '\\xEF\\xBB\\xBF'))"
+    """Whether JavaScript's ``JSON.parse`` accepts a text.
+
+    ClickHouse refuses two things that JavaScript takes, lone surrogates and numbers beyond a double, so
+    what looks like JSON gets a second look without them; and it takes a byte order mark, which
+    JavaScript refuses.
+    """
+    tamed = (
+        f"replaceRegexpAll(replaceRegexpAll({column}, '\\\\\\\\u[dD][89a-fA-F][0-9a-fA-F]{{2}}', "
+        "'\\\\\\\\u0041'), '[eE][+-]?[0-9]{3,}', 'e1')"
+    )
+    odd = f"NOT isValidJSON({column}) AND match({column}, '^[ \\t\\r\\n]*[\"{{\\\\[0-9-]')"
+    return (
+        f"((isValidJSON({column}) AND NOT startsWith({column}, '\\xEF\\xBB\\xBF')) "
+        f"OR isValidJSON(if({odd}, {tamed}, '')))"
+    )
 
 
 def one_line(column: str) -> str:
@@ -47,17 +60,21 @@ def seconds_between(start: str, end: str) -> str:
 
 
 def json_or_text(column: str, name: str) -> dict[str, str]:
-    """The two Arrow fields of a ``MAYBE_JSON`` column; empty text counts as missing.
-
-    A text that is a JSON string is unwrapped: it is that string in every format.
-    """
+    """The two Arrow fields of a ``MAYBE_JSON`` column; empty text counts as missing."""
     json_flag = f"ifNull({is_json(column)}, 0)"
-    unwrapped = f"{json_flag} AND startsWith(trimLeft({column}), '\"')"
-    text = (
-        f"multiIf(ifNull({column}, '') = '', NULL, {unwrapped}, JSONExtractString({column}), "
-        f"{json_flag}, {one_line(column)}, {column})"
-    )
-    return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"{json_flag} AND NOT ({unwrapped})"}
+    text = f"multiIf(ifNull({column}, '') = '', NULL, {json_flag}, {one_line(column)}, {column})"
+    return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"toBool({json_flag})"}
+
+
+def unwrapped_json_or_text(column: str, name: str) -> dict[str, str]:
+    """As ``json_or_text``, but a JSON string is taken out of its quotes: CSV holds its text."""
+    fields = json_or_text(column, name)
+    is_string = f"ifNull(isValidJSON({column}), 0) AND startsWith(trimLeft({column}), '\"')"
+    flag = f"{name}{JSON_FLAG_SUFFIX}"
+    return {
+        name: f"if({is_string}, JSONExtractString(ifNull({column}, '')), {fields[name]})",
+        flag: f"toBool({fields[flag]} AND NOT ({is_string}))",
+    }
 
 
 def sum_of_keys(column: str, word: str) -> str:

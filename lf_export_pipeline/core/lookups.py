@@ -19,17 +19,32 @@ WHERE c.project_id = :project_id AND c.object_type = CAST(:object_type AS "Comme
 GROUP BY c.object_id
 """
 
-_MODELS = """
-SELECT m.id AS key, m.id AS "modelId",
-       max(trim_scale(p.price)) FILTER (WHERE p.usage_type = 'input')::text AS "inputPrice",
-       max(trim_scale(p.price)) FILTER (WHERE p.usage_type = 'output')::text AS "outputPrice",
-       max(trim_scale(p.price)) FILTER (WHERE p.usage_type = 'total')::text AS "totalPrice"
-FROM models m
-LEFT JOIN pricing_tiers t ON t.model_id = m.id AND t.is_default
-LEFT JOIN prices p ON p.model_id = m.id AND p.pricing_tier_id = t.id
-WHERE m.project_id = :project_id OR m.project_id IS NULL
-GROUP BY m.id
+_PRICE = "max(price) FILTER (WHERE usage_type = '{usage}')"
+
+_MODELS = f"""
+SELECT id AS key, id AS "modelId",
+       {{input}} AS "inputPrice", {{output}} AS "outputPrice", {{total}} AS "totalPrice"
+FROM (
+    SELECT m.id, {_PRICE.format(usage="input")} AS input, {_PRICE.format(usage="output")} AS output,
+           {_PRICE.format(usage="total")} AS total
+    FROM models m
+    LEFT JOIN pricing_tiers t ON t.model_id = m.id AND t.is_default
+    LEFT JOIN (
+        SELECT model_id, pricing_tier_id, usage_type, CAST(price AS float8) AS price FROM prices
+    ) p ON p.model_id = m.id AND p.pricing_tier_id = t.id
+    WHERE m.project_id = :project_id OR m.project_id IS NULL
+    GROUP BY m.id
+) AS priced
 """
+
+
+def _as_javascript(column: str) -> str:
+    """The text that JavaScript gives a double: an exponent below 1e-6 and from 1e21 on."""
+    return (
+        f"CASE WHEN {column} <> 0 AND (abs({column}) < 1e-6 OR abs({column}) >= 1e21) "
+        f"THEN replace(CAST({column} AS text), 'e-0', 'e-') "
+        f"ELSE CAST(trim_scale(CAST(CAST({column} AS text) AS numeric)) AS text) END"
+    )
 
 
 def comments_lookup(object_type: str, project_id: str, key: str = "id") -> Lookup:
@@ -50,13 +65,14 @@ def comments_lookup(object_type: str, project_id: str, key: str = "id") -> Looku
 
 
 def models_lookup(project_id: str, key: str) -> Lookup:
-    """The model's id and the prices of its default tier, as decimals in text; null for an unknown model.
+    """The model's id and the prices of its default tier; all null for an unknown model.
 
-    Langfuse: a model belongs to the project or, without a project, to everyone.
+    Langfuse: a model belongs to the project or, without a project, to everyone; a price is a double.
     """
+    sql = _MODELS.format(**{usage: _as_javascript(usage) for usage in ("input", "output", "total")})
     return Lookup(
         key=key,
         scope=LookupScope.ONCE,
-        statement=Statement(store=Store.POSTGRES, sql=_MODELS, params={"project_id": project_id}),
+        statement=Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id}),
         defaults={"modelId": None, "inputPrice": None, "outputPrice": None, "totalPrice": None},
     )

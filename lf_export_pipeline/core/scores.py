@@ -102,14 +102,17 @@ def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[st
 
 
 def newest_scores(project: str, restriction: str) -> str:
-    """A query for the newest version of each score that is not deleted, with the fields scores need."""
+    """A query for the newest version of each score that is not deleted, with the fields scores need.
+
+    Langfuse reads scores with FINAL, so a score that was moved to another day or name counts twice.
+    """
     fields = [f"ifNull(t.{name}, '')" if name in _NULLABLE_IDS else f"t.{name}" for name in _FIELDS]
     unpacked = [f"newest.{at} AS {name}" for at, name in enumerate(_FIELDS, start=1)]
     return (
         f"SELECT id, {', '.join(unpacked)}, newest.{len(_FIELDS) + 1} AS observed FROM ("
         f"SELECT t.id AS id, argMax(tuple({', '.join(fields)}, isNotNull(t.observation_id), t.is_deleted), "
         "(t.event_ts, 1 - t.is_deleted, t.updated_at)) AS newest "
-        f"FROM scores AS t WHERE t.project_id = {project} AND ({restriction}) GROUP BY t.id) "
+        f"FROM scores AS t WHERE t.project_id = {project} AND ({restriction}) GROUP BY t.id, t.name, toDate(t.timestamp)) "
         f"WHERE newest.{len(_FIELDS) + 2} = 0 AND data_type IN ({_TYPES})"
     )
 

@@ -21,7 +21,6 @@ from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.resources.postgres_url import engine_url
 
 _BATCH_ROWS = 2_000
-_INTEGER_OIDS, _BOOLEAN_OID = {20, 21, 23}, 16
 _TRANSIENT_CLASSES = {"08", "25", "40", "53", "55", "57", "58"}
 _SIGN_IN_CLASSES = {"28", "3D"}
 _SCHEMA_STATES = {"42P01", "42703", "3F000"}
@@ -120,30 +119,21 @@ class PostgresReader:
 
 def _record_batches(result: sa.CursorResult[Any]) -> Iterator[pa.RecordBatch]:
     names = list(result.keys())
-    types: list[pa.DataType] | None = None
     with postgres_errors():
         for rows in result.partitions(_BATCH_ROWS):
-            types = types or _arrow_types(result)  # a server-side cursor knows them after a fetch
-            columns = zip(*rows, strict=True)
-            arrays = [_array(column, kind) for column, kind in zip(columns, types, strict=True)]
+            arrays = [_array(column) for column in zip(*rows, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def _arrow_types(result: sa.CursorResult[Any]) -> list[pa.DataType]:
-    cursor: Any = result.cursor
-    return [_arrow_type(column.type_code) for column in cursor.description]
+def _array(values: Sequence[object]) -> pa.Array:
+    """The values as they are if they are Booleans or integers, otherwise as text.
 
-
-def _arrow_type(oid: int) -> pa.DataType:
-    if oid in _INTEGER_OIDS:
-        return pa.int64()
-    return pa.bool_() if oid == _BOOLEAN_OID else pa.string()
-
-
-def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
-    if not pa.types.is_string(kind):
-        return pa.array(values, kind)
-    return pa.array([None if value is None else str(value) for value in values], kind)
+    The cursor cannot be asked for types: it is closed as soon as a result fits into one fetch.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    if kinds in ({bool}, {int}):
+        return pa.array(values, pa.bool_() if kinds == {bool} else pa.int64())
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
 def _bound(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,20 +45,23 @@ TRACE_COLUMNS = (
 """Langfuse drops these filters from an export of observations; here they are applied."""
 
 
-def newest_traces(project: str, traces: str) -> str:
-    """A query for the newest version of some traces, by ``key``; deleted ones are left out.
+def shown_traces(project: str, traces: str) -> str:
+    """A query for the version of some traces that observations show, by ``key``.
+
+    Until ClickHouse has merged them, a trace has several versions. The original joins any of them; its
+    recordings hold the one that was stored first, deleted or not, so that one is taken here, by the
+    columns as well as by filters and search: what was filtered is what is shown.
 
     Args:
         project: The placeholder of the project id.
         traces: A query for the ids of the traces that matter.
     """
     return (
-        "SELECT key, v.1 AS name, v.2 AS user_id, v.3 AS session_id, v.4 AS tags, v.5 AS environment, "
-        "v.6 AS timestamp FROM (SELECT t.id AS key, argMax(tuple(t.name, t.user_id, t.session_id, t.tags, "
-        "toString(t.environment), t.timestamp, t.is_deleted), "
-        "(t.event_ts, 1 - t.is_deleted, t.updated_at)) AS v "
-        f"FROM traces AS t WHERE t.project_id = {project} AND t.id IN ({traces}) GROUP BY t.id) "
-        "WHERE v.7 = 0"
+        "SELECT key, v.1 AS name, v.2 AS user_id, v.3 AS session_id, v.4 AS tags, "
+        "v.5 AS environment, v.6 AS timestamp FROM (SELECT t.id AS key, "
+        "argMin(tuple(t.name, t.user_id, t.session_id, t.tags, toString(t.environment), t.timestamp), "
+        "(t._part_index, t._part_offset)) AS v "
+        f"FROM traces AS t WHERE t.project_id = {project} AND t.id IN ({traces}) GROUP BY t.id)"
     )
 
 
@@ -73,7 +76,7 @@ def trace_lookup(project: str, chunk: str, params: Params) -> Lookup:
     sql = (
         f"SELECT key, name AS traceName, {json_text('tags')} AS traceTags, "
         f"{plain_time('timestamp')} AS traceTimestamp, user_id AS userId "
-        f"FROM ({newest_traces(project, chunk)})"
+        f"FROM ({shown_traces(project, chunk)})"
     )
     return Lookup(
         key="traceId",

@@ -15,6 +15,7 @@ from lf_export_pipeline.core.expressions import (
     parsed_map,
     seconds_between,
     sum_of_keys,
+    unwrapped_json_or_text,
 )
 from lf_export_pipeline.core.lookups import comments_lookup, models_lookup
 from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
@@ -45,7 +46,7 @@ from lf_export_pipeline.core.tables.observation_columns import observation_colum
 from lf_export_pipeline.core.tables.observation_filters import FILTER_TABLE
 from lf_export_pipeline.core.tables.observation_traces import (
     TRACE_ALIAS,
-    newest_traces,
+    shown_traces,
     trace_lookup,
     with_trace_search,
 )
@@ -81,7 +82,7 @@ _FIELDS = {
     "metadata": parsed_map("mapKeys(t.metadata)", "mapValues(t.metadata)"),
     "model": "t.provided_model_name",
     "internalModelId": "t.internal_model_id",
-    **json_or_text("t.model_parameters", "modelParameters"),
+    **unwrapped_json_or_text("t.model_parameters", "modelParameters"),
     "completionStartTime": iso_time("t.completion_start_time"),
     "promptId": "t.prompt_id",
     "promptName": "t.prompt_name",
@@ -116,7 +117,7 @@ _SCORE_GROUPING = ("trace_id", "observation_id", "comment", "execution_trace_id"
 
 
 class LegacyObservations:
-    """One row per observation, its newest version, with the newest version of its trace."""
+    """One row per observation, its newest version, beside its trace."""
 
     name = "observations"
 
@@ -175,7 +176,7 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
         f"AND {all_of(selection.time_range)}"
     )
     known = {
-        TRACE_ALIAS: Relation(newest_traces(project, traces), on="trace_id"),
+        TRACE_ALIAS: Relation(shown_traces(project, traces), on="trace_id"),
         "s": Relation(_scores(project, traces).relation(), on="score_key"),
     }
     return {alias: known[alias] for alias in sorted(selection.relations)}
