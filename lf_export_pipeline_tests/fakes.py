@@ -120,7 +120,7 @@ class MemoryFileStore:
 
 
 class OutboxMailer:
-    """A ``MailSender`` that keeps what it is given; ``failures`` are raised by the next messages, one each."""
+    """A ``MailSender`` with an outbox; ``failures`` are raised by the next messages, one each."""
 
     def __init__(self, *, configured: bool = True) -> None:
         self.configured = configured

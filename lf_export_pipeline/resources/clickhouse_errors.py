@@ -12,6 +12,7 @@ from lf_export_pipeline.core.errors import ConfigurationError, ExportError, Perm
 from lf_export_pipeline.core.errors import TransientError as Transient
 
 _CODE = re.compile(r"Code: ?(\d+)\.")
+_STATUS = re.compile(r"HTTP driver received HTTP status (\d{3})\b")
 
 _AUTHENTICATION = {192, 193, 194, 195, 516}
 _ACCESS = {291, 497}
@@ -22,7 +23,7 @@ _QUERY = {
     *{125, 131, 153, 158, 161, 168, 179, 184, 190, 215, 307, 349, 386, 395, 396, 407, 427, 456},
     *{457, 467, 691},
 }
-_PROXY_REFUSALS = {"401", "403", "404"}
+_MAY_PASS = {408, 425, 429}
 
 
 def from_client(error: Exception, place: str) -> ExportError:
@@ -34,15 +35,15 @@ def from_client(error: Exception, place: str) -> ExportError:
     """
     code = error.code if isinstance(error, ClientError) else None
     text = str(error)
-    if code is None and (match := _CODE.search(text)):
+    if code is None and (match := _CODE.match(text)):
         code = int(match.group(1))
     if code is not None:
         return from_code(code)
-    status = re.search(r"HTTP(?: status)?(?: code)?[ :]+(\d{3})", text, re.IGNORECASE)
-    if status and status.group(1) in _PROXY_REFUSALS:
+    status = _STATUS.match(text)
+    if status and 400 <= int(status.group(1)) < 500 and int(status.group(1)) not in _MAY_PASS:
         return ConfigurationError(
-            f"The server at {place} is not a ClickHouse that answers queries "
-            f"(HTTP status {status.group(1)}); check {place}."
+            f"What answers at {place} is not a ClickHouse that takes queries "
+            f"(HTTP status {status.group(1)}); check the address."
         )
     return Transient(f"ClickHouse at {place} did not answer in full ({type(error).__name__}).")
 

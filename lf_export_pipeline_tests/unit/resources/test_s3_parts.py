@@ -1,0 +1,70 @@
+import io
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.resources import s3, s3_client
+
+MIB = 1 << 20
+
+
+@given(expected=st.integers(min_value=0, max_value=5 << 40), wanted=st.integers(5, 100))
+def test_a_file_half_as_large_again_as_expected_still_fits_in_the_parts(
+    expected: int, wanted: int
+) -> None:
+    size = s3.part_bytes(expected, wanted * MIB)
+    assert size >= wanted * MIB
+    assert size % MIB == 0
+    assert size * s3.MAX_PARTS >= expected * 3 // 2
+
+
+@given(pieces=st.lists(st.binary(max_size=50)), sizes=st.lists(st.integers(1, 40), min_size=1))
+def test_pieces_read_as_a_file_give_full_reads_until_the_end(
+    pieces: list[bytes], sizes: list[int]
+) -> None:
+    file, whole = s3._PieceFile(pieces), io.BytesIO(b"".join(pieces))
+    for size in sizes:
+        assert file.read(size) == whole.read(size)
+    assert file.read() == whole.read()
+    assert file.read(1) == b""
+    assert file.bytes_read == sum(map(len, pieces))
+
+
+@pytest.mark.parametrize(
+    ("key", "header"),
+    [
+        ("exports/1-lf.csv", 'attachment; filename="exports/1-lf.csv"'),
+        ('a"; filename="b', r'attachment; filename="a\"; filename=\"b"'),
+        ("a\\", r'attachment; filename="a\\"'),
+        ("a\r\nX-Evil: 1", 'attachment; filename="aX-Evil: 1"'),
+        ("é", "attachment; filename=\"?\"; filename*=UTF-8''%C3%A9"),
+    ],
+)
+def test_a_key_stays_inside_the_file_name(key: str, header: str) -> None:
+    assert s3.content_disposition(key) == header
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "named"),
+    [
+        ("NoSuchBucket", 404, ConfigurationError, "LANGFUSE_S3_BATCH_EXPORT_BUCKET"),
+        ("InvalidAccessKeyId", 403, ConfigurationError, "ACCESS_KEY_ID"),
+        ("SignatureDoesNotMatch", 403, ConfigurationError, "SECRET_ACCESS_KEY"),
+        ("AccessDenied", 403, ConfigurationError, "PutObject"),
+        ("SomethingNew", 403, ConfigurationError, "PutObject"),
+        ("PermanentRedirect", 301, ConfigurationError, "REGION"),
+        ("SlowDown", 503, TransientError, "busy"),
+        ("InternalError", 500, TransientError, "busy"),
+        ("NotImplemented", 501, ConfigurationError, "ENDPOINT"),
+    ],
+)
+def test_answers_of_the_service_become_sentences(
+    code: str, status: int, kind: type[ExportError], named: str
+) -> None:
+    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error = s3_client.from_client(ClientError(answer, "PutObject"))  # type: ignore[arg-type]
+    assert type(error) is kind
+    assert named in str(error)

@@ -1,0 +1,144 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from lf_export_pipeline.core.errors import ConfigurationError
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.settings_document import document
+
+REQUIRED = {
+    "DATABASE_URL": "postgresql://lf:hunter2@db:5432/langfuse",
+    "CLICKHOUSE_URL": "http://ch:8123",
+    "CLICKHOUSE_USER": "lf",
+    "CLICKHOUSE_PASSWORD": "hunter3",
+}
+
+
+def problem(**changes: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load(REQUIRED | changes)
+    return str(caught.value)
+
+
+def test_the_required_variables_are_enough_and_the_rest_has_langfuses_defaults() -> None:
+    settings = Settings.load(REQUIRED)
+    assert settings.clickhouse_db == "default"
+    assert settings.batch_export_row_limit == 1_500_000
+    assert settings.batch_export_download_link_expiration_hours == 24
+    assert settings.batch_export_s3_part_size_mib == 10
+    assert settings.langfuse_s3_upload_max_part_attempts == 3
+    assert settings.langfuse_s3_upload_max_concurrent_parts == 3
+    assert settings.langfuse_s3_batch_export_enabled is False
+    assert settings.langfuse_s3_batch_export_prefix == ""
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    settings = Settings.load(REQUIRED | {"NEXTAUTH_URL": "", "BATCH_EXPORT_ROW_LIMIT": ""})
+    assert settings.nextauth_url is None
+    assert settings.batch_export_row_limit == 1_500_000
+    assert problem(CLICKHOUSE_USER="").startswith("CLICKHOUSE_USER is not set.")
+
+
+def test_every_missing_variable_is_named_in_a_sentence_of_its_own() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({})
+    named = re.findall(r"(\w+) is not set\.", str(caught.value))
+    assert sorted(named) == sorted(REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        (
+            "BATCH_EXPORT_S3_PART_SIZE_MIB",
+            "ten",
+            "BATCH_EXPORT_S3_PART_SIZE_MIB is 'ten'; expected is a whole number from 5 to 100.",
+        ),
+        (
+            "BATCH_EXPORT_ROW_LIMIT",
+            "0",
+            "BATCH_EXPORT_ROW_LIMIT is '0'; expected is a whole number, 1 or more.",
+        ),
+        (
+            "LF_EXPORT_EXECUTOR",
+            "threads",
+            "LF_EXPORT_EXECUTOR is 'threads'; "
+            "expected is one of in_process, multiprocess, celery, k8s.",
+        ),
+        ("LF_EXPORT_PREVIEW", "maybe", "LF_EXPORT_PREVIEW is 'maybe'; expected is true or false."),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(
+    variable: str, value: str, sentence: str
+) -> None:
+    assert problem(**{variable: value}) == sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "mysql://root:hunter2@db/langfuse"),
+        ("SMTP_CONNECTION_URL", "http://root:hunter2@mail"),
+        ("CLICKHOUSE_URL", "tcp://root:hunter2@ch:9000"),
+        ("CLICKHOUSE_READ_ONLY_URL", "http://root:hunter2@ch:port"),
+    ],
+)
+def test_a_bad_secret_is_named_but_never_shown(variable: str, value: str) -> None:
+    sentence = problem(**{variable: value})
+    assert sentence.startswith(f"{variable} has a value of the wrong form; expected is ")
+    assert "hunter2" not in sentence
+
+
+def test_the_repr_shows_no_secret() -> None:
+    secrets = {
+        "LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID": "AKIA",
+        "LANGFUSE_S3_BATCH_EXPORT_SECRET_ACCESS_KEY": "hunter4",
+        "SMTP_CONNECTION_URL": "smtp://me:hunter5@mail:25",
+        "CLICKHOUSE_URL": "http://me:hunter6@ch",
+    }
+    shown = repr(Settings.load(REQUIRED | secrets))
+    assert "hunter" not in shown
+
+
+def test_half_a_pair_of_keys_is_refused() -> None:
+    sentence = problem(LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID="AKIA")
+    assert "belong together" in sentence
+
+
+@pytest.mark.parametrize(
+    "name", ["AZURE_BLOB", "GOOGLE_CLOUD_STORAGE", "OCI_NATIVE_OBJECT_STORAGE"]
+)
+def test_stores_with_other_protocols_are_refused_by_name(name: str) -> None:
+    assert problem(**{f"LANGFUSE_USE_{name}": "true"}).startswith(f"LANGFUSE_USE_{name} is true")
+
+
+def test_the_environment_wins_over_the_env_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = [f"{name}={value}" for name, value in REQUIRED.items()]
+    (tmp_path / ".env").write_text(
+        "\n".join([*lines, "CLICKHOUSE_DB=file", "NEXTAUTH_URL=http://f"])
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("CLICKHOUSE_DB", "environment")
+    settings = Settings.load()
+    assert (settings.clickhouse_db, settings.nextauth_url) == ("environment", "http://f")
+
+
+def test_given_variables_are_all_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKHOUSE_DB", "environment")
+    assert Settings.load(REQUIRED).clickhouse_db == "default"
+
+
+def test_the_configuration_page_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text() == document()
+
+
+def test_the_configuration_page_names_every_variable() -> None:
+    page = document()
+    missing = [name.upper() for name in Settings.model_fields if f"`{name.upper()}`" not in page]
+    assert missing == []
