@@ -1,6 +1,9 @@
-"""The exportable tables: one module each, found by importing it here or by ``register``."""
+"""The exportable tables: a module in this package that calls ``register`` is all that a table takes."""
 
+import pkgutil
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from typing import Protocol
 
 from lf_export_pipeline.core.errors import InvalidQueryError
@@ -37,6 +40,13 @@ class TableSource(Protocol):
 _TABLES: dict[str, TableSource] = {}
 
 
+@cache
+def _load_all() -> None:
+    """Import every module of this package, once, and not before a table is asked for."""
+    for module in pkgutil.iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")
+
+
 def register(table: TableSource) -> None:
     """Make a table exportable under its name; a later one of the same name replaces it."""
     _TABLES[table.name] = table
@@ -44,6 +54,7 @@ def register(table: TableSource) -> None:
 
 def table_names() -> tuple[str, ...]:
     """The names of all exportable tables, sorted."""
+    _load_all()
     return tuple(sorted(_TABLES))
 
 
@@ -53,6 +64,7 @@ def table_source(name: str) -> TableSource:
     Raises:
         InvalidQueryError: There is none.
     """
+    _load_all()
     try:
         return _TABLES[name]
     except KeyError:
