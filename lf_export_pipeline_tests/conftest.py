@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lf_export_pipeline.local.rows import clickhouse_client
+from lf_export_pipeline.local.seed import load_seed
 from lf_export_pipeline.local.stack import LocalStack
 
 REPOSITORY = Path(__file__).parents[1]
@@ -46,3 +48,14 @@ def golden_dir() -> Path:
 def golden_seed_dir(golden_dir: Path) -> Path:
     """The rows that the recorded exports were made from."""
     return golden_dir / "seed"
+
+
+@pytest.fixture(scope="session")
+def seeded_stack(stack: LocalStack, golden_seed_dir: Path) -> LocalStack:
+    """The embedded stack with the recorded rows in it, version by version."""
+    with clickhouse_client(stack.addresses()) as client:
+        query = "SELECT count() FROM traces WHERE project_id = 'proj-main'"
+        is_reused = bool(client.query(query).result_rows[0][0])
+    if not is_reused:
+        load_seed(stack.addresses(), golden_seed_dir)
+    return stack

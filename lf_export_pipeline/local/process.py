@@ -144,8 +144,9 @@ def stop(
     for process in family:
         _send(process, signal.SIGKILL)
     _wait(family, grace_seconds)
-    if child := _children.pop(record.pid, None):
-        child.wait()
+    child = _children.get(record.pid)
+    if child is not None and child.poll() is not None:
+        del _children[record.pid]
 
 
 def last_lines(log: Path, count: int = LOG_LINES) -> str:

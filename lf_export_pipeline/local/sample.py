@@ -109,11 +109,11 @@ def count_rows(addresses: StackAddresses, project_id: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     with clickhouse_client(addresses) as client:
         for table in _CLICKHOUSE_TABLES:
-            query = f"SELECT count() FROM {table} WHERE project_id = {{project:String}}"  # noqa: S608
+            query = f"SELECT count() FROM {table} WHERE project_id = {{project:String}}"
             counts[table] = int(client.query(query, {"project": project_id}).result_rows[0][0])
     with postgres_transaction(addresses) as connection, connection.cursor() as cursor:
         for table in _POSTGRES_TABLES:
-            query = f"SELECT count(*) FROM {table} WHERE project_id = %s"  # noqa: S608
+            query = f"SELECT count(*) FROM {table} WHERE project_id = %s"
             cursor.execute(query, (project_id,))
             (counts[table],) = cursor.fetchone() or (0,)
     return counts

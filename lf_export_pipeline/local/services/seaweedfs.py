@@ -15,20 +15,30 @@ from lf_export_pipeline.local.process import Launch, ServiceNotReadyError
 from lf_export_pipeline.local.services.base import Service, server_environment
 
 BUCKET = "langfuse-exports"
+READINESS_BUCKET = "readiness"
 REGION = "us-east-1"
 VOLUME_SIZE_MIB = 128
 # The admin component reaches its own worker at this fixed distance from its port.
 GRPC_DISTANCE = 10_000
 
 
-class Buckets(Protocol):
-    """The two calls of boto3's S3 client that are needed here."""
+class S3(Protocol):
+    """What is needed here of boto3's S3 client, made at run time; the names are boto3's."""
 
     def list_buckets(self) -> Mapping[str, Any]:
         """All buckets under `Buckets`, each with its `Name`."""
 
-    def create_bucket(self, *, Bucket: str) -> object:  # noqa: N803 - boto3's name
+    def create_bucket(self, *, Bucket: str) -> object:  # noqa: N803
         """Makes a bucket."""
+
+    def list_objects_v2(self, *, Bucket: str) -> Mapping[str, Any]:  # noqa: N803
+        """The number of objects under `KeyCount`, among other things."""
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> object:  # noqa: N803
+        """Stores an object."""
+
+    def get_object(self, *, Bucket: str, Key: str) -> Mapping[str, Any]:  # noqa: N803
+        """An object, its content under `Body`."""
 
 
 class SeaweedFS(Service):
@@ -90,14 +100,19 @@ class SeaweedFS(Service):
         )
 
     def probe(self) -> None:
-        """Lists the buckets with a signed request."""
-        self._client.list_buckets()
+        """Reads an object that it has stored at the first start.
+
+        Listing alone would not do: after a restart it may take seconds until the volume server has
+        told the master what it holds, and until then every object is an internal error.
+        """
+        self._create_missing(READINESS_BUCKET)
+        if not self._client.list_objects_v2(Bucket=READINESS_BUCKET)["KeyCount"]:
+            self._client.put_object(Bucket=READINESS_BUCKET, Key="ready", Body=b"ready")
+        self._client.get_object(Bucket=READINESS_BUCKET, Key="ready")["Body"].read()
 
     def provision(self) -> None:
         """The bucket for exports."""
-        existing = {bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]}
-        if BUCKET not in existing:
-            self._client.create_bucket(Bucket=BUCKET)
+        self._create_missing(BUCKET)
 
     def clean(self) -> None:
         """Removes the sockets that it leaves in the temporary directory, named by our ports."""
@@ -106,6 +121,11 @@ class SeaweedFS(Service):
         for socket in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108 - SeaweedFS's choice
             if socket.stem.rpartition("-")[2] in numbers:
                 socket.unlink(missing_ok=True)
+
+    def _create_missing(self, bucket: str) -> None:
+        existing = {entry["Name"] for entry in self._client.list_buckets()["Buckets"]}
+        if bucket not in existing:
+            self._client.create_bucket(Bucket=bucket)
 
     @property
     def _identities(self) -> Path:
@@ -121,8 +141,8 @@ class SeaweedFS(Service):
         return options
 
     @cached_property
-    def _client(self) -> "Buckets":
-        client: Buckets = boto3.client(
+    def _client(self) -> S3:
+        client: S3 = boto3.client(
             "s3",
             endpoint_url=f"http://{HOST}:{self.port}",
             region_name=REGION,
