@@ -44,8 +44,8 @@ _APPLICABLE = {
     ValueType.STRING_MAP: ("stringObject",),
     ValueType.NAMED_ARRAYS: ("stringObject",),
     ValueType.SCORE_NUMBERS: ("numberObject",),
-    ValueType.SCORE_CATEGORIES: ("categoryOptions", *_ARRAY_FILTERS),
-    ValueType.SCORE_BOOLEANS: ("booleanObject", *_ARRAY_FILTERS),
+    ValueType.SCORE_CATEGORIES: _ARRAY_FILTERS,
+    ValueType.SCORE_BOOLEANS: _ARRAY_FILTERS,
 }
 """Filter types that ClickHouse can apply to a value; it fails or guesses with the others."""
 
@@ -126,11 +126,11 @@ def _check_type(wanted: Filter, column: FilterColumn) -> None:
     expected = column.expected_type
     if column.checked_as is not None and wanted.type not in _COMPATIBLE.get(expected, (expected,)):
         raise InvalidFilterError(
-            f"Invalid filter type '{wanted.type}' for column '{column.checked_as}'. "
+            f"Invalid filter type '{wanted.type}' for column '{wanted.column}'. "
             f"Expected filter type '{expected}'."
         )
     if wanted.type not in _APPLICABLE[column.value_type]:
-        accepted = " or ".join(dict.fromkeys(_APPLICABLE[column.value_type]))
+        accepted = " or ".join(_APPLICABLE[column.value_type])
         raise InvalidFilterError(
             f"Invalid filter type '{wanted.type}' for column {shown(wanted.column)}: "
             f"it takes a {accepted} filter."

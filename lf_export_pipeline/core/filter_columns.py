@@ -58,7 +58,7 @@ class FilterColumn:
     names: tuple[str, ...]  # the id first, then UI names and aliases; exact, case-sensitive
     expression: str
     value_type: ValueType
-    checked_as: str | None = None  # the id whose UI definition restricts the filter types
+    checked_as: str | None = None  # the id whose UI definition restricts filter types; None: none
     ui_type: str | None = None  # the type of that definition, where UI_TYPES does not give it
     number_kind: NumberKind = NumberKind.EXACT
     nullable: bool = False  # without it "is null" is decided without reading the column

@@ -291,9 +291,10 @@ def test_a_value_of_a_megabyte_works(ask: Ask) -> None:
     assert matched(ask, **wanted, operator="does not contain") == EVERYONE
 
 
-@pytest.mark.parametrize(
-    "value", ["'", "\\'", "{p0:String}", "\t\n\r", "\x00", "')) OR 1=1 --", "\\N", "😀\u2028", "%"]
-)
+HOSTILE = ["'", "\\'", "{p0:String}", "\t\n\r", "\x00", "')) OR 1=1 --", "\\N", "😀\u2028", "%"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("column", ["name", "metadata", "arrays", "tags", "score_categories"])
 def test_a_hostile_text_is_found_as_it_is(ask: Ask, column: str, value: str) -> None:
     kinds: dict[str, dict[str, Any]] = {
@@ -372,3 +373,17 @@ def test_the_words_are_those_of_the_engine(ask: Ask, query: str, upper: bool) ->
     words = f"arrayDistinct(tokens(lower({params.text(searched)})))"
     ours = params.array(search_words(searched))
     assert ask(f"arraySlice({words}, 1, 64) = {ours}", params) == EVERYONE
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, WORDS], ids=["anywhere", "whole words"])
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_search_finds_itself(ask: Ask, value: str, columns: SearchColumns) -> None:
+    wanted = BatchExportQuery.model_validate(
+        {"tableName": "t", "filter": [], "orderBy": None, "searchQuery": value}
+        | {"searchType": ["id", "content"]}
+    )
+    params = Params()
+    condition = search_condition(wanted, columns, params)
+    assert condition is not None
+    row = f"(SELECT 'x' AS id, '' AS name, {params.text(value)} AS input, '' AS output)"
+    assert ask(condition, params, row) == {"x"}
