@@ -1,6 +1,7 @@
 """The ports under the names that ops and sensors ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import dagster as dg
 
@@ -46,3 +47,10 @@ PORTS: Mapping[str, dg.ResourceDefinition] = {
 def ports_with(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     """The same ports on given settings instead of the environment's."""
     return {**PORTS, "settings": dg.ResourceDefinition.hardcoded_resource(settings)}
+
+
+@contextmanager
+def open_ports(settings: Settings) -> Iterator[dict[str, object]]:
+    """The ports themselves, for any number of runs in this process; they are closed at the end."""
+    with dg.build_resources(ports_with(settings)) as resources:
+        yield {name: getattr(resources, name) for name in PORTS}

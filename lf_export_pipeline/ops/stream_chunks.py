@@ -20,7 +20,7 @@ MEBIBYTE = 1024 * 1024
 @dg.op(
     out={
         "plan": dg.Out(ExportPlan, is_required=False),
-        "chunks": dg.DynamicOut(Chunk, is_required=False),
+        "chunks": dg.DynamicOut(Chunk),
     },
 )
 def stream_chunks(

@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         addresses = stack.up()
         load_seed(addresses, wanted.seed)
-        runner = GoldenRunner(addresses)
-        outcomes = [_run(runner, case, wanted.out) for case in cases]
+        with GoldenRunner(addresses) as runner:
+            outcomes = [_run(runner, case, wanted.out) for case in cases]
     finally:
         stack.destroy()
     _print_summary(outcomes)

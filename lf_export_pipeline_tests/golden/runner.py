@@ -2,10 +2,12 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Self
 
 import boto3
 import dagster as dg
@@ -17,7 +19,7 @@ from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transac
 from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import ports_with
+from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.golden.cases import Case
 
 RECORDED_WORLD = {"NEXTAUTH_URL": "http://localhost:3000", "LF_EXPORT_PREVIEW": "false"}
@@ -47,12 +49,20 @@ class Outcome:
 
 
 class GoldenRunner:
-    """Runs cases, one after another, on a stack whose tables hold their seed."""
+    """Runs cases, one after another, on a stack whose tables hold their seed.
+
+    Connections are shared by all cases of one environment; a context ends them.
+    """
 
     def __init__(self, addresses: StackAddresses) -> None:
         self._addresses = addresses
         self._environment = {**addresses.environment(), **RECORDED_WORLD}
-        self._rows = LangfusePostgres(Settings.load(self._environment)).exports
+        self._closing = ExitStack()
+        self._opened: dict[tuple[tuple[str, str], ...], Mapping[str, object]] = {}
+        self._instance = self._closing.enter_context(dg.DagsterInstance.ephemeral())
+        database = LangfusePostgres(Settings.load(self._environment))
+        self._closing.callback(database.close)
+        self._rows = database.exports
         self._job = batch_export_job(retries=None)
         self._s3 = boto3.client(
             "s3",
@@ -61,6 +71,12 @@ class GoldenRunner:
             aws_access_key_id=addresses.credentials.s3_access_key_id,
             aws_secret_access_key=addresses.credentials.s3_secret_access_key,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._closing.close()
 
     def run(self, case: Case) -> Outcome:
         """The outcome of one case, whose row is written exactly as it was recorded.
@@ -73,18 +89,24 @@ class GoldenRunner:
                 insert_postgres_rows(connection, "batch_exports", [json.dumps(case.row)])
         known_mails = set(self._inbox())
         started = time.monotonic()
-        with dg.DagsterInstance.ephemeral() as instance:
-            result = run_export(
-                self._job,
-                instance,
-                case.export_id,
-                ports_with(Settings.load({**self._environment, **case.env})),
-                force=True,
-                project_id=case.project_id,
-            )
+        result = run_export(
+            self._job,
+            self._instance,
+            case.export_id,
+            self._ports(case.env),
+            force=True,
+            project_id=case.project_id,
+        )
         seconds = time.monotonic() - started
         mails = sorted(set(self._inbox()) - known_mails)
         return self._outcome(case, _object_key(result), mails, seconds)
+
+    def _ports(self, env: Mapping[str, str]) -> Mapping[str, object]:
+        key = tuple(sorted(env.items()))
+        if key not in self._opened:
+            settings = Settings.load({**self._environment, **env})
+            self._opened[key] = self._closing.enter_context(open_ports(settings))
+        return self._opened[key]
 
     def _outcome(
         self, case: Case, object_key: str | None, mails: Sequence[Path], seconds: float
