@@ -1,0 +1,111 @@
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+
+from lf_export_pipeline.core.columns import Kind, OutputColumn
+from lf_export_pipeline.core.formats import format_writer
+from lf_export_pipeline.core.formats.pretty import indent_json
+from lf_export_pipeline.core.formats.writer import WRITERS, Layout, writes
+from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline_tests.unit.core.formats import nasty
+from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
+from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
+
+TEXT = (OutputColumn(name="text"),)
+
+
+def csv_cells(cells: list[str], *, guard_formulas: bool) -> list[str]:
+    batch = record_batch(TEXT, [Record({"text": cell}) for cell in cells])
+    writer = format_writer(ExportFormat.CSV, TEXT, ("=score",), guard_formulas=guard_formulas)
+    lines = csv.reader(io.StringIO(file_bytes(writer, [[batch]]).decode(), newline=""), strict=True)
+    header, *rows = lines
+    return [header[1], *(row[0] for row in rows)]
+
+
+def test_formulas_are_guarded_only_when_asked() -> None:
+    cells = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\\u003d1", "a=1", "a\n=1", ""]
+    plain = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "=1", "a=1", "a\n=1", ""]
+    assert csv_cells(cells, guard_formulas=False) == ["=score", *plain]
+    guarded = ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "'=1", "a=1", "a\n=1", ""]
+    assert csv_cells(cells, guard_formulas=True) == ["'=score", *guarded]
+
+
+def test_a_negative_number_is_no_formula() -> None:
+    columns = (OutputColumn(name="latency", kind=Kind.JSON),)
+    writer = format_writer(ExportFormat.CSV, columns, guard_formulas=True)
+    batch = record_batch(columns, [Record({"latency": "-0.5"})])
+    assert file_bytes(writer, [[batch]]) == b'"latency"\n"-0.5"\n'
+
+
+@pytest.mark.parametrize("fmt", list(ExportFormat))
+def test_invalid_utf8_becomes_the_replacement_character(fmt: ExportFormat) -> None:
+    raw = pa.array([b"ok\xff\xed\xa0\x80", None, "中\\u4e2d".encode()], pa.binary())
+    column = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    found = file_bytes(format_writer(fmt, TEXT), [[pa.record_batch({"text": column})]]).decode()
+    assert "ok\ufffd\ufffd\ufffd\ufffd" in found
+    assert "中中" in found
+
+
+@pytest.mark.parametrize("fmt", [ExportFormat.JSON, ExportFormat.JSONL])
+def test_json_strings_are_escaped_as_javascript_does(fmt: ExportFormat) -> None:
+    text = "".join(map(chr, range(0x20))) + '"\\/\x7f\u2028\u2029é😀'
+    batch = record_batch(TEXT, [Record({"text": text})])
+    found = file_bytes(format_writer(fmt, TEXT), [[batch]]).decode()
+    assert (
+        r'{"text":"\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\u000b\f\r\u000e\u000f'
+        r"\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d"
+        r"\u001e\u001f\"\\/" + '\x7f\u2028\u2029é😀"}'
+    ) in found
+
+
+def test_flags_that_are_null_mean_text() -> None:
+    columns = (OutputColumn(name="input", kind=Kind.MAYBE_JSON),)
+    batch = pa.record_batch(
+        {
+            "input": pa.array(["[1]", "[2]", None, None], pa.string()),
+            "input#json": pa.array([None, True, True, None], pa.bool_()),
+        }
+    )
+    found = file_bytes(format_writer(ExportFormat.JSON, columns), [[batch]])
+    assert json.loads(found) == [{"input": cell} for cell in ("[1]", [2], None, None)]
+
+
+@settings(deadline=None)
+@given(value=nasty.json_value)
+def test_indenting_follows_the_layout_of_javascript(value: object) -> None:
+    compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert indent_json(compact) == json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def test_indenting_keeps_digits_and_spelling() -> None:
+    compact = '{"a":12345678901234567890.10,"b":[1e400,"\\u000a"],"c":true,"d":[{}]}'
+    assert indent_json(compact) == (
+        '{\n  "a": 12345678901234567890.10,\n  "b": [\n    1e400,\n    "\\u000a"\n  ],\n'
+        '  "c": true,\n  "d": [\n    {}\n  ]\n}'
+    )
+
+
+def test_a_new_format_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WRITERS, ExportFormat.CSV, WRITERS[ExportFormat.CSV])
+
+    @writes(ExportFormat.CSV)
+    class CountWriter:
+        content_type, extension = "text/plain", "txt"
+        prefix = separator = suffix = empty = b""
+
+        def __init__(self, layout: Layout) -> None:
+            self.layout = layout
+
+        def part(self) -> "CountWriter":
+            return self
+
+        def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+            yield memoryview(f"{len(self.layout.columns)}x{batch.num_rows}".encode())
+
+    batch = record_batch(TEXT, [Record({"text": "x"})])
+    assert file_bytes(format_writer(ExportFormat.CSV, TEXT), [[batch]]) == b"1x1"
