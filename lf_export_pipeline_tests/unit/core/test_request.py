@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core import tables
 from lf_export_pipeline.core.errors import InvalidQueryError
 from lf_export_pipeline.core.filters import DatetimeFilter, NumberFilter
 from lf_export_pipeline.core.request import (
@@ -22,26 +20,6 @@ from lf_export_pipeline.core.request import (
 
 CREATED = datetime(2031, 3, 20, 12, tzinfo=UTC)
 MINIMAL: dict[str, Any] = {"tableName": "traces", "filter": [], "orderBy": None}
-
-
-class Table:
-    """A table in name only."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def prerequisites(self, *_: object) -> Any:
-        raise NotImplementedError
-
-    compile = prerequisites
-
-
-@pytest.fixture(autouse=True, scope="module")
-def known_tables() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("traces", "observations"):
-            patch.setitem(tables._TABLES, name, Table(name))
-        yield
 
 
 def stored(query: Any, **changes: Any) -> ExportRow:
