@@ -105,3 +105,8 @@ def _utc(instant: datetime, shift: timedelta = timedelta()) -> datetime:
     except OverflowError:
         return EARLIEST if instant.year == EARLIEST.year else LATEST
     return moved.replace(microsecond=moved.microsecond // 1000 * 1000)
+
+
+def earlier(instant: datetime, span: timedelta) -> datetime:
+    """The instant before by a span; the first one there is, if that lies beyond it."""
+    return instant - span if instant - EARLIEST > span else EARLIEST

@@ -6,6 +6,7 @@ from lf_export_pipeline.core.query import Answers, ExportQuery
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import TableSource, register
+from lf_export_pipeline.core.tables.observations_events import ObservationsFromEvents
 from lf_export_pipeline.core.tables.observations_legacy import LegacyObservations
 
 
@@ -18,16 +19,17 @@ class Observations:
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """What the source needs to know first."""
-        return self._source(request).prerequisites(request, limits)
+        return _source(request).prerequisites(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
         """The reading from the source."""
-        return self._source(request).compile(request, answers, limits)
+        return _source(request).compile(request, answers, limits)
 
-    def _source(self, request: ExportRequest) -> TableSource:  # noqa: ARG002
-        return LegacyObservations()
+
+def _source(request: ExportRequest) -> TableSource:
+    return ObservationsFromEvents() if request.query.use_events_table else LegacyObservations()
 
 
 register(Observations())

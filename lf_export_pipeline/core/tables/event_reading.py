@@ -1,0 +1,112 @@
+"""Reading ``events_full``: spans that carry what there is to know of their trace.
+
+Two exports read it, ``events`` and the observations of users who work on the events table. They agree
+in which rows there are, and differ in columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lf_export_pipeline.core.comments import CommentSelection
+from lf_export_pipeline.core.compiler import FilterTable
+from lf_export_pipeline.core.query import Lookup
+from lf_export_pipeline.core.reading import Bound, ChunkRows, KeyScan, VersionedTable, all_of
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.scores import SCORE_KEY, score_cells_lookup
+from lf_export_pipeline.core.search import SearchColumns, search_condition
+from lf_export_pipeline.core.selection import Selection, select
+from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.tables.event_scores import ROW_KEY, EventScores
+
+_MINUTE = "toStartOfMinute(t.start_time)"
+
+EVENTS = VersionedTable(
+    name="events_full",
+    store=Store.EVENTS,
+    identity="t.span_id",
+    time="t.start_time",
+    sorting_key=(_MINUTE, "xxHash32(t.trace_id)", "t.span_id", "t.start_time"),
+    # A minute is an instant: its text is written and read in UTC, whatever the server's zone is.
+    bounds=(Bound(_MINUTE, "DateTime('UTC')"),),
+)
+
+_NEWEST_FIRST = (_MINUTE, "t.start_time")  # Langfuse: the latest start first
+_SEARCH = SearchColumns(
+    ("t.span_id", "t.name", "t.trace_name", "t.user_id", "t.session_id", "t.trace_id"),
+    "t.input",
+    "t.output",
+    whole_words=True,
+)
+
+_NAME_OF_ROOT = "if(t.parent_span_id = '' OR t.is_app_root, nullIf(t.name, ''), NULL)"
+TRACE_NAME = f"coalesce(nullIf(t.trace_name, ''), {_NAME_OF_ROOT})"
+"""The name of a span's trace, which may be told by the trace or by its root; NULL if by neither."""
+
+_OCCURRENCE = "arrayEnumerateUniq(t.metadata_names)"
+METADATA_NAMES = f"arrayFilter((name, nth) -> nth = 1, t.metadata_names, {_OCCURRENCE})"
+"""The names of a span's metadata, each once: where one repeats, the first value counts."""
+
+METADATA_VALUES = (
+    "arrayFilter((value, nth) -> nth = 1, "
+    f"arrayResize(t.metadata_values, length(t.metadata_names)), {_OCCURRENCE})"
+)
+"""The value of each of ``METADATA_NAMES``."""
+
+WIDE_COLUMNS = ("t.input", "t.output", "t.metadata_values")
+
+
+@dataclass(frozen=True, slots=True)
+class EventReading:
+    """The statements of an export of spans, whatever its columns are."""
+
+    request: ExportRequest
+    filter_table: FilterTable
+    scores_from: datetime | None  # the start time from which spans, hence scores, are of interest
+
+    def key_scan(self, comments: CommentSelection, limits: ExportLimits) -> Statement | None:
+        """The newest version of each span, latest start first; None where nothing can match."""
+        if comments.nothing_matches:
+            return None
+        params = Params()
+        project = params.bind(self.request.project_id, "String")
+        selection = self._selection(comments, params)
+        in_range = f"t.project_id = {project} AND {all_of(selection.time_range)}"
+        scan = KeyScan(
+            table=EVENTS,
+            project=project,
+            selection=selection,
+            carried={"trace_id": "t.trace_id", "score_key": ROW_KEY} if selection.relations else {},
+            relations=self._scores(project, in_range, params).relations(selection.relations),
+            order=[f"n.k{EVENTS.sorting_key.index(part)} DESC" for part in _NEWEST_FIRST],
+            row_limit=limits.row_limit,
+        )
+        return scan.statement(params)
+
+    def chunk_rows(self, fields: Mapping[str, str]) -> Statement:
+        """The wide columns of a chunk: Arrow field ← expression over ``t``."""
+        params = Params()
+        project = params.bind(self.request.project_id, "String")
+        columns = {**fields, SCORE_KEY: ROW_KEY}
+        order = [f"{part} DESC" for part in _NEWEST_FIRST]
+        return ChunkRows(EVENTS, project, columns, order).statement(params)
+
+    def score_lookups(self, names: tuple[str, ...]) -> tuple[Lookup, ...]:
+        """The score cells of a chunk; nothing to look up where no score has a name."""
+        if not names:
+            return ()
+        params = Params()
+        project = params.bind(self.request.project_id, "String")
+        entries = self._scores(project, EVENTS.chunk(project), params).entries()
+        return (score_cells_lookup(entries, names, params, Store.EVENTS),)
+
+    def _selection(self, comments: CommentSelection, params: Params) -> Selection:
+        filters = (*comments.filters, *comments.id_filters())
+        cutoff = self.request.created_at
+        selection = select(filters, self.filter_table, EVENTS.time, cutoff, params)
+        search = search_condition(self.request.query, _SEARCH, params)
+        return selection if search is None else replace(selection, row=(*selection.row, search))
+
+    def _scores(self, project: str, condition: str, params: Params) -> EventScores:
+        rows = f"FROM {EVENTS.name} AS t WHERE {condition}"
+        return EventScores(project, rows, self.scores_from, params)

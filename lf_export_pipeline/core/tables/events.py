@@ -1,0 +1,146 @@
+"""Events, as the table ``events_full`` holds them."""
+
+from collections.abc import Mapping
+
+from lf_export_pipeline.core.columns import Kind, OutputColumn
+from lf_export_pipeline.core.comments import apply_comment_filters, comment_prerequisites
+from lf_export_pipeline.core.expressions import json_text, plain_time
+from lf_export_pipeline.core.lookups import comments_lookup
+from lf_export_pipeline.core.query import Answers, ExportQuery
+from lf_export_pipeline.core.reading import row_size_sample
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.scores import (
+    NAMES_ANSWER,
+    score_headers,
+    score_names,
+    score_names_statement,
+)
+from lf_export_pipeline.core.selection import time_from
+from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.tables import register
+from lf_export_pipeline.core.tables.event_filters import event_filter_table
+from lf_export_pipeline.core.tables.event_reading import (
+    EVENTS,
+    METADATA_NAMES,
+    METADATA_VALUES,
+    TRACE_NAME,
+    WIDE_COLUMNS,
+    EventReading,
+)
+
+COLUMNS = (
+    OutputColumn(name="id"),
+    OutputColumn(name="traceId"),
+    OutputColumn(name="traceName"),
+    OutputColumn(name="type"),
+    OutputColumn(name="name"),
+    OutputColumn(name="startTime"),
+    OutputColumn(name="endTime"),
+    OutputColumn(name="completionStartTime"),
+    OutputColumn(name="environment"),
+    OutputColumn(name="version"),
+    OutputColumn(name="userId"),
+    OutputColumn(name="sessionId"),
+    OutputColumn(name="level"),
+    OutputColumn(name="statusMessage"),
+    OutputColumn(name="promptName"),
+    OutputColumn(name="promptId"),
+    OutputColumn(name="promptVersion", kind=Kind.JSON),
+    OutputColumn(name="modelId"),
+    OutputColumn(name="providedModelName"),
+    OutputColumn(name="modelParameters"),
+    OutputColumn(name="usageDetails", kind=Kind.JSON),
+    OutputColumn(name="costDetails", kind=Kind.JSON),
+    OutputColumn(name="totalCost", kind=Kind.JSON),
+    OutputColumn(name="input"),
+    OutputColumn(name="output"),
+    OutputColumn(name="metadata", kind=Kind.JSON),
+    OutputColumn(name="latencyMs", kind=Kind.JSON),
+    OutputColumn(name="timeToFirstTokenMs", kind=Kind.JSON),
+    OutputColumn(name="tags", kind=Kind.JSON),
+    OutputColumn(name="release"),
+    OutputColumn(name="parentObservationId"),
+    OutputColumn(name="comments", kind=Kind.PRETTY_JSON),
+)
+
+
+def _milliseconds_to(column: str) -> str:
+    return f"toString(dateDiff('millisecond', t.start_time, t.{column}))"
+
+
+_FIELDS = {
+    "id": "t.span_id",
+    "traceId": "t.trace_id",
+    "traceName": TRACE_NAME,
+    "type": "toString(t.type)",
+    "name": "t.name",
+    "startTime": plain_time("t.start_time"),
+    "endTime": plain_time("t.end_time"),
+    "completionStartTime": plain_time("t.completion_start_time"),
+    "environment": "toString(t.environment)",
+    "version": "t.version",
+    "userId": "t.user_id",
+    "sessionId": "t.session_id",
+    "level": "toString(t.level)",
+    "statusMessage": "t.status_message",
+    "promptName": "t.prompt_name",
+    "promptId": "t.prompt_id",
+    "promptVersion": "toString(t.prompt_version)",
+    "modelId": "t.model_id",
+    "providedModelName": "t.provided_model_name",
+    "modelParameters": "t.model_parameters",
+    "usageDetails": json_text("t.usage_details"),
+    "costDetails": json_text("t.cost_details"),
+    "totalCost": "toString(t.cost_details['total'])",
+    "input": "t.input",
+    "output": "t.output",
+    "metadata": json_text(f"mapFromArrays({METADATA_NAMES}, {METADATA_VALUES})"),
+    "latencyMs": _milliseconds_to("end_time"),
+    "timeToFirstTokenMs": _milliseconds_to("completion_start_time"),
+    "tags": json_text("t.tags"),
+    "release": "t.release",
+    "parentObservationId": "t.parent_span_id",
+}
+
+FILTER_TABLE = event_filter_table("events")
+_TIME_SPELLINGS = ("startTime", "Start Time")
+
+
+class Events:
+    """One row per span, its newest version, the latest start first. The order of the UI is not kept."""
+
+    name = "events"
+
+    def prerequisites(
+        self, request: ExportRequest, limits: ExportLimits
+    ) -> Mapping[str, Statement]:
+        """Score names, and the ids that comment filters select."""
+        lower = time_from(request.query.filter, _TIME_SPELLINGS)
+        names = score_names_statement(request.project_id, request.created_at, lower, Store.EVENTS)
+        return {NAMES_ANSWER: names, **comment_prerequisites(request, "OBSERVATION", limits)}
+
+    def compile(
+        self, request: ExportRequest, answers: Answers, limits: ExportLimits
+    ) -> ExportQuery:
+        """Values as ClickHouse holds them; a lower bound on time also bounds the scores."""
+        comments = apply_comment_filters(request, answers, limits)
+        names = score_names(answers)
+        lower = time_from(request.query.filter, _TIME_SPELLINGS)
+        reading = EventReading(request, FILTER_TABLE, scores_from=lower)
+        return ExportQuery(
+            request=request,
+            columns=COLUMNS,
+            score_columns=score_headers(names, (column.name for column in COLUMNS)),
+            key_scan=reading.key_scan(comments, limits),
+            chunk_rows=reading.chunk_rows(_FIELDS),
+            sample=row_size_sample(EVENTS, request.project_id, WIDE_COLUMNS),
+            bounds=tuple(bound.type for bound in EVENTS.bounds),
+            lookups=(
+                comments_lookup("OBSERVATION", request.project_id),
+                *reading.score_lookups(names),
+            ),
+            row_limit=limits.row_limit,
+        )
+
+
+register(Events())
