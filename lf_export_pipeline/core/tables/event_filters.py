@@ -1,7 +1,7 @@
 """The columns that filters on spans can name, for both exports that read ``events_full``."""
 
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, NumberKind, ValueType
-from lf_export_pipeline.core.tables.event_reading import EVENTS, TRACE_NAME
+from lf_export_pipeline.core.tables.event_reading import EVENTS, IS_ROOT, TRACE_NAME
 from lf_export_pipeline.core.tables.event_scores import SCORE_COLUMNS
 
 _OPTIONS = "stringOptions"
@@ -114,9 +114,7 @@ _ROW_COLUMNS = (
     FilterColumn(("tags", "Tags"), "t.tags", _ARRAY),
     FilterColumn(("traceEnvironment", "Trace Environment"), "t.environment", _TEXT),
     _boolean(("hasParentObservation", "Has Parent Observation"), "notEmpty(t.parent_span_id)"),
-    _boolean(
-        ("isRootObservation", "Is Root Observation"), "t.parent_span_id = '' OR t.is_app_root"
-    ),
+    _boolean(("isRootObservation", "Is Root Observation"), IS_ROOT),
     _boolean(("hasInput", "Has Input"), "notEmpty(t.input)"),
     _boolean(("hasOutput", "Has Output"), "notEmpty(t.output)"),
     FilterColumn(

@@ -1,7 +1,7 @@
 """Reading ``events_full``: spans that carry what there is to know of their trace.
 
-Two exports read it, ``events`` and the observations of users who work on the events table. They agree
-in which rows there are, and differ in columns.
+Two exports read it, ``events`` and the observations of users who work on the events table. They
+agree in which rows there are, and differ in columns.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,8 @@ _SEARCH = SearchColumns(
     whole_words=True,
 )
 
-_NAME_OF_ROOT = "if(t.parent_span_id = '' OR t.is_app_root, nullIf(t.name, ''), NULL)"
+IS_ROOT = "t.parent_span_id = '' OR t.is_app_root"
+_NAME_OF_ROOT = f"if({IS_ROOT}, nullIf(t.name, ''), NULL)"
 TRACE_NAME = f"coalesce(nullIf(t.trace_name, ''), {_NAME_OF_ROOT})"
 """The name of a span's trace, which may be told by the trace or by its root; NULL if by neither."""
 

@@ -18,7 +18,7 @@ OBSERVATION_ALIAS = "s"
 TRACE_ALIAS = "ts"
 
 ROW_KEY = "concat(t.trace_id, '\\0', t.span_id)"
-"""What a span's score cells are matched by: span ids are unique, but scores name the trace as well."""
+"""What a span's score cells are matched by: a score names the span and its trace."""
 
 _OBSERVATION_LOOKBACK = timedelta(hours=1)
 _TRACE_LOOKBACK = timedelta(days=2, hours=1)
@@ -44,7 +44,7 @@ SCORE_COLUMNS = (
     *(_either_level(*kind) for kind in _KINDS),
     *(_trace_level(*kind) for kind in _KINDS),
 )
-"""Score filters find a score at either level, and exclude it at both; ``trace_…`` looks at the trace's."""
+"""Filters find a score at either level and exclude it at both; ``trace_…`` means the trace's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class EventScores:
     params: Params
 
     def relations(self, wanted: Collection[str]) -> dict[str, Relation]:
-        """What score filters are tested on, by alias; the scan carries ``score_key`` and ``trace_id``."""
+        """What filters on scores look at, by alias; the scan carries ``score_key``, ``trace_id``."""
         known = {
             OBSERVATION_ALIAS: Relation(self._of_observations().relation(), on="score_key"),
             TRACE_ALIAS: Relation(self._of_traces().relation(), on="trace_id"),
@@ -66,16 +66,16 @@ class EventScores:
         return {alias: relation for alias, relation in known.items() if alias in needed}
 
     def entries(self) -> str:
-        """A query for every value of every row, as ``ScoreGroups.entries`` gives it, by ``ROW_KEY``.
+        """A query for each value of each row, as ``ScoreGroups.entries`` gives it, by ``ROW_KEY``.
 
-        Both levels have the same rank: what decides a cell's type is only whether a number is there.
+        Both levels have the same rank: a cell is one of numbers if either level has a number.
         """
+        rows = f"SELECT DISTINCT t.trace_id AS trace_id, {ROW_KEY} AS row_key {self.rows}"
         return (
             f"{self._of_observations().entries()} UNION ALL "
-            "SELECT of_row.row_key AS key, of_trace.name AS name, of_trace.rank AS rank, "
-            "of_trace.number AS number, of_trace.text AS text "
-            f"FROM (SELECT DISTINCT t.trace_id AS trace_id, {ROW_KEY} AS row_key {self.rows}) AS of_row "
-            f"INNER JOIN ({self._of_traces().entries()}) AS of_trace ON of_trace.key = of_row.trace_id"
+            "SELECT r.row_key AS key, e.name AS name, e.rank AS rank, e.number AS number, "
+            f"e.text AS text FROM ({rows}) AS r "
+            f"INNER JOIN ({self._of_traces().entries()}) AS e ON e.key = r.trace_id"
         )
 
     def _of_observations(self) -> ScoreGroups:

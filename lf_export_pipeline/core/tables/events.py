@@ -107,7 +107,7 @@ _TIME_SPELLINGS = ("startTime", "Start Time")
 
 
 class Events:
-    """One row per span, its newest version, the latest start first. The order of the UI is not kept."""
+    """One row per span, its newest version, the latest start first (Langfuse: in any UI order)."""
 
     name = "events"
 

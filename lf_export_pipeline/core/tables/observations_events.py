@@ -104,7 +104,7 @@ class ObservationsFromEvents:
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
-        """Values as in the legacy export; scores of the span, then those of its trace, of any age."""
+        """Values as in the legacy export; scores of the span and of its trace, of any age."""
         comments = apply_comment_filters(request, answers, limits)
         names = score_names(answers)
         columns = observation_columns(request.format)
