@@ -16,7 +16,8 @@ a callback per character: cost is proportional to the bytes and the escapes, not
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from string import hexdigits
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,15 +30,33 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
-WINDOW_BYTES: Final = 4 * 1024 * 1024
-"""Text is decoded in windows of about this size: indexes of eight bytes per escape add up."""
+WINDOW_BYTES: Final = 256 * 1024
+"""Text is decoded in windows of about this size, so that the indexes, some hundred bytes for each
+escape, stay in the processor's cache."""
 
 _BACKSLASH: Final = ord("\\")
 _U: Final = ord("u")
 
-_HEX_DIGIT: Final = np.full(256, 255, np.uint8)
-for _character in "0123456789abcdefABCDEF":
-    _HEX_DIGIT[ord(_character)] = int(_character, 16)
+
+def _hex_pairs() -> Ints:
+    """For two bytes, read as a little-endian number: the byte they spell, or -1."""
+    digits = [int(chr(byte), 16) if chr(byte) in hexdigits else -1 for byte in range(256)]
+    first, second = np.array(digits)[None, :], np.array(digits)[:, None]
+    return np.where((first >= 0) & (second >= 0), first * 16 + second, -1).ravel()
+
+
+def _packed_utf8(code: Ints) -> npt.NDArray[np.uint32]:
+    """The UTF-8 bytes of characters, the first one in the lowest bits."""
+    tails = [0x80 | ((code >> shift) & 0x3F) for shift in (0, 6, 12)]
+    two = 0xC0 | (code >> 6) | (tails[0] << 8)
+    three = 0xE0 | (code >> 12) | (tails[1] << 8) | (tails[0] << 16)
+    four = 0xF0 | (code >> 18) | (tails[2] << 8) | (tails[1] << 16) | (tails[0] << 24)
+    packed = np.select([code < 0x80, code < 0x800, code < 0x10000], [code, two, three], four)
+    return packed.astype(np.uint32)
+
+
+_HEX_PAIR: Final = _hex_pairs()
+_BMP_UTF8: Final = _packed_utf8(np.arange(0x10000))
 
 _SAFE_CUT: Final = re.compile(rb"(?<=[^\\u0-9a-fA-F])|(?<!\\)(?=\\)(?!\\+u[dD][c-fC-F])")
 r"""A place where no escape and no surrogate pair is divided: after a byte that no escape contains,
@@ -136,10 +155,13 @@ def _find(content: Bytes, starts: Ints) -> Escapes:
     cell_end = np.append(starts[1:], content.size)[cell]
     fits = u + 5 <= cell_end
     u, start, cell = u[fits], start[fits], cell[fits]
-    digits = _HEX_DIGIT[content[u[:, None] + np.arange(1, 5)]]
-    code = digits.astype(np.int64) @ np.array([4096, 256, 16, 1])
-    good = (digits < 16).all(axis=1)
-    return Escapes(np.maximum(start, starts[cell])[good], u[good], code[good], cell[good])
+    pairs = _overlapping(content, "<u2")
+    code = (_HEX_PAIR[pairs[u + 1]] << 8) | _HEX_PAIR[pairs[u + 3]]
+    start = np.maximum(start, starts[cell])
+    good = code >= 0
+    if good.all():
+        return Escapes(start, u, code, cell)
+    return Escapes(start[good], u[good], code[good], cell[good])
 
 
 def _plan(found: Escapes, json_text: bool) -> Edits:  # noqa: FBT001
@@ -176,17 +198,26 @@ def _utf8_size(code: Ints) -> Ints:
 
 
 def _apply(content: Bytes, edits: Edits, size: Ints) -> Bytes:
-    """Writes each character over the begin of its escape, then drops the rest of the escape."""
+    """Writes each character over the begin of its escape, then drops the rest of the escape.
+
+    Four bytes are written whatever the character takes: an escape has at least six.
+    """
     out = content.copy()
-    lead = np.array([0, 0, 0xC0, 0xE0, 0xF0])[size]
-    for position in range(4):
-        chosen = size > position
-        shift = 6 * (size[chosen] - 1 - position)
-        bits = edits.code[chosen] >> shift
-        value = lead[chosen] | bits if position == 0 else 0x80 | (bits & 0x3F)
-        out[edits.begin[chosen] + position] = value
+    characters = edits.code >= 0
+    begin, code = edits.begin[characters], edits.code[characters]
+    packed = _BMP_UTF8[code & 0xFFFF]
+    astral = code > 0xFFFF
+    packed[astral] = _packed_utf8(code[astral])
+    _overlapping(out, "<u4")[begin] = packed
     change = np.zeros(content.size + 1, np.int8)
     change[edits.begin + size] += 1
     change[edits.end] -= 1
     kept: Bytes = out[np.cumsum(change[:-1], dtype=np.int8) == 0]
     return kept
+
+
+def _overlapping(content: Bytes, dtype: str) -> npt.NDArray[np.integer[Any]]:
+    """A view of the numbers that begin at each byte."""
+    width = np.dtype(dtype).itemsize
+    count = max(content.size - width + 1, 0)
+    return np.ndarray((count,), dtype, content.data, strides=(1,))
