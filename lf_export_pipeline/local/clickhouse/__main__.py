@@ -45,6 +45,7 @@ def _serve(
         logger.info("ClickHouse %s listens on %s:%d", engine.version, *server.server_address[:2])
         stop.wait()
         server.shutdown()
+        server.hang_up()
         thread.join()
 
 

@@ -156,7 +156,9 @@ def _query(
 
 def _credentials(arguments: Mapping[str, str], headers: Message) -> tuple[str, str]:
     if "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers:
-        return headers.get("X-ClickHouse-User", "default"), headers.get("X-ClickHouse-Key", "")
+        return _utf8(headers.get("X-ClickHouse-User", "default")), _utf8(
+            headers.get("X-ClickHouse-Key", "")
+        )
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
@@ -165,6 +167,10 @@ def _credentials(arguments: Mapping[str, str], headers: Message) -> tuple[str, s
             return "", ""
         return user, password
     return arguments.get("user", "default"), arguments.get("password", "")
+
+
+def _utf8(header: str) -> str:
+    return header.encode("latin-1").decode(errors="replace")  # http.client reads headers as Latin-1
 
 
 def _settings(arguments: Mapping[str, str], tables: set[str]) -> dict[str, str]:

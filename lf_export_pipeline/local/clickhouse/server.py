@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import select
+import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import IO, Final
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from lf_export_pipeline.local.clickhouse.bodies import RequestBody
@@ -65,7 +66,24 @@ class ClickHouseServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], engine: Engine, account: Account) -> None:
         self.engine = engine
         self.account = account
+        self._connections: set[socket.socket] = set()
         super().__init__(address, ClickHouseHandler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Notes the connection, so that it can be ended."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forgets the connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Ends all connections: their queries end as if the clients had gone."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class ClickHouseHandler(BaseHTTPRequestHandler):

@@ -1,0 +1,37 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lf_export_pipeline_tests.integration.local.clickhouse.server_process import ServerProcess
+
+pytestmark = pytest.mark.services
+
+
+def test_a_restart_finds_the_data_again(tmp_path: Path) -> None:
+    server = ServerProcess.start(tmp_path / "data", tmp_path / "log")
+    client = server.client()
+    client.command("CREATE TABLE kept (id UInt32) ENGINE = MergeTree ORDER BY id")
+    client.insert("kept", [[1], [2]], column_names=["id"])
+    with server.stream(client, "SELECT number FROM system.numbers", "Native"):
+        assert server.stop() == 0
+    again = ServerProcess.start(tmp_path / "data", tmp_path / "log-2")
+    assert again.client().query("SELECT sum(id) FROM kept").result_rows == [(3,)]
+    assert again.stop() == 0
+
+
+def test_each_query_is_one_line_of_the_log(server: ServerProcess) -> None:
+    server.client().query("SELECT 1 AS a_line_of_the_log", settings={"max_threads": 1})
+    lines = [line for line in server.log.read_text().splitlines() if "a_line_of_the_log" in line]
+    assert len(lines) == 1
+    assert " ok: " in lines[0]
+
+
+def test_a_missing_password_variable_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lf_export_pipeline.local.clickhouse", "--port", "0"]
+    command += ["--data-dir", str(tmp_path), "--password-env", "NO_SUCH_VARIABLE"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
+    assert done.returncode == 2
+    assert "NO_SUCH_VARIABLE" in done.stderr
