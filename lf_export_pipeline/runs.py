@@ -1,5 +1,7 @@
 """What the history of Dagster's runs says about an export."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from lf_export_pipeline.partitions import PARTITION_TAG
@@ -38,3 +40,24 @@ def has_failed_step(instance: dg.DagsterInstance, run_id: str) -> bool:
 def is_retried(run: dg.DagsterRun) -> bool:
     """Whether Dagster's run retries will start a failed run again: then it is not the end yet."""
     return run.tags.get(WILL_RETRY_TAG) == "true"
+
+
+def runs_by_export(
+    instance: dg.DagsterInstance, export_ids: Sequence[str]
+) -> dict[str, list[dg.RunRecord]]:
+    """The runs of these exports, newest first."""
+    found: dict[str, list[dg.RunRecord]] = {}
+    wanted = dg.RunsFilter(job_name=JOB_NAME, tags={PARTITION_TAG: list(export_ids)})
+    for record in instance.get_run_records(wanted) if export_ids else ():
+        export_id = export_id_of(record.dagster_run)
+        if export_id is not None:
+            found.setdefault(export_id, []).append(record)
+    return found
+
+
+def newest_runs(
+    instance: dg.DagsterInstance, export_ids: Sequence[str]
+) -> dict[str, dg.DagsterRun]:
+    """The newest run of each of these exports that has had one."""
+    runs = runs_by_export(instance, export_ids)
+    return {export_id: records[0].dagster_run for export_id, records in runs.items()}

@@ -17,12 +17,11 @@ from lf_export_pipeline.partitions import (
     ATTEMPT_TAG,
     EXPORTS,
     FORMAT_TAG,
-    PARTITION_TAG,
     PROJECT_TAG,
     TABLE_TAG,
     is_partition_key,
 )
-from lf_export_pipeline.runs import IN_FLIGHT, JOB_NAME, export_id_of, is_retried
+from lf_export_pipeline.runs import IN_FLIGHT, export_id_of, is_retried, newest_runs, runs_by_export
 
 PAGE_ROWS = 50
 SCANNED_MAX_ROWS = 2_000
@@ -89,13 +88,8 @@ def _tag(value: object) -> str:
 
 def attempts_of(instance: dg.DagsterInstance, export_ids: Sequence[str]) -> dict[str, Attempts]:
     """The runs of these exports, from Dagster's own records."""
-    found: dict[str, list[dg.RunRecord]] = {}
-    wanted = dg.RunsFilter(job_name=JOB_NAME, tags={PARTITION_TAG: list(export_ids)})
-    for record in instance.get_run_records(wanted) if export_ids else ():
-        export_id = export_id_of(record.dagster_run)
-        if export_id is not None:
-            found.setdefault(export_id, []).append(record)
-    return {export_id: _attempts(records) for export_id, records in found.items()}
+    runs = runs_by_export(instance, export_ids)
+    return {export_id: _attempts(records) for export_id, records in runs.items()}
 
 
 def _attempts(newest_first: list[dg.RunRecord]) -> Attempts:
@@ -200,8 +194,6 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
 
 def _has_successor(context: dg.RunStatusSensorContext, run: dg.DagsterRun) -> bool:
     """Whether a later run has taken over, so that the row is no longer this one's to set."""
-    export_id = export_id_of(run)
-    newest = context.instance.get_run_records(
-        dg.RunsFilter(job_name=run.job_name, tags={PARTITION_TAG: export_id or ""}), limit=1
-    )
-    return bool(newest) and newest[0].dagster_run.run_id != run.run_id
+    export_id = export_id_of(run) or ""
+    newest = newest_runs(context.instance, [export_id]).get(export_id)
+    return newest is not None and newest.run_id != run.run_id

@@ -1,0 +1,113 @@
+"""``lf-export status``: exports and their runs as a table."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+import dagster as dg
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.run_progress import RunProgress, progress_of
+from lf_export_pipeline.runs import newest_runs
+from lf_export_pipeline.settings import Settings
+
+STYLES = {"COMPLETED": "green", "FAILED": "red", "PROCESSING": "yellow", "CANCELLED": "dim"}
+POLL_SECONDS = 1.0
+
+
+@click.command()
+@click.option("--limit", default=20, show_default=True, help="How many exports, newest first.")
+@click.option("--watch", is_flag=True, help="Keep the table current until Ctrl-C.")
+def status(limit: int, *, watch: bool) -> None:
+    """Show exports and their runs; runs need DAGSTER_HOME."""
+    try:
+        with _sources() as (database, instance):
+            _show(database, instance, limit, watch=watch)
+    except ExportError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _sources() -> Iterator[tuple[LangfusePostgres, dg.DagsterInstance | None]]:
+    database = LangfusePostgres(Settings.load())
+    try:
+        if os.environ.get("DAGSTER_HOME"):
+            with dg.DagsterInstance.get() as instance:
+                yield database, instance
+        else:
+            yield database, None
+    finally:
+        database.close()
+
+
+def _show(
+    database: LangfusePostgres, instance: dg.DagsterInstance | None, limit: int, *, watch: bool
+) -> None:
+    def current() -> Table:
+        rows = database.exports.recent(limit)
+        return status_table(rows, runs_of(instance, rows), datetime.now(UTC))
+
+    if not watch:
+        Console().print(current())
+        return
+    with Live(current(), auto_refresh=False) as live:
+        while True:
+            time.sleep(POLL_SECONDS)
+            live.update(current(), refresh=True)
+
+
+def runs_of(
+    instance: dg.DagsterInstance | None, rows: Sequence[ExportRow]
+) -> dict[str, tuple[dg.DagsterRun, RunProgress]]:
+    """The newest run of each of these exports, and how far it is."""
+    if instance is None:
+        return {}
+    newest = newest_runs(instance, [row.id for row in rows])
+    return {
+        export_id: (run, progress_of(instance, run.run_id)) for export_id, run in newest.items()
+    }
+
+
+def status_table(
+    rows: Sequence[ExportRow],
+    runs: Mapping[str, tuple[dg.DagsterRun, RunProgress]],
+    now: datetime,
+) -> Table:
+    """One line per export."""
+    table = Table("export", "project", "table", "format", "status", "age", "run", "rows", "log")
+    for row in rows:
+        query = row.query if isinstance(row.query, dict) else {}
+        run, rows_text = _run_cells(runs.get(row.id))
+        state = f"[{STYLES.get(row.status, 'default')}]{escape(row.status)}[/]"
+        cells = (row.id, row.project_id, str(query.get("tableName")), row.format)
+        table.add_row(
+            *map(escape, cells), state, _age(now, row), run, rows_text, escape(row.log or "")
+        )
+    return table
+
+
+def _run_cells(run: tuple[dg.DagsterRun, RunProgress] | None) -> tuple[str, str]:
+    if run is None:
+        return "", ""
+    record, progress = run
+    rows = "" if progress.rows is None else f"{progress.done_rows:,} of {progress.rows:,}"
+    return f"{record.run_id[:8]} {record.status.value}", rows
+
+
+def _age(now: datetime, row: ExportRow) -> str:
+    seconds = max(0, int((now - row.created_at).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
