@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from botocore.exceptions import ClientError
@@ -110,7 +110,7 @@ class BucketSpool:
     def __init__(self, settings: Settings, bucket: str, prefix: str) -> None:
         self._settings = settings
         self._bucket = bucket
-        self._prefix = PurePosixPath(prefix.strip("/"))
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     @contextmanager
     def create(self, path: str) -> Iterator[BinaryIO]:
@@ -144,26 +144,26 @@ class BucketSpool:
     def remove(self, folder: str) -> None:
         """Delete a folder with all that is in it."""
         with s3_errors():
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=f"{self._key(folder)}/"
-            )
-            for page in pages:
-                for found in page.get("Contents", []):
-                    self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
+            for key in list(self._keys(f"{self._key(folder)}/")):
+                self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def folders(self) -> Sequence[str]:
-        """The top-level folders, sorted."""
-        prefix = self._key("") and f"{self._key('')}/"
+        """The top-level folders, sorted.
+
+        From the keys: some services list a folder on after its last object is gone.
+        """
         with s3_errors():
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=prefix, Delimiter="/"
-            )
-            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
-        return sorted(folder.removeprefix(prefix).rstrip("/") for folder in found)
+            inside = [key.removeprefix(self._prefix) for key in self._keys(self._prefix)]
+        return sorted({path.partition("/")[0] for path in inside if "/" in path})
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        return (found["Key"] for page in pages for found in page.get("Contents", []))
 
     def _key(self, path: str) -> str:
-        inside = self._prefix.joinpath(*safe_parts(path)) if path else self._prefix
-        return "" if inside == PurePosixPath() else str(inside)
+        return self._prefix + "/".join(safe_parts(path))
 
     @cached_property
     def _client(self) -> "S3Client":

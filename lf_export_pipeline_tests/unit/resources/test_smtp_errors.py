@@ -11,6 +11,7 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.resources.smtp import (
+    MailServer,
     NoMailer,
     SesMailer,
     SmtpMailer,

@@ -1,0 +1,230 @@
+"""What every ``ExportRows`` must do: the guards of each change, in memory and on Postgres."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import pytest
+import sqlalchemy as sa
+
+from lf_export_pipeline.core.ports import ExportRows, Recipient
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.exports import PostgresExportRows
+from lf_export_pipeline_tests.fakes import FakeExportRows
+
+pytestmark = pytest.mark.services
+
+LONG_AGO = datetime(1999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+NOW = datetime(2031, 3, 20, 12, 0, 0, 123_000, tzinfo=UTC)
+ALL = ["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED", "WEIRD"]
+PROJECT = "project-of-the-exports-contract"
+
+
+class Rows(ExportRows, Protocol):
+    """The port, and what the command line needs besides."""
+
+    def add(self, row: ExportRow) -> None: ...
+    def requeue(self, export_id: str) -> bool: ...
+    def recent(self, limit: int) -> list[ExportRow]: ...
+    def oldest_queued(self) -> ExportRow | None: ...
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def rows(request: pytest.FixtureRequest, database: LangfusePostgres) -> Iterator[Rows]:
+    yield FakeExportRows() if request.param == "memory" else database.exports
+    with database.engine.begin() as connection:
+        connection.execute(
+            sa.text("DELETE FROM batch_exports WHERE project_id = :project"), {"project": PROJECT}
+        )
+
+
+def row(status: str = "QUEUED", age: timedelta = timedelta()) -> ExportRow:
+    return ExportRow(
+        id=f"export-{secrets.token_hex(8)}",
+        project_id=PROJECT,
+        user_id="u-alice",
+        created_at=LONG_AGO - age,
+        updated_at=LONG_AGO,
+        name="Traces",
+        status=status,
+        format="CSV",
+        query={"tableName": "traces", "filter": [], "orderBy": None},
+        log="of an earlier attempt",
+        url="https://old",
+        finished_at=LONG_AGO,
+        expires_at=LONG_AGO,
+    )
+
+
+def added(rows: Rows, status: str = "QUEUED", age: timedelta = timedelta()) -> str:
+    new = row(status, age)
+    rows.add(new)
+    return new.id
+
+
+def stored(rows: Rows, export_id: str) -> ExportRow:
+    found = rows.get(export_id)
+    assert found is not None
+    return found
+
+
+Change = Callable[[Rows, str], bool]
+START: Change = lambda rows, i: rows.start(i)  # noqa: E731 - a table of changes
+COMPLETE: Change = lambda rows, i: rows.complete(i, "https://new", NOW, NOW, None)  # noqa: E731
+FAIL: Change = lambda rows, i: rows.fail(i, "A sentence.", NOW)  # noqa: E731
+CANCEL: Change = lambda rows, i: rows.cancel(i)  # noqa: E731
+REQUEUE: Change = lambda rows, i: rows.requeue(i)  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "allowed"),
+    [
+        (START, "PROCESSING", {"QUEUED", "PROCESSING", "FAILED", "WEIRD"}),
+        (COMPLETE, "COMPLETED", {"PROCESSING"}),
+        (FAIL, "FAILED", {"QUEUED", "PROCESSING"}),
+        (CANCEL, "CANCELLED", {"QUEUED", "PROCESSING"}),
+        (REQUEUE, "QUEUED", {"COMPLETED", "FAILED", "CANCELLED"}),
+    ],
+    ids=["start", "complete", "fail", "cancel", "requeue"],
+)
+@pytest.mark.parametrize("status", ALL)
+def test_a_change_happens_from_its_states_only(
+    rows: Rows, change: Change, to: str, allowed: set[str], status: str
+) -> None:
+    export_id = added(rows, status)
+    before = stored(rows, export_id)
+    assert change(rows, export_id) is (status in allowed)
+    after = stored(rows, export_id)
+    if status in allowed:
+        assert after.status == to
+        assert after.updated_at > before.updated_at
+    else:
+        assert after == before
+
+
+@pytest.mark.parametrize("change", [START, COMPLETE, FAIL, CANCEL, REQUEUE])
+def test_a_row_that_is_not_there_is_not_changed(rows: Rows, change: Change) -> None:
+    assert change(rows, "there-is-no-such-export") is False
+    assert rows.get("there-is-no-such-export") is None
+
+
+@pytest.mark.parametrize(("change", "status"), [(START, "FAILED"), (REQUEUE, "COMPLETED")])
+def test_a_new_attempt_keeps_nothing_of_the_last_one(
+    rows: Rows, change: Change, status: str
+) -> None:
+    export_id = added(rows, status)
+    change(rows, export_id)
+    after = stored(rows, export_id)
+    assert (after.log, after.url, after.finished_at, after.expires_at) == (None, None, None, None)
+
+
+def test_completion_is_stored_to_the_millisecond_in_utc(rows: Rows) -> None:
+    export_id = added(rows, "PROCESSING")
+    elsewhere = NOW.astimezone(datetime.strptime("+0530", "%z").tzinfo)
+    rows.complete(export_id, "https://new", elsewhere, NOW + timedelta(days=1), "Cut at 10 rows.")
+    after = stored(rows, export_id)
+    assert after.finished_at == NOW
+    assert after.expires_at == NOW + timedelta(days=1)
+    assert (after.url, after.log) == ("https://new", "Cut at 10 rows.")
+
+
+def test_a_sentence_with_characters_that_cannot_be_stored_is_stored_without_them(
+    rows: Rows,
+) -> None:
+    export_id = added(rows)
+    rows.fail(export_id, "No column 'a\x00b'.", NOW)
+    assert stored(rows, export_id).log == "No column 'ab'."
+
+
+def test_queued_rows_come_oldest_first_and_in_pages(rows: Rows) -> None:
+    ids = [added(rows, age=timedelta(days=days)) for days in (2, 3, 1)]
+    added(rows, "PROCESSING", timedelta(days=9))
+    pages = [rows.queued(2), rows.queued(2, offset=2)]
+    assert [found.id for page in pages for found in page][:3] == [ids[1], ids[0], ids[2]]
+    oldest = rows.oldest_queued()
+    assert oldest is not None
+    assert oldest.id == ids[1]
+
+
+def test_recent_rows_come_newest_first_whatever_their_state(rows: Rows) -> None:
+    ids = [added(rows, status, timedelta(days=age)) for age, status in enumerate(ALL)]
+    found = [one.id for one in rows.recent(10_000) if one.id in ids]
+    assert found == ids
+
+
+def test_numbers_of_a_query_keep_their_digits(database: LangfusePostgres) -> None:
+    new = row()
+    with database.engine.begin() as connection:
+        database.exports.add(new)
+        connection.execute(
+            sa.text(
+                """UPDATE batch_exports SET query = '{"a": 0.10, "b": 12345678901234567890}'
+                WHERE id = :id"""
+            ),
+            {"id": new.id},
+        )
+    query = stored(database.exports, new.id).query
+    database.exports.cancel(new.id)
+    assert query == {"a": Decimal("0.10"), "b": 12_345_678_901_234_567_890}
+    assert str(query["a"]) == "0.10"
+
+
+@pytest.fixture(scope="module")
+def people(database: LangfusePostgres) -> Iterator[str]:
+    """A project with members; ids end with a random word, since other tests share the database."""
+    word = secrets.token_hex(4)
+    statements = [
+        "INSERT INTO users (id, name, email) VALUES ('member-{w}', 'Zoë', 'member-{w}@x.test'), "
+        "('nameless-{w}', NULL, 'nameless-{w}@x.test'), ('empty-{w}', '', ''), "
+        "('mute-{w}', 'Mute', NULL), ('stranger-{w}', 'S', 'stranger-{w}@x.test')",
+        "INSERT INTO organizations (id, name) VALUES ('org-{w}', 'O')",
+        "INSERT INTO projects (id, name, org_id) VALUES ('project-{w}', 'P', 'org-{w}')",
+        "INSERT INTO organization_memberships (id, org_id, user_id, role) SELECT "
+        "'m-' || u || '-{w}', 'org-{w}', u || '-{w}', 'MEMBER' "
+        "FROM unnest(ARRAY['member', 'nameless', 'empty', 'mute']) AS u",
+    ]
+    with database.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement.format(w=word)))
+    yield word
+    with database.engine.begin() as connection:
+        for table in ("organization_memberships", "projects", "organizations", "users"):
+            connection.execute(sa.text(f"DELETE FROM {table} WHERE id LIKE '%-{word}'"))
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("member", Recipient("member-{}@x.test", "Zoë")),
+        ("nameless", Recipient("nameless-{}@x.test", None)),
+        ("empty", None),
+        ("mute", None),
+    ],
+)
+def test_the_recipient_is_a_member_with_an_address(
+    database: LangfusePostgres, people: str, user: str, expected: Recipient | None
+) -> None:
+    found = database.exports.recipient(f"{user}-{people}", f"project-{people}")
+    if expected:
+        expected = replace(expected, email=expected.email.format(people))
+    assert found == expected
+
+
+def test_a_stranger_gets_mail_only_where_membership_is_not_required(
+    database: LangfusePostgres, people: str
+) -> None:
+    who, project = f"stranger-{people}", f"project-{people}"
+    lenient = PostgresExportRows(database.engine, require_membership=False)
+    assert database.exports.recipient(who, project) is None
+    assert lenient.recipient(who, project) == Recipient(f"{who}@x.test", "S")
+    assert lenient.recipient("gone", project) is None
+
+
+def test_two_that_complete_the_same_row_do_not_both_succeed(rows: Rows) -> None:
+    export_id = added(rows, "PROCESSING")
+    assert [COMPLETE(rows, export_id), COMPLETE(rows, export_id)] == [True, False]
+    assert stored(rows, export_id).url == "https://new"

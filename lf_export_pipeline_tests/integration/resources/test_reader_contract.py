@@ -1,0 +1,160 @@
+"""What every ``RowReader`` must do, on both stores and through the router."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lf_export_pipeline.core.errors import ConfigurationError, PermanentError, TransientError
+from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.resources.clickhouse import ClickHouseReader
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.reader import StatementRouter
+from lf_export_pipeline_tests.integration.resources.conftest import SettingsWith
+
+pytestmark = pytest.mark.services
+
+NASTY = "a\t'b'\\ \"c\"\n{x:String} :y %(z)s %% é 日本 \U0001f600 -- /* ;"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a store says the same things."""
+
+    store: Store
+    text_parameter: str
+    series: str
+    failing: str
+    unknown_table: str = "SELECT 1 FROM there_is_no_such_table"
+
+    def statement(self, sql: str, **params: Any) -> Statement:
+        return Statement(store=self.store, sql=sql, params=params)
+
+
+DIALECTS = {
+    "clickhouse": Dialect(
+        Store.CLICKHOUSE,
+        "SELECT {value:String}",
+        "SELECT toString(number) AS text FROM numbers(200000)",
+        "SELECT toString(throwIf(number = 150000)) FROM numbers(200000)",
+    ),
+    "postgres": Dialect(
+        Store.POSTGRES,
+        "SELECT CAST(:value AS text)",
+        "SELECT n::text AS text FROM generate_series(0, 199999) AS n",
+        "SELECT (1 / (150000 - n))::text FROM generate_series(0, 199999) AS n",
+    ),
+}
+
+
+@pytest.fixture(params=list(DIALECTS.values()), ids=list(DIALECTS))
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    found: Dialect = request.param
+    return found
+
+
+@pytest.fixture(params=["itself", "router"])
+def reader(
+    request: pytest.FixtureRequest,
+    dialect: Dialect,
+    clickhouse: ClickHouseReader,
+    database: LangfusePostgres,
+) -> RowReader:
+    own: RowReader = database.reader if dialect.store is Store.POSTGRES else clickhouse
+    return own if request.param == "itself" else StatementRouter(clickhouse, database.reader)
+
+
+def test_a_large_result_arrives_whole_and_in_batches(reader: RowReader, dialect: Dialect) -> None:
+    with reader.batches(dialect.statement(dialect.series)) as batches:
+        found = list(batches)
+    assert len(found) > 1
+    texts = pa.chunked_array([batch.column("text") for batch in found])
+    assert texts.type == pa.string()
+    assert texts.to_pylist() == [str(number) for number in range(200_000)]
+
+
+def test_values_are_bound_whatever_they_hold(reader: RowReader, dialect: Dialect) -> None:
+    assert reader.rows(dialect.statement(dialect.text_parameter, value=NASTY)) == [(NASTY,)]
+
+
+def test_an_empty_result_is_no_batch_and_no_row(reader: RowReader, dialect: Dialect) -> None:
+    nothing = dialect.statement("SELECT 1 AS one WHERE 1 = 0")
+    with reader.batches(nothing) as batches:
+        assert list(batches) == []
+    assert reader.rows(nothing) == []
+
+
+def test_a_query_that_fails_midway_raises_instead_of_ending(
+    reader: RowReader, dialect: Dialect
+) -> None:
+    with (
+        pytest.raises(PermanentError) as caught,
+        reader.batches(dialect.statement(dialect.failing)) as batches,
+    ):
+        list(batches)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_reader_that_leaves_early_can_read_again(reader: RowReader, dialect: Dialect) -> None:
+    for _ in range(30):  # more often than there are connections
+        with reader.batches(dialect.statement(dialect.series)) as batches:
+            next(batches)
+    assert reader.rows(dialect.statement("SELECT 1")) == [(1,)]
+
+
+def test_the_readers_own_exceptions_pass(reader: RowReader, dialect: Dialect) -> None:
+    with pytest.raises(KeyError), reader.batches(dialect.statement(dialect.series)) as batches:
+        raise KeyError(next(batches))
+    assert reader.rows(dialect.statement("SELECT 1")) == [(1,)]
+
+
+def test_a_missing_table_is_a_matter_of_configuration(reader: RowReader, dialect: Dialect) -> None:
+    with pytest.raises(ConfigurationError, match="migrations"):
+        reader.rows(dialect.statement(dialect.unknown_table))
+
+
+def test_a_query_that_makes_no_sense_says_nothing_of_itself(
+    reader: RowReader, dialect: Dialect
+) -> None:
+    with pytest.raises(PermanentError) as caught:
+        reader.rows(dialect.statement("SELECT FROM WHERE secret_word"))
+    assert "secret_word" not in caught.value.sentence
+
+
+def test_tags_change_nothing_in_the_result(reader: RowReader, dialect: Dialect) -> None:
+    tagged = reader.tagged(export_id="e'1\"", op="x\n")
+    assert tagged.rows(dialect.statement("SELECT 1")) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "store", "query"),
+    [
+        ("CLICKHOUSE_URL", Store.CLICKHOUSE, "http://127.0.0.1:9"),
+        ("DATABASE_URL", Store.POSTGRES, "postgresql://u:p@127.0.0.1:9/x"),
+    ],
+)
+def test_a_server_that_is_away_may_come_back(
+    settings_with: SettingsWith, variable: str, store: Store, query: str
+) -> None:
+    settings = settings_with(**{variable: query})
+    router = StatementRouter(ClickHouseReader(settings), LangfusePostgres(settings).reader)
+    with pytest.raises(TransientError):
+        router.rows(Statement(store=store, sql="SELECT 1"))
+
+
+@pytest.mark.parametrize("variable", ["CLICKHOUSE_PASSWORD", "DATABASE_URL"])
+def test_a_wrong_password_is_a_matter_of_configuration(
+    settings_with: SettingsWith, variable: str
+) -> None:
+    right = settings_with().database_url.get_secret_value()
+    wrong = {
+        "CLICKHOUSE_PASSWORD": "wrong",
+        "DATABASE_URL": right.replace("@", "wrong@"),
+    }
+    settings = settings_with(**{variable: wrong[variable]})
+    store = Store.POSTGRES if variable == "DATABASE_URL" else Store.CLICKHOUSE
+    router = StatementRouter(ClickHouseReader(settings), LangfusePostgres(settings).reader)
+    with pytest.raises(ConfigurationError, match=variable):
+        router.rows(Statement(store=store, sql="SELECT 1"))
