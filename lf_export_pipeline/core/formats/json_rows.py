@@ -28,9 +28,9 @@ class JsonRows:
     def rows(self, batch: pa.RecordBatch, before: str, after: str) -> Iterator[memoryview]:
         """The bytes of all rows of a batch; ``before`` and ``after`` surround each row."""
         for piece in slices(batch, self._overhead):
-            yield text.row_bytes(self._objects(piece, before, after))
+            yield text.row_bytes(self._objects(piece, before, after), piece.num_rows)
 
-    def _objects(self, batch: pa.RecordBatch, before: str, after: str) -> pa.LargeStringArray:
+    def _objects(self, batch: pa.RecordBatch, before: str, after: str) -> text.Fragment:
         fragments: list[text.Fragment] = [before + "{"]
         for key, column in zip(self._keys, self._layout.columns, strict=True):
             fragments += [key, *_value(batch, column)]
@@ -39,6 +39,8 @@ class JsonRows:
 
 
 def _value(batch: pa.RecordBatch, column: OutputColumn) -> list[text.Fragment]:
+    if batch.column(column.name).null_count == batch.num_rows:
+        return ["null"]
     array = text.text_column(batch, column.name)
     match column.kind:
         case Kind.TEXT:

@@ -91,13 +91,11 @@ def replace_first(array: pa.LargeStringArray, pattern: str, new: str) -> pa.Larg
     return _from_polars(pl.Series(values=array).str.replace(pattern, new))
 
 
-def join(
-    fragments: Sequence[Fragment], null: str | None, separator: str = ""
-) -> pa.LargeStringArray:
-    """One text per row: its fragments, put together.
+def join(fragments: Sequence[Fragment], null: str | None, separator: str = "") -> Fragment:
+    """One text per row: its fragments, put together; one text for all if they are all the same.
 
     Args:
-        fragments: At least one of them is an array; all arrays have the same length.
+        fragments: Texts and arrays of one length.
         null: What stands for a null; None makes the whole row null.
         separator: What stands between two fragments.
     """
@@ -107,6 +105,8 @@ def join(
             merged[-1] += separator + fragment
         else:
             merged.append(fragment)
+    if len(merged) == 1 and isinstance(merged[0], str):
+        return merged[0]
     pieces = [pa.scalar(text, TEXT) if isinstance(text, str) else text for text in merged]
     return pc.binary_join_element_wise(
         *pieces,
@@ -147,6 +147,8 @@ def _from_polars(series: pl.Series) -> pa.LargeStringArray:
     return series.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def row_bytes(rows: pa.LargeStringArray) -> memoryview:
-    """The rows as they go to a file, without a copy."""
+def row_bytes(rows: Fragment, count: int) -> memoryview:
+    """That many rows as they go to a file, without a copy."""
+    if isinstance(rows, str):
+        return memoryview(rows.encode() * count)
     return data(rows).data

@@ -14,7 +14,7 @@ from lf_export_pipeline.core.formats.writer import WRITERS, Layout, writes
 from lf_export_pipeline.core.request import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats import nasty
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
-from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
+from lf_export_pipeline_tests.unit.core.formats.reference import FILES, Record, record_batch
 
 TEXT = (OutputColumn(name="text"),)
 
@@ -61,6 +61,19 @@ def test_json_strings_are_escaped_as_javascript_does(fmt: ExportFormat) -> None:
         r"\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d"
         r"\u001e\u001f\"\\/" + '\x7f\u2028\u2029é😀"}'
     ) in found
+
+
+@pytest.mark.parametrize("scores", [(), ("a", "b")])
+@pytest.mark.parametrize("fmt", list(ExportFormat))
+def test_columns_of_nulls_alone_are_written_for_every_row(
+    fmt: ExportFormat, scores: tuple[str, ...]
+) -> None:
+    columns = tuple(OutputColumn(name=kind, kind=kind) for kind in Kind)
+    for full in (None, 0, 2, 4):
+        cells = dict.fromkeys(Kind, None) | ({[*Kind][full]: "1"} if full is not None else {})
+        rows = [Record({str(kind): cell for kind, cell in cells.items()})] * 3
+        found = file_bytes(format_writer(fmt, columns, scores), [[record_batch(columns, rows)]])
+        assert found == FILES[fmt](columns, scores, rows)
 
 
 def test_flags_that_are_null_mean_text() -> None:
