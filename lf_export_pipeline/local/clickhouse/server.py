@@ -5,6 +5,7 @@ import logging
 import os
 import select
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ from lf_export_pipeline.local.clickhouse.statement import Insert, quote_name
 logger = logging.getLogger(__name__)
 
 DEFAULT_FORMAT: Final = "TabSeparated"
+URL_MAX_BYTES: Final = 1 << 20
 SPOOL_BYTES: Final = 16 << 20
 _CONTENT_TYPES: Final = (
     ("JSONEachRow", "application/x-ndjson; charset=UTF-8"),
@@ -79,6 +81,11 @@ class ClickHouseServer(ThreadingHTTPServer):
         self._connections.discard(request)
         super().shutdown_request(request)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # inherited
+        """Logs what ended a connection: with a traceback, unless the client just went away."""
+        gone = isinstance(sys.exception(), ConnectionError)
+        logger.debug("%s: %s", client_address, sys.exception(), exc_info=not gone)
+
     def hang_up(self) -> None:
         """Ends all connections: their queries end as if the clients had gone."""
         for connection in list(self._connections):
@@ -92,6 +99,24 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: ClickHouseServer
+
+    def handle_one_request(self) -> None:
+        """Reads and answers one request; the URL may be as long as ClickHouse allows.
+
+        http.server itself stops at 64 KiB, less than a list of ids bound as a parameter needs.
+        """
+        self.raw_requestline = self.rfile.readline(URL_MAX_BYTES + 1)
+        if not self.raw_requestline.endswith(b"\n"):
+            self.close_connection = True
+            if self.raw_requestline:
+                self.requestline, self.request_version, self.command = "", "", ""
+                self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+        elif self.parse_request():
+            answers = {"GET": self.do_GET, "POST": self.do_POST}
+            if self.command in answers:
+                answers[self.command]()
+            else:
+                self.send_error(HTTPStatus.NOT_IMPLEMENTED)
 
     def do_GET(self) -> None:  # the name http.server calls
         """Answers health checks, and queries that only read."""

@@ -5,7 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +82,11 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
         except subprocess.TimeoutExpired:
             continue
     raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Returns when a condition has become true; fails when it does not within 30 seconds."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

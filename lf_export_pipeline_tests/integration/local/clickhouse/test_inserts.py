@@ -1,6 +1,8 @@
+import base64
 import datetime as dt
 import gzip
 import io
+import socket
 import zlib
 from collections.abc import Callable, Generator
 from decimal import Decimal
@@ -12,7 +14,12 @@ import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from lf_export_pipeline_tests.integration.local.clickhouse.server_process import ServerProcess
+from lf_export_pipeline_tests.integration.local.clickhouse.server_process import (
+    PASSWORD,
+    USER,
+    ServerProcess,
+    wait_for,
+)
 
 pytestmark = pytest.mark.services
 
@@ -108,4 +115,19 @@ def test_refused_data_is_an_error_and_the_connection_lives_on(client: Client, ta
     with pytest.raises(DatabaseError) as caught:
         client.raw_insert(table, ["id"], b"not gzip", fmt="TSV", compression="gzip")
     assert caught.value.code == 354
+    assert client.query(COUNT.format(table)).result_rows == [(0, 0)]
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
+def test_a_client_that_goes_within_an_insert_inserts_nothing(
+    server: ServerProcess, client: Client, table: str, length: bytes
+) -> None:
+    sql = f"INSERT INTO {table} (id, name) FORMAT TSV\n1\tcut off\n".encode()
+    size = b"%x\r\n" % len(sql) if b"chunked" in length else b""
+    token = base64.b64encode(f"{USER}:{PASSWORD}".encode())
+    head = b"POST /?query_id=cut HTTP/1.1\r\nAuthorization: Basic " + token + b"\r\n" + length
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head + b"\r\n\r\n" + size + sql)
+    gone = server.log.read_text().count("client gone")
+    wait_for(lambda: server.log.read_text().count("client gone") >= max(gone, 1))
     assert client.query(COUNT.format(table)).result_rows == [(0, 0)]

@@ -72,6 +72,16 @@ def test_parameters_arrive_unchanged(
     assert found == {"v": value}
 
 
+def test_a_long_list_of_ids_fits_into_a_url(client: Client) -> None:
+    ids = [f"018f-{number:032x}" for number in range(15_000)]
+    found = client.query("SELECT length({v:Array(String)}) AS n", parameters={"v": ids})
+    assert found.first_item == {"n": len(ids)}
+
+
+def test_a_url_beyond_all_bounds_is_refused(server: ServerProcess) -> None:
+    assert http(server, "GET", query="1" * (1 << 20)).status == HTTPStatus.REQUEST_URI_TOO_LONG
+
+
 def test_a_missing_parameter_is_an_error(client: Client) -> None:
     with pytest.raises(DatabaseError) as caught:
         client.query("SELECT {v:String}", settings={"max_threads": 1})

@@ -1,8 +1,7 @@
 import base64
 import http.client
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from lf_export_pipeline_tests.integration.local.clickhouse.server_process import
     PASSWORD,
     USER,
     ServerProcess,
+    wait_for,
 )
 
 pytestmark = pytest.mark.services
@@ -38,13 +38,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     connection = Connection(str(tmp_path_factory.mktemp("one-shot")))
     yield connection
     connection.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def running(client: Client, text: str) -> int:
