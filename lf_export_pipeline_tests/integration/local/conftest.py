@@ -12,11 +12,13 @@ from lf_export_pipeline.local.stack import LocalStack
 def state_dir() -> Iterator[Path]:
     """A state directory whose stack is stopped and removed at the end.
 
-    Not below pytest's own directory: root's is closed to the user that Postgres runs as then.
+    It can be reached by the user that Postgres runs as if root runs the tests, as a checkout can.
     """
-    directory = Path(tempfile.mkdtemp(prefix="lf-export-tests-")) / "state"
+    parent = Path(tempfile.mkdtemp(prefix="lf-export-tests-"))
+    parent.chmod(0o711)
+    directory = parent / "state"
     try:
         yield directory
     finally:
         LocalStack(directory).destroy()
-        shutil.rmtree(directory.parent)
+        shutil.rmtree(parent)

@@ -3,6 +3,7 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -214,7 +215,9 @@ def test_secrets_are_readable_by_their_owner_alone(state_dir: Path) -> None:
     assert not [password for password in passwords if password in arguments]
 
 
-def test_destroy_removes_all_data(state_dir: Path) -> None:
+@pytest.mark.parametrize("parent_mode", [0o711, 0o700])
+def test_destroy_removes_all_data_wherever_they_lie(state_dir: Path, parent_mode: int) -> None:
+    state_dir.parent.chmod(parent_mode)
     stack = LocalStack(state_dir)
     stack.up()
     remembered = state.load(state_dir)
@@ -249,3 +252,17 @@ def test_a_stack_that_was_never_started_has_no_addresses_and_can_be_stopped(
     assert set(_pids(stack).values()) == {None}
     with pytest.raises(StackNotStartedError, match="No embedded stack was started"):
         stack.environment()
+
+
+def test_two_starts_at_the_same_time_make_one_stack(state_dir: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: LocalStack(state_dir).up(), range(2))
+
+    assert first == second
+    servers = [each for each in psutil.process_iter(["cmdline"]) if _mentions(each, state_dir)]
+    assert {each.pid for each in servers} >= set(_pids(LocalStack(state_dir)).values())
+    assert len(servers) == 4
+
+
+def _mentions(server: psutil.Process, state_dir: Path) -> bool:
+    return str(state_dir) in " ".join(server.info["cmdline"] or [])
