@@ -1,0 +1,199 @@
+"""Projects made for one test, and exports of them through the real stores.
+
+An export runs as in the job (key scan, chunks in the spool, lookups, format, assembly), only without
+Dagster around it, so that a test can choose the length of chunks and act between scan and reading.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from lf_export_pipeline.assembled_file import AssembledFile, writer_of
+from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.query import ExportQuery
+from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
+from lf_export_pipeline.local.addresses import StackAddresses
+from lf_export_pipeline.local.rows import (
+    insert_clickhouse_batch,
+    insert_postgres_rows,
+    postgres_transaction,
+)
+from lf_export_pipeline.ops.resolve_filters import resolved
+from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
+from lf_export_pipeline.ops.stream_chunks import DEFAULT_ROW_BYTES, planned
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.fakes import MemorySpool
+
+CUTOFF = datetime(2031, 3, 20, 12, tzinfo=UTC)
+NOON = "2031-03-01T12:00:00.000Z"
+
+Row = Mapping[str, Any]
+
+_EVENT = {"event_ts": NOON, "created_at": NOON, "updated_at": NOON}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "traces": {"timestamp": NOON, "name": "chat", **_EVENT},
+    "observations": {
+        "start_time": NOON,
+        "name": "call",
+        "type": "SPAN",
+        "level": "DEFAULT",
+        **_EVENT,
+    },
+    "scores": {"timestamp": NOON, "data_type": "NUMERIC", "source": "API", **_EVENT},
+    "events_full": {"start_time": NOON, "name": "call", "type": "SPAN", **_EVENT},
+    "dataset_run_items_rmt": _EVENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The file, and what is known of how it was made."""
+
+    data: bytes
+    query: ExportQuery
+    limit_hit: bool
+    chunk_rows: tuple[int, ...]
+    part_rows: tuple[int, ...]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of a JSONL file; numbers with a fraction keep all their digits."""
+        lines = self.data.decode().split("\n")
+        return [json.loads(line, parse_float=Decimal) for line in lines if line]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids in the order of the file."""
+        return [row["id"] for row in self.rows]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The only row."""
+        (only,) = self.rows
+        return only
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of its own in the stack's databases."""
+
+    addresses: StackAddresses
+    client: Client
+    reader: RowReader
+    settings: Settings
+    id: str = field(default_factory=lambda: f"project-{uuid.uuid4().hex}")
+
+    def add(self, table: str, *rows: Row) -> None:
+        """One INSERT into ClickHouse: the rows stay as they are, in an own part per partition."""
+        full = [{**_DEFAULTS[table], "project_id": self.id, **row} for row in rows]
+        insert_clickhouse_batch(self.client, table, [json.dumps(row) for row in full])
+
+    def add_to_postgres(self, table: str, *rows: Row) -> None:
+        """Rows of a table that has a project; ``project_id`` can be overruled."""
+        self.add_shared(table, *({"project_id": self.id, **row} for row in rows))
+
+    def add_shared(self, table: str, *rows: Row) -> None:
+        """Rows of a Postgres table as they are."""
+        with postgres_transaction(self.addresses) as connection:
+            insert_postgres_rows(connection, table, [json.dumps(row) for row in rows])
+
+    def request(
+        self,
+        table: str,
+        filters: Sequence[Row] = (),
+        *,
+        file_format: str = "JSONL",
+        created_at: datetime = CUTOFF,
+        **query: Any,
+    ) -> ExportRequest:
+        """The request, read from a stored row as every request is."""
+        stored = {"tableName": table, "filter": list(filters), "orderBy": None, **query}
+        return parse_request(
+            ExportRow(
+                id=f"export-{uuid.uuid4().hex}",
+                project_id=self.id,
+                user_id="user",
+                created_at=created_at,
+                updated_at=created_at,
+                name="export",
+                status="QUEUED",
+                format=file_format,
+                query=stored,
+            )
+        )
+
+    def export(
+        self,
+        table: str,
+        filters: Sequence[Row] = (),
+        *,
+        chunk_rows: int = 100_000,
+        row_limit: int | None = None,
+        before_reading: Callable[[], None] = lambda: None,
+        **request: Any,
+    ) -> Exported:
+        """Export a table of the project.
+
+        Args:
+            table: The word in ``tableName``.
+            filters: As stored.
+            chunk_rows: Rows per chunk.
+            row_limit: Instead of the setting's.
+            before_reading: Called between the key scan and the reading of the first chunk.
+            request: Further arguments of ``request``.
+        """
+        settings = self.settings
+        if row_limit is not None:
+            settings = settings.model_copy(update={"batch_export_row_limit": row_limit})
+        query = resolved(self.request(table, filters, **request), self.reader, settings)
+        return self._exported(_as_handed_on(query), chunk_rows, settings, before_reading)
+
+    def ids(self, table: str, *filters: Row, **options: Any) -> set[str]:
+        """The ids that an export with these filters holds, each exactly once."""
+        found = self.export(table, filters, **options).ids
+        assert len(found) == len(set(found))
+        return set(found)
+
+    def _exported(
+        self,
+        query: ExportQuery,
+        chunk_rows: int,
+        settings: Settings,
+        before_reading: Callable[[], None],
+    ) -> Exported:
+        folder = AttemptFolder(MemorySpool(), "export/run")
+        target_bytes = round(chunk_rows * DEFAULT_ROW_BYTES)
+        without_sample = query.model_copy(update={"sample": None})
+        plan, chunks = planned(without_sample, self.reader, folder, target_bytes)
+        before_reading()
+        writer = writer_of(query, settings)
+        parts = [
+            ChunkWriter(
+                self.reader, writer, query, chunk, folder, preview=chunk.index == 0
+            ).verified_part()
+            for chunk in chunks
+        ]
+        return Exported(
+            data=b"".join(AssembledFile(writer, parts, folder).pieces()),
+            query=query,
+            limit_hit=plan.limit_hit,
+            chunk_rows=plan.chunk_rows,
+            part_rows=tuple(part.rows for part in parts),
+        )
+
+
+def _as_handed_on(query: ExportQuery) -> ExportQuery:
+    """The query as the next op reads it: it travels as JSON."""
+    return ExportQuery.model_validate_json(query.model_dump_json())
+
+
+def where(column: str, kind: str, operator: str, value: Any, **more: Any) -> Row:
+    """A filter as it is stored."""
+    return {"column": column, "type": kind, "operator": operator, "value": value, **more}

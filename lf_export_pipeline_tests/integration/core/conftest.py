@@ -1,0 +1,47 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.local.rows import clickhouse_client
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.wiring import open_ports
+from lf_export_pipeline_tests.exporting import Project
+
+NewProject = Callable[[], Project]
+
+
+@pytest.fixture(scope="session")
+def core_settings(stack: LocalStack) -> Settings:
+    return Settings.load(stack.environment())
+
+
+@pytest.fixture(scope="session")
+def stores(core_settings: Settings) -> Iterator[RowReader]:
+    """The reader of all stores, as the job gets it."""
+    with open_ports(core_settings) as ports:
+        reader = ports["reader"]
+        yield reader  # type: ignore[misc]
+
+
+@pytest.fixture(scope="session")
+def clickhouse_writer(stack: LocalStack) -> Iterator[Client]:
+    with clickhouse_client(stack.addresses()) as client:
+        yield client
+
+
+@pytest.fixture
+def new_project(
+    stack: LocalStack, clickhouse_writer: Client, stores: RowReader, core_settings: Settings
+) -> NewProject:
+    """Makes empty projects with ids of their own, so that tests do not see each other's rows."""
+    addresses = stack.addresses()
+    return lambda: Project(addresses, clickhouse_writer, stores, core_settings)
+
+
+@pytest.fixture
+def project(new_project: NewProject) -> Project:
+    """An empty project."""
+    return new_project()
