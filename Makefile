@@ -1,0 +1,41 @@
+# Everything works from a fresh clone: the virtual environment is made when it is needed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test lint type format clean
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(INSTALLED): pyproject.toml $(wildcard constraints.txt)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(addprefix -c ,$(wildcard constraints.txt)) -e '.[dev]'
+	touch $@
+
+install: $(INSTALLED) ## Make the virtual environment and install into it
+
+demo: $(INSTALLED) ## Show everything once, from nothing, and stop
+	$(BIN)/lf-export demo
+
+dev: $(INSTALLED) ## Embedded stack and Dagster's UI at http://127.0.0.1:3000, until Ctrl-C
+	$(BIN)/lf-export dev
+
+test: $(INSTALLED) ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(INSTALLED) ## Check types
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the virtual environment and all local state
+	rm -rf $(VENV) .lf-export
