@@ -38,6 +38,9 @@ FROM (
 """
 
 
+_USERS = 'SELECT id AS key, name AS "{column}" FROM users WHERE id = ANY(:keys)'
+
+
 def _as_javascript(column: str) -> str:
     """The text that JavaScript gives a double: an exponent below 1e-6 and from 1e21 on."""
     return (
@@ -75,4 +78,21 @@ def models_lookup(project_id: str, key: str) -> Lookup:
         scope=LookupScope.ONCE,
         statement=Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id}),
         defaults={"modelId": None, "inputPrice": None, "outputPrice": None, "totalPrice": None},
+    )
+
+
+def user_names_lookup(column: str, key: str) -> Lookup:
+    """The name of a user, null for one without a name and for nobody.
+
+    Langfuse: users are not bound to a project, so the name of a former member is still shown.
+
+    Args:
+        column: What the column is called; a name of ours.
+        key: The field that holds the user's id.
+    """
+    return Lookup(
+        key=key,
+        scope=LookupScope.BATCH,
+        statement=Statement(store=Store.POSTGRES, sql=_USERS.format(column=column)),
+        defaults={column: None},
     )

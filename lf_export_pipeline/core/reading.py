@@ -87,6 +87,7 @@ class KeyScan:
     )  # n.<name> ← expression of the newest version
     relations: Mapping[str, Relation] = field(default_factory=dict)  # by alias
     order: Sequence[str] = ()  # over n.<carried>; default: the physical order
+    one_by: Sequence[str] = ()  # over n.<carried>: of rows that agree in these, only the first
     row_limit: int = 1_500_000
 
     def statement(self, params: Params) -> Statement:
@@ -101,9 +102,10 @@ class KeyScan:
             for alias, relation in self.relations.items()
         ]
         late = f"WHERE {all_of(self.selection.late)}" if self.selection.late else ""
+        one_by = f"LIMIT 1 BY {', '.join(self.one_by)}\n" if self.one_by else ""
         sql = (
             f"SELECT {', '.join(columns)}\nFROM ({self._newest()}) AS n\n{' '.join(joins)}\n{late}\n"
-            f"ORDER BY {', '.join([*self.order, *keys])}\nLIMIT {self.row_limit + 1}"
+            f"ORDER BY {', '.join([*self.order, *keys])}\n{one_by}LIMIT {self.row_limit + 1}"
         )
         return Statement(store=self.table.store, sql=sql, params=params.values)
 
@@ -161,15 +163,22 @@ class ChunkRows:
     project: str
     columns: Mapping[str, str]  # Arrow field ← expression over ``t``
     order: Sequence[str] = ()  # as the scan's, but over ``t``
+    relations: Mapping[str, Relation] = field(
+        default_factory=dict
+    )  # by alias; on: a column of ``t``
 
     def statement(self, params: Params) -> Statement:
         """The template that ``core.plan.bind_chunk`` completes."""
         fields = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in self.columns.items())
         newest_first = [f"{part} DESC" for part in self.table.version]
         order = [*self.order, *self.table.sorting_key, *newest_first]
+        joins = "".join(
+            f"\nLEFT JOIN ({relation.sql}) AS {alias} ON {alias}.key = t.{relation.on}"
+            for alias, relation in self.relations.items()
+        )
         sql = (
             f"SELECT * EXCEPT (`#deleted`) FROM (\nSELECT {fields}, t.is_deleted AS `#deleted`\n"
-            f"FROM {self.table.name} AS t\nWHERE {self.table.chunk(self.project)}\n"
+            f"FROM {self.table.name} AS t{joins}\nWHERE {self.table.chunk(self.project)}\n"
             f"ORDER BY {', '.join(order)}\nLIMIT 1 BY {self.table.identity}) WHERE `#deleted` = 0"
         )
         return Statement(store=self.table.store, sql=sql, params=params.values)

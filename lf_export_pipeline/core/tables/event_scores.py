@@ -44,7 +44,7 @@ SCORE_COLUMNS = (
     *(_either_level(*kind) for kind in _KINDS),
     *(_trace_level(*kind) for kind in _KINDS),
 )
-"""Filters find a score at either level and exclude it at both; ``trace_…`` means the trace's own."""
+"""Filters find a score at either level and exclude it at both; ``trace_…`` asks the trace alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class EventScores:
     params: Params
 
     def relations(self, wanted: Collection[str]) -> dict[str, Relation]:
-        """What filters on scores look at, by alias; the scan carries ``score_key``, ``trace_id``."""
+        """What score filters look at, by alias; the scan carries ``score_key`` and ``trace_id``."""
         known = {
             OBSERVATION_ALIAS: Relation(self._of_observations().relation(), on="score_key"),
             TRACE_ALIAS: Relation(self._of_traces().relation(), on="trace_id"),

@@ -1,0 +1,210 @@
+"""Scores, one row each, with what they show of their trace and of their author."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lf_export_pipeline.core.columns import Kind, OutputColumn
+from lf_export_pipeline.core.compiler import FilterColumn
+from lf_export_pipeline.core.expressions import iso_time, parsed_map
+from lf_export_pipeline.core.lookups import user_names_lookup
+from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.reading import (
+    Bound,
+    ChunkRows,
+    KeyScan,
+    Relation,
+    VersionedTable,
+    all_of,
+    row_size_sample,
+)
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.scores import EXPORTED_TYPES
+from lf_export_pipeline.core.selection import Selection, select
+from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.tables import register
+from lf_export_pipeline.core.tables.score_filters import FILTER_TABLE
+from lf_export_pipeline.core.tables.score_traces import (
+    ALIAS,
+    EVENTS_TABLE,
+    TRACE_ID,
+    TRACES_TABLE,
+    TraceSource,
+)
+
+SCORES = VersionedTable(
+    name="scores",
+    store=Store.CLICKHOUSE,
+    identity="t.id",
+    time="t.timestamp",
+    sorting_key=("toDate(t.timestamp)", "t.name", "t.id"),
+    bounds=(
+        Bound("toDate(t.timestamp)", "Date"),
+        Bound("t.name", "String"),
+        Bound("t.id", "String"),
+    ),
+)
+
+COLUMNS = (
+    OutputColumn(name="id"),
+    OutputColumn(name="traceId"),
+    OutputColumn(name="sessionId"),
+    OutputColumn(name="datasetRunId"),
+    OutputColumn(name="timestamp", kind=Kind.QUOTED),
+    OutputColumn(name="source"),
+    OutputColumn(name="name"),
+    OutputColumn(name="dataType"),
+    OutputColumn(name="value", kind=Kind.JSON),
+    OutputColumn(name="stringValue"),
+    OutputColumn(name="comment"),
+    OutputColumn(name="metadata", kind=Kind.JSON),
+    OutputColumn(name="observationId"),
+    OutputColumn(name="traceName"),
+    OutputColumn(name="userId"),
+    OutputColumn(name="traceTags", kind=Kind.JSON),
+    OutputColumn(name="environment"),
+    OutputColumn(name="authorUserName"),
+)
+
+_AUTHOR = "#author"
+_FIELDS = {
+    "id": "t.id",
+    "traceId": "t.trace_id",
+    "sessionId": "t.session_id",
+    "datasetRunId": "t.dataset_run_id",
+    "timestamp": iso_time("t.timestamp"),
+    "source": "t.source",
+    "name": "t.name",
+    "dataType": "t.data_type",
+    "value": "if(isFinite(t.value), toString(t.value), NULL)",
+    "stringValue": "if(t.data_type = 'NUMERIC', NULL, t.string_value)",
+    "comment": "t.comment",
+    "metadata": parsed_map("mapKeys(t.metadata)", "mapValues(t.metadata)"),
+    "observationId": "t.observation_id",
+    "environment": "toString(t.environment)",
+    _AUTHOR: "t.author_user_id",
+}
+
+_WIDE_COLUMNS = ("t.comment", "t.metadata", "t.string_value")
+_ORDERED_BY = "ordered_by"
+_EXPORTED = f"t.data_type IN ({', '.join(repr(word) for word in EXPORTED_TYPES)})"
+
+
+class Scores:
+    """One row per score, its newest version, in the order of the UI; a search is ignored as there."""
+
+    name = "scores"
+
+    def prerequisites(
+        self,
+        request: ExportRequest,  # noqa: ARG002
+        limits: ExportLimits,  # noqa: ARG002
+    ) -> Mapping[str, Statement]:
+        """Nothing needs to be known first."""
+        return {}
+
+    def compile(
+        self,
+        request: ExportRequest,
+        answers: Answers,  # noqa: ARG002
+        limits: ExportLimits,
+    ) -> ExportQuery:
+        """Reads by day, name and id, or as the user ordered the table."""
+        reading = _Reading(
+            request, EVENTS_TABLE if request.query.use_events_table else TRACES_TABLE
+        )
+        return ExportQuery(
+            request=request,
+            columns=COLUMNS,
+            key_scan=reading.key_scan(limits),
+            chunk_rows=reading.chunk_rows(),
+            sample=row_size_sample(reading.table, request.project_id, _WIDE_COLUMNS),
+            bounds=tuple(bound.type for bound in SCORES.bounds),
+            lookups=(reading.trace_lookup(), user_names_lookup("authorUserName", _AUTHOR)),
+            row_limit=limits.row_limit,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The statements of one export."""
+
+    request: ExportRequest
+    traces: TraceSource
+
+    @property
+    def table(self) -> VersionedTable:
+        """The scores of the server that knows the traces: replicas need not agree."""
+        return replace(SCORES, store=self.traces.store)
+
+    def key_scan(self, limits: ExportLimits) -> Statement:
+        params = Params()
+        project = params.bind(self.request.project_id, "String")
+        selection = self._selection(params)
+        order = self._order_column
+        carried = {TRACE_ID: "t.trace_id"}
+        if order is not None and order.relation is None:
+            carried[_ORDERED_BY] = order.expression
+        rows = _rows(f"t.project_id = {project} AND {all_of(selection.time_range)}")
+        with_trace = selection.relations or (order is not None and order.relation)
+        scan = KeyScan(
+            table=self.table,
+            project=project,
+            selection=selection,
+            carried=carried,
+            relations=self._relations(rows, params) if with_trace else {},
+            order=self._order(f"n.{_ORDERED_BY}"),
+            row_limit=limits.row_limit,
+        )
+        return scan.statement(params)
+
+    def chunk_rows(self) -> Statement:
+        params = Params()
+        project = params.bind(self.request.project_id, "String")
+        order = self._order_column
+        by_trace = order is not None and order.relation is not None
+        chunk = _rows(SCORES.chunk(project))
+        rows = ChunkRows(
+            self.table,
+            project,
+            _FIELDS,
+            self._order(order.expression if order else ""),
+            self._relations(chunk, params) if by_trace else {},
+        )
+        return rows.statement(params)
+
+    def trace_lookup(self) -> Lookup:
+        params = Params()
+        project = params.bind(self.request.project_id, "String")
+        return self.traces.lookup(self.request, _rows(SCORES.chunk(project)), params)
+
+    @property
+    def _order_column(self) -> FilterColumn | None:
+        wanted = self.request.query.order_by
+        return FILTER_TABLE.order_column(wanted.column) if wanted else None
+
+    def _order(self, expression: str) -> list[str]:
+        """The order by a row's own expression or by its trace; the sorting key breaks ties."""
+        wanted, column = self.request.query.order_by, self._order_column
+        if wanted is None or column is None:
+            return []
+        return [f"{column.expression if column.relation else expression} {wanted.order}"]
+
+    def _relations(self, scores: str, params: Params) -> dict[str, Relation]:
+        return {ALIAS: self.traces.relation(self.request, scores, params)}
+
+    def _selection(self, params: Params) -> Selection:
+        filters, cutoff = self.request.query.filter, self.request.created_at
+        found = select(filters, FILTER_TABLE, SCORES.time, cutoff, params)
+        with_trace = self.traces.required and ALIAS in found.relations
+        return replace(
+            found,
+            row=(_EXPORTED, *found.row),
+            late=(*found.late, f"notEmpty({ALIAS}.key)") if with_trace else found.late,
+        )
+
+
+def _rows(condition: str) -> str:
+    return f"FROM {SCORES.name} AS t WHERE {condition}"
+
+
+register(Scores())
