@@ -1,4 +1,4 @@
-"""SQL as data: text with named placeholders, the values bound to them, and the store that runs it."""
+"""SQL as data: text with named placeholders, the values bound to them, and the store to run it."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 PARAM_MAX_BYTES = 96 * 1024
-"""ClickHouse refuses form fields above 128 KiB (``http_max_field_value_size``), quoting included."""
+"""ClickHouse refuses form fields above 128 KiB (``http_max_field_value_size``), with quoting."""
 
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2299, 12, 31, tzinfo=UTC)
@@ -27,8 +27,8 @@ class Store(StrEnum):
 class Statement(BaseModel):
     """One query with its bound values.
 
-    ClickHouse placeholders are ``{name:Type}``, Postgres placeholders ``:name``. User text is only ever
-    a value in ``params``, never a part of ``sql``.
+    ClickHouse placeholders are ``{name:Type}``, Postgres placeholders ``:name``. User text is only
+    ever a value in ``params``, never a part of ``sql``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -88,7 +88,7 @@ class Params:
 
 
 def in_hashes(expression: str, params: Params, little_endian_uint64: bytes) -> str:
-    """``expression IN (…)`` for packed 64-bit keys (8 bytes each), as a set that the server builds once.
+    """``expression IN (…)`` for packed 64-bit keys (8 bytes each), as a set that is built once.
 
     The keys travel as base64 in String parameters and are cut out of them by position: an Array
     parameter of as many elements takes the server minutes to parse.
@@ -102,6 +102,11 @@ def in_hashes(expression: str, params: Params, little_endian_uint64: bytes) -> s
     return f"{expression} IN ({keys})"
 
 
+def in_texts(expression: str, params: Params, values: Iterable[str]) -> str:
+    """``expression IN (…)`` for any number of texts, as a set that the server builds once."""
+    return f"{expression} IN (SELECT arrayJoin({params.array(values)}))"
+
+
 def _unpacked(piece: bytes, params: Params) -> str:
     encoded = params.bind(base64.b64encode(piece).decode(), "String")
     return (
@@ -112,7 +117,8 @@ def _unpacked(piece: bytes, params: Params) -> str:
 
 def in_texts(expression: str, params: Params, values: Iterable[str]) -> str:
     """``expression IN (…)`` for any number of texts, as a set that the server builds once."""
-    return f"{expression} IN (SELECT arrayJoin(texts) FROM (SELECT materialize({params.array(values)}) AS texts))"
+    texts = f"SELECT materialize({params.array(values)}) AS texts"
+    return f"{expression} IN (SELECT arrayJoin(texts) FROM ({texts}))"
 
 
 def _split_text(value: str) -> list[str]:
