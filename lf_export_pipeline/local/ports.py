@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 
 HOST = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections, so that none of those
-# can occupy a port between the moment it is chosen and the moment its server listens; and low
-# enough that SeaweedFS can add its fixed distance.
+# can occupy a port between the moment it is chosen and the moment its server listens.
 FIRST_PORT = 15_000
 LAST_PORT = 22_000
+# A server may also take the port at this distance from its own without being asked: SeaweedFS does.
+COMPANION_DISTANCE = 10_000
 ATTEMPTS = 1_000
 
 
@@ -51,10 +52,14 @@ def _choose_one(name: str, earlier: int | None, configured: int | None, taken: s
         if not is_free(configured):
             raise PortTakenError(f"Port {configured}, configured for {name}, is in use.")
         return configured
-    if earlier is not None and is_free(earlier):
+    if earlier is not None and _is_usable(earlier):
         return earlier
     for _ in range(ATTEMPTS):
         port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
-        if port not in taken and is_free(port):
+        if port not in taken and _is_usable(port):
             return port
     raise PortTakenError(f"No free port for {name} between {FIRST_PORT} and {LAST_PORT}.")
+
+
+def _is_usable(port: int) -> bool:
+    return is_free(port) and is_free(port + COMPANION_DISTANCE)

@@ -1,7 +1,7 @@
 """Sample projects: believable LLM traffic of any size, made inside the databases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from clickhouse_connect.driver.client import Client
@@ -81,19 +81,12 @@ def generate_sample(
     Raises:
         ProjectNotEmptyError: the project has traces already.
     """
-    size = size or SampleSize()
     values = {
         "project": project_id,
         "seed": seed,
         "days": days,
-        "traces": size.traces,
-        "observations_per_trace": size.observations_per_trace,
-        "scored_step": max(0, min(2, size.observations_per_trace - 1)),
-        "text_bytes": size.text_bytes,
-        "comments": size.comments,
-        "dataset_items": size.dataset_items,
-        "audit_logs": size.audit_logs,
         "until": until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+        **_quantities(size or SampleSize()),
     }
     with clickhouse_client(addresses) as client:
         _refuse_used_project(client, project_id)
@@ -117,6 +110,12 @@ def count_rows(addresses: StackAddresses, project_id: str) -> dict[str, int]:
             cursor.execute(query, (project_id,))
             (counts[table],) = cursor.fetchone() or (0,)
     return counts
+
+
+def _quantities(size: SampleSize) -> dict[str, int]:
+    # Scores of observations are on the first call of a model, if there is one.
+    scored_step = max(0, min(2, size.observations_per_trace - 1))
+    return {**asdict(size), "scored_step": scored_step}
 
 
 def _refuse_used_project(client: Client, project_id: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
-from lf_export_pipeline.local.ports import HOST
+from lf_export_pipeline.local.ports import COMPANION_DISTANCE, HOST
 from lf_export_pipeline.local.process import Launch, ServiceNotReadyError
 from lf_export_pipeline.local.services.base import Service, server_environment
 
@@ -18,8 +18,6 @@ BUCKET = "langfuse-exports"
 READINESS_BUCKET = "readiness"
 REGION = "us-east-1"
 VOLUME_SIZE_MIB = 128
-# The admin component reaches its own worker at this fixed distance from its port.
-GRPC_DISTANCE = 10_000
 
 
 class S3(Protocol):
@@ -117,7 +115,7 @@ class SeaweedFS(Service):
     def clean(self) -> None:
         """Removes the sockets that it leaves in the temporary directory, named by our ports."""
         ports = {port for name in self.port_names if (port := self.state.ports.get(name))}
-        numbers = {str(number) for port in ports for number in (port, port + GRPC_DISTANCE)}
+        numbers = {str(number) for port in ports for number in (port, port + COMPANION_DISTANCE)}
         for socket in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108 - SeaweedFS's choice
             if socket.stem.rpartition("-")[2] in numbers:
                 socket.unlink(missing_ok=True)

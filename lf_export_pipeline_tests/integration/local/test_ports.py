@@ -34,11 +34,21 @@ def test_an_earlier_port_is_kept_while_it_is_free() -> None:
 
 
 def test_an_earlier_port_that_is_taken_is_replaced() -> None:
-    with _listen() as server:
-        taken = server.getsockname()[1]
-        chosen = ports.choose(["s3"], earlier={"s3": taken}, configured={})
+    first = ports.choose(["s3"], earlier={}, configured={})
 
-    assert chosen["s3"] != taken
+    with socket.socket() as server:
+        server.bind((ports.HOST, first["s3"]))
+        server.listen()
+        assert ports.choose(["s3"], earlier=first, configured={}) != first
+
+
+def test_an_earlier_port_is_replaced_when_the_one_beside_it_is_taken() -> None:
+    first = ports.choose(["s3"], earlier={}, configured={})
+
+    with socket.socket() as server:
+        server.bind((ports.HOST, first["s3"] + ports.COMPANION_DISTANCE))
+        server.listen()
+        assert ports.choose(["s3"], earlier=first, configured={}) != first
 
 
 def test_a_configured_port_is_used() -> None:
