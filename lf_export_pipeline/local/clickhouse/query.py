@@ -66,8 +66,7 @@ class RunningQuery:
             read_only: whether it is a query, whose output is its purpose.
             parameters: see ``Connection.run``.
         """
-        named = output_clause(sql.encode()).format if read_only else None
-        self.format = named or default_format
+        self.format = default_format
         self.read_only = self.has_output = read_only
         text = self._redirected(connection, sql) if read_only else sql
         self._thread = threading.Thread(
@@ -105,8 +104,10 @@ class RunningQuery:
         self.cancel()
 
     def _redirected(self, connection: Connection, sql: str) -> str:
-        cut = output_clause(sql.encode()).position
-        head, tail = sql.encode()[:cut].decode(), sql.encode()[cut:].decode()
+        clause = output_clause(sql.encode())
+        self.format = clause.format or self.format
+        head = sql.encode()[: clause.position].decode()
+        tail = sql.encode()[clause.position :].decode()
         target = f"INTO OUTFILE '/dev/fd/{self._input}' APPEND COMPRESSION 'none'"
         redirected = f"{head}\n{target}{tail}"
         return redirected if connection.classify(redirected).statements == 1 else sql

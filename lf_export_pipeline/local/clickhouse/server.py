@@ -1,6 +1,5 @@
 """ClickHouse's HTTP interface: one thread per client connection, one engine session per request."""
 
-import json
 import logging
 import os
 import select
@@ -10,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import IO, Any, Final
@@ -26,6 +24,7 @@ from lf_export_pipeline.local.clickhouse.framing import (
     exception_block,
     new_exception_tag,
 )
+from lf_export_pipeline.local.clickhouse.headers import output_headers, query_headers
 from lf_export_pipeline.local.clickhouse.native import Counters
 from lf_export_pipeline.local.clickhouse.query import RunningQuery
 from lf_export_pipeline.local.clickhouse.request import (
@@ -42,17 +41,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_FORMAT: Final = "TabSeparated"
 URL_MAX_BYTES: Final = 1 << 20
 SPOOL_BYTES: Final = 16 << 20
-_CONTENT_TYPES: Final = (
-    ("JSONEachRow", "application/x-ndjson; charset=UTF-8"),
-    ("JSON", "application/json; charset=UTF-8"),
-    ("CSV", "text/csv; charset=UTF-8; header=absent"),
-    ("TabSeparated", "text/tab-separated-values; charset=UTF-8"),
-    ("TSV", "text/tab-separated-values; charset=UTF-8"),
-    ("Pretty", "text/plain; charset=UTF-8"),
-    ("Vertical", "text/plain; charset=UTF-8"),
-    ("XML", "application/xml; charset=UTF-8"),
-    ("Arrow", "application/vnd.apache.arrow.stream"),
-)
 
 
 class ClientGoneError(Exception):
@@ -187,7 +175,7 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
             complete = self._hold(running, held, limit)
             counters = running.result() if complete else running.counters
             tag = new_exception_tag()
-            self._send_headers(query, counters, _output_headers(running, encoding, tag))
+            self._send_headers(query, counters, output_headers(running, encoding, tag))
             body = self._body(encoding)
             held.seek(0)
             while data := held.read(COPY_BYTES):
@@ -240,12 +228,7 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
 
     def _send_headers(self, query: Query, counters: Counters, more: Mapping[str, str]) -> None:
         self.send_response(HTTPStatus.OK)
-        summary = {name: str(value) for name, value in asdict(counters).items()}
-        self.send_header("X-ClickHouse-Summary", json.dumps(summary))
-        self.send_header("X-ClickHouse-Query-Id", query.query_id)
-        self.send_header("X-ClickHouse-Timezone", query.settings.get("session_timezone") or "UTC")
-        self.send_header("Transfer-Encoding", "chunked")
-        for name, value in more.items():
+        for name, value in {**query_headers(query, counters), **more}.items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -288,23 +271,6 @@ def _load(session: Session, table: ExternalTable) -> None:
     session.create_temporary_table(table.name, table.structure)
     target = Insert(f"INSERT INTO {quote_name(table.name)}", table.format, 0)
     session.insert(target, [table.content])
-
-
-def _output_headers(running: RunningQuery, encoding: str | None, tag: str) -> dict[str, str]:
-    headers = {"X-ClickHouse-Exception-Tag": tag}
-    if running.has_output:
-        headers["X-ClickHouse-Format"] = running.format
-        headers["Content-Type"] = _content_type(running.format)
-    if encoding is not None:
-        headers["Content-Encoding"] = encoding
-    return headers
-
-
-def _content_type(format_name: str) -> str:
-    if format_name.endswith("WithNames") and format_name.startswith("CSV"):
-        return "text/csv; charset=UTF-8; header=present"
-    found = (kind for prefix, kind in _CONTENT_TYPES if format_name.startswith(prefix))
-    return next(found, "application/octet-stream")
 
 
 def _shown(query: Query | None) -> str:
