@@ -29,9 +29,11 @@ from lf_export_pipeline.settings import Settings
 @click.option("--events-table", is_flag=True, help="Read from the events table.")
 @click.option("--user", default="", help="Id of the user who gets the e-mail.")
 @click.option("--name", default=None, help="What the export is called.")
-def request(**options: Any) -> None:
+def request(filters: str, order_by: str, **options: Any) -> None:
     """Ask for an export; the sensor picks it up. Prints its id."""
-    row = requested_row(**options)
+    row = requested_row(
+        filters=_json("--filters", filters), order_by=_json("--order-by", order_by), **options
+    )
     try:
         parse_request(row)
         database = LangfusePostgres(Settings.load())
@@ -49,8 +51,8 @@ def requested_row(
     project: str,
     table: str,
     file_format: str,
-    filters: str = "[]",
-    order_by: str = "null",
+    filters: Any = (),
+    order_by: Any = None,
     search: str | None = None,
     events_table: bool = False,
     user: str = "",
@@ -60,8 +62,8 @@ def requested_row(
     now = datetime.now(UTC)
     query: dict[str, Any] = {
         "tableName": table,
-        "filter": _json("--filters", filters),
-        "orderBy": _json("--order-by", order_by),
+        "filter": filters,
+        "orderBy": order_by,
     }
     if search:
         query |= {"searchQuery": search, "searchType": ["id"]}
