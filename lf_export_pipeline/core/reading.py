@@ -162,7 +162,7 @@ class ChunkRows:
     table: VersionedTable
     project: str
     columns: Mapping[str, str]  # Arrow field ← expression over ``t``
-    order: Sequence[str] = ()  # as the scan's, but over ``t``
+    order: Sequence[str] = ()  # as the scan's, but over ``t``; by parts of the sorting key only
     relations: Mapping[str, Relation] = field(
         default_factory=dict
     )  # by alias; on: a column of ``t``
@@ -182,6 +182,23 @@ class ChunkRows:
             f"ORDER BY {', '.join(order)}\nLIMIT 1 BY {self.table.identity}) WHERE `#deleted` = 0"
         )
         return Statement(store=self.table.store, sql=sql, params=params.values)
+
+
+def reordered(rows: Statement, order: Sequence[str], hidden: Sequence[str]) -> Statement:
+    """The same rows in another order than the sorting key gives.
+
+    The order has to come after the newest versions were told: versions differ in what it looks at.
+
+    Args:
+        rows: From ``ChunkRows``.
+        order: Over fields of the rows.
+        hidden: Fields that only serve the order, and are left out.
+    """
+    sql = (
+        f"SELECT * EXCEPT ({', '.join(quoted(name) for name in hidden)}) FROM (\n{rows.sql}\n)\n"
+        f"ORDER BY {', '.join(order)}"
+    )
+    return rows.model_copy(update={"sql": sql})
 
 
 def row_size_sample(table: VersionedTable, project_id: str, columns: Sequence[str]) -> Statement:

@@ -2,8 +2,8 @@
 
 Users of the events table see the trace as its spans tell it; the others see the table ``traces``.
 Either may hold several rows about one trace. Langfuse repeats the score for each of them, or takes
-any one; here it is one that satisfies the filters on the trace if any does, so that what was filtered
-is what is shown.
+any one; here it is one that satisfies the filters on the trace if any does, so that what was
+filtered is what is shown.
 """
 
 from collections.abc import Sequence

@@ -15,6 +15,8 @@ from lf_export_pipeline.core.reading import (
     Relation,
     VersionedTable,
     all_of,
+    quoted,
+    reordered,
     row_size_sample,
 )
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
@@ -86,11 +88,12 @@ _FIELDS = {
 
 _WIDE_COLUMNS = ("t.comment", "t.metadata", "t.string_value")
 _ORDERED_BY = "ordered_by"
+_ORDER, _DAY = "#order", "#day"
 _EXPORTED = f"t.data_type IN ({', '.join(repr(word) for word in EXPORTED_TYPES)})"
 
 
 class Scores:
-    """One row per score, its newest version, in the order of the UI; a search is ignored as there."""
+    """One row per score, its newest version, in the order of the UI. It has no search."""
 
     name = "scores"
 
@@ -141,18 +144,18 @@ class _Reading:
         project = params.bind(self.request.project_id, "String")
         selection = self._selection(params)
         order = self._order_column
+        by_trace = order is not None and order.relation is not None
         carried = {TRACE_ID: "t.trace_id"}
-        if order is not None and order.relation is None:
+        if order is not None and not by_trace:
             carried[_ORDERED_BY] = order.expression
         rows = _rows(f"t.project_id = {project} AND {all_of(selection.time_range)}")
-        with_trace = selection.relations or (order is not None and order.relation)
         scan = KeyScan(
             table=self.table,
             project=project,
             selection=selection,
             carried=carried,
-            relations=self._relations(rows, params) if with_trace else {},
-            order=self._order(f"n.{_ORDERED_BY}"),
+            relations=self._relations(rows, params) if selection.relations or by_trace else {},
+            order=self._order(order.expression if order and by_trace else f"n.{_ORDERED_BY}"),
             row_limit=limits.row_limit,
         )
         return scan.statement(params)
@@ -161,16 +164,14 @@ class _Reading:
         params = Params()
         project = params.bind(self.request.project_id, "String")
         order = self._order_column
-        by_trace = order is not None and order.relation is not None
+        if order is None:
+            return ChunkRows(self.table, project, _FIELDS).statement(params)
+        fields = {**_FIELDS, _ORDER: order.expression, _DAY: SCORES.sorting_key[0]}
         chunk = _rows(SCORES.chunk(project))
-        rows = ChunkRows(
-            self.table,
-            project,
-            _FIELDS,
-            self._order(order.expression if order else ""),
-            self._relations(chunk, params) if by_trace else {},
-        )
-        return rows.statement(params)
+        traces = self._relations(chunk, params) if order.relation else {}
+        rows = ChunkRows(self.table, project, fields, relations=traces).statement(params)
+        ties = (quoted(_DAY), "name", "id")  # the sorting key, as in the scan
+        return reordered(rows, (*self._order(quoted(_ORDER)), *ties), (_ORDER, _DAY))
 
     def trace_lookup(self) -> Lookup:
         params = Params()
@@ -183,11 +184,9 @@ class _Reading:
         return FILTER_TABLE.order_column(wanted.column) if wanted else None
 
     def _order(self, expression: str) -> list[str]:
-        """The order by a row's own expression or by its trace; the sorting key breaks ties."""
-        wanted, column = self.request.query.order_by, self._order_column
-        if wanted is None or column is None:
-            return []
-        return [f"{column.expression if column.relation else expression} {wanted.order}"]
+        """The user's order by an expression for the column; the sorting key follows for ties."""
+        wanted = self.request.query.order_by
+        return [f"{expression} {wanted.order}"] if wanted else []
 
     def _relations(self, scores: str, params: Params) -> dict[str, Relation]:
         return {ALIAS: self.traces.relation(self.request, scores, params)}
