@@ -101,17 +101,17 @@ def decode_escapes(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeSt
     affected = text.cells_with(array, "\\u")
     if affected.true_count == 0:
         return array
-    decoded = _decode_cells(array.filter(affected), json_text)
+    decoded = _decode_cells(array.filter(affected), json_text=json_text)
     return pc.replace_with_mask(array, affected, decoded)
 
 
-def _decode_cells(array: pa.LargeStringArray, json_text: bool) -> pa.LargeStringArray:  # noqa: FBT001
+def _decode_cells(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeStringArray:
     content = text.data(array)
     bounds = text.offsets(array) - text.offsets(array)[0]
     shifted, removed, pieces = bounds.copy(), 0, []
     for low, high in _windows(content, bounds):
         inside = slice(*np.searchsorted(bounds, [low, high]))
-        piece, gone = _decode_window(content[low:high], bounds[inside] - low, json_text)
+        piece, gone = _decode_window(content[low:high], bounds[inside] - low, json_text=json_text)
         shifted[inside] -= removed + gone
         removed += high - low - piece.size
         pieces.append(piece)
@@ -133,10 +133,10 @@ def _windows(content: Bytes, bounds: Ints) -> Iterator[tuple[int, int]]:
         low = high
 
 
-def _decode_window(content: Bytes, starts: Ints, json_text: bool) -> tuple[Bytes, Ints]:  # noqa: FBT001
+def _decode_window(content: Bytes, starts: Ints, *, json_text: bool) -> tuple[Bytes, Ints]:
     """The decoded bytes, and how many bytes were removed before each of the cell starts."""
     escapes = _find(content, np.union1d(starts, [0]))
-    edits = _plan(escapes, json_text)
+    edits = _plan(escapes, json_text=json_text)
     if edits.begin.size == 0:
         return content, np.zeros_like(starts)
     size = _utf8_size(edits.code)
@@ -164,9 +164,9 @@ def _find(content: Bytes, starts: Ints) -> Escapes:
     return Escapes(start[good], u[good], code[good], cell[good])
 
 
-def _plan(found: Escapes, json_text: bool) -> Edits:  # noqa: FBT001
+def _plan(found: Escapes, *, json_text: bool) -> Edits:
     start, end, code, slashes = found.start, found.u + 5, found.code.copy(), found.u - found.start
-    opens_pair = _opens_pair(found, slashes, json_text)
+    opens_pair = _opens_pair(found, slashes, json_text=json_text)
     closes_pair = np.roll(opens_pair, 1)
     surrogate = (code & 0xF800) == 0xD800
     lone = surrogate & ~opens_pair & ~closes_pair
@@ -182,7 +182,7 @@ def _plan(found: Escapes, json_text: bool) -> Edits:  # noqa: FBT001
     return Edits(begin[chosen], end[chosen], code[chosen])
 
 
-def _opens_pair(found: Escapes, slashes: Ints, json_text: bool) -> Bools:  # noqa: FBT001
+def _opens_pair(found: Escapes, slashes: Ints, *, json_text: bool) -> Bools:
     """Which escapes are a high surrogate directly followed by a low one of the same cell."""
     high, low = (found.code & 0xFC00) == 0xD800, (found.code & 0xFC00) == 0xDC00
     if json_text:

@@ -37,9 +37,9 @@ def test_cells_of_a_megabyte_and_more_keep_every_byte(fmt: ExportFormat) -> None
     spoken = '模型 says "hi"\n😀 C:\\文件\\user '
     texts = [
         json.dumps([spoken * 30_000]),
-        "\\u4e2d" * 1_000_000,
+        "\\u4e2d" * 200_000,
         "x" * 1_000_000 + "\\" * 1_000 + "u4e2d",
-        "\\ud83d\\ude00" * 100_000 + "\\ud83d",
+        "\\ud83d\\ude00" * 90_000 + "\\ud83d",
         '"' * 1_000_000,
     ]
     rows = [Record({"id": "x", "input": text}) for text in texts]
