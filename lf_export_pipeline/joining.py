@@ -33,9 +33,12 @@ class LookupTable:
 
 
 def distinct_keys(lookup: Lookup, rows: pa.RecordBatch) -> list[str]:
-    """The keys that occur in the rows, each once, null left out."""
+    """The keys that occur in the rows, each once; not null, and no text with a NUL.
+
+    Keys are looked up in Postgres, which stores no NUL and refuses to be asked about one.
+    """
     keys: list[str] = rows.column(lookup.key).unique().drop_null().to_pylist()
-    return keys
+    return [key for key in keys if "\x00" not in key]
 
 
 def _extended(rows: pa.RecordBatch, added: Mapping[str, pa.Array]) -> pa.RecordBatch:

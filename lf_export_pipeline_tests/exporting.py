@@ -1,7 +1,8 @@
 """Projects made for one test, and exports of them through the real stores.
 
-An export runs as in the job (key scan, chunks in the spool, lookups, format, assembly), only without
-Dagster around it, so that a test can choose the length of chunks and act between scan and reading.
+An export runs as in the job (key scan, chunks in the spool, lookups, format, assembly), only
+without Dagster around it, so that a test can choose the length of chunks and act between scan and
+reading.
 """
 
 import json
