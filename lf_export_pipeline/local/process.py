@@ -93,13 +93,8 @@ def start(launch: Launch) -> ProcessRecord:
 
 def is_running(record: ProcessRecord) -> bool:
     """Whether exactly this process still runs, not another one that was given its id."""
-    if child := _children.get(record.pid):
-        child.poll()
     process = _find(record)
-    try:
-        return process is not None and bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    return process is not None and _is_alive(process)
 
 
 def wait_until_ready(
@@ -216,9 +211,14 @@ def _wait(processes: list[psutil.Process], seconds: float) -> None:
 
 
 def _is_alive(process: psutil.Process) -> bool:
+    """Whether any thread of the process still runs: until then it keeps its files and ports.
+
+    The system calls a process a zombie as soon as its first thread has ended.
+    """
     if child := _children.get(process.pid):
-        child.poll()
+        return child.poll() is None
     try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and not (is_zombie and process.num_threads() == 1))
     except psutil.NoSuchProcess:
         return False

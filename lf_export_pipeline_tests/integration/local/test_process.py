@@ -1,4 +1,5 @@
 import os
+import platform
 import signal
 import sys
 import time
@@ -149,3 +150,27 @@ def test_only_the_end_of_a_long_log_is_shown(log: Path) -> None:
 
 def test_an_absent_log_is_said_to_be_empty(log: Path) -> None:
     assert process.last_lines(log) == "    (the log is empty)"
+
+
+END_FIRST_THREAD = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print(1, flush=True)
+ctypes.CDLL(None).syscall(60, 0)  # exit of this thread alone
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of the call is x86_64's")
+def test_a_server_runs_as_long_as_one_of_its_threads_does(log: Path) -> None:
+    record = _start(END_FIRST_THREAD, log)
+    _wait_for(lambda: psutil.Process(record.pid).status() == psutil.STATUS_ZOMBIE)
+
+    assert process.is_running(record)
+    # The same for who did not start it and cannot ask for its exit code.
+    child = process._children.pop(record.pid)
+    assert process.is_running(record)
+    process._children[record.pid] = child
+
+    process.stop(record, grace_seconds=0.1)
+
+    assert not psutil.pid_exists(record.pid)
