@@ -21,7 +21,7 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     return dg.Definitions(
         jobs=[job],
         sensors=[
-            export_sensor(job, settings.lf_export_sensor_interval_seconds),
+            export_sensor(settings.lf_export_sensor_interval_seconds),
             runs_that_failed(job),
             runs_that_were_cancelled(job),
         ],

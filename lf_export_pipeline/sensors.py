@@ -21,7 +21,14 @@ from lf_export_pipeline.partitions import (
     TABLE_TAG,
     is_partition_key,
 )
-from lf_export_pipeline.runs import IN_FLIGHT, export_id_of, is_retried, newest_runs, runs_by_export
+from lf_export_pipeline.runs import (
+    IN_FLIGHT,
+    JOB_NAME,
+    export_id_of,
+    is_retried,
+    newest_runs,
+    runs_by_export,
+)
 
 PAGE_ROWS = 50
 SCANNED_MAX_ROWS = 2_000
@@ -102,12 +109,12 @@ def _attempts(newest_first: list[dg.RunRecord]) -> Attempts:
     )
 
 
-def export_sensor(job: dg.JobDefinition, interval_seconds: int) -> dg.SensorDefinition:
+def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
     """The sensor that finds queued exports; it is on unless someone switches it off."""
 
     @dg.sensor(
         name="queued_exports",
-        job=job,
+        job_name=JOB_NAME,
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="One run per row of batch_exports that is QUEUED, oldest first.",

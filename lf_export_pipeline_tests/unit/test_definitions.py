@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.cli import COMMANDS, main
+from lf_export_pipeline.definitions import definitions_for, defs
+from lf_export_pipeline.job import EXECUTORS
+from lf_export_pipeline.settings import PipelineSettings
+
+SENSORS = {"queued_exports", "runs_that_failed", "runs_that_were_cancelled"}
+
+
+def test_definitions_load_without_any_service_or_setting() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_every_sensor_runs_without_being_switched_on() -> None:
+    repository = defs.get_repository_def()
+
+    assert {sensor.name for sensor in repository.sensor_defs} == SENSORS
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {
+        dg.DefaultSensorStatus.RUNNING
+    }
+
+
+def test_job_has_the_six_ops() -> None:
+    job = defs.get_job_def("batch_export")
+
+    assert [node.name for node in job.nodes_in_topological_order] == [
+        "validate_export",
+        "resolve_filters",
+        "stream_chunks",
+        "serialize_chunk",
+        "upload_file",
+        "notify_requester",
+    ]
+
+
+@pytest.mark.parametrize("executor", sorted(EXECUTORS))
+def test_definitions_load_with_each_executor(executor: str) -> None:
+    settings = PipelineSettings.model_validate({"lf_export_executor": executor})
+
+    dg.Definitions.validate_loadable(definitions_for(settings))
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_its_help(name: str) -> None:
+    command = main.get_command(main.make_context("lf-export", [], resilient_parsing=True), name)
+
+    assert command is not None
+    assert command.help
+
+
+def test_help_of_the_command_line_imports_neither_dagster_nor_arrow() -> None:
+    code = (
+        "import sys; from lf_export_pipeline.cli import main;"
+        "main(['--help'], standalone_mode=False);"
+        "sys.exit(bool({'dagster', 'pyarrow', 'sqlalchemy'} & set(sys.modules)))"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "demo" in shown.stdout

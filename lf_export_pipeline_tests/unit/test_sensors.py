@@ -1,0 +1,150 @@
+"""Which runs the sensor asks for."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.runs import JOB_NAME
+from lf_export_pipeline.sensors import (
+    BAD_ID_SENTENCE,
+    PAGE_ROWS,
+    Attempts,
+    attempts_of,
+    export_sensor,
+    requests_for,
+)
+from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.numbers_table import export_row
+
+NOON = datetime(2031, 3, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def evaluate(instance: dg.DagsterInstance, rows: FakeExportRows) -> dg.SensorResult | dg.SkipReason:
+    sensor = export_sensor(interval_seconds=5)
+    context = dg.build_sensor_context(instance=instance, resources={"export_rows": rows})
+    result = sensor(context)
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
+
+
+def record_run(
+    instance: dg.DagsterInstance, export_id: str, status: dg.DagsterRunStatus
+) -> dg.DagsterRun:
+    return instance.create_run_for_job(
+        batch_export_job(), status=status, tags={PARTITION_TAG: export_id}
+    )
+
+
+def test_each_waiting_row_gets_one_request_in_order() -> None:
+    requests = requests_for([export_row("b"), export_row("a")], {})
+
+    assert [request.partition_key for request in requests] == ["b", "a"]
+    assert [request.run_key for request in requests] == ["b:1", "a:1"]
+
+
+def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
+    (request,) = requests_for([export_row("a", format="JSONL")], {"a": Attempts(count=2)})
+
+    assert request.tags == {
+        "lf_export/project": "project-1",
+        "lf_export/table": "numbers",
+        "lf_export/format": "JSONL",
+        "lf_export/attempt": "3",
+    }
+
+
+def test_row_whose_run_has_not_ended_gets_no_other() -> None:
+    assert requests_for([export_row("a")], {"a": Attempts(count=1, in_flight=True)}) == []
+
+
+def test_row_that_was_queued_again_gets_the_next_attempt() -> None:
+    row = export_row("a", updated_at=NOON + MINUTE)
+    history = Attempts(count=1, unanswered_since=NOON)
+
+    assert [request.run_key for request in requests_for([row], {"a": history})] == ["a:2"]
+
+
+def test_row_whose_run_died_before_it_began_waits_to_be_failed() -> None:
+    row = export_row("a", updated_at=NOON - MINUTE)
+
+    assert requests_for([row], {"a": Attempts(count=1, unanswered_since=NOON)}) == []
+
+
+@pytest.mark.parametrize("query", [None, "text", ["list"], {}, {"tableName": 7}])
+def test_whatever_a_row_holds_it_gets_its_run(query: object) -> None:
+    (request,) = requests_for([export_row("a", query=query, project_id="")], {})
+
+    assert all(request.tags.values())
+
+
+def test_sensor_adds_the_partition_and_asks_for_the_run(instance: dg.DagsterInstance) -> None:
+    result = evaluate(instance, FakeExportRows(export_row("a")))
+
+    assert isinstance(result, dg.SensorResult)
+    assert [request.run_key for request in result.run_requests or ()] == ["a:1"]
+    (partitions,) = result.dynamic_partitions_requests or ()
+    assert partitions.partition_keys == ["a"]
+
+
+def test_sensor_skips_when_nothing_waits(instance: dg.DagsterInstance) -> None:
+    rows = FakeExportRows(export_row("a", status="COMPLETED"))
+
+    assert isinstance(evaluate(instance, rows), dg.SkipReason)
+
+
+def test_sensor_looks_behind_a_page_of_rows_whose_runs_wait(
+    instance: dg.DagsterInstance,
+) -> None:
+    waiting = [export_row(f"w{at:03d}", created_at=NOON + at * MINUTE) for at in range(PAGE_ROWS)]
+    for row in waiting:
+        record_run(instance, row.id, dg.DagsterRunStatus.NOT_STARTED)
+    last = export_row("last", created_at=NOON + 100 * MINUTE)
+
+    result = evaluate(instance, FakeExportRows(*waiting, last))
+
+    assert isinstance(result, dg.SensorResult)
+    assert [request.partition_key for request in result.run_requests or ()] == ["last"]
+
+
+@pytest.mark.parametrize("export_id", ["a,b", "a...b", "a\nb"])
+def test_id_that_no_partition_can_have_fails_with_a_sentence(
+    export_id: str, instance: dg.DagsterInstance
+) -> None:
+    rows = FakeExportRows(export_row(export_id))
+
+    evaluate(instance, rows)
+
+    assert (rows.rows[export_id].status, rows.rows[export_id].log) == ("FAILED", BAD_ID_SENTENCE)
+
+
+def test_attempts_are_counted_from_the_records_of_runs(instance: dg.DagsterInstance) -> None:
+    record_run(instance, "a", dg.DagsterRunStatus.FAILURE)
+    record_run(instance, "a", dg.DagsterRunStatus.STARTED)
+    record_run(instance, "b", dg.DagsterRunStatus.FAILURE)
+
+    attempts = attempts_of(instance, ["a", "b", "c"])
+
+    assert (attempts["a"].count, attempts["a"].in_flight) == (2, True)
+    assert attempts["b"].unanswered_since is not None
+    assert "c" not in attempts
+
+
+def test_a_request_of_the_sensor_makes_a_run_of_the_job(instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions(PARTITIONS_NAME, ["a"])
+    (request,) = requests_for([export_row("a")], {})
+
+    run = instance.create_run_for_job(batch_export_job(), tags={**request.tags, PARTITION_TAG: "a"})
+
+    assert run.job_name == JOB_NAME
+    assert attempts_of(instance, ["a"])["a"].in_flight
