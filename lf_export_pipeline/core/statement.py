@@ -115,12 +115,6 @@ def _unpacked(piece: bytes, params: Params) -> str:
     )
 
 
-def in_texts(expression: str, params: Params, values: Iterable[str]) -> str:
-    """``expression IN (…)`` for any number of texts, as a set that the server builds once."""
-    texts = f"SELECT materialize({params.array(values)}) AS texts"
-    return f"{expression} IN (SELECT arrayJoin(texts) FROM ({texts}))"
-
-
 def _split_text(value: str) -> list[str]:
     """Pieces that stay below the limit even if every character is quoted on the wire."""
     if len(value) * 8 <= PARAM_MAX_BYTES:
