@@ -1,0 +1,92 @@
+"""Reading tables of Postgres: scan the ids once, then fetch rows by id, in the scan's order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX
+from lf_export_pipeline.core.postgres_filters import (
+    PostgresFilters,
+    PostgresParams,
+    bound_instant,
+)
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.statement import Statement, Store
+
+SAMPLE_ROWS = 1_000
+_ROW_OVERHEAD_BYTES = 300  # ids, instants and separators
+
+_COMPACT = r"""regexp_replace(CAST({column} AS text), '("(?:[^"\\]|\\.)*")|([,:]) ', '\1\2', 'g')"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTable:
+    """A table whose rows are exported as they are, through the alias ``t``."""
+
+    name: str
+    is_current: str  # the condition that a row is one that users see; at most one per id
+    order: str  # over ``t``; the id breaks ties
+    filters: PostgresFilters
+    fields: Mapping[str, str]  # Arrow field ← expression
+    joins: str = ""
+    long_columns: Sequence[str] = ()
+
+    def key_scan(self, request: ExportRequest, limits: ExportLimits) -> Statement:
+        """The ids of the rows, in the order of the file, one row above the limit.
+
+        Raises:
+            InvalidFilterError: A filter cannot be applied.
+        """
+        params = PostgresParams({"project_id": request.project_id})
+        conditions = [
+            "t.project_id = :project_id",
+            self.is_current,
+            f"t.created_at < {bound_instant(request.created_at, params)}",
+            *self.filters.compile(request.query.filter, params),
+        ]
+        sql = (
+            f"SELECT t.id AS key FROM {self.name} AS t\nWHERE {' AND '.join(conditions)}\n"
+            f"ORDER BY {self.order}, t.id\nLIMIT {limits.row_limit + 1}"
+        )
+        return Statement(store=Store.POSTGRES, sql=sql, params=params.values)
+
+    def chunk_rows(self, project_id: str) -> Statement:
+        """All columns of the rows with the ids ``:keys``."""
+        columns = ",\n".join(f'{sql} AS "{name}"' for name, sql in self.fields.items())
+        sql = (
+            f"SELECT {columns}\n"
+            "FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS wanted (id, position)\n"
+            f"JOIN {self.name} AS t ON t.id = wanted.id {self.joins}\n"
+            f"WHERE t.project_id = :project_id AND {self.is_current}\nORDER BY wanted.position"
+        )
+        return Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id})
+
+    def row_size_sample(self, project_id: str) -> Statement:
+        """``row_bytes``: the mean size of some of the project's rows."""
+        lengths = [f"coalesce(octet_length(CAST({each} AS text)), 0)" for each in self.long_columns]
+        size = " + ".join([str(_ROW_OVERHEAD_BYTES), *lengths])
+        sql = (
+            f"SELECT CAST(avg({size}) AS float8) AS row_bytes FROM "
+            f"(SELECT * FROM {self.name} WHERE project_id = :project_id LIMIT {SAMPLE_ROWS}) AS t"
+        )
+        return Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id})
+
+
+def iso_instant(column: str) -> str:
+    """``2031-02-20T00:00:00.000Z``: an instant as JavaScript writes it."""
+    return f"""to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+
+def json_or_text(column: str, name: str) -> dict[str, str]:
+    """The two Arrow fields of a ``jsonb`` column: a JSON string is its text, null is NULL.
+
+    Numbers keep all their digits. Postgres writes a space after each comma and colon; JavaScript
+    does not, so they are taken out, except within strings.
+    """
+    kind = f"jsonb_typeof({column})"
+    compact = _COMPACT.format(column=column)
+    text = (
+        f"CASE {kind} WHEN 'string' THEN {column} #>> '{{}}' "
+        f"WHEN 'null' THEN NULL ELSE {compact} END"
+    )
+    is_json = f"coalesce({kind} NOT IN ('string', 'null'), FALSE)"
+    return {name: text, f"{name}{JSON_FLAG_SUFFIX}": is_json}
