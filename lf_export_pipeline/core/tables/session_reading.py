@@ -1,0 +1,80 @@
+"""Sessions as rows: what the traces or spans of one ``session_id`` add up to.
+
+A session is stored nowhere as a row. So its key is a hash of its id, and a chunk is read by adding
+up once more, this time only what belongs to the chunk's sessions: the days (or minutes) between
+their first and their last row bound what ClickHouse has to look at.
+
+Until ClickHouse has merged its parts, a row may have several versions. A session then adds up the
+versions that Langfuse's own table of sessions adds up, so that the file holds the numbers on the
+screen: of a trace the one stored first, of an observation the newest, of spans all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from lf_export_pipeline.core.reading import Bound
+from lf_export_pipeline.core.statement import Store
+
+METRICS = "metrics"
+"""The part of a session that costs, tokens and the duration are in."""
+
+METADATA = "metadata"
+"""The part of a session that its metadata are in."""
+
+_NAMES_INPUT = "positionCaseInsensitive(k, 'input') > 0"
+_NAMES_OUTPUT = "positionCaseInsensitive(k, 'output') > 0"
+
+
+def _cost(keys: str) -> str:
+    return f"arraySum(mapValues(mapFilter((k, v) -> {keys}, t.cost_details)))"
+
+
+def _tokens(keys: str) -> str:
+    counts = f"mapValues(mapFilter((k, v) -> {keys}, t.usage_details))"
+    return f"arraySum(n -> toDecimal128(n, 0), {counts})"
+
+
+COST_AND_USAGE = {
+    "input_cost": _cost(_NAMES_INPUT),
+    "output_cost": _cost(_NAMES_OUTPUT),
+    "total_cost": "t.cost_details['total']",
+    "input_tokens": _tokens(_NAMES_INPUT),
+    "output_tokens": _tokens(_NAMES_OUTPUT),
+    "total_tokens": "toDecimal128(t.usage_details['total'], 0)",
+}
+"""What one observation or span adds to each sum; 38 digits hold any sum of 64-bit counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRows:
+    """Which rows sessions are made of, as conditions over ``t``."""
+
+    own: tuple[str, ...]  # of traces or spans
+    observations: tuple[str, ...] = ()  # of the observations of these traces
+    chunk: tuple[str, ...] = ()  # the row's session belongs to the chunk
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSource:
+    """One of the two places that sessions are read from.
+
+    ``sessions(project, rows, parts)`` gives a query with one row per session: ``id``,
+    ``created_at``, ``first`` and ``last`` (values of ``bound``), ``user_ids``, ``trace_count``,
+    ``tags``, ``environment``, and the columns of ``parts``.
+    """
+
+    store: Store
+    has_session: str
+    bound: Bound
+    sessions: Callable[[str, SessionRows, frozenset[str]], str]
+
+    def of_chunk(self, rows: SessionRows) -> SessionRows:
+        """Those of the rows that belong to the sessions of a chunk."""
+        kind = self.bound.type
+        box = f"{self.bound.expression} BETWEEN {{lo_0:{kind}}} AND {{hi_1:{kind}}}"
+        return replace(rows, chunk=(box, "/*keys:cityHash64(assumeNotNull(t.session_id))*/"))
+
+
+def sums(alias: str) -> str:
+    """The select list that adds up ``COST_AND_USAGE`` under the same names."""
+    return ", ".join(f"sum({alias}.{name}) AS {name}" for name in COST_AND_USAGE)

@@ -1,0 +1,104 @@
+"""Sessions from the tables ``traces`` and ``observations``."""
+
+from collections.abc import Mapping
+
+from lf_export_pipeline.core.reading import Bound, all_of
+from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.core.tables.session_reading import (
+    COST_AND_USAGE,
+    METRICS,
+    SessionRows,
+    SessionSource,
+    sums,
+)
+
+_DAY = "toDate(t.timestamp)"
+_TRACE_FIELDS = {
+    "session_id": "t.session_id",
+    "timestamp": "t.timestamp",
+    "user_id": "t.user_id",
+    "tags": "t.tags",
+    "environment": "toString(t.environment)",
+}
+_OBSERVATION_FIELDS = {
+    "trace_id": "t.trace_id",
+    "start_time": "t.start_time",
+    "end_time": "t.end_time",
+    **COST_AND_USAGE,
+}
+_STORED_FIRST = "argMin({values}, (t._part_index, t._part_offset))"
+_NEWEST = "argMax({values}, (t.event_ts, 1 - t.is_deleted, t.updated_at))"
+
+_DURATION = (
+    "if(max(o.observations) = 0, NULL, dateDiff('millisecond', "
+    "minIf(o.first_start, o.observations > 0), max(o.last_end)) / 1000) AS duration"
+)
+"""Seconds, NULL without observations: a trace without any joins to instants of 1970."""
+
+
+def _sessions(project: str, rows: SessionRows, parts: frozenset[str]) -> str:
+    """Langfuse: the empty text is a session like any other, NULL is none; users may be ''."""
+    columns = [
+        "assumeNotNull(t.session_id) AS id",
+        "min(t.timestamp) AS created_at",
+        f"min({_DAY}) AS first",
+        f"max({_DAY}) AS last",
+        "arraySort(groupUniqArray(t.user_id)) AS user_ids",
+        "count() AS trace_count",
+        "arraySort(groupUniqArrayArray(t.tags)) AS tags",
+        "argMax(t.environment, (t.timestamp, t.key)) AS environment",
+    ]
+    joined = ""
+    if METRICS in parts:
+        joined = f"LEFT JOIN ({_observation_totals(project, rows)}) AS o ON o.key = t.key"
+        columns += [sums("o"), _DURATION]
+    return (
+        f"SELECT {', '.join(columns)}\nFROM ({_traces(project, rows)}) AS t\n{joined}\n"
+        "GROUP BY t.session_id"
+    )
+
+
+def _traces(project: str, rows: SessionRows) -> str:
+    """One version of each trace. For a chunk, a trace may have been in another session before."""
+    where = f"t.project_id = {project} AND {all_of(rows.own)}"
+    if rows.chunk:
+        where += f" AND t.id IN ({_trace_ids(project, rows)})"
+    version = _one_version("traces", _TRACE_FIELDS, _STORED_FIRST, where)
+    return f"SELECT * FROM ({version}) AS t WHERE {all_of(rows.chunk)}"
+
+
+def _observation_totals(project: str, rows: SessionRows) -> str:
+    """What the observations of a trace add up to, by trace (``key``)."""
+    where = (
+        f"t.project_id = {project} AND {all_of(rows.observations)} "
+        f"AND t.trace_id IN ({_trace_ids(project, rows)})"
+    )
+    version = _one_version("observations", _OBSERVATION_FIELDS, _NEWEST, where)
+    return (
+        "SELECT t.trace_id AS key, count() AS observations, min(t.start_time) AS first_start, "
+        f"max(ifNull(t.end_time, t.start_time)) AS last_end, {sums('t')}\n"
+        f"FROM ({version}) AS t GROUP BY t.trace_id"
+    )
+
+
+def _trace_ids(project: str, rows: SessionRows) -> str:
+    conditions = all_of([*rows.own, *rows.chunk])
+    return f"SELECT t.id FROM traces AS t WHERE t.project_id = {project} AND {conditions}"
+
+
+def _one_version(table: str, fields: Mapping[str, str], choice: str, where: str) -> str:
+    """One version of each row, by its id (``key``), with the fields under their names."""
+    chosen = choice.format(values=f"tuple({', '.join(fields.values())})")
+    unpacked = ", ".join(f"v.{at} AS {name}" for at, name in enumerate(fields, start=1))
+    return (
+        f"SELECT key, {unpacked} FROM (\n"
+        f"SELECT t.id AS key, {chosen} AS v FROM {table} AS t WHERE {where} GROUP BY t.id)"
+    )
+
+
+SESSIONS_OF_TRACES = SessionSource(
+    store=Store.CLICKHOUSE,
+    has_session="isNotNull(t.session_id)",
+    bound=Bound(_DAY, "Date"),
+    sessions=_sessions,
+)
