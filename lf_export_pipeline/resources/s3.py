@@ -66,6 +66,9 @@ class S3FileStore:
                 ExtraArgs={"ContentType": content_type, "Metadata": mark, **self._encryption},
                 Config=self._transfer_config(expected_bytes),
             )
+        except _PiecesFailedError as error:
+            failure = source.failure or error
+            raise failure from failure.__cause__
         except (ClientError, BotoCoreError) as error:
             # The answer to the last request may be lost, and its repetition be refused.
             if not self._bears(key, mark):
@@ -190,6 +193,7 @@ class _PieceFile(io.RawIOBase):
         self._rest = memoryview(b"")
         self.bytes_read = 0
         self.exhausted = False
+        self.failure: BaseException | None = None
 
     def readable(self) -> bool:
         return True
@@ -212,7 +216,19 @@ class _PieceFile(io.RawIOBase):
 
     def _refilled(self) -> bool:
         while not self._rest and not self.exhausted:
-            piece = next(self._pieces, None)
+            piece = self._next_piece()
             self.exhausted = piece is None
             self._rest = memoryview(piece or b"")
         return bool(self._rest)
+
+    def _next_piece(self) -> bytes | None:
+        """The transfer manager waits for ever for a thread that an interrupt has ended."""
+        try:
+            return next(self._pieces, None)
+        except BaseException as error:
+            self.failure = error
+            raise _PiecesFailedError from error
+
+
+class _PiecesFailedError(Exception):
+    """The pieces themselves raised; their exception is the cause."""
