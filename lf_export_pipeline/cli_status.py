@@ -22,6 +22,7 @@ from lf_export_pipeline.settings import Settings
 
 STYLES = {"COMPLETED": "green", "FAILED": "red", "PROCESSING": "yellow", "CANCELLED": "dim"}
 POLL_SECONDS = 1.0
+LOG_MAX_CHARACTERS = 60
 
 
 @click.command()
@@ -92,9 +93,15 @@ def status_table(
         state = f"[{STYLES.get(row.status, 'default')}]{escape(row.status)}[/]"
         cells = (row.id, row.project_id, str(query.get("tableName")), row.format)
         table.add_row(
-            *map(escape, cells), state, _age(now, row), run, rows_text, escape(row.log or "")
+            *map(escape, cells), state, _age(now, row), run, rows_text, escape(_short(row.log))
         )
     return table
+
+
+def _short(log: str | None) -> str:
+    """The beginning of a sentence, so that a line of the table stays one."""
+    text = log or ""
+    return text if len(text) <= LOG_MAX_CHARACTERS else f"{text[:LOG_MAX_CHARACTERS]}…"
 
 
 def _run_cells(run: tuple[dg.DagsterRun, RunProgress] | None) -> tuple[str, str]:

@@ -73,7 +73,7 @@ def _shown(stack: LocalStack, console: Console) -> list[Result]:
             database.exports.add(row)
         console.print(f"{len(rows)} exports are QUEUED; the daemon's sensor looks for them")
         with dagster.running("daemon", dagster.daemon_arguments(), environment, home) as daemon:
-            ended = _watched(database, instance, [row.id for row in rows], daemon, home)
+            ended = _watched(database, instance, [row.id for row in rows], daemon, home, console)
     files = stack.state_dir / "files"
     files.mkdir()
     return [
@@ -105,10 +105,11 @@ def _watched(
     export_ids: Sequence[str],
     daemon: process.ProcessRecord,
     home: Path,
+    console: Console,
 ) -> list[ExportRow]:
     """The rows when all of them have ended and all runs too, shown while they change."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    with Live(auto_refresh=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         while True:
             found = [database.exports.get(export_id) for export_id in export_ids]
             rows = [row for row in found if row is not None]
@@ -130,7 +131,9 @@ def _check_daemon(daemon: process.ProcessRecord, home: Path, deadline: float) ->
 
 
 def _table(results: Sequence[Result]) -> Table:
-    table = Table("export", "table", "format", "rows", "bytes", "seconds", "status", "file", "mail")
+    table = Table("export", "table", "format", "rows", "bytes", "seconds", "status")
+    for heading in ("file", "mail"):
+        table.add_column(heading, overflow="fold")  # a path that is cut short leads nowhere
     for result in results:
         row, file = result.row, result.file
         table.add_row(
@@ -141,7 +144,15 @@ def _table(results: Sequence[Result]) -> Table:
             f"{file.stat().st_size:,}" if file else "",
             "" if result.seconds is None else f"{result.seconds:.1f}",
             row.status if row.log is None else f"{row.status}: {row.log}",
-            str(file or ""),
-            str(result.mail or ""),
+            _shown_path(file),
+            _shown_path(result.mail),
         )
     return table
+
+
+def _shown_path(path: Path | None) -> str:
+    """Relative to where the command was called, if it is below that."""
+    if path is None:
+        return ""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

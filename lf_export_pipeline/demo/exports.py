@@ -8,7 +8,7 @@ from lf_export_pipeline.core.request import ExportFormat, ExportRow
 from lf_export_pipeline.local.sample import SampleSize
 
 PROJECT = "demo-project"
-SIZE = SampleSize(traces=20_000, observations_per_trace=3, text_bytes=1_500, comments=200)
+SIZE = SampleSize(traces=10_000, observations_per_trace=3, text_bytes=1_500, comments=200)
 
 
 @dataclass(frozen=True, slots=True)
