@@ -17,7 +17,7 @@ from lf_export_pipeline.core.scores import SCORE_KEY, score_cells_lookup
 from lf_export_pipeline.core.search import SearchColumns, search_condition
 from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store
-from lf_export_pipeline.core.tables.event_scores import ROW_KEY, EventScores
+from lf_export_pipeline.core.tables.event_scores import SPAN_KEY, TRACE_KEY, EventScores
 
 _MINUTE = "toStartOfMinute(t.start_time)"
 
@@ -31,6 +31,7 @@ EVENTS = VersionedTable(
     bounds=(Bound(_MINUTE, "DateTime('UTC')"),),
 )
 
+_SCORE_KEYS = {"span_key": SPAN_KEY, "trace_key": TRACE_KEY}
 _NEWEST_FIRST = (_MINUTE, "t.start_time")  # Langfuse: the latest start first
 _SEARCH = SearchColumns(
     ("t.span_id", "t.name", "t.trace_name", "t.user_id", "t.session_id", "t.trace_id"),
@@ -77,7 +78,7 @@ class EventReading:
             table=EVENTS,
             project=project,
             selection=selection,
-            carried={"trace_id": "t.trace_id", "score_key": ROW_KEY} if selection.relations else {},
+            carried=_SCORE_KEYS if selection.relations else {},
             relations=self._scores(project, in_range, params).relations(selection.relations),
             order=[f"n.k{EVENTS.sorting_key.index(part)} DESC" for part in _NEWEST_FIRST],
             row_limit=limits.row_limit,
@@ -88,7 +89,7 @@ class EventReading:
         """The wide columns of a chunk: Arrow field ← expression over ``t``."""
         params = Params()
         project = params.bind(self.request.project_id, "String")
-        columns = {**fields, SCORE_KEY: ROW_KEY}
+        columns = {**fields, SCORE_KEY: SPAN_KEY}
         order = [f"{part} DESC" for part in _NEWEST_FIRST]
         return ChunkRows(EVENTS, project, columns, order).statement(params)
 

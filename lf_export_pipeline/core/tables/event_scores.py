@@ -17,11 +17,15 @@ from lf_export_pipeline.core.statement import Params
 OBSERVATION_ALIAS = "s"
 TRACE_ALIAS = "ts"
 
-ROW_KEY = "concat(t.trace_id, '\\0', t.span_id)"
-"""What a span's score cells are matched by: a score names the span and its trace."""
+SPAN_KEY = "concat(t.trace_id, '\\0', t.span_id)"
+"""What the scores of a span are matched by: they name the span and its trace."""
+
+TRACE_KEY = "concat(t.trace_id, '\\0')"
+"""What the scores of its trace are matched by."""
 
 _OBSERVATION_LOOKBACK = timedelta(hours=1)
 _TRACE_LOOKBACK = timedelta(days=2, hours=1)
+_AVERAGED_BY = "if(observed, (isNull(comment), ifNull(comment, '')), (false, id))"
 
 _KINDS = (
     ("scores_avg", "Scores (numeric)", "score_numbers", ValueType.SCORE_NUMBERS),
@@ -57,41 +61,38 @@ class EventScores:
     params: Params
 
     def relations(self, wanted: Collection[str]) -> dict[str, Relation]:
-        """What score filters look at, by alias; the scan carries ``score_key`` and ``trace_id``."""
-        known = {
-            OBSERVATION_ALIAS: Relation(self._of_observations().relation(), on="score_key"),
-            TRACE_ALIAS: Relation(self._of_traces().relation(), on="trace_id"),
-        }
+        """What score filters look at, by alias; the scan carries ``span_key`` and ``trace_key``."""
         needed = set(wanted) | ({TRACE_ALIAS} if OBSERVATION_ALIAS in wanted else set())
-        return {alias: relation for alias, relation in known.items() if alias in needed}
+        keys = {OBSERVATION_ALIAS: "span_key", TRACE_ALIAS: "trace_key"}
+        sql = self._groups().relation() if needed else ""
+        return {alias: Relation(sql, on=keys[alias]) for alias in sorted(needed)}
 
     def entries(self) -> str:
-        """A query for each value of each row, as ``ScoreGroups.entries`` gives it, by ``ROW_KEY``.
+        """A query for each value of each row, as ``ScoreGroups.entries`` gives it, by ``SPAN_KEY``.
 
         Both levels have the same rank: a cell is one of numbers if either level has a number.
         """
-        rows = f"SELECT DISTINCT t.trace_id AS trace_id, {ROW_KEY} AS row_key {self.rows}"
+        rows = f"SELECT DISTINCT {SPAN_KEY} AS span_key, {TRACE_KEY} AS trace_key {self.rows}"
         return (
-            f"{self._of_observations().entries()} UNION ALL "
-            "SELECT r.row_key AS key, e.name AS name, e.rank AS rank, e.number AS number, "
-            f"e.text AS text FROM ({rows}) AS r "
-            f"INNER JOIN ({self._of_traces().entries()}) AS e ON e.key = r.trace_id"
+            "SELECT r.span_key AS key, e.name AS name, e.rank AS rank, e.number AS number, "
+            "e.text AS text FROM "
+            f"(SELECT span_key, arrayJoin([span_key, trace_key]) AS score_key FROM ({rows})) AS r "
+            f"INNER JOIN ({self._groups().entries()}) AS e ON e.key = r.score_key"
         )
 
-    def _of_observations(self) -> ScoreGroups:
-        key = "concat(trace_id, '\\0', observation_id)"
-        condition = f"observed AND {self._recent(_OBSERVATION_LOOKBACK)}"
-        by = ("trace_id", "observation_id", "comment")
-        return ScoreGroups(self._newest(), key, by, condition)
+    def _groups(self) -> ScoreGroups:
+        """The scores of both levels, read once; those of a trace have an empty observation id."""
+        newest = newest_scores(self.project, f"t.trace_id IN (SELECT t.trace_id {self.rows})")
+        scores = f"SELECT *, {_AVERAGED_BY} AS averaged_by FROM ({newest})"
+        by = ("trace_id", "observation_id", "averaged_by")
+        condition = f"observed = notEmpty(observation_id) AND {self._recent()}"
+        return ScoreGroups(scores, "concat(trace_id, '\\0', observation_id)", by, condition)
 
-    def _of_traces(self) -> ScoreGroups:
-        condition = f"NOT observed AND {self._recent(_TRACE_LOOKBACK)}"
-        return ScoreGroups(self._newest(), "trace_id", ("trace_id", "id"), condition)
-
-    def _newest(self) -> str:
-        return newest_scores(self.project, f"t.trace_id IN (SELECT t.trace_id {self.rows})")
-
-    def _recent(self, lookback: timedelta) -> str:
+    def _recent(self) -> str:
         if self.start_from is None:
             return "1"
-        return f"timestamp >= {self.params.instant(earlier(self.start_from, lookback))}"
+        of_observation, of_trace = (
+            self.params.instant(earlier(self.start_from, lookback))
+            for lookback in (_OBSERVATION_LOOKBACK, _TRACE_LOOKBACK)
+        )
+        return f"timestamp >= if(observed, {of_observation}, {of_trace})"
