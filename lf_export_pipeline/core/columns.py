@@ -1,6 +1,6 @@
 """What a column of an export holds, which decides how each format writes it.
 
-Every column reaches a format as an Arrow ``string`` array (nullable); the stores do the conversion to text.
+Every column reaches a format as a nullable Arrow ``string`` array: the stores convert to text.
 """
 
 from enum import StrEnum
@@ -25,9 +25,9 @@ class Kind(StrEnum):
     """Like JSON, but indented by two spaces in CSV (comments)."""
 
     MAYBE_JSON = "maybe_json"
-    """User text that JSON formats embed as JSON where it is valid JSON (then the Boolean Arrow column
-    ``<name>#json`` is true and the text holds no raw line breaks outside of strings), and write as a
-    string where it is not; CSV: as it is."""
+    """User text that JSON formats embed as JSON where it is valid (then the Boolean Arrow column
+    ``<name>#json`` is true and the text holds no raw line breaks outside of strings), and write
+    as a string where it is not; CSV: as it is."""
 
 
 class OutputColumn(BaseModel):
@@ -43,7 +43,7 @@ JSON_FLAG_SUFFIX = "#json"
 """Added to the name of a ``MAYBE_JSON`` column: the Arrow field that says which cells are JSON."""
 
 SCORE_INDEXES = "#score_indexes"
-"""Arrow field ``list<uint32>``: which score columns the row has a value for (ascending, 0-based)."""
+"""Arrow field ``list<uint32>``: the score columns that the row has, ascending, 0-based."""
 
 SCORE_CELLS = "#score_cells"
 """Arrow field ``list<string>``: the JSON text of each of these values."""

@@ -21,9 +21,9 @@ def json_text(column: str) -> str:
 def is_json(column: str) -> str:
     """Whether JavaScript's ``JSON.parse`` accepts a text.
 
-    ClickHouse refuses two things that JavaScript takes, lone surrogates and numbers beyond a double, so
-    what looks like JSON gets a second look without them; and it takes a byte order mark, which
-    JavaScript refuses.
+    ClickHouse refuses two things that JavaScript takes, lone surrogates and numbers beyond a
+    double, so what looks like JSON gets a second look without them; and it takes a byte order mark,
+    which JavaScript refuses.
     """
     tamed = (
         f"replaceRegexpAll(replaceRegexpAll({column}, '\\\\\\\\u[dD][89a-fA-F][0-9a-fA-F]{{2}}', "
@@ -78,7 +78,7 @@ def unwrapped_json_or_text(column: str, name: str) -> dict[str, str]:
 
 
 def sum_of_keys(column: str, word: str) -> str:
-    """The sum of a map's values whose key contains a word (case matters); 0 where there are none."""
+    """The sum of a map's values whose key contains a word (case matters), or 0."""
     return f"arraySum(mapValues(mapFilter((k, v) -> position(k, '{word}') > 0, {column})))"
 
 

@@ -70,7 +70,8 @@ def comments_lookup(object_type: str, project_id: str, key: str = "id") -> Looku
 def models_lookup(project_id: str, key: str) -> Lookup:
     """The model's id and the prices of its default tier; all null for an unknown model.
 
-    Langfuse: a model belongs to the project or, without a project, to everyone; a price is a double.
+    Langfuse: a model belongs to the project or, without a project, to everyone; a price is a
+    double.
     """
     sql = _MODELS.format(**{usage: _as_javascript(usage) for usage in ("input", "output", "total")})
     return Lookup(

@@ -21,9 +21,9 @@ def rows_of_chunk(
 ) -> int:
     """Rows of the chunk at a 0-based index, before it is known how many rows there are.
 
-    The first half of the possible chunks aims at the byte target; should they not suffice, the second
-    half is long enough to hold everything up to the row limit. So small exports get fine progress and
-    no export gets more than ``CHUNK_MAX_COUNT`` chunks.
+    The first half of the possible chunks aims at the byte target; should they not suffice, the
+    second half is long enough to hold everything up to the row limit. So small exports get fine
+    progress and no export gets more than ``CHUNK_MAX_COUNT`` chunks.
     """
     aimed = max(1, min(CHUNK_MAX_ROWS, int(target_bytes / max(row_bytes, 1.0))))
     half = CHUNK_MAX_COUNT // 2
@@ -55,7 +55,8 @@ def bind_chunk(
     """The statement for one chunk: its keys and the bounds of its physical key range are bound.
 
     Args:
-        statement: With ``/*keys:EXPRESSION*/`` and ``{lo_0:Type}`` (ClickHouse), or ``:keys`` (Postgres).
+        statement: With ``/*keys:EXPRESSION*/`` and ``{lo_0:Type}`` (ClickHouse), or ``:keys``
+            (Postgres).
         keys: Packed little-endian 64-bit hashes for ClickHouse, texts for Postgres.
         lower: The smallest value of each bound column in the chunk.
         upper: The greatest.

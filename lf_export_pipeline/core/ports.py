@@ -1,4 +1,7 @@
-"""What the pipeline needs from the outside, as protocols; ``resources`` holds the real ones, tests hold fakes."""
+"""What the pipeline needs from the outside, as protocols.
+
+The real ones are in ``resources``, fakes in the tests.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -16,17 +19,18 @@ from lf_export_pipeline.core.statement import Statement
 class RowReader(Protocol):
     """Runs statements on the store they name.
 
-    Every method raises ``TransientError`` for what may pass and ``PermanentError`` for what will not.
+    Every method raises ``TransientError`` for what may pass, ``PermanentError`` for the rest.
     """
 
     def tagged(self, **tags: str) -> Self:
-        """The same reader, whose queries carry these tags (export id, run id, op) in ``log_comment``."""
+        """The same reader, whose queries carry these tags in ``log_comment``."""
         ...
 
     def batches(self, statement: Statement) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
         """The result as Arrow batches, a block at a time; leaving the context ends the query.
 
-        Text columns are valid UTF-8 ``string`` arrays. A result that is cut off raises, it never just ends.
+        Text columns are valid UTF-8 ``string`` arrays. A result that is cut off raises, it never
+        just ends.
         """
         ...
 
@@ -55,13 +59,13 @@ class ExportRows(Protocol):
         ...
 
     def start(self, export_id: str) -> bool:
-        """Any state but COMPLETED and CANCELLED → PROCESSING, clearing what an earlier attempt left."""
+        """Any state but COMPLETED, CANCELLED → PROCESSING, clearing an earlier attempt's traces."""
         ...
 
     def complete(
         self, export_id: str, url: str, finished_at: datetime, expires_at: datetime, log: str | None
     ) -> bool:
-        """PROCESSING → COMPLETED; False: the row is no longer PROCESSING, nothing may be published."""
+        """PROCESSING → COMPLETED; False: it is not PROCESSING, nothing may be published."""
         ...
 
     def fail(self, export_id: str, sentence: str, finished_at: datetime) -> bool:
@@ -116,15 +120,15 @@ class Mailer(Protocol):
     """Sends e-mails."""
 
     def send(self, message: EmailMessage) -> None:
-        """Hand one message to the mail server, or raise ``TransientError`` or ``PermanentError``."""
+        """Hand one message to the mail server; raises transient and permanent errors."""
         ...
 
 
 class Spool(Protocol):
-    """Where bytes wait between the ops: a directory or a bucket. Paths are relative, with slashes."""
+    """Where bytes wait between the ops: a directory or a bucket. Paths are relative."""
 
     def create(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """A new file that appears under its name only when the context ends without an exception."""
+        """A new file that appears under its name only if the context ends without an exception."""
         ...
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:

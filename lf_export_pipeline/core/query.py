@@ -1,4 +1,4 @@
-"""The values that travel between the six ops: small, frozen, serialisable. The bytes are in the spool."""
+"""The values that travel between the six ops: small and frozen. The bytes are in the spool."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,8 +26,9 @@ class LookupScope(StrEnum):
 class Lookup(_Frozen):
     """Columns that come from elsewhere and are matched to the rows by a key, like a left join.
 
-    ``statement`` gives a column ``key`` (text, distinct) and the columns named in ``defaults``, whose
-    values are what a row without a match gets. Array columns (score cells) default to an empty list.
+    ``statement`` gives a column ``key`` (text, distinct) and the columns named in ``defaults``,
+    whose values are what a row without a match gets. Array columns (score cells) default to an
+    empty list.
     """
 
     key: str  # the Arrow field of the rows
@@ -39,12 +40,13 @@ class Lookup(_Frozen):
 class ExportQuery(_Frozen):
     """What to read, as data: the key scan, the reading of a chunk, the columns and the lookups.
 
-    ``key_scan`` yields, in the order of the file, ``key`` (ClickHouse: UInt64 hash of the row's identity;
-    Postgres: text) and one text column per entry of ``bounds``, and is cut at ``row_limit + 1`` rows.
-    ``chunk_rows`` and the lookups of scope CHUNK hold the placeholders that ``core.plan.bind_chunk`` fills:
-    ``/*keys:EXPRESSION*/`` (EXPRESSION is one of the chunk's keys) and, per bound, the parameters
-    ``{lo_0:Type}``, ``{hi_0:Type}``, … (smallest and greatest value in the chunk).
-    ``sample`` yields one row ``row_bytes`` (mean bytes of output per row, Float64) from a few rows.
+    ``key_scan`` yields, in the order of the file, ``key`` (ClickHouse: UInt64 hash of the row's
+    identity; Postgres: text) and one text column per entry of ``bounds``, and is cut at ``row_limit + 1``
+    rows. ``chunk_rows`` and the lookups of scope CHUNK hold the placeholders that
+    ``core.plan.bind_chunk`` fills: ``/*keys:EXPRESSION*/`` (EXPRESSION is one of the chunk's keys)
+    and, per bound, the parameters ``{lo_0:Type}``, ``{hi_0:Type}``, … (smallest and greatest value
+    in the chunk). ``sample`` yields one row ``row_bytes`` (mean bytes of output per row, Float64)
+    from a few rows.
     """
 
     request: ExportRequest
@@ -70,7 +72,8 @@ class ExportPlan(_Frozen):
 class Chunk(_Frozen):
     """A part of the rows that is read and written at once.
 
-    It is a reference: the plan (with the query) and the chunk's keys are files in ``folder`` of the spool.
+    It is a reference: the plan (with the query) and the chunk's keys are files in ``folder`` of the
+    spool.
     """
 
     export_id: str

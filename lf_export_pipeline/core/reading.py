@@ -1,12 +1,13 @@
-"""Reading ClickHouse tables that keep several versions of a row: scan the keys once, then fetch key ranges.
+"""Reading tables that keep several versions of a row: scan the keys, then fetch key ranges.
 
 The key scan decides, in one pass, which rows an export holds. A row's newest version wins, whatever
-partition or sorting key its versions have; only then are deletion, cutoff and filters looked at. The
-conditions are evaluated on every physical version while it streams by, and ``argMax`` keeps the verdict
-of the newest: so filters on wide columns cost one pass and no memory, and stale versions never match.
+partition or sorting key its versions have; only then are deletion, cutoff and filters looked at.
+The conditions are evaluated on every physical version while it streams by, and ``argMax`` keeps the
+verdict of the newest: so filters on wide columns cost one pass and no memory, and stale versions
+never match.
 
-Fetching a chunk then reads the wide columns inside the box that the chunk's keys span in the table's
-sorting key, and takes the rows whose physical key is one of the chunk's.
+Fetching a chunk then reads the wide columns inside the box that the chunk's keys span in the
+table's sorting key, and takes the rows whose physical key is one of the chunk's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ class VersionedTable:
 
     @property
     def key(self) -> str:
-        """A 64-bit hash of the sorting key; versions that share it lie side by side in the table."""
+        """A 64-bit hash of the sorting key; versions that share it lie side by side."""
         return f"cityHash64({', '.join(self.sorting_key)})"
 
     @property
@@ -69,7 +70,7 @@ class VersionedTable:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Something that is aggregated per row and joined to the scan because a condition asks for it."""
+    """Something aggregated per row, joined to the scan because a condition asks for it."""
 
     sql: str  # a query with a column ``key``
     on: str  # the name of the carried column that ``key`` equals
@@ -91,7 +92,7 @@ class KeyScan:
     row_limit: int = 1_500_000
 
     def statement(self, params: Params) -> Statement:
-        """The scan: ``key``, then ``b0``, ``b1``, …, in the order of the file, one row above the limit."""
+        """The scan: ``key``, ``b0``, ``b1``, … in the order of the file, one above the limit."""
         keys = [f"n.k{at}" for at in range(len(self.table.sorting_key))]
         columns = [f"cityHash64({', '.join(keys)}) AS key"]
         columns += [
@@ -104,7 +105,8 @@ class KeyScan:
         late = f"WHERE {all_of(self.selection.late)}" if self.selection.late else ""
         one_by = f"LIMIT 1 BY {', '.join(self.one_by)}\n" if self.one_by else ""
         sql = (
-            f"SELECT {', '.join(columns)}\nFROM ({self._newest()}) AS n\n{' '.join(joins)}\n{late}\n"
+            f"SELECT {', '.join(columns)}\nFROM ({self._newest()}) AS n\n"
+            f"{' '.join(joins)}\n{late}\n"
             f"ORDER BY {', '.join([*self.order, *keys])}\n{one_by}LIMIT {self.row_limit + 1}"
         )
         return Statement(store=self.table.store, sql=sql, params=params.values)
@@ -127,7 +129,7 @@ class KeyScan:
         )
 
     def _versions(self) -> str:
-        """Every version that may matter: those in range with their verdict, and the rest as rejected.
+        """Every version that may matter: those in range with a verdict, the rest as rejected.
 
         Rows out of range are looked at only to find that a row in range is stale, so their wide
         columns are never read, and with a lower bound only for ids that occur in the range.
@@ -157,7 +159,7 @@ class KeyScan:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRows:
-    """How the wide columns of a chunk are read: one row per key, the newest version, in the scan's order."""
+    """How the wide columns of a chunk are read: the newest version per key, in the scan's order."""
 
     table: VersionedTable
     project: str
@@ -202,7 +204,7 @@ def reordered(rows: Statement, order: Sequence[str], hidden: Sequence[str]) -> S
 
 
 def row_size_sample(table: VersionedTable, project_id: str, columns: Sequence[str]) -> Statement:
-    """``row_bytes``: the mean size of some of the project's rows, from the columns that can be long."""
+    """``row_bytes``: the mean size of some rows, by the columns that can be long."""
     params = Params()
     size = " + ".join(f"length(ifNull(toString({column}), ''))" for column in columns)
     sql = (

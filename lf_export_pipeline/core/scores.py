@@ -1,8 +1,8 @@
 """Score columns: which names there are, and the cell that each row has under each name.
 
 Langfuse: one column per distinct score name of the project, each cell a JSON array of numbers or of
-texts. A cell's type is that of its first value; values of the other type are left out. CORRECTION scores
-and empty texts are never exported, a Boolean score counts as its number.
+texts. A cell's type is that of its first value; values of the other type are left out. CORRECTION
+scores and empty texts are never exported, a Boolean score counts as its number.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,13 +58,13 @@ _FIELDS = (
 def score_names_statement(
     project_id: str, cutoff: datetime, time_from: datetime | None, store: Store = Store.CLICKHOUSE
 ) -> Statement:
-    """The names of all scores that existed at the cutoff, sorted so that columns have a stable order.
+    """The names of all scores that existed at the cutoff, sorted for a stable order of columns.
 
     Args:
         project_id: The project.
         cutoff: When the export was asked for; a score created in that very millisecond counts.
-        time_from: The lower bound of the export's time filter; scores older than an hour before it are
-            not looked at.
+        time_from: The lower bound of the export's time filter; scores older than an hour before it
+            are not looked at.
         store: Which ClickHouse to ask.
     """
     params = Params()
@@ -87,8 +87,8 @@ def score_names(answers: Answers) -> tuple[str, ...]:
 def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[str, ...]:
     """The header of each score column, in the order of the names.
 
-    A score that is named like another column becomes ``scores.<name>``: the original lets it replace
-    that column's value in every row.
+    A score that is named like another column becomes ``scores.<name>``: the original lets it
+    replace that column's value in every row.
     """
     used = set(base_columns)
     headers = []
@@ -102,7 +102,7 @@ def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[st
 
 
 def newest_scores(project: str, restriction: str) -> str:
-    """A query for the newest version of each score that is not deleted, with the fields scores need.
+    """A query for the newest version of each score that is not deleted.
 
     Langfuse reads scores with FINAL, so a score that was moved to another day or name counts twice.
     """
@@ -110,9 +110,11 @@ def newest_scores(project: str, restriction: str) -> str:
     unpacked = [f"newest.{at} AS {name}" for at, name in enumerate(_FIELDS, start=1)]
     return (
         f"SELECT id, {', '.join(unpacked)}, newest.{len(_FIELDS) + 1} AS observed FROM ("
-        f"SELECT t.id AS id, argMax(tuple({', '.join(fields)}, isNotNull(t.observation_id), t.is_deleted), "
+        "SELECT t.id AS id, "
+        f"argMax(tuple({', '.join(fields)}, isNotNull(t.observation_id), t.is_deleted), "
         "(t.event_ts, 1 - t.is_deleted, t.updated_at)) AS newest "
-        f"FROM scores AS t WHERE t.project_id = {project} AND ({restriction}) GROUP BY t.id, t.name, toDate(t.timestamp)) "
+        f"FROM scores AS t WHERE t.project_id = {project} AND ({restriction}) "
+        "GROUP BY t.id, t.name, toDate(t.timestamp)) "
         f"WHERE newest.{len(_FIELDS) + 2} = 0 AND data_type IN ({_TYPES})"
     )
 
@@ -122,7 +124,7 @@ _NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
 
 @dataclass(frozen=True, slots=True)
 class ScoreGroups:
-    """How scores are averaged before they are listed: scores that agree in ``by`` become one value."""
+    """How scores are averaged before they are listed: those that agree in ``by`` become one."""
 
     scores: str  # from ``newest_scores``
     key: str  # expression over a group that says which row the value belongs to
@@ -130,10 +132,11 @@ class ScoreGroups:
     condition: str = "1"
 
     def entries(self, rank: int = 0) -> str:
-        """A query ``key, name, rank, number, text``: one row per value that can appear in a cell."""
+        """A query ``key, name, rank, number, text``: one row per value that a cell can hold."""
         columns = ", ".join(self.by)
         return (
-            f"SELECT {self.key} AS key, name, {rank * 2} + (data_type IN ('CATEGORICAL', 'TEXT')) AS rank, "
+            f"SELECT {self.key} AS key, name, "
+            f"{rank * 2} + (data_type IN ('CATEGORICAL', 'TEXT')) AS rank, "
             "number, ifNull(string_value, '') AS text FROM ("
             f"SELECT {columns}, name, data_type, string_value, avg(value) AS number "
             f"FROM ({self.scores}) WHERE {self.condition} "
@@ -147,11 +150,14 @@ class ScoreGroups:
         return (
             f"SELECT {self.key} AS key, "
             "groupArrayIf((name, number), data_type IN ('NUMERIC', 'BOOLEAN')) AS score_numbers, "
-            "groupArrayIf(concat(name, ':', text), data_type IN ('CATEGORICAL', 'TEXT') AND notEmpty(text)) "
+            "groupArrayIf(concat(name, ':', text), "
+            "data_type IN ('CATEGORICAL', 'TEXT') AND notEmpty(text)) "
             "AS score_categories, "
-            "groupUniqArrayIf(concat(name, ':', lowerUTF8(text)), data_type = 'BOOLEAN' AND notEmpty(text)) "
+            "groupUniqArrayIf(concat(name, ':', lowerUTF8(text)), "
+            "data_type = 'BOOLEAN' AND notEmpty(text)) "
             "AS score_booleans FROM ("
-            f"SELECT {columns}, name, data_type, ifNull(string_value, '') AS text, avg(value) AS number "
+            f"SELECT {columns}, name, data_type, ifNull(string_value, '') AS text, "
+            "avg(value) AS number "
             f"FROM ({self.scores}) WHERE {self.condition} "
             f"GROUP BY {columns}, name, data_type, string_value) GROUP BY key"
         )
@@ -173,13 +179,15 @@ def score_cells_lookup(
         "ARRAY JOIN all_names AS name, arrayEnumerate(all_names) AS position"
     )
     sql = f"""
-SELECT key, arrayMap(c -> c.1, cells) AS `{SCORE_INDEXES}`, arrayMap(c -> c.2, cells) AS `{SCORE_CELLS}`
+SELECT key,
+  arrayMap(c -> c.1, cells) AS `{SCORE_INDEXES}`, arrayMap(c -> c.2, cells) AS `{SCORE_CELLS}`
 FROM (
   SELECT key, arraySort(groupArray((toUInt32(position - 1), cell))) AS cells
   FROM (
     SELECT key, name,
       if(min(rank) % 2 = 0,
-         toJSONString(groupArrayIf(number, rank % 2 = 0)), toJSONString(groupArrayIf(text, rank % 2 = 1))) AS cell
+         toJSONString(groupArrayIf(number, rank % 2 = 0)),
+         toJSONString(groupArrayIf(text, rank % 2 = 1))) AS cell
     FROM ({entries}) GROUP BY key, name
   ) AS cells_by_name
   INNER JOIN ({position}) AS positions USING (name)

@@ -11,7 +11,7 @@ from lf_export_pipeline.core.statement import Params
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Conditions by where they are tested: on the time, on the row, or on the row with its relations."""
+    """Conditions by where they are tested: on the time, the row, or the row with its relations."""
 
     time_range: tuple[str, ...]
     row: tuple[str, ...]
@@ -28,7 +28,7 @@ def select(
     Args:
         filters: All filters of the request that concern the table itself.
         table: The columns that can be filtered.
-        time: The expression of the table's time column; filters on it narrow the range that is read.
+        time: The expression of the table's time column; filters on it narrow what is read.
         cutoff: Rows from this instant on are not exported.
         params: Where values are bound.
     """

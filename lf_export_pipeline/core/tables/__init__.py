@@ -1,4 +1,4 @@
-"""The exportable tables: a module in this package that calls ``register`` is all that a table takes."""
+"""The exportable tables: a module in this package that calls ``register`` is all it takes."""
 
 import pkgutil
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The columns of an observations export, and what each holds. Both sources fill the same columns."""
+"""The columns of an observations export, and what each holds; the same for both sources."""
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.request import ExportFormat

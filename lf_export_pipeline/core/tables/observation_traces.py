@@ -48,9 +48,9 @@ TRACE_COLUMNS = (
 def shown_traces(project: str, traces: str) -> str:
     """A query for the version of some traces that observations show, by ``key``.
 
-    Until ClickHouse has merged them, a trace has several versions. The original joins any of them; its
-    recordings hold the one that was stored first, deleted or not, so that one is taken here, by the
-    columns as well as by filters and search: what was filtered is what is shown.
+    Until ClickHouse has merged them, a trace has several versions. The original joins any of them;
+    its recordings hold the one that was stored first, deleted or not, so that one is taken here, by
+    the columns as well as by filters and search: what was filtered is what is shown.
 
     Args:
         project: The placeholder of the project id.
@@ -59,7 +59,8 @@ def shown_traces(project: str, traces: str) -> str:
     return (
         "SELECT key, v.1 AS name, v.2 AS user_id, v.3 AS session_id, v.4 AS tags, "
         "v.5 AS environment, v.6 AS timestamp FROM (SELECT t.id AS key, "
-        "argMin(tuple(t.name, t.user_id, t.session_id, t.tags, toString(t.environment), t.timestamp), "
+        "argMin(tuple(t.name, t.user_id, t.session_id, t.tags, toString(t.environment), "
+        "t.timestamp), "
         "(t._part_index, t._part_offset)) AS v "
         f"FROM traces AS t WHERE t.project_id = {project} AND t.id IN ({traces}) GROUP BY t.id)"
     )

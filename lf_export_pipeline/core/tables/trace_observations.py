@@ -1,7 +1,7 @@
 """What the observations of a trace add up to, for filters on traces such as latency, cost or level.
 
-Langfuse shows and filters these in its traces table but drops such filters from an export, which then
-holds more than the user asked for. Here they mean what they mean in the table.
+Langfuse shows and filters these in its traces table but drops such filters from an export, which
+then holds more than the user asked for. Here they mean what they mean in the table.
 """
 
 from lf_export_pipeline.core.compiler import FilterColumn, NumberKind, ValueType
@@ -19,17 +19,21 @@ def observation_totals(project: str, traces: str) -> str:
     newest = (
         "SELECT argMax(tuple(t.trace_id, t.level, t.start_time, t.end_time, t.usage_details, "
         "t.cost_details, t.is_deleted), (t.event_ts, 1 - t.is_deleted, t.updated_at)) AS v "
-        f"FROM observations AS t WHERE t.project_id = {project} AND t.trace_id IN ({traces}) GROUP BY t.id"
+        f"FROM observations AS t WHERE t.project_id = {project} AND t.trace_id IN ({traces}) "
+        "GROUP BY t.id"
     )
     return (
         "SELECT key, error_count, warning_count, default_count, debug_count, "
-        "multiIf(error_count > 0, 'ERROR', warning_count > 0, 'WARNING', default_count > 0, 'DEFAULT', "
-        "'DEBUG') AS level, usage, cost, toNullable(dateDiff('millisecond', "
+        "multiIf(error_count > 0, 'ERROR', warning_count > 0, 'WARNING', "
+        "default_count > 0, 'DEFAULT', 'DEBUG') AS level, usage, cost, "
+        "toNullable(dateDiff('millisecond', "
         "least(first_start, ifNull(first_end, first_start)), "
         "greatest(last_start, ifNull(last_end, last_start))) / 1000) AS latency FROM ("
-        "SELECT v.1 AS key, countIf(v.2 = 'ERROR') AS error_count, countIf(v.2 = 'WARNING') AS warning_count, "
+        "SELECT v.1 AS key, countIf(v.2 = 'ERROR') AS error_count, "
+        "countIf(v.2 = 'WARNING') AS warning_count, "
         "countIf(v.2 = 'DEFAULT') AS default_count, countIf(v.2 = 'DEBUG') AS debug_count, "
-        "sumMap(v.5) AS usage, sumMap(v.6) AS cost, min(v.3) AS first_start, min(v.4) AS first_end, "
+        "sumMap(v.5) AS usage, sumMap(v.6) AS cost, "
+        "min(v.3) AS first_start, min(v.4) AS first_end, "
         f"max(v.3) AS last_start, max(v.4) AS last_end FROM ({newest}) WHERE v.7 = 0 GROUP BY key)"
     )
 

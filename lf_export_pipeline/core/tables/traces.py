@@ -139,7 +139,7 @@ FILTER_TABLE = FilterTable(
 
 
 class Traces:
-    """One row per trace, its newest version. The order of the UI is not kept, as in the original."""
+    """One row per trace, its newest version; the UI's order is not kept, as in the original."""
 
     name = "traces"
 
