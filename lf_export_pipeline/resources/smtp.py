@@ -3,7 +3,7 @@
 import smtplib
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Protocol
@@ -107,20 +107,30 @@ class SmtpMailer:
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        server = self._server
-        trust = ssl.create_default_context()
-        with (
-            smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=trust)
-            if server.tls_at_once
-            else smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
-        ) as session:
-            session.ehlo()
-            if not server.tls_at_once and session.has_extn("starttls"):
-                session.starttls(context=trust)
-                session.ehlo()
-            if server.user:
-                session.login(server.user, server.password)
+        """A session that is signed in.
+
+        Not smtplib's own context: that one lets the reply to QUIT hide an error, or undo a success.
+        """
+        with closing(self._connected()) as session:
+            if self._server.user:
+                session.login(self._server.user, self._server.password)
             yield session
+            with suppress(smtplib.SMTPException, OSError):
+                session.quit()
+
+    def _connected(self) -> smtplib.SMTP:
+        server, trust = self._server, ssl.create_default_context()
+        if server.tls_at_once:
+            return smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=trust)
+        session = smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
+        try:
+            session.ehlo_or_helo_if_needed()
+            if session.has_extn("starttls"):
+                session.starttls(context=trust)
+        except BaseException:
+            session.close()
+            raise
+        return session
 
 
 class SesMailer:

@@ -1,0 +1,82 @@
+"""The doctor on a good installation, and on one that lacks one thing."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lf_export_pipeline.doctor import doctor, run_checks
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.resources.s3 import S3FileStore
+from lf_export_pipeline.settings import Settings
+
+pytestmark = pytest.mark.services
+
+S3 = "LANGFUSE_S3_BATCH_EXPORT"
+
+
+@pytest.fixture
+def environment(stack: LocalStack, tmp_path: Path) -> dict[str, str]:
+    return dict(stack.environment()) | {"LF_EXPORT_SPOOL": str(tmp_path / "spool")}
+
+
+def test_a_good_installation_is_good_in_every_part(environment: dict[str, str]) -> None:
+    checks = run_checks(Settings.load(environment), environment)
+    assert [check for check in checks if not check.ok] == []
+    assert len(checks) == 7
+
+
+def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
+    settings = Settings.load(environment)
+    run_checks(settings, environment)
+    store = S3FileStore(settings)
+    found = store._client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
+    assert [one["Key"] for one in found if "doctor" in one["Key"]] == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "part", "says"),
+    [
+        ("DATABASE_URL", "postgresql://a:b@127.0.0.1:9/c", "Postgres", "Is it running"),
+        ("CLICKHOUSE_DB", "nowhere", "ClickHouse", "CLICKHOUSE_DB"),
+        ("CLICKHOUSE_EVENTS_READ_ONLY_URL", "http://127.0.0.1:9", "ClickHouse, events", "EVENTS"),
+        (f"{S3}_ENABLED", "false", "S3", f"{S3}_ENABLED"),
+        (f"{S3}_EXTERNAL_ENDPOINT", "http://127.0.0.1:9", "S3", "EXTERNAL_ENDPOINT"),
+        (f"{S3}_SECRET_ACCESS_KEY", "wrong", "S3", f"{S3}_SECRET_ACCESS_KEY"),
+        ("SMTP_CONNECTION_URL", "smtp://127.0.0.1:9", "e-mail", "Is it running"),
+        ("LF_EXPORT_SPOOL", "/dev/null/spool", "spool", "LF_EXPORT_SPOOL"),
+        ("DAGSTER_POSTGRES_HOST", "", "Dagster storage", "DAGSTER_POSTGRES_HOST not set"),
+    ],
+)
+def test_one_bad_part_is_named_with_what_to_do_and_the_others_stay_good(
+    environment: dict[str, str], variable: str, value: str, part: str, says: str
+) -> None:
+    changed = environment | {variable: value}
+    bad = [check for check in run_checks(Settings.load(changed), changed) if not check.ok]
+    names = {check.name for check in bad}
+    assert names == ({part, "ClickHouse, events"} if variable == "CLICKHOUSE_DB" else {part})
+    assert says in bad[0].sentence
+
+
+def test_the_command_prints_a_line_for_each_part_and_succeeds(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(doctor)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert len(lines) == 8
+    assert all(line.startswith("good") for line in lines)
+
+
+def test_the_command_fails_with_the_sentence_of_a_bad_setting(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (environment | {"BATCH_EXPORT_ROW_LIMIT": "many"}).items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(doctor)
+    assert result.exit_code == 1
+    assert "BATCH_EXPORT_ROW_LIMIT is 'many'" in result.output
