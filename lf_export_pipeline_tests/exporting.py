@@ -5,6 +5,8 @@ without Dagster around it, so that a test can choose the length of chunks and ac
 reading.
 """
 
+import csv
+import io
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +36,8 @@ from lf_export_pipeline_tests.fakes import MemorySpool
 
 CUTOFF = datetime(2031, 3, 20, 12, tzinfo=UTC)
 NOON = "2031-03-01T12:00:00.000Z"
+
+csv.field_size_limit(1 << 24)  # tests write cells of a megabyte
 
 Row = Mapping[str, Any]
 
@@ -79,6 +83,13 @@ class Exported:
         """The only row."""
         (only,) = self.rows
         return only
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The only row of a CSV file."""
+        lines = csv.reader(io.StringIO(self.data.decode(), newline=""), strict=True)
+        header, cells = lines
+        return dict(zip(header, cells, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,368 @@
+"""What stands in the cells of traces and observations: digits, texts, JSON, comments, prices."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from lf_export_pipeline_tests.exporting import NOON, Project, where
+
+pytestmark = pytest.mark.services
+
+BOTH = pytest.mark.parametrize("table", ["traces", "observations"])
+UINT64_MAX = 2**64 - 1
+NARROW_NO_BREAK = "\u202f"
+
+
+def store_bytes(project: Project, table: str, column: str, value: bytes) -> None:
+    """A row whose text JSON could not carry: ClickHouse texts hold any bytes."""
+    time = {"traces": "timestamp", "observations": "start_time"}[table]
+    sql = (
+        f"INSERT INTO {table} (project_id, id, {time}, event_ts, {column}) "
+        "SELECT {project:String}, 'row', {at:DateTime64(3, 'UTC')}, now64(3), unhex({hex:String})"
+    )
+    values = {"project": project.id, "at": "2031-03-01 12:00:00.000", "hex": value.hex()}
+    project.client.command(sql, parameters=values)
+
+
+def test_integers_and_decimals_keep_all_their_digits(project: Project) -> None:
+    project.add(
+        "observations",
+        {
+            "id": "row",
+            "usage_details": {"input": UINT64_MAX, "output": 2**53 + 1, "total": UINT64_MAX},
+            "cost_details": {"input": "123456.123456789012", "total": "0.000000000001"},
+            "provided_usage_details": {"n": UINT64_MAX - 1},
+        },
+    )
+    text = project.export("observations").data.decode()
+    assert f'"usageDetails":{{"input":{UINT64_MAX},"output":9007199254740993,' in text
+    row = project.export("observations").row
+    assert (row["inputUsage"], row["totalUsage"]) == (UINT64_MAX, UINT64_MAX)
+    assert row["inputCost"] == Decimal("123456.123456789012")
+    assert row["costDetails"]["total"] == Decimal("0.000000000001")
+    assert row["totalCost"] == Decimal("0.000000000001")
+    assert row["providedUsageDetails"] == {"n": UINT64_MAX - 1}
+    cells = project.export("observations", file_format="CSV").cells
+    assert cells["outputUsage"] == "9007199254740993"
+
+
+HUGE = [0, 1, 2**53, 2**53 + 1, 2**63, UINT64_MAX - 1, UINT64_MAX]
+
+
+@pytest.mark.parametrize(
+    ("operator", "number", "expected"),
+    [
+        ("=", 2**53 + 1, [2**53 + 1]),
+        (">", 2**53, HUGE[3:]),
+        (">=", UINT64_MAX, [UINT64_MAX]),
+        ("<", 1, [0]),
+        ("<=", 1e400, HUGE),
+        (">", 1e21, []),
+        (">", -1e30, HUGE),
+        ("<", 0.0000000000001, [0]),
+    ],
+)
+def test_number_filters_compare_any_number_with_any_number(
+    project: Project, operator: str, number: float, expected: list[int]
+) -> None:
+    rows = [{"id": str(huge), "usage_details": {"total": huge}} for huge in HUGE]
+    project.add("observations", *rows)
+    project.add("traces", *({"id": f"t{huge}"} for huge in HUGE))
+    project.add("observations", *({**row, "trace_id": f"t{row['id']}"} for row in rows))
+    if number == float("inf"):
+        number = 10**400  # as typed: JSON has no infinity
+    wanted = where("totalTokens", "number", operator, number)
+    assert project.ids("observations", wanted) == {str(huge) for huge in expected}
+    assert project.ids("traces", wanted) == {f"t{huge}" for huge in expected}
+
+
+def test_decimals_are_compared_digit_by_digit(project: Project) -> None:
+    costs = ["0.000000000001", "0.000000000002", "999999.999999999999"]
+    project.add("observations", *({"id": cost, "cost_details": {"total": cost}} for cost in costs))
+    for number, expected in ((1e-12, costs[1:]), (1.5e-12, costs[1:]), (2e-12, costs[2:])):
+        assert project.ids("observations", where("totalCost", "number", ">", number)) == set(
+            expected
+        )
+    assert project.ids("observations", where("totalCost", "number", "<", 1_000_000)) == set(costs)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain",
+        'comma, "quote"\r\nnext line',
+        "\u2028 \u2029 \x7f \x01 \x1f \b\f\t",
+        "NUL \x00 inside",
+        "\U0001f600 \U00010348 \u00e9",
+        f"narrow{NARROW_NO_BREAK}space",
+        "=HYPERLINK(1)",
+        " leading and trailing ",
+        "\ufeffbyte order mark",
+    ],
+)
+def test_texts_come_out_as_they_went_in(project: Project, table: str, text: str) -> None:
+    project.add(table, {"id": "row", "name": text, "input": text, "metadata": {text: text}})
+    row = project.export(table).row
+    assert (row["name"], row["input"], row["metadata"]) == (text, text, {text: text})
+    cells = project.export(table, file_format="CSV").cells
+    assert (cells["name"], cells["input"]) == (text, text)
+    assert json.loads(cells["metadata"]) == {text: text}
+
+
+@BOTH
+def test_escaped_characters_become_characters_and_lone_surrogates_stay_escapes(
+    project: Project, table: str
+) -> None:
+    project.add(table, {"id": "row", "name": r"\u00e9 \ud83d\ude00 \ud83d! \\u0041"})
+    assert project.export(table, file_format="CSV").cells["name"] == (
+        "\u00e9 \U0001f600 \\ud83d! A"
+    )
+    assert project.export(table).row["name"] == "\u00e9 \U0001f600 \\ud83d! A"
+
+
+@BOTH
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"a\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80"])
+def test_bytes_that_are_no_text_become_replacement_characters(
+    project: Project, table: str, value: bytes
+) -> None:
+    store_bytes(project, table, "input", b"<" + value + b">")
+    found: str = project.export(table).row["input"]
+    assert (found[0], found[-1]) == ("<", ">")
+    assert "\ufffd" in found
+
+
+@BOTH
+def test_a_cell_of_a_megabyte_and_one_nested_500_deep_come_out_whole(
+    project: Project, table: str
+) -> None:
+    nested = "[" * 500 + "1" + "]" * 500
+    long_text = "0123456789abcde\u00e9" * 65_536
+    project.add(table, {"id": "row", "input": nested, "output": long_text})
+    row = project.export(table).row
+    assert row["output"] == long_text
+    assert row["input"] == (nested if table == "traces" else json.loads(nested))
+    cells = project.export(table, file_format="CSV").cells
+    assert (cells["input"], cells["output"]) == (nested, long_text)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ("", None),
+        ("null", None),
+        ("true", True),
+        ('"text"', "text"),
+        ('{"b":1, "a":[null, {}]}', {"b": 1, "a": [None, {}]}),
+        ('{\n "two": "lines"\r\n}', {"two": "lines"}),
+        ("[1,2", "[1,2"),
+        ("{'a':1}", "{'a':1}"),
+        ("NaN", "NaN"),
+        ("01", "01"),
+        ("1 2", "1 2"),
+        ('\ufeff{"a":1}', '\ufeff{"a":1}'),
+        ('{"e":"\\u00e9\\n"}', {"e": "\u00e9\n"}),
+        ('"a\\u0022b"', 'a"b'),
+        ('"\\ud800"', "\ud800"),
+        ("9007199254740993", 9007199254740993),
+        ("123456789.123456789", Decimal("123456789.123456789")),
+        ('{"n":1e400}', {"n": Decimal("1e400")}),
+        ('{"n":100000000000000000000}', {"n": 100000000000000000000}),
+        (" 7 ", 7),
+    ],
+)
+@pytest.mark.parametrize("column", ["input", "model_parameters", "metadata"])
+def test_json_is_embedded_and_everything_else_is_a_string(
+    project: Project, column: str, stored: str, expected: object
+) -> None:
+    value: object = {"key": stored} if column == "metadata" else stored
+    project.add("observations", {"id": "row", column: value})
+    row = project.export("observations").row
+    if column == "metadata":
+        assert row["metadata"] == {"key": "" if stored == "" else expected}
+    else:
+        assert row["modelParameters" if column == "model_parameters" else "input"] == expected
+
+
+@pytest.mark.parametrize("stored", ['{"a":1}', "[1,2", "9007199254740993", "null"])
+def test_inputs_of_traces_are_strings_in_every_format(project: Project, stored: str) -> None:
+    project.add("traces", {"id": "row", "input": stored, "metadata": {"key": stored}})
+    row = project.export("traces").row
+    assert (row["input"], row["metadata"]) == (stored, {"key": stored})
+    assert project.export("traces", file_format="CSV").cells["input"] == stored
+
+
+def test_null_and_empty_texts_of_a_trace_stay_apart(project: Project) -> None:
+    empty = {"user_id": "", "session_id": "", "release": "", "version": "", "input": ""}
+    project.add("traces", {"id": "empty", **empty}, {"id": "null"})
+    by_id = {row["id"]: row for row in project.export("traces").rows}
+    names = ("userId", "sessionId", "release", "version", "input")
+    assert [by_id["empty"][name] for name in names] == [""] * 5
+    assert [by_id["null"][name] for name in names] == [None] * 5
+
+
+def add_comments(project: Project, object_type: str) -> None:
+    user = {"id": f"{project.id}-ada", "email": f"{project.id}@example.test"}
+    project.add_shared("users", user, {"id": f"{project.id}-nameless", "email": None})
+    about = {"object_type": object_type, "object_id": "row"}
+    project.add_to_postgres(
+        "comments",
+        {
+            "id": f"{project.id}-3",
+            "content": "3 \u2028 \\u00e9",
+            "created_at": "2031-03-03",
+            **about,
+        },
+        {
+            "id": f"{project.id}-1",
+            "content": 'first\n"line"',
+            "created_at": "2031-03-01T00:00:00.5",
+            "author_user_id": user["id"],
+            **about,
+        },
+        {
+            "id": f"{project.id}-2",
+            "content": "after the cutoff",
+            "created_at": "2031-12-31T00:00:00",
+            "author_user_id": f"{project.id}-nameless",
+            **about,
+        },
+        {"id": f"{project.id}-0", "content": "of a stranger", "created_at": "2031-03-02"}
+        | {"author_user_id": "nobody", **about},
+        {"id": f"{project.id}-9", "content": "elsewhere", "object_id": "row"}
+        | {"object_type": "PROMPT"},
+    )
+
+
+@pytest.mark.parametrize(("table", "kind"), [("traces", "TRACE"), ("observations", "OBSERVATION")])
+def test_comments_are_listed_oldest_first_with_their_authors(
+    project: Project, table: str, kind: str
+) -> None:
+    project.add(table, {"id": "row"})
+    add_comments(project, kind)
+    expected: list[dict[str, Any]] = [
+        {
+            "id": f"{project.id}-1",
+            "content": 'first\n"line"',
+            "author_email": f"{project.id}@example.test",
+            "created_at": "2031-03-01T00:00:00.500Z",
+        },
+        {
+            "id": f"{project.id}-0",
+            "content": "of a stranger",
+            "author_email": None,
+            "created_at": "2031-03-02T00:00:00.000Z",
+        },
+        {
+            "id": f"{project.id}-3",
+            "content": "3 \u2028 \u00e9",
+            "author_email": None,
+            "created_at": "2031-03-03T00:00:00.000Z",
+        },
+        {
+            "id": f"{project.id}-2",
+            "content": "after the cutoff",
+            "author_email": None,
+            "created_at": "2031-12-31T00:00:00.000Z",
+        },
+    ]
+    assert project.export(table).row["comments"] == expected
+    cell = project.export(table, file_format="CSV").cells["comments"]
+    assert cell == json.dumps(expected, indent=2, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        ("0.0000025", "0.0000025"),
+        ("0.00000015", "1.5e-7"),
+        ("0.000001", "0.000001"),
+        ("15", "15"),
+        ("0.1", "0.1"),
+        ("1000000000000000000000", "1e+21"),
+        ("0.123456789012345678901234567890", "0.12345678901234568"),
+        ("0", "0"),
+    ],
+)
+def test_prices_are_those_of_the_default_tier_written_as_the_original_does(
+    project: Project, price: str, shown: str
+) -> None:
+    model = f"model-{project.id}"
+    project.add_to_postgres("models", {"id": model, "model_name": model, "match_pattern": ""})
+    tiers = {"default": True, "special": False}
+    project.add_shared(
+        "pricing_tiers",
+        *(
+            {"id": f"{model}-{name}", "model_id": model, "name": name, "is_default": default}
+            | {"priority": int(default), "conditions": []}
+            for name, default in tiers.items()
+        ),
+    )
+    project.add_to_postgres(
+        "prices",
+        *(
+            {"id": f"{model}-{name}", "model_id": model, "pricing_tier_id": f"{model}-{name}"}
+            | {"usage_type": "input", "price": price if name == "default" else "7"}
+            for name in tiers
+        ),
+    )
+    project.add("observations", {"id": "row", "internal_model_id": model})
+    row = project.export("observations").row
+    assert (row["modelId"], row["inputPrice"]) == (model, shown)
+    assert (row["outputPrice"], row["totalPrice"]) == (None, None)
+    cells = project.export("observations", file_format="CSV").cells
+    assert cells["inputPrice"] == f'"{shown}"'
+
+
+def test_models_of_other_projects_are_not_shown_and_shared_ones_are(project: Project) -> None:
+    foreign, shared = f"foreign-{project.id}", f"shared-{project.id}"
+    project.add_shared(
+        "models",
+        {"id": foreign, "project_id": "another", "model_name": foreign, "match_pattern": ""},
+        {"id": shared, "project_id": None, "model_name": shared, "match_pattern": ""},
+    )
+    project.add(
+        "observations",
+        {"id": "a", "internal_model_id": foreign},
+        {"id": "b", "internal_model_id": shared},
+        {"id": "c"},
+    )
+    rows = project.export("observations").rows
+    assert [row["modelId"] for row in rows] == [None, shared, None]
+    assert [row["internalModelId"] for row in rows] == [foreign, shared, None]
+
+
+def test_tools_and_tiers_of_observations_are_exported(project: Project) -> None:
+    project.add(
+        "observations",
+        {
+            "id": "row",
+            "tool_definitions": {"find": '{"type":"object"}'},
+            "tool_calls": ['{"id":"1"}', '{"id":"2"}'],
+            "tool_call_names": ["find", "find"],
+            "usage_pricing_tier_id": "tier",
+            "usage_pricing_tier_name": "Large",
+        },
+    )
+    row = project.export("observations").row
+    assert row["toolDefinitions"] == {"find": '{"type":"object"}'}
+    assert (row["toolDefinitionsCount"], row["toolCallsCount"]) == (1, 2)
+    assert (row["toolCalls"], row["toolCallNames"]) == (['{"id":"1"}', '{"id":"2"}'], ["find"] * 2)
+    assert (row["usagePricingTierId"], row["usagePricingTierName"]) == ("tier", "Large")
+
+
+def test_durations_are_seconds_with_milliseconds_and_may_be_negative(project: Project) -> None:
+    ends = {"a": "2031-03-01T12:00:01.234Z", "b": "2031-03-01T11:59:59.999Z", "c": NOON, "d": None}
+    project.add(
+        "observations",
+        *(
+            {"id": name, "end_time": end, "completion_start_time": end}
+            for name, end in ends.items()
+        ),
+    )
+    rows = project.export("observations").rows
+    durations = [Decimal("1.234"), Decimal("-0.001"), 0, None]
+    assert [row["latency"] for row in rows] == durations
+    assert [row["timeToFirstToken"] for row in rows] == durations
