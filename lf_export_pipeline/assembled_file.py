@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.formats import FormatWriter, format_writer
+from lf_export_pipeline.core.ports import Spool
 from lf_export_pipeline.core.query import ExportQuery, PartFile
 from lf_export_pipeline.settings import Settings
 
@@ -25,12 +25,10 @@ def writer_of(query: ExportQuery, settings: Settings) -> FormatWriter:
 class AssembledFile:
     """A file that exists only piece by piece, so that its size does not matter."""
 
-    def __init__(
-        self, writer: FormatWriter, parts: Sequence[PartFile], folder: AttemptFolder
-    ) -> None:
+    def __init__(self, writer: FormatWriter, parts: Sequence[PartFile], spool: Spool) -> None:
         self._writer = writer
         self._parts = [part for part in parts if part.rows]
-        self._folder = folder
+        self._spool = spool
         self._digest = hashlib.sha256()
 
     @property
@@ -71,7 +69,7 @@ class AssembledFile:
 
     def _part_pieces(self, part: PartFile) -> Iterator[bytes]:
         digest = hashlib.sha256()
-        with self._folder.open_part(part) as file:
+        with self._spool.open(part.location) as file:
             while piece := file.read(PIECE_BYTES):
                 digest.update(piece)
                 yield piece

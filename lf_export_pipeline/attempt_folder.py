@@ -4,14 +4,15 @@
 
     <export id>/<root run id>/
       values/<run id>/<step>.<output>.json   what the ops hand on, the plan among it
-      keys-00007                             the keys of a chunk
-      part-00007, part-00007.json            a finished chunk, and what is known of it
       object.json                            the key of the object in the bucket
-      preview.json                           the first rows, for the run's metadata
       notified.json                          the e-mail has been sent
+      <run id>/                              of the run that made the plan
+        keys-00007                           the keys of a chunk
+        part-00007, part-00007.json          a finished chunk, and what is known of it
+        preview.json                         the first rows, for the run's metadata
 
 The root run is the first of a chain of re-executions, so each of them finds what the ones before
-it have finished.
+it have finished. Parts belong to a plan: a run that scans the keys anew makes its parts anew.
 """
 
 import json
@@ -47,6 +48,10 @@ class AttemptFolder:
         """The folder of the chain of runs that began with this one."""
         return cls(spool, f"{export_folder(export_id)}/{root_run_id}")
 
+    def plan(self, run_id: str) -> "AttemptFolder":
+        """The folder of the plan that this run has made."""
+        return AttemptFolder(self.spool, f"{self.path}/{run_id}")
+
     def write_keys(self, index: int, keys: pa.ChunkedArray) -> None:
         """Store a chunk's keys: 64-bit ones packed little-endian, texts as a JSON list."""
         with self.spool.create(_numbered(self.path, "keys", index)) as file:
@@ -68,17 +73,21 @@ class AttemptFolder:
 
     def create_part(self, index: int) -> AbstractContextManager[BinaryIO]:
         """The file for a chunk's bytes; it appears only if the context ends well."""
-        return self.spool.create(f"{self.path}/{part_location(index)}")
+        return self.spool.create(self.part_location(index))
 
-    def open_part(self, part: PartFile) -> AbstractContextManager[BinaryIO]:
-        """A finished part for reading."""
-        return self.spool.open(f"{self.path}/{part.location}")
+    def part_location(self, index: int) -> str:
+        """Where in the spool a part is."""
+        return _numbered(self.path, "part", index)
 
     def finished_part(self, index: int) -> PartFile | None:
         """The part, if an earlier run has finished it: its bytes and what is known of them."""
-        if not self.spool.exists(f"{self.path}/{part_location(index)}"):
+        if not self.spool.exists(self.part_location(index)):
             return None
-        return self.read(part_location(index), PartFile)
+        return self.read(_part_name(index), PartFile)
+
+    def finish_part(self, part: PartFile) -> None:
+        """Note what is known of a part; from now on it is a finished one."""
+        self.write(_part_name(part.index), part)
 
     def write(self, name: str, value: BaseModel) -> None:
         """Store a small value as ``<name>.json``."""
@@ -102,8 +111,7 @@ class AttemptFolder:
         self.spool.remove(self.path)
 
 
-def part_location(index: int) -> str:
-    """The name of a part within its attempt's folder."""
+def _part_name(index: int) -> str:
     return f"part-{index:05d}"
 
 

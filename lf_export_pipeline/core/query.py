@@ -88,7 +88,7 @@ class Chunk(_Frozen):
 
 
 class PartFile(_Frozen):
-    """One chunk, serialised; ``location`` is relative to the export's folder in the spool."""
+    """One chunk, serialised; ``location`` is its path in the spool."""
 
     index: int
     rows: int

@@ -73,7 +73,9 @@ def _shown(stack: LocalStack, console: Console) -> list[Result]:
             database.exports.add(row)
         console.print(f"{len(rows)} exports are QUEUED; the daemon's sensor looks for them")
         with dagster.running("daemon", dagster.daemon_arguments(), environment, home) as daemon:
-            ended = _watched(database, instance, [row.id for row in rows], daemon, home, console)
+            ended = _watched(
+                database, instance, [row.id for row in rows], daemon, home=home, console=console
+            )
     files = stack.state_dir / "files"
     files.mkdir()
     return [
@@ -104,6 +106,7 @@ def _watched(
     instance: dg.DagsterInstance,
     export_ids: Sequence[str],
     daemon: process.ProcessRecord,
+    *,
     home: Path,
     console: Console,
 ) -> list[ExportRow]:

@@ -48,15 +48,19 @@ def export_errors(
 def require_running(context: dg.OpExecutionContext, export_rows: ExportRows) -> ExportRow:
     """The row as it is now, which is PROCESSING.
 
-    A re-execution finds the row as FAILED by the run before it, and sets it going again; a step
-    that runs on beside one that has failed for good does not.
+    A re-execution finds the row as FAILED by the run before it, and sets it going again. A step
+    beside one that has failed for good fails too: were it to end well without an output, a
+    re-execution from failure would leave it out.
 
     Raises:
         ExportCancelledError: The row has been cancelled, or finished by another run.
+        PermanentError: The row is FAILED.
     """
     row = export_rows.get(context.partition_key)
     status = row.status if row else "gone"
-    if row and status == "FAILED" and _is_next_attempt(context):
+    if row and status == "FAILED":
+        if not _is_next_attempt(context):
+            raise PermanentError("Another step of this export has failed.")
         export_rows.start(row.id)
         return row
     if row is None or status != "PROCESSING":

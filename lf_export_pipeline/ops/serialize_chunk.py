@@ -9,7 +9,7 @@ import dagster as dg
 import pyarrow as pa
 
 from lf_export_pipeline.assembled_file import writer_of
-from lf_export_pipeline.attempt_folder import AttemptFolder, part_location
+from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.chunk_reading import Keys, chunk_batches
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.formats import FormatWriter
@@ -48,7 +48,7 @@ def serialize_chunk(
                 preview=settings.lf_export_preview,
             )
             part = chunk_writer.verified_part()
-            folder.write(part.location, part)
+            folder.finish_part(part)
         context.log.info(progress_line(chunk, part.seconds))
         yield dg.Output(part, metadata=_metadata(part))
 
@@ -112,7 +112,7 @@ class ChunkWriter:
             rows=rows,
             bytes=size,
             sha256=digest.hexdigest(),
-            location=part_location(chunk.index),
+            location=self._folder.part_location(chunk.index),
             expected_rows=chunk.rows,
             seconds=time.monotonic() - started,
         )

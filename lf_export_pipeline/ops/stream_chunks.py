@@ -37,7 +37,8 @@ def stream_chunks(
     with export_errors(context, export_rows, when_stopped=folder.remove):
         require_running(context, export_rows)
         target_bytes = settings.lf_export_chunk_target_mib * MEBIBYTE
-        plan, chunks = planned(query, tagged(reader, context), folder, target_bytes)
+        plan_folder = folder.plan(context.run_id)
+        plan, chunks = planned(query, tagged(reader, context), plan_folder, target_bytes)
         context.log.info(_summary(plan))
         context.add_output_metadata({"rows": plan.rows, "chunks": len(chunks)}, output_name="plan")
         yield dg.Output(plan, output_name="plan")

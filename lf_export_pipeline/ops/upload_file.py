@@ -40,9 +40,14 @@ def upload_file(
         publish(stored, files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
-        preview = folder.read(PREVIEW, Preview)
-        context.log_event(asset_event(context, stored, plan, preview))
+        context.log_event(asset_event(context, stored, plan, _preview(spool, parts)))
         yield dg.Output(stored)
+
+
+def _preview(spool: Spool, parts: Sequence[PartFile]) -> Preview | None:
+    """It lies beside the parts, if there are any."""
+    folders = {part.location.rpartition("/")[0] for part in parts}
+    return next((AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders), None)
 
 
 def publish(
@@ -103,7 +108,7 @@ class Upload:
         """
         self._check_parts()
         key = self._key()
-        file = AssembledFile(self._writer, self._parts, self._folder)
+        file = AssembledFile(self._writer, self._parts, self._folder.spool)
         self._files.upload(key, file.pieces(), self._writer.content_type, file.size)
         self._check_object(key, file.size)
         finished_at = datetime.now(UTC)

@@ -1,0 +1,166 @@
+"""Re-execution from the failed step, as the UI and Dagster's run retries do it."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.query import PartFile
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.partitions import PARTITIONS_NAME
+from lf_export_pipeline.spool_io import SpoolIOManager
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+WORLDS: list[World] = []
+"""Dagster builds the job itself, once for all tests; this is how it finds the world of each."""
+
+
+PORTS = ("settings", "reader", "export_rows", "files", "mailer", "spool", "io_manager")
+
+
+def job_in_the_world() -> dg.JobDefinition:
+    job = batch_export_job(retries=None)
+    return job.with_top_level_resources({name: _current(name) for name in PORTS})
+
+
+def _current(name: str) -> dg.ResourceDefinition:
+    if name == "io_manager":
+        return dg.IOManagerDefinition(lambda _: SpoolIOManager(WORLDS[-1].spool))
+    return dg.ResourceDefinition(lambda _: WORLDS[-1].resources()[name])
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World(export_row(), environment={"LF_EXPORT_CHUNK_TARGET_MIB": "1"})
+    made.reader.row_bytes = 340_000.0
+    WORLDS.append(made)
+    yield made
+    WORLDS.remove(made)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    quiet = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=quiet) as local:
+        local.add_dynamic_partitions(PARTITIONS_NAME, ["export-1"])
+        yield local
+
+
+def execute(instance: dg.DagsterInstance, failed_run: str | None = None) -> tuple[str, bool]:
+    options = dg.ReexecutionOptions.from_failure(failed_run, instance) if failed_run else None
+    return execute_with(instance, options)
+
+
+def execute_with(
+    instance: dg.DagsterInstance, options: dg.ReexecutionOptions | None
+) -> tuple[str, bool]:
+    tags = {"dagster/partition": "export-1"}
+    with dg.execute_job(
+        dg.reconstructable(job_in_the_world),
+        instance=instance,
+        reexecution_options=options,
+        tags=tags,
+        raise_on_error=False,
+    ) as result:
+        return result.run_id, result.success
+
+
+def fail_on(number: int) -> None:
+    def before_rows(numbers: list[int]) -> None:
+        if number in numbers:
+            raise PermanentError("The server gave up.")
+
+    WORLDS[-1].reader.before_rows = before_rows
+
+
+def test_reexecution_makes_only_the_parts_that_are_missing(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    fail_on(4)
+    failed_run, _ = execute(instance)
+    assert world.state.status == "FAILED"
+    world.reader.before_rows = lambda _numbers: None
+    world.reader.asked.clear()
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    assert "scan" not in world.reader.asked
+    assert world.reader.asked.count("rows") < 4
+    assert world.state.status == "COMPLETED"
+    assert len(world.text.splitlines()) == 1 + 10
+    assert len(world.files.objects) == 1
+    assert len(world.mailer.sent) == 1
+
+
+def test_second_failure_of_a_reexecution_leaves_the_export_failed(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    fail_on(4)
+    failed_run, _ = execute(instance)
+
+    _, success = execute(instance, failed_run)
+
+    assert not success
+    assert (world.state.status, world.state.log) == ("FAILED", "The server gave up.")
+
+
+def test_part_whose_step_died_before_it_could_say_so_is_not_made_again(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    fail_on(4)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    (known,) = [path for path in world.spool.files if path.endswith("part-00000.json")]
+    part = PartFile.model_validate_json(world.spool.files[known])
+    folder = known.removesuffix("/part-00000.json")
+    text = b'"n3","from the part"\n' * 3
+    crashed = part.model_copy(
+        update={
+            "index": 1,
+            "bytes": len(text),
+            "sha256": hashlib.sha256(text).hexdigest(),
+            "location": f"{folder}/part-00001",
+        }
+    )
+    world.spool.files[crashed.location] = text
+    world.spool.files[f"{crashed.location}.json"] = crashed.model_dump_json().encode()
+
+    execute(instance, failed_run)
+
+    assert world.text.count("from the part") == 3
+    assert world.state.status == "COMPLETED"
+
+
+def test_reexecution_of_all_steps_makes_every_part_anew(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    fail_on(9)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    world.reader.count = 5
+    world.reader.asked.clear()
+
+    _, success = execute_with(instance, dg.ReexecutionOptions(parent_run_id=failed_run))
+
+    assert success
+    assert world.reader.asked.count("rows") == 2
+    assert len(world.text.splitlines()) == 1 + 5
+
+
+def test_reexecution_of_a_cancelled_export_leaves_it_cancelled(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    fail_on(4)
+    failed_run, _ = execute(instance)
+    world.rows.rows["export-1"] = export_row(status="CANCELLED")
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    assert world.state.status == "CANCELLED"
+    assert not world.files.objects
