@@ -8,44 +8,26 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings_sentences import sentences
+from lf_export_pipeline.settings_urls import url_of
 
 Switch = Literal["auto", "true", "false"]
 
 
-def _url(*schemes: str) -> AfterValidator:
-    """Accepts URLs of these schemes; never repeats the value, which may hold a password."""
-
-    def check(value: str | SecretStr) -> str | SecretStr:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        try:
-            parts = urlsplit(text)
-            sound = parts.scheme in schemes and bool(parts.hostname or "postgres" in parts.scheme)
-            _ = parts.port
-        except ValueError:
-            sound = False
-        if not sound:
-            raise PydanticCustomError("url", " or ".join(f"{scheme}://…" for scheme in schemes))
-        return value
-
-    return AfterValidator(check)
-
-
-HttpUrl = Annotated[str, _url("http", "https")]
+HttpUrl = Annotated[str, url_of("http", "https")]
 
 
 class PostgresSettings(BaseModel):
     """Langfuse's Postgres: the rows of ``batch_exports``, users, comments, datasets, audit logs."""
 
-    database_url: Annotated[SecretStr, _url("postgresql", "postgres")] = Field(
+    database_url: Annotated[SecretStr, url_of("postgresql", "postgres")] = Field(
         description="Langfuse's database. Prisma's URL parameters are understood."
     )
 
@@ -173,7 +155,7 @@ class MailSettings(BaseModel):
     """The e-mail that tells the user that the file is ready. Exports complete without it."""
 
     email_from_address: str | None = Field(default=None, description="Sender of the e-mails.")
-    smtp_connection_url: Annotated[SecretStr, _url("smtp", "smtps", "ses")] | None = Field(
+    smtp_connection_url: Annotated[SecretStr, url_of("smtp", "smtps", "ses")] | None = Field(
         default=None,
         description="`smtp://user:password@host:587`, `smtps://…` (TLS from the first byte) or `ses://region`.",
     )

@@ -1,0 +1,24 @@
+"""URLs as values of settings."""
+
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr
+from pydantic_core import PydanticCustomError
+
+
+def url_of(*schemes: str) -> AfterValidator:
+    """Accepts URLs of these schemes; never repeats the value, which may hold a password."""
+
+    def check(value: str | SecretStr) -> str | SecretStr:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        try:
+            parts = urlsplit(text)
+            sound = parts.scheme in schemes and bool(parts.hostname or "postgres" in parts.scheme)
+            _ = parts.port
+        except ValueError:
+            sound = False
+        if not sound:
+            raise PydanticCustomError("url", " or ".join(f"{scheme}://…" for scheme in schemes))
+        return value
+
+    return AfterValidator(check)
