@@ -40,13 +40,12 @@ class Lookup(_Frozen):
 class ExportQuery(_Frozen):
     """What to read, as data: the key scan, the reading of a chunk, the columns and the lookups.
 
-    ``key_scan`` yields, in the order of the file, ``key`` (ClickHouse: UInt64 hash of the row's
-    identity; Postgres: text) and one text column per entry of ``bounds``, and is cut at ``row_limit + 1``
-    rows. ``chunk_rows`` and the lookups of scope CHUNK hold the placeholders that
+    ``key_scan`` yields, in the order of the file, ``key`` (ClickHouse: a UInt64 hash of the row's
+    identity; Postgres: text) and one text column per entry of ``bounds``; it is cut at
+    ``row_limit + 1`` rows. ``chunk_rows`` and the lookups of scope CHUNK hold the placeholders that
     ``core.plan.bind_chunk`` fills: ``/*keys:EXPRESSION*/`` (EXPRESSION is one of the chunk's keys)
-    and, per bound, the parameters ``{lo_0:Type}``, ``{hi_0:Type}``, … (smallest and greatest value
-    in the chunk). ``sample`` yields one row ``row_bytes`` (mean bytes of output per row, Float64)
-    from a few rows.
+    and, per bound, ``{lo_0:Type}``, ``{hi_0:Type}``, … (its smallest and greatest value in the
+    chunk). ``sample`` yields one row ``row_bytes``: the mean bytes per row of a few rows, Float64.
     """
 
     request: ExportRequest
