@@ -1,7 +1,8 @@
 """The ports without services: plain classes that keep all in memory and follow the contracts."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,8 @@ from email.message import EmailMessage
 from typing import BinaryIO
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import Recipient, StoredObject
+from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ports import IncompleteUpload, Recipient, StoredObject
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.resources.spool import safe_parts
 
@@ -28,6 +30,22 @@ class FakeExportRows:
         waiting = [row for row in self.rows.values() if row.status == "QUEUED"]
         oldest_first = sorted(waiting, key=lambda row: (row.created_at, row.id))
         return oldest_first[offset : offset + limit]
+
+    def waiting(
+        self, per_project: int, limit: int, without: Collection[str] = ()
+    ) -> list[ExportRow]:
+        taken = Counter[str]()
+        turns: list[tuple[int, ExportRow]] = []
+        for row in self.queued(len(self.rows)):
+            if row.id not in without:
+                taken[row.project_id] += 1
+                turns.append((taken[row.project_id], row))
+        in_turns = sorted(turns, key=lambda turn: turn[0])
+        return [row for turn, row in in_turns if turn <= per_project][:limit]
+
+    def find(self, search: ExportSearch) -> list[ExportRow]:
+        meant = [row for row in self.rows.values() if search.matches(row)]
+        return sorted(meant, key=lambda row: (row.created_at, row.id))[: search.limit]
 
     def recent(self, limit: int) -> list[ExportRow]:
         by_id = sorted(self.rows.values(), key=lambda row: row.id)
@@ -60,19 +78,35 @@ class FakeExportRows:
             )
         )
 
-    def fail(self, export_id: str, sentence: str, finished_at: datetime) -> bool:
-        row = self._in(export_id, "QUEUED", "PROCESSING")
+    def fail(
+        self,
+        export_id: str,
+        sentence: str,
+        finished_at: datetime,
+        queued_until: datetime | None = None,
+    ) -> bool:
+        row = self._in_work(export_id, queued_until)
         return row is not None and self._put(
             replace(row, status="FAILED", log=sentence.replace("\x00", ""), finished_at=finished_at)
         )
 
-    def cancel(self, export_id: str) -> bool:
-        row = self._in(export_id, "QUEUED", "PROCESSING")
+    def cancel(self, export_id: str, queued_until: datetime | None = None) -> bool:
+        row = self._in_work(export_id, queued_until)
         return row is not None and self._put(replace(row, status="CANCELLED"))
 
-    def requeue(self, export_id: str) -> bool:
-        row = self._in(export_id, "FAILED", "CANCELLED", "COMPLETED")
+    def requeue(self, export_id: str, only: str | None = None) -> bool:
+        row = self._in(export_id, *([only] if only else ["FAILED", "CANCELLED", "COMPLETED"]))
         return row is not None and self._put(_cleared(row, "QUEUED"))
+
+    def release(self, export_id: str, untouched_since: datetime) -> bool:
+        row = self._in(export_id, "PROCESSING")
+        if row is None or row.updated_at > untouched_since:
+            return False
+        return self._put(_cleared(row, "QUEUED"))
+
+    def forget_link(self, export_id: str, url: str, log: str) -> bool:
+        row = self._in(export_id, "COMPLETED")
+        return row is not None and row.url == url and self._put(replace(row, url=None, log=log))
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:  # noqa: ARG002
         return self.recipients.get(user_id)
@@ -80,6 +114,11 @@ class FakeExportRows:
     def _in(self, export_id: str, *statuses: str) -> ExportRow | None:
         row = self.get(export_id)
         return row if row is not None and row.status in statuses else None
+
+    def _in_work(self, export_id: str, queued_until: datetime | None) -> ExportRow | None:
+        row = self._in(export_id, "QUEUED", "PROCESSING")
+        is_asked_again = row and queued_until and row.updated_at > queued_until
+        return None if row and row.status == "QUEUED" and is_asked_again else row
 
     def _put(self, row: ExportRow) -> bool:
         self.rows[row.id] = replace(row, updated_at=datetime.now(UTC))
@@ -93,6 +132,7 @@ class MemoryFileStore:
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}
         self.failures: list[Exception] = []
+        self.incomplete: list[IncompleteUpload] = []
 
     def upload(
         self,
@@ -117,6 +157,12 @@ class MemoryFileStore:
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
+
+    def incomplete_uploads(self, prefix: str) -> list[IncompleteUpload]:
+        return [upload for upload in self.incomplete if upload.key.startswith(prefix)]
+
+    def abort(self, upload: IncompleteUpload) -> None:
+        self.incomplete = [known for known in self.incomplete if known != upload]
 
 
 class OutboxMailer:

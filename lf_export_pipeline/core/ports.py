@@ -3,7 +3,7 @@
 The real ones are in ``resources``, fakes in the tests.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol, Self
 
 import pyarrow as pa
 
+from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.core.statement import Statement
 
@@ -58,6 +59,20 @@ class ExportRows(Protocol):
         """Rows that wait, oldest first."""
         ...
 
+    def waiting(
+        self, per_project: int, limit: int, without: Collection[str] = ()
+    ) -> list[ExportRow]:
+        """Rows that wait, at most so many of each project, in turns.
+
+        The oldest of every project comes before the second oldest of any, so that thousands of rows
+        of one project do not hide those of the others.
+        """
+        ...
+
+    def find(self, search: ExportSearch) -> list[ExportRow]:
+        """The rows that are meant, oldest first."""
+        ...
+
     def start(self, export_id: str) -> bool:
         """Any state but COMPLETED, CANCELLED → PROCESSING, clearing an earlier attempt's traces."""
         ...
@@ -68,16 +83,34 @@ class ExportRows(Protocol):
         """PROCESSING → COMPLETED; False: it is not PROCESSING, nothing may be published."""
         ...
 
-    def fail(self, export_id: str, sentence: str, finished_at: datetime) -> bool:
-        """QUEUED or PROCESSING → FAILED with the user's sentence."""
+    def fail(
+        self,
+        export_id: str,
+        sentence: str,
+        finished_at: datetime,
+        queued_until: datetime | None = None,
+    ) -> bool:
+        """QUEUED or PROCESSING → FAILED with the user's sentence.
+
+        With ``queued_until`` a row that has become QUEUED later is left alone: somebody has asked
+        for the export again, and what is to be said is about an earlier attempt.
+        """
         ...
 
-    def cancel(self, export_id: str) -> bool:
-        """QUEUED or PROCESSING → CANCELLED."""
+    def cancel(self, export_id: str, queued_until: datetime | None = None) -> bool:
+        """QUEUED or PROCESSING → CANCELLED; ``queued_until`` as in ``fail``."""
         ...
 
-    def requeue(self, export_id: str) -> bool:
-        """FAILED, CANCELLED or COMPLETED → QUEUED, as if it had never run."""
+    def requeue(self, export_id: str, only: str | None = None) -> bool:
+        """FAILED, CANCELLED or COMPLETED, or only one of them → QUEUED, as if it had never run."""
+        ...
+
+    def release(self, export_id: str, untouched_since: datetime) -> bool:
+        """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
+        ...
+
+    def forget_link(self, export_id: str, url: str, log: str) -> bool:
+        """COMPLETED with this link → COMPLETED without a link; the log says why."""
         ...
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
@@ -92,6 +125,15 @@ class StoredObject:
     key: str
     size: int
     content_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IncompleteUpload:
+    """Parts of an object that has not been finished; the bucket bills them."""
+
+    key: str
+    upload_id: str
+    started_at: datetime
 
 
 class FileStore(Protocol):
@@ -113,6 +155,14 @@ class FileStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""
+        ...
+
+    def incomplete_uploads(self, prefix: str) -> list[IncompleteUpload]:
+        """What has been begun under keys with this prefix and not been finished."""
+        ...
+
+    def abort(self, upload: IncompleteUpload) -> None:
+        """Throw away the parts; an upload that has ended meanwhile is no error."""
         ...
 
 

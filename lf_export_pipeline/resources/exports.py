@@ -1,12 +1,13 @@
 """The table ``batch_exports``: reads, and changes that are guarded by the state they start from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.resources.postgres import postgres_errors
@@ -59,6 +60,24 @@ class PostgresExportRows:
         waiting = sa.select(_EXPORTS).where(_C.status == "QUEUED").order_by(*_OLDEST_FIRST)
         return self._read(waiting.limit(limit).offset(offset))
 
+    def waiting(
+        self, per_project: int, limit: int, without: Collection[str] = ()
+    ) -> list[ExportRow]:
+        """Rows that wait, in turns of the projects; two short sorts, however many rows wait."""
+        turn = sa.func.row_number().over(partition_by=_C.project_id, order_by=_OLDEST_FIRST)
+        queued = sa.select(_C.id, turn.label("turn")).where(
+            _C.status == "QUEUED", _C.id != sa.all_(_texts(without))
+        )
+        turns = queued.subquery()
+        chosen = sa.select(_EXPORTS).join(turns, turns.c.id == _C.id)
+        in_turns = chosen.where(turns.c.turn <= per_project).order_by(turns.c.turn, *_OLDEST_FIRST)
+        return self._read(in_turns.limit(limit))
+
+    def find(self, search: ExportSearch) -> list[ExportRow]:
+        """The rows that are meant, oldest first."""
+        meant = sa.select(_EXPORTS).where(*_conditions(search))
+        return self._read(meant.order_by(*_OLDEST_FIRST).limit(search.limit))
+
     def recent(self, limit: int) -> list[ExportRow]:
         """The newest rows of any status, newest first."""
         return self._read(sa.select(_EXPORTS).order_by(_C.created_at.desc(), _C.id).limit(limit))
@@ -96,20 +115,37 @@ class PostgresExportRows:
             log=log,
         )
 
-    def fail(self, export_id: str, sentence: str, finished_at: datetime) -> bool:
+    def fail(
+        self,
+        export_id: str,
+        sentence: str,
+        finished_at: datetime,
+        queued_until: datetime | None = None,
+    ) -> bool:
         """QUEUED or PROCESSING → FAILED with the user's sentence."""
+        guard = _in_work(queued_until)
         return self._change(
-            export_id, _in_work(), status="FAILED", log=sentence, finished_at=finished_at
+            export_id, guard, status="FAILED", log=sentence, finished_at=finished_at
         )
 
-    def cancel(self, export_id: str) -> bool:
+    def cancel(self, export_id: str, queued_until: datetime | None = None) -> bool:
         """QUEUED or PROCESSING → CANCELLED."""
-        return self._change(export_id, _in_work(), status="CANCELLED")
+        return self._change(export_id, _in_work(queued_until), status="CANCELLED")
 
-    def requeue(self, export_id: str) -> bool:
-        """FAILED, CANCELLED or COMPLETED → QUEUED, as if it had never run."""
-        ended = _C.status.in_(["FAILED", "CANCELLED", "COMPLETED"])
+    def requeue(self, export_id: str, only: str | None = None) -> bool:
+        """FAILED, CANCELLED or COMPLETED, or one of them → QUEUED, as if it had never run."""
+        ended = _C.status.in_([only] if only else ["FAILED", "CANCELLED", "COMPLETED"])
         return self._change(export_id, ended, status="QUEUED", **_NOTHING_LEFT)
+
+    def release(self, export_id: str, untouched_since: datetime) -> bool:
+        """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
+        lost = sa.and_(_C.status == "PROCESSING", _C.updated_at <= _storable(untouched_since))
+        return self._change(export_id, lost, status="QUEUED", **_NOTHING_LEFT)
+
+    def forget_link(self, export_id: str, url: str, log: str) -> bool:
+        """COMPLETED with this link → COMPLETED without a link; the log says why."""
+        linked = sa.and_(_C.status == "COMPLETED", _C.url == url)
+        return self._change(export_id, linked, url=None, log=log)
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
         """The user, if there is one with an e-mail address who may see the project's data."""
@@ -140,8 +176,41 @@ class PostgresExportRows:
             return connection.execute(change).first() is not None
 
 
-def _in_work() -> sa.ColumnElement[bool]:
-    return _C.status.in_(["QUEUED", "PROCESSING"])
+def _in_work(queued_until: datetime | None) -> sa.ColumnElement[bool]:
+    if queued_until is None:
+        return _C.status.in_(["QUEUED", "PROCESSING"])
+    waits = sa.and_(_C.status == "QUEUED", _C.updated_at <= _storable(queued_until))
+    return sa.or_(_C.status == "PROCESSING", waits)
+
+
+def _texts(values: Collection[str]) -> sa.ColumnElement[Any]:
+    """Any number of texts as one bound array."""
+    return sa.cast(sa.literal(list(values), ARRAY(sa.Text)), ARRAY(sa.Text))
+
+
+def _conditions(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
+    chosen = {
+        _C.id: search.ids,
+        _C.status: search.statuses,
+        _C.project_id: search.projects,
+        _C.query["tableName"].astext: search.tables,
+    }
+    among = [column == sa.any_(_texts(values)) for column, values in chosen.items() if values]
+    return among + _said(search.log_contains) + _timely(search)
+
+
+def _said(text: str | None) -> list[sa.ColumnElement[bool]]:
+    return [_C.log.icontains(_storable(text), autoescape=True)] if text else []
+
+
+def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
+    instants = (
+        (search.created_since, _C.created_at.__ge__),
+        (search.created_until, _C.created_at.__lt__),
+        (search.untouched_since, _C.updated_at.__le__),
+        (search.expired_by, lambda instant: sa.and_(_C.url.is_not(None), _C.expires_at < instant)),
+    )
+    return [holds(_storable(instant)) for instant, holds in instants if instant is not None]
 
 
 def _is_member(user_id: str, project_id: str) -> sa.Exists:

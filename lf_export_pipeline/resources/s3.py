@@ -4,7 +4,7 @@ import io
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
-from lf_export_pipeline.core.ports import StoredObject
+from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
 from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
 from lf_export_pipeline.settings import S3Settings
 
@@ -112,6 +112,30 @@ class S3FileStore:
         """Remove the object; a missing one is no error."""
         with s3_errors():
             self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def incomplete_uploads(self, prefix: str) -> list[IncompleteUpload]:
+        """What has been begun under keys with this prefix and not been finished."""
+        with s3_errors():
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            )
+            found = [upload for page in pages for upload in page.get("Uploads", [])]
+        return [
+            IncompleteUpload(one["Key"], one["UploadId"], one["Initiated"].astimezone(UTC))
+            for one in found
+        ]
+
+    def abort(self, upload: IncompleteUpload) -> None:
+        """Throw away the parts; an upload that has ended meanwhile is no error."""
+        try:
+            self._client.abort_multipart_upload(
+                Bucket=self.bucket, Key=upload.key, UploadId=upload.upload_id
+            )
+        except ClientError as error:
+            if status_of(error) != 404:
+                raise from_client(error) from error
+        except BotoCoreError as error:
+            raise from_client(error) from error
 
     @property
     def bucket(self) -> str:
