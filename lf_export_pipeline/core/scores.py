@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.compiler import FilterColumn, ValueType
+from lf_export_pipeline.core.instants import earlier
 from lf_export_pipeline.core.query import Answers, Lookup, LookupScope
 from lf_export_pipeline.core.statement import Params, Statement, Store
 
@@ -74,7 +75,7 @@ def score_names_statement(
         f"data_type IN ({_TYPES})",
     ]
     if time_from is not None:
-        conditions.append(f"timestamp >= {params.instant(time_from - NAMES_LOOKBACK)}")
+        conditions.append(f"timestamp >= {params.instant(earlier(time_from, NAMES_LOOKBACK))}")
     sql = f"SELECT DISTINCT name FROM scores WHERE {' AND '.join(conditions)} ORDER BY name"
     return Statement(store=store, sql=sql, params=params.values)
 
