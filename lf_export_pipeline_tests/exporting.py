@@ -180,7 +180,8 @@ class Project:
         settings: Settings,
         before_reading: Callable[[], None],
     ) -> Exported:
-        folder = AttemptFolder(MemorySpool(), "export/run")
+        spool = MemorySpool()
+        folder = AttemptFolder(spool, "export/run")
         target_bytes = round(chunk_rows * DEFAULT_ROW_BYTES)
         without_sample = query.model_copy(update={"sample": None})
         plan, chunks = planned(without_sample, self.reader, folder, target_bytes)
@@ -193,7 +194,7 @@ class Project:
             for chunk in chunks
         ]
         return Exported(
-            data=b"".join(AssembledFile(writer, parts, folder).pieces()),
+            data=b"".join(AssembledFile(writer, parts, spool).pieces()),
             query=query,
             limit_hit=plan.limit_hit,
             chunk_rows=plan.chunk_rows,

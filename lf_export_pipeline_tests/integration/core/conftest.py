@@ -32,7 +32,7 @@ def clickhouse_writer(stack: LocalStack) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_project(
     stack: LocalStack, clickhouse_writer: Client, stores: RowReader, core_settings: Settings
 ) -> NewProject:
