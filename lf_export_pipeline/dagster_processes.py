@@ -12,8 +12,9 @@ from pathlib import Path
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.local import process
 
-DEFINITIONS = "lf_export_pipeline.definitions"
-CONFIG = Path(__file__).parents[1] / "dagster.yaml"
+REPOSITORY = Path(__file__).parents[1]
+CONFIG = REPOSITORY / "dagster.yaml"
+WORKSPACE = ("-w", str(REPOSITORY / "workspace.yaml"))
 HOST = "127.0.0.1"
 READY_SECONDS = 120
 STOP_SECONDS = 30
@@ -67,17 +68,17 @@ def running(
 
 def daemon_arguments() -> list[str]:
     """The daemon: sensors, schedules, the run queue, run monitoring and run retries."""
-    return ["dagster-daemon", "run", "-m", DEFINITIONS]
+    return ["dagster-daemon", "run", *WORKSPACE]
 
 
 def webserver_arguments(port: int) -> list[str]:
     """The UI."""
-    return ["dagster-webserver", "-h", HOST, "-p", str(port), "-m", DEFINITIONS]
+    return ["dagster-webserver", "-h", HOST, "-p", str(port), *WORKSPACE]
 
 
 def dev_arguments(port: int) -> list[str]:
     """The UI and the daemon together."""
-    return ["dagster", "dev", "-h", HOST, "-p", str(port), "-m", DEFINITIONS]
+    return ["dagster", "dev", "-h", HOST, "-p", str(port), *WORKSPACE]
 
 
 def wait_for_ui(record: process.ProcessRecord, port: int, log: Path) -> None:

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lf_export_pipeline.assets import export_assets
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.sensors import export_sensor, runs_that_failed, runs_that_were_cancelled
 from lf_export_pipeline.settings import PipelineSettings
@@ -19,6 +20,7 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     """The job, its sensors and its resources."""
     job = batch_export_job(settings.lf_export_executor)
     return dg.Definitions(
+        assets=export_assets(),
         jobs=[job],
         sensors=[
             export_sensor(settings.lf_export_sensor_interval_seconds),

@@ -18,6 +18,14 @@ RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
 
+DESCRIPTION = """\
+Makes one export: reads a table of a Langfuse project and puts it into the bucket as one file.
+
+A partition is an export; its key is the id of the row in `batch_exports`. The sensor
+`queued_exports` starts a run for each row that is QUEUED. To make failed exports again, press
+*Launch backfill* on the partitions page and choose those that failed.
+"""
+
 
 @dg.graph(name=JOB_NAME)
 def batch_export() -> None:
@@ -34,7 +42,7 @@ def batch_export_job(
     """The job, with one of the ``EXECUTORS`` by name."""
     return batch_export.to_job(
         name=JOB_NAME,
-        description="Exports a table of a Langfuse project as a file. Partition: the id.",
+        description=DESCRIPTION,
         partitions_def=EXPORTS,
         executor_def=EXECUTORS[executor](),
         op_retry_policy=retries,

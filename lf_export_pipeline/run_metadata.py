@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from lf_export_pipeline.assets import export_asset_key
 from lf_export_pipeline.core.columns import Kind
 from lf_export_pipeline.core.query import ExportPlan, StoredFile
-from lf_export_pipeline.partitions import ATTEMPT_TAG, PARTITIONS_NAME
+from lf_export_pipeline.partitions import ATTEMPT_TAG
 from lf_export_pipeline.preview import Preview
 from lf_export_pipeline.progress import MEGABYTE, per_second
 
@@ -22,7 +23,7 @@ def asset_event(
     started = record.start_time if record and record.start_time else stored.finished_at.timestamp()
     times = timing(stored, datetime.fromtimestamp(started, UTC))
     return dg.AssetMaterialization(
-        asset_key=[PARTITIONS_NAME, stored.request.query.table],
+        asset_key=export_asset_key(stored.request.query.table),
         description=f"{stored.rows:,} rows of {stored.request.query.table}",
         partition=context.partition_key,
         metadata={

@@ -47,7 +47,7 @@ query Materializations($run: ID!) {
 """
 SENSORS = """
 { sensorsOrError(repositorySelector: {
-    repositoryName: "__repository__", repositoryLocationName: "lf_export_pipeline.definitions"
+    repositoryName: "__repository__", repositoryLocationName: "lf_export_pipeline"
   }) { ... on Sensors { results { name sensorState { status } } } }
 }
 """
