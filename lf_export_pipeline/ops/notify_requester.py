@@ -12,6 +12,7 @@ from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
 
 NOTIFIED = "notified"
+RETRY_SECONDS = (2.0, 8.0)
 
 
 class Notified(BaseModel):
@@ -35,8 +36,16 @@ def notify_requester(
             context.log.info(notify(stored, mailer, export_rows, settings))
             folder.write(NOTIFIED, Notified())
         except ExportError as error:
+            _try_again(context, error)
             context.log.warning("The export is COMPLETED, but its e-mail was not sent: %s", error)
     spool.remove(export_folder(context.partition_key))
+
+
+def _try_again(context: dg.OpExecutionContext, error: ExportError) -> None:
+    """Ends this try of the step if another one may help; after the last one the mail is let go."""
+    if isinstance(error, TransientError) and context.retry_number < len(RETRY_SECONDS):
+        wait = RETRY_SECONDS[context.retry_number]
+        raise dg.RetryRequested(len(RETRY_SECONDS), seconds_to_wait=wait) from error
 
 
 def notify(stored: StoredFile, mailer: Mailer, export_rows: ExportRows, settings: Settings) -> str:

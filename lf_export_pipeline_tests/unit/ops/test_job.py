@@ -12,6 +12,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
     TransientError,
 )
+from lf_export_pipeline.ops import notify_requester
 from lf_export_pipeline.ops.validate_export import DISABLED_SENTENCE, STALE_SENTENCE
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -284,6 +285,22 @@ def test_mail_that_cannot_be_sent_leaves_the_export_completed(
 
     assert result.success
     assert world.state.status == "COMPLETED"
+
+
+@pytest.mark.parametrize(("failures", "mails"), [(2, 1), (3, 0)])
+def test_mail_is_tried_three_times_and_then_let_go(
+    failures: int, mails: int, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify_requester, "RETRY_SECONDS", (0.0, 0.0))
+    world = World(export_row())
+    world.mailer.failures = [TransientError("the mail server is busy")] * failures
+
+    result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "COMPLETED"
+    assert len(world.mailer.sent) == mails
+    assert world.spool.files == {}
 
 
 def test_user_without_an_address_gets_no_mail(instance: dg.DagsterInstance) -> None:
