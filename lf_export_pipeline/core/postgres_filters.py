@@ -24,7 +24,10 @@ from lf_export_pipeline.core.filters import (
 from lf_export_pipeline.core.refusals import one_of, shown
 
 _NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*$"
-_LARGEST = Decimal(10) ** 1000  # Postgres numerics end at 131,072 digits
+_LARGEST, _SMALLEST = (
+    Decimal("1e1000"),
+    Decimal("1e-1000"),
+)  # beyond every number that _NUMBER reads
 
 
 class PostgresType(StrEnum):
@@ -132,8 +135,7 @@ def number_member_condition(
     if not _can_be_stored(wanted.key):
         return "FALSE"
     member = f"({expression} ->> {params.bind(wanted.key)})"
-    value = min(max(wanted.value, -_LARGEST), _LARGEST)
-    number = f"CAST({params.bind(f'{value:f}')} AS numeric)"
+    number = f"CAST({params.bind(_written(wanted.value))} AS numeric)"
     return (
         f"(CASE WHEN {member} ~ {params.bind(_NUMBER)} "
         f"THEN CAST({member} AS numeric) {wanted.operator} {number} END)"
@@ -143,6 +145,15 @@ def number_member_condition(
 def bound_instant(value: Any, params: PostgresParams) -> str:
     """An instant as Langfuse's columns hold it: UTC without a zone."""
     return f"CAST({params.bind(value.replace(tzinfo=None).isoformat(sep=' '))} AS timestamp)"
+
+
+def _written(number: Decimal) -> str:
+    """The digits of a number that compares as the number does, but is never very long."""
+    if not number:
+        return "0"
+    if abs(number) < _SMALLEST:
+        return f"{_SMALLEST.copy_sign(number):f}"
+    return f"{min(max(number, -_LARGEST), _LARGEST):f}"
 
 
 def _text_test(expression: str, operator: str, value: str, params: PostgresParams) -> str:
