@@ -1,0 +1,79 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lf_export_pipeline.core.query import LookupScope
+from lf_export_pipeline.core.scores import (
+    NAMES_ANSWER,
+    ScoreGroups,
+    newest_scores,
+    score_cells_lookup,
+    score_headers,
+    score_names,
+    score_names_statement,
+)
+from lf_export_pipeline.core.statement import Params, Store
+
+CUTOFF = datetime(2031, 3, 20, 12, tzinfo=UTC)
+BASE = ("id", "name", "input")
+
+
+@pytest.mark.parametrize(
+    ("names", "headers"),
+    [
+        (["quality"], ["quality"]),
+        (["name"], ["scores.name"]),
+        (["Name", "name "], ["Name", "name "]),
+        (["id", "scores.id"], ["scores.id", "scores.scores.id"]),
+        (["scores.id", "id"], ["scores.id", "scores.scores.id"]),
+        (["__proto__", "42", ""], ["__proto__", "42", ""]),
+    ],
+)
+def test_a_score_named_like_a_column_moves_aside(names: list[str], headers: list[str]) -> None:
+    assert list(score_headers(names, BASE)) == headers
+
+
+@given(
+    st.lists(
+        st.one_of(st.text(max_size=3), st.sampled_from(BASE).map(lambda name: f"scores.{name}")),
+        unique=True,
+    )
+)
+def test_headers_are_unique_and_never_those_of_columns(names: list[str]) -> None:
+    headers = score_headers(names, BASE)
+    assert len(headers) == len(names)
+    assert len({*headers, *BASE}) == len(headers) + len(BASE)
+    assert all(header.endswith(name) for header, name in zip(headers, names, strict=True))
+
+
+def test_ten_thousand_names_are_as_many_headers() -> None:
+    names = [f"score {number}" for number in range(10_000)]
+    assert list(score_headers(names, BASE)) == names
+
+
+def test_names_are_read_from_their_answer() -> None:
+    assert score_names({NAMES_ANSWER: [("a",), ("42",)]}) == ("a", "42")
+
+
+def test_names_are_asked_for_up_to_the_cutoff_and_an_hour_before_the_lower_bound() -> None:
+    lower = datetime(2031, 3, 1, 0, 30, tzinfo=UTC)
+    open_ended = score_names_statement("project", CUTOFF, None)
+    bounded = score_names_statement("project", CUTOFF, lower, Store.EVENTS)
+    assert (open_ended.store, bounded.store) == (Store.CLICKHOUSE, Store.EVENTS)
+    assert set(open_ended.params.values()) == {"project", "2031-03-20 12:00:00.000"}
+    assert set(bounded.params.values()) - set(open_ended.params.values()) == {
+        "2031-02-28 23:30:00.000"
+    }
+    assert "CORRECTION" not in open_ended.sql
+
+
+def test_the_cells_of_a_chunk_are_looked_up_at_once_by_bound_names() -> None:
+    params = Params()
+    project = params.bind("project", "String")
+    groups = ScoreGroups(newest_scores(project, "t.trace_id = '1'"), "trace_id", ("trace_id",))
+    lookup = score_cells_lookup(groups.entries(), ["quality'", "id"], params)
+    assert lookup.scope is LookupScope.CHUNK
+    assert "quality" not in lookup.statement.sql
+    assert '["quality\'", "id"]' in lookup.statement.params.values()
