@@ -4,7 +4,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from lf_export_pipeline.attempt_folder import AttemptFolder, export_folder
-from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, Mailer, Spool
 from lf_export_pipeline.core.query import StoredFile
 from lf_export_pipeline.notification import build_notification
