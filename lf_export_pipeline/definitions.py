@@ -5,7 +5,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lf_export_pipeline.assets import export_assets
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.sensors import export_sensor, runs_that_failed, runs_that_were_cancelled
+from lf_export_pipeline.sensors import (
+    export_sensor,
+    runs_of_cancelled_exports,
+    runs_that_failed,
+    runs_that_were_cancelled,
+)
 from lf_export_pipeline.settings import PipelineSettings
 from lf_export_pipeline.wiring import PORTS
 
@@ -26,6 +31,7 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
             export_sensor(settings.lf_export_sensor_interval_seconds),
             runs_that_failed(job),
             runs_that_were_cancelled(job),
+            runs_of_cancelled_exports(settings.lf_export_sensor_interval_seconds),
         ],
         resources=PORTS,
     )

@@ -8,6 +8,8 @@ from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRequest
 
 MILLISECONDS_TRIED = 100_000
+OBJECT = "object"
+"""The name under which an attempt notes its ``ObjectKey``, before the first byte is sent."""
 
 
 class ObjectKey(BaseModel):

@@ -12,6 +12,7 @@ PROJECT_TAG = "lf_export/project"
 TABLE_TAG = "lf_export/table"
 FORMAT_TAG = "lf_export/format"
 ATTEMPT_TAG = "lf_export/attempt"
+RECOVERY_TAG = "lf_export/recovery"
 
 
 def is_partition_key(export_id: str) -> bool:

@@ -1,6 +1,7 @@
 """What the history of Dagster's runs says about an export."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -61,3 +62,24 @@ def newest_runs(
     """The newest run of each of these exports that has had one."""
     runs = runs_by_export(instance, export_ids)
     return {export_id: records[0].dagster_run for export_id, records in runs.items()}
+
+
+def in_flight_runs(instance: dg.DagsterInstance) -> list[dg.RunRecord]:
+    """All runs of the job that have not ended, newest first."""
+    wanted = dg.RunsFilter(job_name=JOB_NAME, statuses=list(IN_FLIGHT))
+    return list(instance.get_run_records(wanted))
+
+
+def has_live_sibling(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether another run of the same export has not ended: then the row is that one's to set."""
+    export_id = export_id_of(run) or ""
+    records = runs_by_export(instance, [export_id]).get(export_id, [])
+    others = (record.dagster_run for record in records if record.dagster_run.run_id != run.run_id)
+    return any(other.status in IN_FLIGHT for other in others)
+
+
+def asked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
+    """When the first run of a chain was made: what has become QUEUED since is another attempt."""
+    record = instance.get_run_record_by_id(root_run_id(run))
+    record = record or instance.get_run_record_by_id(run.run_id)
+    return record.create_timestamp.astimezone(UTC) if record else datetime.now(UTC)

@@ -1,112 +1,40 @@
 """Starts a run for each queued export, and keeps the rows true when runs end on their own.
 
-Each decision is a function over plain values; the decorated ones only fetch and pass on.
+The decisions are functions over plain values, in ``launching`` and ``recovery``; what is here only
+fetches and passes on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
 
-from lf_export_pipeline.attempt_folder import export_folder
+from lf_export_pipeline.attempt_folder import AttemptFolder, export_folder
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE
-from lf_export_pipeline.core.ports import ExportRows, Spool
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.partitions import (
-    ATTEMPT_TAG,
-    EXPORTS,
-    FORMAT_TAG,
-    PROJECT_TAG,
-    TABLE_TAG,
-    is_partition_key,
-)
+from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
+from lf_export_pipeline.launching import PAGE_ROWS, next_requests
+from lf_export_pipeline.leftovers import discard_object
+from lf_export_pipeline.partitions import EXPORTS, is_partition_key
+from lf_export_pipeline.recovery import fail_silent_runs, queue_lost_exports_again
 from lf_export_pipeline.runs import (
-    IN_FLIGHT,
     JOB_NAME,
+    asked_at,
     export_id_of,
+    has_live_sibling,
+    in_flight_runs,
     is_retried,
-    newest_runs,
-    runs_by_export,
+    root_run_id,
 )
+from lf_export_pipeline.settings import Settings
 
-PAGE_ROWS = 50
-SCANNED_MAX_ROWS = 2_000
-TAG_MAX_CHARACTERS = 63
 STATUS_INTERVAL_SECONDS = 5
+REMEMBERED_RECOVERIES = 1_000
 BAD_ID_SENTENCE = (
     "The id of this export holds characters that a partition cannot have. Please start it again."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """The runs that an export has had.
-
-    Attributes:
-        count: How many there were.
-        in_flight: Whether one of them has not ended.
-        unanswered_since: When the newest was made, if it has failed; until its failure is in the
-            row, a row that is still queued is not waiting for another run.
-    """
-
-    count: int = 0
-    in_flight: bool = False
-    unanswered_since: datetime | None = None
-
-
-def requests_for(
-    rows: Sequence[ExportRow], attempts: Mapping[str, Attempts]
-) -> list[dg.RunRequest]:
-    """One request per row that waits for a run, in the order of the rows.
-
-    The run key holds the number of the attempt: an id alone would keep a re-queued export from
-    ever running again, and an attempt that was asked for twice is started once.
-    """
-    known = ((row, attempts.get(row.id, Attempts())) for row in rows)
-    return [_request(row, history.count + 1) for row, history in known if _waits(row, history)]
-
-
-def _waits(row: ExportRow, history: Attempts) -> bool:
-    if history.in_flight or not is_partition_key(row.id):
-        return False
-    failed_at = history.unanswered_since
-    return failed_at is None or row.updated_at > failed_at
-
-
-def _request(row: ExportRow, attempt: int) -> dg.RunRequest:
-    query = row.query if isinstance(row.query, Mapping) else {}
-    return dg.RunRequest(
-        run_key=f"{row.id}:{attempt}",
-        partition_key=row.id,
-        tags={
-            PROJECT_TAG: _tag(row.project_id),
-            TABLE_TAG: _tag(query.get("tableName")),
-            FORMAT_TAG: _tag(row.format),
-            ATTEMPT_TAG: str(attempt),
-        },
-    )
-
-
-def _tag(value: object) -> str:
-    """A tag's value; whatever a row holds, it must not keep its run from starting."""
-    return str(value)[:TAG_MAX_CHARACTERS] or "unknown"
-
-
-def attempts_of(instance: dg.DagsterInstance, export_ids: Sequence[str]) -> dict[str, Attempts]:
-    """The runs of these exports, from Dagster's own records."""
-    runs = runs_by_export(instance, export_ids)
-    return {export_id: _attempts(records) for export_id, records in runs.items()}
-
-
-def _attempts(newest_first: list[dg.RunRecord]) -> Attempts:
-    newest = newest_first[0]
-    has_failed = newest.dagster_run.status is dg.DagsterRunStatus.FAILURE
-    return Attempts(
-        count=len(newest_first),
-        in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
-        unanswered_since=newest.create_timestamp.astimezone(UTC) if has_failed else None,
-    )
+STOPPABLE = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED)
 
 
 def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
@@ -117,36 +45,52 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         job_name=JOB_NAME,
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="One run per row of batch_exports that is QUEUED, oldest first.",
+        description="One run per row of batch_exports that is QUEUED; the projects take turns. "
+        "Exports that a crash has left PROCESSING are queued again.",
     )
     def queued_exports(
-        context: dg.SensorEvaluationContext, export_rows: dg.ResourceParam[ExportRows]
-    ) -> dg.SensorResult | dg.SkipReason:
-        requests = _next_requests(context.instance, export_rows)
-        if not requests:
-            return dg.SkipReason("No export waits for a run.")
-        keys = [request.partition_key for request in requests if request.partition_key]
-        return dg.SensorResult(
-            run_requests=requests,
-            dynamic_partitions_requests=[EXPORTS.build_add_request(keys)],
+        context: dg.SensorEvaluationContext,
+        export_rows: dg.ResourceParam[ExportRows],
+        settings: dg.ResourceParam[Settings],
+    ) -> dg.SensorResult:
+        _refuse_bad_ids(export_rows)
+        fail_silent_runs(context.instance, settings.lost_after)
+        found = queue_lost_exports_again(context.instance, export_rows, settings)
+        recoveries = _remembered(context.cursor) | found
+        requests = next_requests(
+            context.instance, export_rows, settings.lf_export_max_runs, recoveries
         )
+        return _launched(requests, recoveries)
 
     return queued_exports
 
 
-def _next_requests(instance: dg.DagsterInstance, export_rows: ExportRows) -> list[dg.RunRequest]:
-    """A page of requests; rows whose runs wait in Dagster's queue do not hide those behind them."""
-    for offset in range(0, SCANNED_MAX_ROWS, PAGE_ROWS):
-        rows = export_rows.queued(PAGE_ROWS, offset)
-        _refuse_bad_ids(rows, export_rows)
-        requests = requests_for(rows, attempts_of(instance, [row.id for row in rows]))
-        if requests or len(rows) < PAGE_ROWS:
-            return requests
-    return []
+def _launched(requests: list[dg.RunRequest], recoveries: Mapping[str, int]) -> dg.SensorResult:
+    """The requests; recoveries that found no room are remembered, so that they stay counted."""
+    keys = [request.partition_key for request in requests if request.partition_key]
+    pending = [(one, times) for one, times in recoveries.items() if one not in set(keys)]
+    cursor = json.dumps(dict(pending[-REMEMBERED_RECOVERIES:]))
+    if not requests:
+        nothing = dg.SkipReason("No export waits for a run, or there is no room for one.")
+        return dg.SensorResult(skip_reason=nothing, cursor=cursor)
+    return dg.SensorResult(
+        run_requests=requests,
+        dynamic_partitions_requests=[EXPORTS.build_add_request(keys)],
+        cursor=cursor,
+    )
 
 
-def _refuse_bad_ids(rows: Iterable[ExportRow], export_rows: ExportRows) -> None:
-    for row in rows:
+def _remembered(cursor: str | None) -> dict[str, int]:
+    try:
+        known = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    return {str(one): int(times) for one, times in known.items()} if isinstance(known, dict) else {}
+
+
+def _refuse_bad_ids(export_rows: ExportRows) -> None:
+    """The oldest rows suffice: those that are refused make room for the next."""
+    for row in export_rows.queued(PAGE_ROWS):
         if not is_partition_key(row.id):
             export_rows.fail(row.id, BAD_ID_SENTENCE, datetime.now(UTC))
 
@@ -159,17 +103,23 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         monitored_jobs=[job],
         minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sets an export FAILED whose run ended without saying so.",
+        description="Sets an export FAILED whose run ended without saying so, if no retry is left.",
     )
     def sensor(
-        context: dg.RunFailureSensorContext, export_rows: dg.ResourceParam[ExportRows]
+        context: dg.RunFailureSensorContext,
+        export_rows: dg.ResourceParam[ExportRows],
+        spool: dg.ResourceParam[Spool],
+        files: dg.ResourceParam[FileStore],
     ) -> None:
-        run = context.dagster_run
-        export_id = export_id_of(run)
-        if export_id is None or is_retried(run) or _has_successor(context, run):
+        export_id = _answerable(context)
+        run = context.instance.get_run_by_id(context.dagster_run.run_id)
+        if export_id is None or run is None or is_retried(run):
             return
-        if export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC)):
+        asked = asked_at(context.instance, run)
+        if export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), asked):
             context.log.warning("Export %s is FAILED: its run ended without a word", export_id)
+        folder = AttemptFolder.of(spool, export_id, root_run_id(run))
+        discard_object(folder, files, export_rows.get(export_id))
 
     return sensor
 
@@ -183,24 +133,61 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         monitored_jobs=[job],
         minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sets an export CANCELLED whose run was terminated, and clears its spool.",
+        description="Sets an export CANCELLED whose run was terminated, and removes what it left.",
     )
     def sensor(
         context: dg.RunStatusSensorContext,
         export_rows: dg.ResourceParam[ExportRows],
         spool: dg.ResourceParam[Spool],
+        files: dg.ResourceParam[FileStore],
     ) -> None:
-        export_id = export_id_of(context.dagster_run)
-        if export_id is None or _has_successor(context, context.dagster_run):
+        export_id = _answerable(context)
+        if export_id is None:
             return
-        export_rows.cancel(export_id)
+        run = context.dagster_run
+        export_rows.cancel(export_id, asked_at(context.instance, run))
+        folder = AttemptFolder.of(spool, export_id, root_run_id(run))
+        discard_object(folder, files, export_rows.get(export_id))
         spool.remove(export_folder(export_id))
 
     return sensor
 
 
-def _has_successor(context: dg.RunStatusSensorContext, run: dg.DagsterRun) -> bool:
-    """Whether a later run has taken over, so that the row is no longer this one's to set."""
-    export_id = export_id_of(run) or ""
-    newest = newest_runs(context.instance, [export_id]).get(export_id)
-    return newest is not None and newest.run_id != run.run_id
+def _answerable(context: dg.RunStatusSensorContext) -> str | None:
+    """The export of a run that has ended, unless another run of it goes on."""
+    run = context.dagster_run
+    return None if has_live_sibling(context.instance, run) else export_id_of(run)
+
+
+def runs_of_cancelled_exports(interval_seconds: int) -> dg.SensorDefinition:
+    """Stops what nobody wants any more, also a run that waits in Dagster's queue.
+
+    A run notices by itself between two chunks; this one ends also a long query or upload.
+    """
+
+    @dg.sensor(
+        name="runs_of_cancelled_exports",
+        minimum_interval_seconds=interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Terminates the runs of exports that were cancelled in Langfuse.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, export_rows: dg.ResourceParam[ExportRows]
+    ) -> dg.SkipReason:
+        unwanted = unwanted_runs(context.instance, export_rows)
+        for run in unwanted:
+            context.log.info("Run %s is terminated: its export was cancelled", run.run_id)
+            context.instance.run_coordinator.cancel_run(run.run_id)
+        return dg.SkipReason(f"{len(unwanted)} runs of cancelled exports were terminated.")
+
+    return sensor
+
+
+def unwanted_runs(instance: dg.DagsterInstance, export_rows: ExportRows) -> list[dg.DagsterRun]:
+    """The runs, waiting or running, of exports that are CANCELLED or gone."""
+    runs = [record.dagster_run for record in in_flight_runs(instance)]
+    by_export = [(one, run) for run in runs if (one := export_id_of(run)) is not None]
+    ids = tuple({one for one, _ in by_export})
+    rows = export_rows.find(ExportSearch(ids=ids, limit=len(ids))) if ids else []
+    wanted = {row.id for row in rows if row.status != "CANCELLED"}
+    return [run for one, run in by_export if one not in wanted and run.status in STOPPABLE]

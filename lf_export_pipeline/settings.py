@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.request import ExportLimits
+from lf_export_pipeline.settings_operating import OperatingSettings
 from lf_export_pipeline.settings_sentences import sentences
 from lf_export_pipeline.settings_urls import url_of
 
@@ -200,9 +201,6 @@ class PipelineSettings(BaseModel):
     lf_export_preview: bool = Field(
         default=True, description="Show the first rows of the file in the run's metadata."
     )
-    lf_export_max_runs: int = Field(
-        default=2, ge=1, description="Exports that the sensor lets run at the same time."
-    )
     lf_export_chunk_target_mib: int = Field(
         default=64,
         ge=1,
@@ -219,6 +217,7 @@ class PipelineSettings(BaseModel):
 
 
 class Settings(
+    OperatingSettings,
     PipelineSettings,
     LimitSettings,
     MailSettings,

@@ -17,6 +17,7 @@ from lf_export_pipeline.settings import (
     PostgresSettings,
     S3Settings,
 )
+from lf_export_pipeline.settings_operating import OperatingSettings
 from lf_export_pipeline.settings_sentences import base_type, expected
 
 _GROUPS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -26,6 +27,7 @@ _GROUPS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("E-mail", MailSettings),
     ("Limits", LimitSettings),
     ("This pipeline", PipelineSettings),
+    ("Operating", OperatingSettings),
 )
 
 _WITHOUT_EFFECT = (

@@ -3,6 +3,7 @@
 - ``PermanentError``: the step fails at once, with the user's sentence as its description.
 - ``ExportCancelledError``: the step ends without an output, so that what follows is skipped and
   the run succeeds: there is nothing to repair.
+- What would happen again, since it is a mistake in the program: fails at once as well.
 - Anything else is raised as it is, and the op's retry policy decides.
 
 The row of a failed export is not written here: ``fail_export`` does that when no retry is left,
@@ -17,7 +18,17 @@ import dagster as dg
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.ports import ExportRows, RowReader
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.runs import has_failed_step
+from lf_export_pipeline.runs import asked_at, has_failed_step, has_live_sibling
+
+MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    TypeError,
+    ValueError,
+)
 
 
 @contextmanager
@@ -40,6 +51,9 @@ def export_errors(
         when_stopped()
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
+    except MISTAKES as error:
+        description = f"A mistake in the program or its data ({type(error).__name__})."
+        raise dg.Failure(description=description, allow_retries=False) from error
     except dg.DagsterExecutionInterruptedError:
         _cancel_if_asked(context, export_rows)
         raise
@@ -79,7 +93,12 @@ def _is_next_attempt(context: dg.OpExecutionContext) -> bool:
 
 
 def _cancel_if_asked(context: dg.OpExecutionContext, export_rows: ExportRows) -> None:
-    """Only a termination by a person is one; a run worker that is shut down is a failure."""
+    """Only a termination by a person is one; a run worker that is shut down is a failure.
+
+    Another run of the export that goes on is not stopped by the end of this one, and what has been
+    queued since this run was asked for is another attempt.
+    """
     run = context.instance.get_run_by_id(context.run_id)
-    if run and run.status is dg.DagsterRunStatus.CANCELING:
-        export_rows.cancel(context.partition_key)
+    is_asked = run is not None and run.status is dg.DagsterRunStatus.CANCELING
+    if run and is_asked and not has_live_sibling(context.instance, run):
+        export_rows.cancel(context.partition_key, asked_at(context.instance, run))

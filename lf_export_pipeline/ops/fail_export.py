@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
-from lf_export_pipeline.runs import export_id_of
+from lf_export_pipeline.runs import asked_at, export_id_of, has_live_sibling
 
 
 @dg.failure_hook(required_resource_keys={"export_rows"})
@@ -14,14 +14,15 @@ def fail_export(context: dg.HookContext) -> None:
 
     A hook rather than a handler in each op: it runs only after the last retry, and also when a
     value could not be loaded or stored, which happens outside of any op's body. A run that is
-    killed runs no hooks; ``runs_that_failed`` is the net below.
+    killed runs no hooks; ``runs_that_failed`` is the net below. If another run of the export goes
+    on, or somebody has queued it again, the row is not this run's to set.
     """
     run = context.instance.get_run_by_id(context.run_id)
     export_id = export_id_of(run) if run else None
-    if export_id is None:
+    if run is None or export_id is None or has_live_sibling(context.instance, run):
         return
-    sentence = sentence_of(context.op_exception)
-    if context.resources.export_rows.fail(export_id, sentence, datetime.now(UTC)):
+    sentence, asked = sentence_of(context.op_exception), asked_at(context.instance, run)
+    if context.resources.export_rows.fail(export_id, sentence, datetime.now(UTC), asked):
         context.log.error("Export %s is FAILED: %s", export_id, sentence)
 
 

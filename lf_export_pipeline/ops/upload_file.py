@@ -10,14 +10,15 @@ from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import ExportCancelledError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.core.query import ExportPlan, PartFile, StoredFile
-from lf_export_pipeline.object_keys import ObjectKey, free_key
+from lf_export_pipeline.leftovers import is_published_as
+from lf_export_pipeline.object_keys import OBJECT, ObjectKey, free_key
 from lf_export_pipeline.ops.boundary import export_errors, require_running
 from lf_export_pipeline.preview import PREVIEW, Preview
 from lf_export_pipeline.run_metadata import asset_event
 from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
 
-OBJECT = "object"
+STORED = "stored"
 
 
 @dg.op(out=dg.Out(StoredFile, is_required=False))
@@ -34,10 +35,12 @@ def upload_file(
     """Uploads, checks, signs and completes; a row that is no longer PROCESSING gets nothing."""
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
     with export_errors(context, export_rows, when_stopped=folder.remove):
-        require_running(context, export_rows)
-        upload = Upload(plan, parts, folder, files, settings)
-        stored = upload.stored()
-        publish(stored, files, export_rows, settings)
+        stored = published_before(folder, export_rows)
+        if stored is None:
+            require_running(context, export_rows)
+            stored = Upload(plan, parts, folder, files, settings).stored()
+            folder.write(STORED, stored)
+            publish(stored, files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
         context.log_event(asset_event(context, stored, plan, _preview(spool, parts)))
@@ -48,6 +51,20 @@ def _preview(spool: Spool, parts: Sequence[PartFile]) -> Preview | None:
     """It lies beside the parts, if there are any."""
     folders = {part.location.rpartition("/")[0] for part in parts}
     return next((AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders), None)
+
+
+def published_before(folder: AttemptFolder, export_rows: ExportRows) -> StoredFile | None:
+    """What an earlier try of this attempt has published, if it ended before it could say so.
+
+    The answer to the update may be lost, or the process killed right after it: the export is
+    COMPLETED with this attempt's file then, and what is left to do is the e-mail.
+    """
+    stored = folder.read(STORED, StoredFile)
+    if stored is None:
+        return None
+    row = export_rows.get(stored.request.export_id)
+    is_done = row is not None and row.status == "COMPLETED"
+    return stored if row and is_done and is_published_as(row, stored.object_key) else None
 
 
 def publish(

@@ -9,7 +9,12 @@ from lf_export_pipeline.definitions import definitions_for, defs
 from lf_export_pipeline.job import EXECUTORS
 from lf_export_pipeline.settings import PipelineSettings
 
-SENSORS = {"queued_exports", "runs_that_failed", "runs_that_were_cancelled"}
+SENSORS = {
+    "queued_exports",
+    "runs_of_cancelled_exports",
+    "runs_that_failed",
+    "runs_that_were_cancelled",
+}
 
 
 def test_definitions_load_without_any_service_or_setting() -> None:

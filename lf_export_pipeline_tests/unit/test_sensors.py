@@ -7,20 +7,16 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
 from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline.runs import JOB_NAME
-from lf_export_pipeline.sensors import (
-    BAD_ID_SENTENCE,
-    PAGE_ROWS,
-    Attempts,
-    attempts_of,
-    export_sensor,
-    requests_for,
-)
+from lf_export_pipeline.sensors import BAD_ID_SENTENCE, export_sensor
+from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import ENVIRONMENT
 
-NOON = datetime(2031, 3, 1, 12, tzinfo=UTC)
+NOON = datetime(2021, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
@@ -30,12 +26,21 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-def evaluate(instance: dg.DagsterInstance, rows: FakeExportRows) -> dg.SensorResult | dg.SkipReason:
-    sensor = export_sensor(interval_seconds=5)
-    context = dg.build_sensor_context(instance=instance, resources={"export_rows": rows})
-    result = sensor(context)
-    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+def evaluate(
+    instance: dg.DagsterInstance,
+    rows: FakeExportRows,
+    cursor: str | None = None,
+    **environment: str,
+) -> dg.SensorResult:
+    resources = {"export_rows": rows, "settings": Settings.load(ENVIRONMENT | environment)}
+    context = dg.build_sensor_context(instance=instance, resources=resources, cursor=cursor)
+    result = export_sensor(interval_seconds=5)(context)
+    assert isinstance(result, dg.SensorResult)
     return result
+
+
+def asked_for(result: dg.SensorResult) -> list[str | None]:
+    return [request.partition_key for request in result.run_requests or ()]
 
 
 def record_run(
@@ -91,7 +96,6 @@ def test_whatever_a_row_holds_it_gets_its_run(query: object) -> None:
 def test_sensor_adds_the_partition_and_asks_for_the_run(instance: dg.DagsterInstance) -> None:
     result = evaluate(instance, FakeExportRows(export_row("a")))
 
-    assert isinstance(result, dg.SensorResult)
     assert [request.run_key for request in result.run_requests or ()] == ["a:1"]
     (partitions,) = result.dynamic_partitions_requests or ()
     assert partitions.partition_keys == ["a"]
@@ -100,21 +104,26 @@ def test_sensor_adds_the_partition_and_asks_for_the_run(instance: dg.DagsterInst
 def test_sensor_skips_when_nothing_waits(instance: dg.DagsterInstance) -> None:
     rows = FakeExportRows(export_row("a", status="COMPLETED"))
 
-    assert isinstance(evaluate(instance, rows), dg.SkipReason)
+    result = evaluate(instance, rows)
+
+    assert result.skip_reason
+    assert not result.run_requests
 
 
 def test_sensor_looks_behind_a_page_of_rows_whose_runs_wait(
     instance: dg.DagsterInstance,
 ) -> None:
-    waiting = [export_row(f"w{at:03d}", created_at=NOON + at * MINUTE) for at in range(PAGE_ROWS)]
-    for row in waiting:
-        record_run(instance, row.id, dg.DagsterRunStatus.NOT_STARTED)
-    last = export_row("last", created_at=NOON + 100 * MINUTE)
+    unanswered = [
+        export_row(f"w{at:03d}", created_at=NOON + at * MINUTE, updated_at=NOON)
+        for at in range(PAGE_ROWS)
+    ]
+    for row in unanswered:
+        record_run(instance, row.id, dg.DagsterRunStatus.FAILURE)
+    last = export_row("last", created_at=NOON + timedelta(days=1))
 
-    result = evaluate(instance, FakeExportRows(*waiting, last))
+    result = evaluate(instance, FakeExportRows(*unanswered, last), LF_EXPORT_MAX_RUNS="1000")
 
-    assert isinstance(result, dg.SensorResult)
-    assert [request.partition_key for request in result.run_requests or ()] == ["last"]
+    assert asked_for(result) == ["last"]
 
 
 @pytest.mark.parametrize("export_id", ["a,b", "a...b", "a\nb"])

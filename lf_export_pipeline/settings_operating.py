@@ -1,0 +1,52 @@
+"""What an operator decides about running exports, beside Dagster's own ``dagster.yaml``."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel, Field
+
+
+class OperatingSettings(BaseModel):
+    """What operators watch over; how many runs go at once is said in `dagster.yaml`."""
+
+    lf_export_max_runs: int = Field(
+        default=20,
+        ge=1,
+        description="Runs that the sensor keeps in Dagster, waiting or running; further exports "
+        "stay QUEUED in Langfuse, where the projects take turns.",
+    )
+    lf_export_max_recoveries: int = Field(
+        default=3,
+        ge=0,
+        description="How often an export that was lost in a crash is queued again; then it fails.",
+    )
+    lf_export_lost_after_seconds: int = Field(
+        default=3600,
+        ge=1,
+        description="Without a sign of life for that long, a run counts as dead, and an export "
+        "that is PROCESSING without a run as lost.",
+    )
+    lf_export_spool_keep_hours: int = Field(
+        default=24,
+        ge=1,
+        description="How long the spool of a failed export is kept to resume it.",
+    )
+    lf_export_delete_expired_files: bool = Field(
+        default=False,
+        description="Delete files from the bucket once their link has expired, every day.",
+    )
+    lf_export_queue_wait_warning_seconds: int = Field(
+        default=900, ge=1, description="Wait of the oldest QUEUED export from which a check fails."
+    )
+    lf_export_failures_warning: int = Field(
+        default=1, ge=1, description="Failed exports in an hour from which a check fails."
+    )
+
+    @property
+    def lost_after(self) -> timedelta:
+        """How long silence lasts until it counts as death."""
+        return timedelta(seconds=self.lf_export_lost_after_seconds)
+
+    @property
+    def spool_kept_for(self) -> timedelta:
+        """How long the spool of a failed export is kept."""
+        return timedelta(hours=self.lf_export_spool_keep_hours)
