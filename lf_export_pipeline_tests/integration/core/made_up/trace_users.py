@@ -1,0 +1,52 @@
+"""A made-up table in one file: who caused which trace. It is found where a test says so."""
+
+from collections.abc import Mapping
+
+from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
+from lf_export_pipeline.core.query import Answers, ExportQuery
+from lf_export_pipeline.core.reading import ChunkRows, KeyScan, row_size_sample
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.selection import select
+from lf_export_pipeline.core.statement import Params, Statement
+from lf_export_pipeline.core.tables import register
+from lf_export_pipeline.core.tables.traces import TRACES
+
+FILTER_TABLE = FilterTable(
+    "trace_users", (FilterColumn(("user",), "t.user_id", ValueType.STRING, nullable=True),)
+)
+
+
+class TraceUsers:
+    """One row per trace."""
+
+    name = "trace_users"
+
+    def prerequisites(
+        self, _request: ExportRequest, _limits: ExportLimits
+    ) -> Mapping[str, Statement]:
+        """Nothing needs to be known first."""
+        return {}
+
+    def compile(
+        self, request: ExportRequest, _answers: Answers, limits: ExportLimits
+    ) -> ExportQuery:
+        """Two columns, one filter, no lookups."""
+        scan, rows = Params(), Params()
+        selected = select(request.query.filter, FILTER_TABLE, TRACES.time, request.created_at, scan)
+        project = scan.bind(request.project_id, "String")
+        keys = KeyScan(TRACES, project, selected, row_limit=limits.row_limit)
+        fields = {"id": "t.id", "user": "t.user_id"}
+        chunk = ChunkRows(TRACES, rows.bind(request.project_id, "String"), fields)
+        return ExportQuery(
+            request=request,
+            columns=(OutputColumn(name="id"), OutputColumn(name="user")),
+            key_scan=keys.statement(scan),
+            chunk_rows=chunk.statement(rows),
+            sample=row_size_sample(TRACES, request.project_id, ("t.user_id",)),
+            bounds=tuple(bound.type for bound in TRACES.bounds),
+            row_limit=limits.row_limit,
+        )
+
+
+register(TraceUsers())
