@@ -50,13 +50,16 @@ class PostgresTable:
         return Statement(store=Store.POSTGRES, sql=sql, params=params.values)
 
     def chunk_rows(self, project_id: str) -> Statement:
-        """All columns of the rows with the ids ``:keys``."""
+        """All columns of the rows with the ids ``:keys``, in the order of the scan.
+
+        A join with the list of ids would tell the order, too, but without statistics Postgres may
+        choose a nested loop for it, which takes minutes for 30,000 ids.
+        """
         columns = ",\n".join(f'{sql} AS "{name}"' for name, sql in self.fields.items())
         sql = (
-            f"SELECT {columns}\n"
-            "FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS wanted (id, position)\n"
-            f"JOIN {self.name} AS t ON t.id = wanted.id {self.joins}\n"
-            f"WHERE t.project_id = :project_id AND {self.is_current}\nORDER BY wanted.position"
+            f"SELECT {columns}\nFROM {self.name} AS t {self.joins}\n"
+            f"WHERE t.project_id = :project_id AND t.id = ANY(CAST(:keys AS text[]))\n"
+            f"AND {self.is_current}\nORDER BY {self.order}, t.id"
         )
         return Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id})
 
