@@ -1,7 +1,11 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from lf_export_pipeline.core import tables
-from lf_export_pipeline.core.errors import InvalidQueryError
+from lf_export_pipeline.core.errors import InvalidFilterError, InvalidQueryError
+from lf_export_pipeline.core.query import Answers
+from lf_export_pipeline.core.request import ExportLimits, ExportRow, parse_request
 from lf_export_pipeline.core.tables import register, table_names, table_source
 from lf_export_pipeline_tests.numbers_table import Numbers
 
@@ -48,3 +52,23 @@ def test_a_later_table_of_the_same_name_replaces_the_earlier_one() -> None:
     register(second)
     assert table_source("numbers") is second
     assert table_names().count("numbers") == 1
+
+
+@pytest.mark.parametrize("from_events", [False, True])
+@pytest.mark.parametrize("name", sorted(EIGHT))
+def test_a_position_in_the_trace_is_refused_by_every_table(name: str, from_events: bool) -> None:
+    """The original drops this filter, and exports more than was asked for."""
+    query = {
+        "tableName": name,
+        "filter": [{"type": "positionInTrace", "column": "id", "operator": "=", "key": "first"}],
+        "orderBy": None,
+        "useEventsTable": from_events,
+    }
+    now = datetime(2031, 3, 20, tzinfo=UTC)
+    request = parse_request(
+        ExportRow("e", "p", "u", now, now, name="n", status="QUEUED", format="CSV", query=query)
+    )
+    source, limits = table_source(name), ExportLimits()
+    answers: Answers = {key: [] for key in source.prerequisites(request, limits)}
+    with pytest.raises(InvalidFilterError, match=r"position in the trace|'positionInTrace'"):
+        source.compile(request, answers, limits)
