@@ -30,7 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     account = Account(options.user, os.environ[options.password_env])
     with Engine(
-        options.data_dir, max_sessions=options.max_queries, wait_seconds=options.queue_wait_seconds
+        options.data_dir,
+        max_sessions=options.max_queries,
+        wait_seconds=options.queue_wait_seconds,
+        config_file=options.config_file,
     ) as engine:
         _serve((options.host, options.port), engine, account, stop)
     return 0
@@ -52,6 +55,9 @@ def _serve(
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lf_export_pipeline.local.clickhouse")
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument(
+        "--config-file", type=Path, help="the engine's own settings, such as a user's grants"
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
     parser.add_argument("--user", default="default")

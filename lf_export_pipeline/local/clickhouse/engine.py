@@ -25,9 +25,16 @@ _SERVER_DEFAULTS: Final = {"implicit_select": "0"}  # the engine's own default i
 class Engine:
     """The engine on one data directory, for as many parallel sessions as allowed."""
 
-    def __init__(self, data_dir: Path, *, max_sessions: int, wait_seconds: float) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        max_sessions: int,
+        wait_seconds: float,
+        config_file: Path | None = None,
+    ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
-        self._path = str(data_dir)
+        self._path = f"{data_dir}?config-file={config_file}" if config_file else str(data_dir)
         self._control = Connection(self._path)
         self._places = threading.BoundedSemaphore(max_sessions)
         self._max_sessions = max_sessions

@@ -1,0 +1,24 @@
+-- The user of the export pipeline in ClickHouse: it reads the tables that exports are made of, and
+-- nothing else. Run it once as an administrator. Nobody can sign in before the second line:
+--
+--   clickhouse-client --queries-file clickhouse_role.sql
+--   clickhouse-client --query "ALTER USER lf_export IDENTIFIED BY '<password>' HOST ANY"
+--
+-- `default` is CLICKHOUSE_DB. On a cluster add ON CLUSTER '<name>' after each object's name.
+
+-- readonly = 2: no statement can write, but a query may bring settings. It brings time-outs, its
+-- bounds of memory and threads, Arrow's options and log_comment. With readonly = 1 exports work
+-- as well, on the server's own values.
+CREATE SETTINGS PROFILE lf_export SETTINGS
+    readonly = 2,
+    max_memory_usage = 8589934592 MAX 17179869184,
+    max_concurrent_queries_for_user = 32;
+
+CREATE USER lf_export IDENTIFIED WITH no_password HOST NONE SETTINGS PROFILE 'lf_export';
+
+GRANT SELECT ON default.traces TO lf_export;
+GRANT SELECT ON default.observations TO lf_export;
+GRANT SELECT ON default.scores TO lf_export;
+GRANT SELECT ON default.dataset_run_items_rmt TO lf_export;
+GRANT SELECT ON default.events_full TO lf_export;
+GRANT SELECT ON default.events_core TO lf_export;

@@ -1,0 +1,32 @@
+-- The role of the export pipeline in Langfuse's database: it reads what exports hold, and changes
+-- nothing but the state of an export. Run it there once, as the owner of Langfuse's tables:
+--
+--   psql "$DATABASE_URL" --single-transaction --set ON_ERROR_STOP=1 --file postgres_role.sql
+--   psql "$DATABASE_URL" --command '\password lf_export'
+
+CREATE ROLE lf_export LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT CONNECTION LIMIT 60;
+
+GRANT USAGE ON SCHEMA public TO lf_export;
+
+-- The exports themselves. The update serves every change of state: start, complete, fail, cancel,
+-- and also the return to QUEUED by `lf-export requeue` and by a backfill.
+GRANT SELECT ON batch_exports TO lf_export;
+GRANT UPDATE (status, log, url, finished_at, expires_at, updated_at) ON batch_exports TO lf_export;
+
+-- Who gets the e-mail, and the names of users in files. No password is in these columns.
+GRANT SELECT (id, email, name) ON users TO lf_export;
+GRANT SELECT (id, org_id) ON projects TO lf_export;
+GRANT SELECT (org_id, user_id) ON organization_memberships TO lf_export;
+
+-- What is exported from Postgres, and what is added to rows of ClickHouse.
+GRANT SELECT ON audit_logs TO lf_export;
+GRANT SELECT ON comments TO lf_export;
+GRANT SELECT ON dataset_items TO lf_export;
+GRANT SELECT (id, name, project_id) ON datasets TO lf_export;
+GRANT SELECT ON models TO lf_export;
+GRANT SELECT ON prices TO lf_export;
+GRANT SELECT ON pricing_tiers TO lf_export;
+GRANT SELECT ON trace_sessions TO lf_export;
+
+-- Only for who wants to ask for exports with `lf-export request` instead of Langfuse's button:
+-- GRANT INSERT ON batch_exports TO lf_export;

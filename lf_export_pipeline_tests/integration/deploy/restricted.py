@@ -1,0 +1,174 @@
+"""A stack whose every door opens only as far as the files in ``deploy/`` say.
+
+Postgres has roles, and SeaweedFS reads AWS's policies, so both take the files as they are. The
+embedded ClickHouse has no place to store users in; its engine is given the same grants and the same
+settings profile for its one user in its configuration file, and enforces them as a server does.
+"""
+
+import json
+import os
+import re
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+import boto3
+import psycopg2
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from psycopg2.sql import SQL, Identifier, Literal
+
+from lf_export_pipeline.local import process, state
+from lf_export_pipeline.local.addresses import StackAddresses
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline_tests.conftest import REPOSITORY
+from lf_export_pipeline_tests.integration.local.clickhouse import server_process as clickhouse
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+DEPLOY = REPOSITORY / "deploy"
+ROLE = "lf_export"
+KEY = "LANGFUSE_S3_BATCH_EXPORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Restricted:
+    """Where the restricted user gets in.
+
+    Attributes:
+        environment: All that a process needs to use the stack as this user.
+        owner: The same servers' addresses for the user who may do everything.
+    """
+
+    environment: dict[str, str]
+    owner: StackAddresses
+
+
+@contextmanager
+def restricted(stack: LocalStack) -> Iterator[Restricted]:
+    """The running stack as the restricted user sees it; its ClickHouse is another process now."""
+    owner = stack.addresses()
+    changes = {"DATABASE_URL": postgres_role(owner)} | bucket_key(stack)
+    with clickhouse_user(stack) as addresses:
+        yield Restricted({**stack.environment(), **changes, **addresses}, owner)
+
+
+def postgres_role(owner: StackAddresses) -> str:
+    """The URL of the role that ``postgres_role.sql`` makes."""
+    password = secrets.token_urlsafe(12)
+    connection = psycopg2.connect(owner.database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute((DEPLOY / "sql" / "postgres_role.sql").read_text())
+        change = SQL("ALTER ROLE {} PASSWORD {}")
+        cursor.execute(change.format(Identifier(ROLE), Literal(password)))
+    connection.close()
+    parts = urlsplit(owner.database_url)
+    return parts._replace(netloc=f"{ROLE}:{password}@{parts.hostname}:{parts.port}").geturl()
+
+
+def bucket_key(stack: LocalStack) -> dict[str, str]:
+    """The key of an identity that has ``policy.json`` and nothing else."""
+    key = {"accessKey": ROLE, "secretKey": secrets.token_urlsafe(18)}
+    policy = {"name": ROLE, "content": (DEPLOY / "s3" / "policy.json").read_text()}
+    file = stack.state_dir / "seaweedfs" / "identities.json"
+    known = json.loads(file.read_text())
+    identity = {"name": ROLE, "credentials": [key], "actions": [], "policyNames": [ROLE]}
+    identities = [*known["identities"], identity]
+    file.write_text(json.dumps(known | {"policies": [policy], "identities": identities}))
+    os.kill(_running(stack, "seaweedfs").pid, signal.SIGHUP)  # it reads the file again
+    variables = {
+        f"{KEY}_ACCESS_KEY_ID": key["accessKey"],
+        f"{KEY}_SECRET_ACCESS_KEY": key["secretKey"],
+    }
+    clickhouse.wait_for(lambda: _is_known(stack.environment() | variables))
+    return variables
+
+
+@contextmanager
+def clickhouse_user(stack: LocalStack) -> Iterator[dict[str, str]]:
+    """The stack's ClickHouse started again, its user held to ``clickhouse_role.sql``."""
+    process.stop(_running(stack, "clickhouse"), request=signal.SIGTERM, grace_seconds=30)
+    config = engine_config((DEPLOY / "sql" / "clickhouse_role.sql").read_text(), stack.state_dir)
+    log = stack.state_dir / "logs" / "clickhouse-restricted.log"
+    data = stack.state_dir / "clickhouse"
+    server = clickhouse.ServerProcess.start(data, log, "--config-file", str(config))
+    try:
+        yield {
+            "CLICKHOUSE_URL": f"http://127.0.0.1:{server.port}",
+            "CLICKHOUSE_USER": clickhouse.USER,
+            "CLICKHOUSE_PASSWORD": clickhouse.PASSWORD,
+        }
+    finally:
+        server.stop()
+
+
+def engine_config(script: str, folder: Path) -> Path:
+    """The grants and the settings profile of a script of SQL, as the engine's configuration."""
+    profile, constraints = _profile(script)
+    grants = "".join(f"<query>{escape(grant)}</query>" for grant in granted(script))
+    users, config = folder / "restricted-users.xml", folder / "restricted.xml"
+    users.write_text(
+        f"<clickhouse><profiles><default>{profile}"
+        f"<constraints>{constraints}</constraints></default></profiles>"
+        "<quotas><default/></quotas><users><default><password></password>"
+        "<networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>"
+        f"<grants>{grants}</grants></default></users></clickhouse>"
+    )
+    config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
+    return config
+
+
+def granted(script: str) -> list[str]:
+    """The grants of a script, without the user they are for."""
+    return re.findall(rf"^(GRANT .+) TO {ROLE};$", script, re.MULTILINE)
+
+
+def _profile(script: str) -> tuple[str, str]:
+    found = re.search(rf"CREATE SETTINGS PROFILE {ROLE} SETTINGS(.+?);", script, re.DOTALL)
+    assert found
+    values, bounds = "", ""
+    for item in found[1].split(","):
+        name, value, *bound = item.replace("=", " ").split()
+        values += f"<{name}>{value}</{name}>"
+        if bound:
+            kind, limit = bound
+            bounds += f"<{name}><{kind.lower()}>{limit}</{kind.lower()}></{name}>"
+    return values, bounds
+
+
+def s3_client(environment: dict[str, str]) -> "S3Client":
+    """boto3 itself with the key of the environment."""
+    return boto3.client(
+        "s3",
+        endpoint_url=environment[f"{KEY}_ENDPOINT"],
+        region_name=environment[f"{KEY}_REGION"],
+        aws_access_key_id=environment[f"{KEY}_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment[f"{KEY}_SECRET_ACCESS_KEY"],
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            retries={"total_max_attempts": 1},
+            request_checksum_calculation="when_required",
+        ),
+    )
+
+
+def _is_known(environment: dict[str, str]) -> bool:
+    try:
+        s3_client(environment).list_objects_v2(Bucket=environment[f"{KEY}_BUCKET"])
+    except ClientError:
+        return False
+    return True
+
+
+def _running(stack: LocalStack, service: str) -> process.ProcessRecord:
+    remembered = state.load(stack.state_dir)
+    assert remembered
+    return remembered.processes[service]
