@@ -1,13 +1,11 @@
 """An export is the same file whatever its chunks are, and ends exactly at the row limit."""
 
 import itertools
-import json
 from datetime import UTC, datetime
 
 import pytest
 
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline_tests.exporting import NOON, Project, where
+from lf_export_pipeline_tests.exporting import NOON, Project
 
 pytestmark = pytest.mark.services
 
@@ -166,28 +164,3 @@ def test_an_empty_project_gives_an_empty_file(project: Project, table: str) -> N
         name: project.export(table, file_format=name).data for name in ("CSV", "JSON", "JSONL")
     }
     assert empty == {"CSV": b"", "JSON": b"[]", "JSONL": b""}
-
-
-@pytest.mark.parametrize(
-    ("table", "size"),
-    [
-        ("traces", SampleSize(traces=50_000, observations_per_trace=0, text_bytes=60)),
-        ("observations", SampleSize(traces=10_000, observations_per_trace=5, text_bytes=60)),
-    ],
-)
-def test_fifty_thousand_rows_in_many_chunks_give_the_bytes_of_one_chunk(
-    project: Project, table: str, size: SampleSize
-) -> None:
-    until = datetime(2031, 3, 10, tzinfo=UTC)
-    generate_sample(project.addresses, project.id, size, until=until)
-    whole = project.export(table, chunk_rows=100_000)
-    pieces = project.export(table, chunk_rows=7_001)
-    assert whole.chunk_rows == (50_000,)
-    assert pieces.chunk_rows == (7_001,) * 7 + (993,)
-    assert pieces.data == whole.data
-    lines = whole.data.splitlines()
-    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 50_000
-    filtered = project.export(
-        table, [where("environment", "stringOptions", "none of", ["production"])], chunk_rows=5_000
-    )
-    assert {row["environment"] for row in filtered.rows} == {"staging", "default"}
