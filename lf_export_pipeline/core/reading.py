@@ -23,7 +23,9 @@ SAMPLE_ROWS = 1_000
 class Bound:
     """A leading column of a table's sorting key that a chunk's range is told by.
 
-    Only types whose text sorts like their values: Date, DateTime, String.
+    Only types whose text sorts like their values: Date, DateTime, String. Strings travel as
+    hexadecimal digits: they may hold bytes that are no text, which would come back changed and
+    leave the rows at the ends of a chunk outside of its range.
     """
 
     expression: str  # over ``t``; one of the table's sorting key
@@ -31,11 +33,18 @@ class Bound:
 
     def text(self, value: str) -> str:
         """The expression of its text, for a value that is this bound."""
+        if self.type == "String":
+            return f"hex({value})"
         return (
             f"toString({value}, 'UTC')"
             if self.type.startswith("DateTime")
             else f"toString({value})"
         )
+
+    def parameter(self, name: str) -> str:
+        """The expression of the value whose text is bound to a parameter."""
+        placeholder = f"{{{name}:{self.type}}}"
+        return f"unhex({placeholder})" if self.type == "String" else placeholder
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,8 @@ class VersionedTable:
     def box(self) -> str:
         """The condition that a row lies between the bounds of a chunk."""
         return " AND ".join(
-            f"{bound.expression} BETWEEN {{lo_{at}:{bound.type}}} AND {{hi_{at}:{bound.type}}}"
+            f"{bound.expression} BETWEEN {bound.parameter(f'lo_{at}')} "
+            f"AND {bound.parameter(f'hi_{at}')}"
             for at, bound in enumerate(self.bounds)
         )
 

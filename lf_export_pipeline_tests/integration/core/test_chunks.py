@@ -112,6 +112,22 @@ def test_odd_ids_come_out_as_they_went_in_with_what_belongs_to_them(
 
 
 @BOTH
+@pytest.mark.parametrize("chunk_rows", [1, 2, 100])
+def test_no_row_is_lost_whose_id_is_no_text(project: Project, table: str, chunk_rows: int) -> None:
+    """Its bytes come out as U+FFFD, but the row is there, wherever in a chunk it stands."""
+    ids = [b"\xff", b"\xfe!", b"a", b"\xc3", b"\xed\xa0\x80"]
+    for raw in ids:
+        sql = (
+            f"INSERT INTO {table} (project_id, id, {TIME[table]}, event_ts) "
+            "SELECT {project:String}, unhex({id:String}), {at:DateTime64(3)}, now64(3)"
+        )
+        values = {"project": project.id, "id": raw.hex(), "at": "2031-03-01 12:00:00"}
+        project.client.command(sql, parameters=values)
+    expected = [raw.decode("utf-8", "replace") for raw in sorted(ids)]
+    assert project.export(table, chunk_rows=chunk_rows).ids == expected
+
+
+@BOTH
 @pytest.mark.parametrize("chunk_rows", [4, 100])
 @pytest.mark.parametrize(("row_limit", "hit"), [(1, True), (9, True), (10, False), (11, False)])
 def test_the_row_limit_is_exact_and_known_to_be_hit(

@@ -42,7 +42,7 @@ def scan_sql(wanted: Selection, **more: object) -> str:
 def test_the_scan_gives_the_key_and_the_text_of_each_bound_in_the_stored_order() -> None:
     sql = scan_sql(selection(), row_limit=10)
     assert sql.startswith(
-        "SELECT cityHash64(n.k0, n.k1) AS key, toString(n.k0) AS b0, toString(n.k1) AS b1 FROM ("
+        "SELECT cityHash64(n.k0, n.k1) AS key, toString(n.k0) AS b0, hex(n.k1) AS b1 FROM ("
     )
     assert sql.endswith("ORDER BY n.k0, n.k1 LIMIT 11")
 
@@ -92,7 +92,7 @@ def test_a_chunk_is_read_inside_its_box_by_its_keys_newest_version_first() -> No
     sql = squeezed(statement.sql)
     assert statement.store is Store.EVENTS
     assert "toDate(t.seen) BETWEEN {lo_0:Date} AND {hi_0:Date}" in sql
-    assert "t.id BETWEEN {lo_1:String} AND {hi_1:String}" in sql
+    assert "t.id BETWEEN unhex({lo_1:String}) AND unhex({hi_1:String})" in sql
     assert "/*keys:cityHash64(toDate(t.seen), t.id)*/" in sql
     assert (
         "ORDER BY t.seen DESC, toDate(t.seen), t.id, "
