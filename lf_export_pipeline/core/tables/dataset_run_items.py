@@ -163,7 +163,7 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
         f"SELECT t.trace_id FROM {RUN_ITEMS.name} AS t WHERE t.project_id = {project} "
         f"AND {all_of(selection.time_range)}"
     )
-    scores = newest_scores(project, f"t.trace_id IN ({traces})")
+    scores = newest_scores(project, f"t.trace_id IN ({traces})", ("trace_id",))
     of_traces = ScoreGroups(scores, "trace_id", ("trace_id",), "data_type != 'TEXT'")
     return {SCORE_ALIAS: Relation(of_traces.relation(), on="trace_id")}
 

@@ -66,10 +66,8 @@ class EventReading:
     filter_table: FilterTable
     scores_from: datetime | None  # the start time from which spans, hence scores, are of interest
 
-    def key_scan(self, comments: CommentSelection, limits: ExportLimits) -> Statement | None:
-        """The newest version of each span, latest start first; None where nothing can match."""
-        if comments.nothing_matches:
-            return None
+    def key_scan(self, comments: CommentSelection, limits: ExportLimits) -> Statement:
+        """The newest version of each span, latest start first."""
         params = Params()
         project = params.bind(self.request.project_id, "String")
         selection = self._selection(comments, params)

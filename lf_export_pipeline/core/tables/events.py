@@ -1,22 +1,15 @@
 """Events, as the table ``events_full`` holds them."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.comments import apply_comment_filters, comment_prerequisites
 from lf_export_pipeline.core.expressions import json_text, plain_time
 from lf_export_pipeline.core.lookups import comments_lookup
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.reading import row_size_sample
+from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
-from lf_export_pipeline.core.scores import (
-    NAMES_ANSWER,
-    score_headers,
-    score_names,
-    score_names_statement,
-)
 from lf_export_pipeline.core.selection import time_from
-from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (
@@ -27,6 +20,7 @@ from lf_export_pipeline.core.tables.event_reading import (
     WIDE_COLUMNS,
     EventReading,
 )
+from lf_export_pipeline.core.tables.tracing import TracingExport
 
 COLUMNS = (
     OutputColumn(name="id"),
@@ -103,7 +97,12 @@ _FIELDS = {
 }
 
 FILTER_TABLE = event_filter_table("events")
-_TIME_SPELLINGS = ("startTime", "Start Time")
+_EXPORT = TracingExport(
+    table=EVENTS,
+    object_type="OBSERVATION",
+    time_spellings=("startTime", "Start Time"),
+    wide_columns=WIDE_COLUMNS,
+)
 
 
 class Events:
@@ -115,32 +114,28 @@ class Events:
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, and the ids that comment filters select."""
-        lower = time_from(request.query.filter, _TIME_SPELLINGS)
-        names = score_names_statement(request.project_id, request.created_at, lower, Store.EVENTS)
-        return {NAMES_ANSWER: names, **comment_prerequisites(request, "OBSERVATION", limits)}
+        return _EXPORT.prerequisites(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
         """Values as ClickHouse holds them; a lower bound on time also bounds the scores."""
-        comments = apply_comment_filters(request, answers, limits)
-        names = score_names(answers)
-        lower = time_from(request.query.filter, _TIME_SPELLINGS)
+        lower = time_from(request.query.filter, _EXPORT.time_spellings)
         reading = EventReading(request, FILTER_TABLE, scores_from=lower)
-        return ExportQuery(
-            request=request,
+        return _EXPORT.query(
+            request,
+            answers,
+            limits,
             columns=COLUMNS,
-            score_columns=score_headers(names, (column.name for column in COLUMNS)),
-            key_scan=reading.key_scan(comments, limits),
+            key_scan=partial(reading.key_scan, limits=limits),
             chunk_rows=reading.chunk_rows(_FIELDS),
-            sample=row_size_sample(EVENTS, request.project_id, WIDE_COLUMNS),
-            bounds=tuple(bound.type for bound in EVENTS.bounds),
-            lookups=(
-                comments_lookup("OBSERVATION", request.project_id),
-                *reading.score_lookups(names),
-            ),
-            row_limit=limits.row_limit,
+            lookups=partial(_lookups, reading),
         )
+
+
+def _lookups(reading: EventReading, names: tuple[str, ...]) -> tuple[Lookup, ...]:
+    comments = comments_lookup("OBSERVATION", reading.request.project_id)
+    return (comments, *reading.score_lookups(names))
 
 
 register(Events())

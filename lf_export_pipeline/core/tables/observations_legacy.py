@@ -1,22 +1,10 @@
 """Observations from the tables ``observations`` and ``traces``, which the events table replaces."""
 
 from collections.abc import Mapping
+from functools import partial
 
-from lf_export_pipeline.core.comments import (
-    CommentSelection,
-    apply_comment_filters,
-    comment_prerequisites,
-)
-from lf_export_pipeline.core.expressions import (
-    cost_of_keys,
-    iso_time,
-    json_or_text,
-    json_text,
-    parsed_map,
-    seconds_between,
-    sum_of_keys,
-    unwrapped_json_or_text,
-)
+from lf_export_pipeline.core.comments import CommentSelection
+from lf_export_pipeline.core.expressions import parsed_map
 from lf_export_pipeline.core.lookups import comments_lookup, models_lookup
 from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
 from lf_export_pipeline.core.reading import (
@@ -26,23 +14,19 @@ from lf_export_pipeline.core.reading import (
     Relation,
     VersionedTable,
     all_of,
-    row_size_sample,
 )
-from lf_export_pipeline.core.request import ExportFormat, ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.scores import (
-    NAMES_ANSWER,
     SCORE_KEY,
     ScoreGroups,
     newest_scores,
     score_cells_lookup,
-    score_headers,
-    score_names,
-    score_names_statement,
 )
 from lf_export_pipeline.core.search import SearchColumns
-from lf_export_pipeline.core.selection import Selection, select, time_from
+from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store
 from lf_export_pipeline.core.tables.observation_columns import observation_columns
+from lf_export_pipeline.core.tables.observation_fields import SHARED_FIELDS, input_and_output
 from lf_export_pipeline.core.tables.observation_filters import FILTER_TABLE
 from lf_export_pipeline.core.tables.observation_traces import (
     TRACE_ALIAS,
@@ -50,6 +34,7 @@ from lf_export_pipeline.core.tables.observation_traces import (
     trace_lookup,
     with_trace_search,
 )
+from lf_export_pipeline.core.tables.tracing import TracingExport
 
 OBSERVATIONS = VersionedTable(
     name="observations",
@@ -65,55 +50,26 @@ OBSERVATIONS = VersionedTable(
 )
 
 _FIELDS = {
+    **SHARED_FIELDS,
     "id": "t.id",
-    "traceId": "t.trace_id",
-    "startTime": iso_time("t.start_time"),
-    "endTime": iso_time("t.end_time"),
-    "projectId": "t.project_id",
     "parentObservationId": "t.parent_observation_id",
-    "type": "toString(t.type)",
-    "environment": "toString(t.environment)",
-    "name": "t.name",
-    "level": "toString(t.level)",
-    "statusMessage": "t.status_message",
-    "version": "t.version",
-    "createdAt": iso_time("t.created_at"),
-    "updatedAt": iso_time("t.updated_at"),
     "metadata": parsed_map("mapKeys(t.metadata)", "mapValues(t.metadata)"),
-    "model": "t.provided_model_name",
     "internalModelId": "t.internal_model_id",
-    **unwrapped_json_or_text("t.model_parameters", "modelParameters"),
-    "completionStartTime": iso_time("t.completion_start_time"),
-    "promptId": "t.prompt_id",
-    "promptName": "t.prompt_name",
-    "promptVersion": "toString(nullIf(t.prompt_version, 0))",
-    "latency": seconds_between("t.start_time", "t.end_time"),
-    "timeToFirstToken": seconds_between("t.start_time", "t.completion_start_time"),
-    "providedUsageDetails": json_text("t.provided_usage_details"),
-    "usageDetails": json_text("t.usage_details"),
-    "costDetails": json_text("t.cost_details"),
-    "providedCostDetails": json_text("t.provided_cost_details"),
-    "inputCost": cost_of_keys("t.cost_details", "input"),
-    "outputCost": cost_of_keys("t.cost_details", "output"),
-    "totalCost": "toString(t.cost_details['total'])",
-    "inputUsage": f"toString({sum_of_keys('t.usage_details', 'input')})",
-    "outputUsage": f"toString({sum_of_keys('t.usage_details', 'output')})",
-    "totalUsage": "toString(t.usage_details['total'])",
-    "usagePricingTierId": "t.usage_pricing_tier_id",
-    "usagePricingTierName": "t.usage_pricing_tier_name",
-    "toolDefinitions": json_text("t.tool_definitions"),
-    "toolCalls": json_text("t.tool_calls"),
-    "toolCallNames": json_text("t.tool_call_names"),
-    "toolDefinitionsCount": "toString(length(t.tool_definitions))",
-    "toolCallsCount": "toString(length(t.tool_calls))",
     SCORE_KEY: "concat(t.trace_id, '\\0', t.id)",
 }
 
 _SEARCH = SearchColumns(("t.id", "t.name"), "t.input", "t.output")
 _SEARCH_TRACE = SearchColumns((f"{TRACE_ALIAS}.user_id",), "", "")
-_TIME_SPELLINGS = ("Start Time",)  # Langfuse: the UI name only
 _SCORE_KEY_OF_GROUP = "concat(trace_id, '\\0', observation_id)"
 _SCORE_GROUPING = ("trace_id", "observation_id", "comment", "execution_trace_id")
+
+
+_EXPORT = TracingExport(
+    table=OBSERVATIONS,
+    object_type="OBSERVATION",
+    time_spellings=("Start Time",),  # Langfuse: the UI name only
+    wide_columns=("t.input", "t.output", "t.metadata"),
+)
 
 
 class LegacyObservations:
@@ -125,34 +81,25 @@ class LegacyObservations:
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, and the ids that comment filters select."""
-        lower = time_from(request.query.filter, _TIME_SPELLINGS)
-        names = score_names_statement(request.project_id, request.created_at, lower)
-        return {NAMES_ANSWER: names, **comment_prerequisites(request, "OBSERVATION", limits)}
+        return _EXPORT.prerequisites(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
         """Reads by type, day and id; scores count for the observation they name, in its trace."""
-        comments = apply_comment_filters(request, answers, limits)
-        names = score_names(answers)
-        columns = observation_columns(request.format)
-        return ExportQuery(
-            request=request,
-            columns=columns,
-            score_columns=score_headers(names, (column.name for column in columns)),
-            key_scan=None if comments.nothing_matches else _key_scan(request, comments, limits),
+        return _EXPORT.query(
+            request,
+            answers,
+            limits,
+            columns=observation_columns(request.format),
+            key_scan=partial(_key_scan, request, limits),
             chunk_rows=_chunk_rows(request),
-            sample=row_size_sample(
-                OBSERVATIONS, request.project_id, ("t.input", "t.output", "t.metadata")
-            ),
-            bounds=tuple(bound.type for bound in OBSERVATIONS.bounds),
-            lookups=_lookups(request.project_id, names),
-            row_limit=limits.row_limit,
+            lookups=partial(_lookups, request.project_id),
         )
 
 
 def _key_scan(
-    request: ExportRequest, comments: CommentSelection, limits: ExportLimits
+    request: ExportRequest, limits: ExportLimits, comments: CommentSelection
 ) -> Statement:
     params = Params()
     project = params.bind(request.project_id, "String")
@@ -183,18 +130,16 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
 
 
 def _scores(project: str, traces: str) -> ScoreGroups:
-    scores = newest_scores(project, f"t.trace_id IN ({traces})")
+    scores = newest_scores(project, f"t.trace_id IN ({traces})", _SCORE_GROUPING)
     return ScoreGroups(scores, _SCORE_KEY_OF_GROUP, _SCORE_GROUPING)
 
 
 def _chunk_rows(request: ExportRequest) -> Statement:
     params = Params()
     project = params.bind(request.project_id, "String")
-    if request.format is ExportFormat.CSV:
-        texts = {name: f"nullIf(t.{name}, '')" for name in ("input", "output")}
-    else:
-        texts = json_or_text("t.input", "input") | json_or_text("t.output", "output")
-    return ChunkRows(OBSERVATIONS, project, _FIELDS | texts).statement(params)
+    return ChunkRows(OBSERVATIONS, project, _FIELDS | input_and_output(request.format)).statement(
+        params
+    )
 
 
 def _lookups(project_id: str, names: tuple[str, ...]) -> tuple[Lookup, ...]:

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.comments import (
-    CommentSelection,
-    apply_comment_filters,
-    comment_prerequisites,
-)
+from lf_export_pipeline.core.comments import CommentSelection
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.expressions import iso_time, json_text
 from lf_export_pipeline.core.lookups import comments_lookup
@@ -20,23 +17,18 @@ from lf_export_pipeline.core.reading import (
     Relation,
     VersionedTable,
     all_of,
-    row_size_sample,
 )
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.scores import (
-    NAMES_ANSWER,
     SCORE_ALIAS,
     SCORE_FILTER_COLUMNS,
     SCORE_KEY,
     ScoreGroups,
     newest_scores,
     score_cells_lookup,
-    score_headers,
-    score_names,
-    score_names_statement,
 )
 from lf_export_pipeline.core.search import SearchColumns, search_condition
-from lf_export_pipeline.core.selection import Selection, select, time_from
+from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.trace_observations import (
@@ -46,6 +38,7 @@ from lf_export_pipeline.core.tables.trace_observations import (
     OBSERVATION_COLUMNS,
     observation_totals,
 )
+from lf_export_pipeline.core.tables.tracing import TracingExport
 
 TRACES = VersionedTable(
     name="traces",
@@ -93,7 +86,6 @@ _FIELDS = {
 }
 
 _SEARCH = SearchColumns(("t.id", "t.user_id", "t.name"), "t.input", "t.output")
-_TIME_SPELLINGS = ("Timestamp",)  # Langfuse: the UI name only
 _SCORE_GROUPING = ("trace_id", "execution_trace_id")
 
 
@@ -138,6 +130,14 @@ FILTER_TABLE = FilterTable(
 )
 
 
+_EXPORT = TracingExport(
+    table=TRACES,
+    object_type="TRACE",
+    time_spellings=("Timestamp",),  # Langfuse: the UI name only
+    wide_columns=("t.input", "t.output", "t.metadata"),
+)
+
+
 class Traces:
     """One row per trace, its newest version; the UI's order is not kept, as in the original."""
 
@@ -147,33 +147,25 @@ class Traces:
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, and the ids that comment filters select."""
-        lower = time_from(request.query.filter, _TIME_SPELLINGS)
-        names = score_names_statement(request.project_id, request.created_at, lower)
-        return {NAMES_ANSWER: names, **comment_prerequisites(request, "TRACE", limits)}
+        return _EXPORT.prerequisites(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
         """Reads by day and id; scores of all levels are averaged per trace."""
-        comments = apply_comment_filters(request, answers, limits)
-        names = score_names(answers)
-        return ExportQuery(
-            request=request,
+        return _EXPORT.query(
+            request,
+            answers,
+            limits,
             columns=COLUMNS,
-            score_columns=score_headers(names, (column.name for column in COLUMNS)),
-            key_scan=None if comments.nothing_matches else _key_scan(request, comments, limits),
+            key_scan=partial(_key_scan, request, limits),
             chunk_rows=_chunk_rows(request.project_id),
-            sample=row_size_sample(
-                TRACES, request.project_id, ("t.input", "t.output", "t.metadata")
-            ),
-            bounds=tuple(bound.type for bound in TRACES.bounds),
-            lookups=_lookups(request.project_id, names),
-            row_limit=limits.row_limit,
+            lookups=partial(_lookups, request.project_id),
         )
 
 
 def _key_scan(
-    request: ExportRequest, comments: CommentSelection, limits: ExportLimits
+    request: ExportRequest, limits: ExportLimits, comments: CommentSelection
 ) -> Statement:
     params = Params()
     project = params.bind(request.project_id, "String")
@@ -221,7 +213,7 @@ def _lookups(project_id: str, names: tuple[str, ...]) -> tuple[Lookup, ...]:
 
 
 def _scores(project: str, traces: str) -> ScoreGroups:
-    scores = newest_scores(project, f"t.trace_id IN ({traces})")
+    scores = newest_scores(project, f"t.trace_id IN ({traces})", _SCORE_GROUPING)
     return ScoreGroups(scores, "trace_id", _SCORE_GROUPING)
 
 

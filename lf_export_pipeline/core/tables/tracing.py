@@ -1,0 +1,79 @@
+"""What the exports of traces, observations and events share: comments and score columns."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.comments import (
+    CommentSelection,
+    apply_comment_filters,
+    comment_prerequisites,
+)
+from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.reading import VersionedTable, row_size_sample
+from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.scores import (
+    NAMES_ANSWER,
+    score_headers,
+    score_names,
+    score_names_statement,
+)
+from lf_export_pipeline.core.selection import time_from
+from lf_export_pipeline.core.statement import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class TracingExport:
+    """The common part of such an export; the table says how its rows are read."""
+
+    table: VersionedTable
+    object_type: Literal["TRACE", "OBSERVATION"]  # what its comments are attached to
+    time_spellings: tuple[str, ...]  # of the time column, where Langfuse bounds score names by it
+    wide_columns: tuple[str, ...]  # what the size of a row depends on
+
+    def prerequisites(
+        self, request: ExportRequest, limits: ExportLimits
+    ) -> Mapping[str, Statement]:
+        """Score names, and the ids that comment filters select."""
+        lower = time_from(request.query.filter, self.time_spellings)
+        names = score_names_statement(
+            request.project_id, request.created_at, lower, self.table.store
+        )
+        return {NAMES_ANSWER: names, **comment_prerequisites(request, self.object_type, limits)}
+
+    def query(
+        self,
+        request: ExportRequest,
+        answers: Answers,
+        limits: ExportLimits,
+        *,
+        columns: tuple[OutputColumn, ...],
+        key_scan: Callable[[CommentSelection], Statement],
+        chunk_rows: Statement,
+        lookups: Callable[[tuple[str, ...]], tuple[Lookup, ...]],
+    ) -> ExportQuery:
+        """The reading as data.
+
+        Args:
+            request: The export.
+            answers: The rows of ``prerequisites``.
+            limits: What bounds it.
+            columns: The base columns.
+            key_scan: The scan, given what comment filters leave.
+            chunk_rows: How a chunk is read.
+            lookups: The lookups, given the score names.
+        """
+        comments = apply_comment_filters(request, answers, limits)
+        names = score_names(answers)
+        return ExportQuery(
+            request=request,
+            columns=columns,
+            score_columns=score_headers(names, (column.name for column in columns)),
+            key_scan=None if comments.nothing_matches else key_scan(comments),
+            chunk_rows=chunk_rows,
+            sample=row_size_sample(self.table, request.project_id, self.wide_columns),
+            bounds=tuple(bound.type for bound in self.table.bounds),
+            lookups=lookups(names),
+            row_limit=limits.row_limit,
+        )
