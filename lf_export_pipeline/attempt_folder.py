@@ -5,8 +5,10 @@
     <export id>/<root run id>/
       values/<run id>/<step>.<output>.json   what the ops hand on, the plan among it
       object.json                            the key of the object in the bucket
+      stored.json                            the object, complete, before it is published
       notified.json                          the e-mail has been sent
       <run id>/                              of the run that made the plan
+        chunks.json                          the chunks of the plan
         keys-00007                           the keys of a chunk
         part-00007, part-00007.json          a finished chunk, and what is known of it
         preview.json                         the first rows, for the run's metadata

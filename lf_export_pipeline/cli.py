@@ -14,6 +14,7 @@ COMMANDS = {
         "Ask for an export, as the web app does.",
     ),
     "status": ("lf_export_pipeline.cli_status:status", "Show exports and their runs."),
+    "requeue": ("lf_export_pipeline.cli_requeue:requeue", "Queue failed exports again."),
     "run": ("lf_export_pipeline.cli_run:run", "Make one export in this process."),
 }
 

@@ -4,7 +4,10 @@ import dagster as dg
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lf_export_pipeline.assets import export_assets
+from lf_export_pipeline.health import EXPORTS_ASSET, export_health, export_health_sensor
+from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.requeue import requeue_failed_exports
 from lf_export_pipeline.sensors import (
     export_sensor,
     runs_of_cancelled_exports,
@@ -22,16 +25,19 @@ class LoadSettings(PipelineSettings, BaseSettings):
 
 
 def definitions_for(settings: PipelineSettings) -> dg.Definitions:
-    """The job, its sensors and its resources."""
+    """The jobs, what starts and watches them, and the resources."""
     job = batch_export_job(settings.lf_export_executor)
     return dg.Definitions(
-        assets=export_assets(),
-        jobs=[job],
+        assets=[EXPORTS_ASSET, *export_assets()],
+        asset_checks=[export_health],
+        jobs=[job, requeue_failed_exports, *SWEEPS],
+        schedules=SWEEP_SCHEDULES,
         sensors=[
             export_sensor(settings.lf_export_sensor_interval_seconds),
             runs_that_failed(job),
             runs_that_were_cancelled(job),
             runs_of_cancelled_exports(settings.lf_export_sensor_interval_seconds),
+            export_health_sensor,
         ],
         resources=PORTS,
     )

@@ -1,11 +1,14 @@
 """The key of the object in the bucket, and the prefix that Langfuse's web app expects."""
 
+import re
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRequest
+
+_TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-.+\.(csv|json|jsonl)", re.DOTALL)
 
 MILLISECONDS_TRIED = 100_000
 OBJECT = "object"
@@ -35,3 +38,8 @@ def free_key(
 
 def _own_millisecond(export_id: str) -> int:
     return sum(at * ord(letter) for at, letter in enumerate(export_id, start=1)) % 1000
+
+
+def is_export_key(key: str, prefix: str) -> bool:
+    """Whether a key is one that an export is given, below this prefix; nothing else is touched."""
+    return key.startswith(prefix) and _TAIL.fullmatch(key.removeprefix(prefix)) is not None

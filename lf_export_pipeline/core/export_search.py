@@ -21,6 +21,7 @@ class ExportSearch:
         created_since: The first instant of asking.
         created_until: The first instant that is too late.
         untouched_since: No change of the row is younger.
+        finished_since: The first instant of the end of the last attempt.
         expired_by: The link had ended by then, and the row still has it.
         limit: How many exports at most, the oldest of them.
     """
@@ -33,6 +34,7 @@ class ExportSearch:
     created_since: datetime | None = None
     created_until: datetime | None = None
     untouched_since: datetime | None = None
+    finished_since: datetime | None = None
     expired_by: datetime | None = None
     limit: int = SEARCH_MAX_ROWS
 
@@ -57,6 +59,7 @@ class ExportSearch:
             (self.created_since is None or row.created_at >= self.created_since)
             and (self.created_until is None or row.created_at < self.created_until)
             and (self.untouched_since is None or row.updated_at <= self.untouched_since)
+            and (self.finished_since is None or _finished_since(row, self.finished_since))
             and (self.expired_by is None or _has_dead_link(row, self.expired_by))
         )
 
@@ -65,6 +68,10 @@ def table_of(row: ExportRow) -> str | None:
     """The word in ``tableName``, if the stored query has one."""
     table = row.query.get("tableName") if isinstance(row.query, dict) else None
     return table if isinstance(table, str) else None
+
+
+def _finished_since(row: ExportRow, instant: datetime) -> bool:
+    return row.finished_at is not None and row.finished_at >= instant
 
 
 def _has_dead_link(row: ExportRow, instant: datetime) -> bool:

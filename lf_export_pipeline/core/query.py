@@ -63,6 +63,7 @@ class ExportPlan(_Frozen):
     """How an export is cut. Written once to the export's folder in the spool, beside the keys."""
 
     query: ExportQuery
+    folder: str
     rows: int
     limit_hit: bool
     chunk_rows: tuple[int, ...]
@@ -84,6 +85,12 @@ class Chunk(_Frozen):
     total_rows: int
     lower: tuple[str, ...] = ()  # smallest value of each bound column in the chunk
     upper: tuple[str, ...] = ()
+
+
+class ChunkList(_Frozen):
+    """All chunks of a plan. It lies beside the keys, for a run that finds parts missing."""
+
+    chunks: tuple[Chunk, ...]
 
 
 class PartFile(_Frozen):

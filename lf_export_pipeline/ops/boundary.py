@@ -54,8 +54,10 @@ def export_errors(
     except MISTAKES as error:
         description = f"A mistake in the program or its data ({type(error).__name__})."
         raise dg.Failure(description=description, allow_retries=False) from error
-    except dg.DagsterExecutionInterruptedError:
-        _cancel_if_asked(context, export_rows)
+    except dg.DagsterExecutionInterruptedError as interrupt:
+        if _is_cancelled_as_asked(context, export_rows):
+            # Dagster's retry policy would otherwise start the step again in a run that is to end.
+            raise dg.Failure("The run was terminated.", allow_retries=False) from interrupt
         raise
 
 
@@ -92,13 +94,15 @@ def _is_next_attempt(context: dg.OpExecutionContext) -> bool:
     return is_reexecution and not has_failed_step(context.instance, context.run_id)
 
 
-def _cancel_if_asked(context: dg.OpExecutionContext, export_rows: ExportRows) -> None:
+def _is_cancelled_as_asked(context: dg.OpExecutionContext, export_rows: ExportRows) -> bool:
     """Only a termination by a person is one; a run worker that is shut down is a failure.
 
     Another run of the export that goes on is not stopped by the end of this one, and what has been
     queued since this run was asked for is another attempt.
     """
     run = context.instance.get_run_by_id(context.run_id)
-    is_asked = run is not None and run.status is dg.DagsterRunStatus.CANCELING
-    if run and is_asked and not has_live_sibling(context.instance, run):
+    if run is None or run.status is not dg.DagsterRunStatus.CANCELING:
+        return False
+    if not has_live_sibling(context.instance, run):
         export_rows.cancel(context.partition_key, asked_at(context.instance, run))
+    return True

@@ -36,21 +36,23 @@ def serialize_chunk(
     """Writes the chunk's part file, unless an earlier run has; then it is only named."""
     with export_errors(context, export_rows):
         require_running(context, export_rows)
-        folder = AttemptFolder(spool, chunk.folder)
-        part = folder.finished_part(chunk.index)
-        if part is None:
-            chunk_writer = ChunkWriter(
-                tagged(reader, context),
-                writer_of(plan.query, settings),
-                plan.query,
-                chunk,
-                folder,
-                preview=settings.lf_export_preview,
-            )
-            part = chunk_writer.verified_part()
-            folder.finish_part(part)
+        part = part_of(chunk, plan.query, tagged(reader, context), spool, settings)
         context.log.info(progress_line(chunk, part.seconds))
         yield dg.Output(part, metadata=_metadata(part))
+
+
+def part_of(
+    chunk: Chunk, query: ExportQuery, reader: RowReader, spool: Spool, settings: Settings
+) -> PartFile:
+    """The part file of a chunk: the one that an earlier run has finished, or else a new one."""
+    folder = AttemptFolder(spool, chunk.folder)
+    finished = folder.finished_part(chunk.index)
+    if finished is not None:
+        return finished
+    writer, preview = writer_of(query, settings), settings.lf_export_preview
+    part = ChunkWriter(reader, writer, query, chunk, folder, preview=preview).verified_part()
+    folder.finish_part(part)
+    return part
 
 
 class ChunkWriter:

@@ -7,7 +7,7 @@ import dagster as dg
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.plan import rows_of_chunk
 from lf_export_pipeline.core.ports import ExportRows, RowReader, Spool
-from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery
+from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.key_chunks import KeyCutter
 from lf_export_pipeline.ops.boundary import export_errors, require_running, tagged
 from lf_export_pipeline.runs import root_run_id
@@ -15,6 +15,7 @@ from lf_export_pipeline.settings import Settings
 
 DEFAULT_ROW_BYTES = 2_000.0  # where there are no rows to take a sample from
 MEBIBYTE = 1024 * 1024
+CHUNKS = "chunks"
 
 
 @dg.op(
@@ -39,6 +40,7 @@ def stream_chunks(
         target_bytes = settings.lf_export_chunk_target_mib * MEBIBYTE
         plan_folder = folder.plan(context.run_id)
         plan, chunks = planned(query, tagged(reader, context), plan_folder, target_bytes)
+        plan_folder.write(CHUNKS, ChunkList(chunks=tuple(chunks)))
         context.log.info(_summary(plan))
         context.add_output_metadata({"rows": plan.rows, "chunks": len(chunks)}, output_name="plan")
         yield dg.Output(plan, output_name="plan")
@@ -64,6 +66,7 @@ def planned(
     rows = sum(draft.rows for draft in drafts)
     plan = ExportPlan(
         query=query,
+        folder=folder.path,
         rows=rows,
         limit_hit=cutter.limit_hit,
         chunk_rows=tuple(draft.rows for draft in drafts),

@@ -8,12 +8,15 @@ import dagster as dg
 from lf_export_pipeline.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import ExportCancelledError, TransientError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
-from lf_export_pipeline.core.query import ExportPlan, PartFile, StoredFile
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
 from lf_export_pipeline.leftovers import is_published_as
 from lf_export_pipeline.object_keys import OBJECT, ObjectKey, free_key
-from lf_export_pipeline.ops.boundary import export_errors, require_running
+from lf_export_pipeline.ops.boundary import export_errors, require_running, tagged
+from lf_export_pipeline.ops.serialize_chunk import part_of
+from lf_export_pipeline.ops.stream_chunks import CHUNKS
 from lf_export_pipeline.preview import PREVIEW, Preview
+from lf_export_pipeline.progress import progress_line
 from lf_export_pipeline.run_metadata import asset_event
 from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
@@ -28,6 +31,7 @@ def upload_file(
     parts: list[PartFile],
     *,
     settings: dg.ResourceParam[Settings],
+    reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
     files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
@@ -38,6 +42,10 @@ def upload_file(
         stored = published_before(folder, export_rows)
         if stored is None:
             require_running(context, export_rows)
+            for chunk in missing_chunks(plan, parts, spool):
+                require_running(context, export_rows)
+                parts.append(part_of(chunk, plan.query, tagged(reader, context), spool, settings))
+                context.log.info(progress_line(chunk, parts[-1].seconds))
             stored = Upload(plan, parts, folder, files, settings).stored()
             folder.write(STORED, stored)
             publish(stored, files, export_rows, settings)
@@ -65,6 +73,19 @@ def published_before(folder: AttemptFolder, export_rows: ExportRows) -> StoredFi
     row = export_rows.get(stored.request.export_id)
     is_done = row is not None and row.status == "COMPLETED"
     return stored if row and is_done and is_published_as(row, stored.object_key) else None
+
+
+def missing_chunks(plan: ExportPlan, parts: Sequence[PartFile], spool: Spool) -> list[Chunk]:
+    """The chunks that no step has made a part of.
+
+    Dagster resumes a run that was killed with the mapped steps that had begun, and leaves out those
+    that had not; then it is up to this op.
+    """
+    made = {part.index for part in parts}
+    if len(made) == len(plan.chunk_rows):
+        return []
+    known = AttemptFolder(spool, plan.folder).read(CHUNKS, ChunkList)
+    return [chunk for chunk in known.chunks if chunk.index not in made] if known else []
 
 
 def publish(

@@ -208,6 +208,7 @@ def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         (search.created_since, _C.created_at.__ge__),
         (search.created_until, _C.created_at.__lt__),
         (search.untouched_since, _C.updated_at.__le__),
+        (search.finished_since, _C.finished_at.__ge__),
         (search.expired_by, lambda instant: sa.and_(_C.url.is_not(None), _C.expires_at < instant)),
     )
     return [holds(_storable(instant)) for instant, holds in instants if instant is not None]

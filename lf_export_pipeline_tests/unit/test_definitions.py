@@ -10,6 +10,7 @@ from lf_export_pipeline.job import EXECUTORS
 from lf_export_pipeline.settings import PipelineSettings
 
 SENSORS = {
+    "export_health",
     "queued_exports",
     "runs_of_cancelled_exports",
     "runs_that_failed",

@@ -1,0 +1,1 @@
+"""Removes what exports leave behind; each sweep can be tried without effect."""

@@ -1,0 +1,112 @@
+"""The sweeps as jobs, to be tried by hand, and their schedules."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
+from lf_export_pipeline.housekeeping.expired_files import delete_expired_files
+from lf_export_pipeline.housekeeping.findings import Finding, SweepConfig, report_of, summary_of
+from lf_export_pipeline.housekeeping.partitions import prune_partitions
+from lf_export_pipeline.housekeeping.spool import sweep_spool
+from lf_export_pipeline.housekeeping.uploads import abort_uploads
+from lf_export_pipeline.settings import Settings
+
+TAGS = {"lf_export/housekeeping": "true"}
+
+
+@dg.op
+def sweep_spool_folders(
+    context: dg.OpExecutionContext,
+    config: SweepConfig,
+    *,
+    export_rows: dg.ResourceParam[ExportRows],
+    spool: dg.ResourceParam[Spool],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Removes what ended and abandoned attempts have left in the spool."""
+    kept_for = settings.spool_kept_for
+    found = sweep_spool(context.instance, export_rows, spool, kept_for, dry_run=config.dry_run)
+    _tell(context, found, config)
+
+
+@dg.op
+def abort_incomplete_uploads(
+    context: dg.OpExecutionContext,
+    config: SweepConfig,
+    *,
+    files: dg.ResourceParam[FileStore],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Aborts uploads of exports that were begun more than a day ago."""
+    prefix = settings.langfuse_s3_batch_export_prefix
+    _tell(context, abort_uploads(files, prefix, dry_run=config.dry_run), config)
+
+
+@dg.op
+def prune_old_partitions(
+    context: dg.OpExecutionContext,
+    config: SweepConfig,
+    *,
+    export_rows: dg.ResourceParam[ExportRows],
+) -> None:
+    """Deletes the partitions of exports that are older than 30 days."""
+    found = prune_partitions(context.instance, export_rows, dry_run=config.dry_run)
+    _tell(context, found, config)
+
+
+@dg.op
+def delete_files_of_expired_links(
+    context: dg.OpExecutionContext,
+    config: SweepConfig,
+    *,
+    export_rows: dg.ResourceParam[ExportRows],
+    files: dg.ResourceParam[FileStore],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Deletes files whose link has expired; without the setting it only says which they are."""
+    is_allowed = settings.lf_export_delete_expired_files
+    if not (is_allowed or config.dry_run):
+        context.log.info("LF_EXPORT_DELETE_EXPIRED_FILES is not true: nothing is deleted")
+    config = SweepConfig(dry_run=config.dry_run or not is_allowed)
+    found = delete_expired_files(export_rows, files, settings, dry_run=config.dry_run)
+    _tell(context, found, config)
+
+
+def _tell(context: dg.OpExecutionContext, found: Sequence[Finding], config: SweepConfig) -> None:
+    context.log.info(summary_of(found, dry_run=config.dry_run))
+    context.add_output_metadata(report_of(found, dry_run=config.dry_run))
+
+
+def _job(name: str, op: dg.OpDefinition) -> dg.JobDefinition:
+    options: dict[str, Any] = {"executor_def": dg.in_process_executor, "tags": TAGS}
+    return dg.GraphDefinition(name=name, node_defs=[op]).to_job(
+        name=name, description=op.description, **options
+    )
+
+
+def _schedule(job: dg.JobDefinition, cron: str) -> dg.ScheduleDefinition:
+    (op,) = job.nodes
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=cron,
+        run_config={"ops": {op.name: {"config": {"dry_run": False}}}},
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=job.description,
+    )
+
+
+SWEEPS = (
+    _job("sweep_spool", sweep_spool_folders),
+    _job("abort_uploads", abort_incomplete_uploads),
+    _job("prune_partitions", prune_old_partitions),
+    _job("delete_expired_files", delete_files_of_expired_links),
+)
+"""One job per sweep; started by hand, each only says what it would do."""
+
+_CRON = ("17 * * * *", "37 3 * * *", "47 3 * * *", "57 3 * * *")
+
+SWEEP_SCHEDULES = tuple(map(_schedule, SWEEPS, _CRON))
+"""When the sweeps run in earnest; they are on unless someone switches them off."""

@@ -1,0 +1,90 @@
+"""Spool folders of exports that have ended, and of those that nobody will resume."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+import dagster as dg
+
+from lf_export_pipeline.attempt_folder import export_folder
+from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ports import ExportRows, Spool
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.housekeeping.findings import Finding, batches_of
+from lf_export_pipeline.runs import IN_FLIGHT, is_retried, runs_by_export
+
+SETTLED_AFTER = timedelta(hours=1)  # an export in an operator's shell has no run that shows
+AT_WORK = ("QUEUED", "PROCESSING")
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOfExport:
+    """What Dagster knows: whether there were runs at all, and whether one may still write."""
+
+    known: bool = False
+    alive: bool = False
+
+
+def spool_verdict(
+    folder: str, row: ExportRow | None, runs: RunsOfExport, now: datetime, kept_for: timedelta
+) -> Finding:
+    """Whether a top-level folder of the spool is litter.
+
+    A folder is ours if its name is one that we give and the export is known to Langfuse or Dagster.
+    """
+    if export_folder(unquote(folder)) != folder or not (row or runs.known):
+        return Finding(folder, is_litter=False, reason="not ours, as far as is known")
+    if runs.alive:
+        return Finding(folder, is_litter=False, reason="a run of the export has not ended")
+    if row is None:
+        return Finding(folder, is_litter=True, reason="the export is gone from Langfuse")
+    if row.status in AT_WORK:
+        return Finding(folder, is_litter=False, reason=f"the export is {row.status}")
+    needed = kept_for if row.status == "FAILED" else SETTLED_AFTER
+    is_old = row.updated_at < now - needed
+    since = f"the export is {row.status} since {row.updated_at:%Y-%m-%d %H:%M}"
+    return Finding(folder, is_litter=is_old, reason=since)
+
+
+def sweep_spool(
+    instance: dg.DagsterInstance,
+    export_rows: ExportRows,
+    spool: Spool,
+    kept_for: timedelta,
+    *,
+    dry_run: bool,
+) -> list[Finding]:
+    """Removes the litter, or only finds it."""
+    findings = []
+    for finding in _findings(instance, export_rows, spool, kept_for):
+        if finding.is_litter and not dry_run:
+            spool.remove(finding.name)
+        findings.append(finding)
+    return findings
+
+
+def _findings(
+    instance: dg.DagsterInstance, export_rows: ExportRows, spool: Spool, kept_for: timedelta
+) -> Iterator[Finding]:
+    for folders in batches_of(spool.folders()):
+        ids = tuple(unquote(folder) for folder in folders)
+        rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
+        runs = runs_of_exports(instance, ids)
+        now = datetime.now(UTC)
+        for folder, one in zip(folders, ids, strict=True):
+            yield spool_verdict(folder, rows.get(one), runs.get(one, RunsOfExport()), now, kept_for)
+
+
+def runs_of_exports(
+    instance: dg.DagsterInstance, export_ids: tuple[str, ...]
+) -> dict[str, RunsOfExport]:
+    """What Dagster knows of these exports; a failed run that will be started again is alive."""
+    return {
+        export_id: RunsOfExport(
+            known=True,
+            alive=is_retried(records[0].dagster_run)
+            or any(record.dagster_run.status in IN_FLIGHT for record in records),
+        )
+        for export_id, records in runs_by_export(instance, export_ids).items()
+    }

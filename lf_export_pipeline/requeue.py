@@ -1,0 +1,149 @@
+"""Queues failed exports again, many at once: first in words, then in deed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+from pydantic import Field
+
+from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS, ExportSearch, table_of
+from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.markdown import markdown_table
+from lf_export_pipeline.ops.validate_export import STALE_AFTER
+
+JOB_NAME = "requeue_failed_exports"
+SHOWN_MAX_ROWS = 200
+HEADINGS = ("export", "project", "table", "format", "asked for", "error", "outcome")
+
+WOULD_QUEUE = "would be queued again"
+QUEUED = "queued again"
+TOO_OLD = "left alone: older than 30 days, it would be refused"
+CHANGED = "left alone: no longer FAILED"
+
+
+class RequeueConfig(dg.Config):
+    """Which failed exports; conditions that are left out hold for all."""
+
+    since: str | None = Field(
+        default=None, description="Asked for at this instant or later, such as 2031-03-01T08:00Z."
+    )
+    until: str | None = Field(default=None, description="Asked for before this instant.")
+    projects: list[str] = Field(default=[], description="Ids of projects.")
+    tables: list[str] = Field(default=[], description="Such as traces or observations.")
+    error_contains: str | None = Field(
+        default=None, description="A piece of the sentence that the user was given."
+    )
+    ids: list[str] = Field(default=[], description="Ids of exports.")
+    limit: int = Field(default=SEARCH_MAX_ROWS, ge=1, description="At most so many, oldest first.")
+    dry_run: bool = Field(default=True, description="Only say what would be done.")
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """An export that was meant, and what has become of it."""
+
+    row: ExportRow
+    outcome: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The line of a table, in the order of ``HEADINGS``."""
+        row = self.row
+        return (
+            row.id,
+            row.project_id,
+            table_of(row) or "",
+            row.format,
+            f"{row.created_at:%Y-%m-%d %H:%M}",
+            row.log or "",
+            self.outcome,
+        )
+
+
+def search_of(config: RequeueConfig) -> ExportSearch:
+    """The failed exports that are meant.
+
+    Raises:
+        PermanentError: An instant cannot be read.
+    """
+    return ExportSearch(
+        ids=tuple(config.ids),
+        statuses=("FAILED",),
+        projects=tuple(config.projects),
+        tables=tuple(config.tables),
+        log_contains=config.error_contains,
+        created_since=_instant("since", config.since),
+        created_until=_instant("until", config.until),
+        limit=config.limit,
+    )
+
+
+def requeue_failed(export_rows: ExportRows, config: RequeueConfig, now: datetime) -> list[Requeued]:
+    """What was done, or would be; an export that is no longer FAILED by now is left alone."""
+    rows = export_rows.find(search_of(config))
+    return [Requeued(row, _outcome(export_rows, row, now, config.dry_run)) for row in rows]
+
+
+def _outcome(export_rows: ExportRows, row: ExportRow, now: datetime, dry_run: bool) -> str:  # noqa: FBT001 - one caller
+    if row.created_at < now - STALE_AFTER:
+        return TOO_OLD
+    if dry_run:
+        return WOULD_QUEUE
+    return QUEUED if export_rows.requeue(row.id, only="FAILED") else CHANGED
+
+
+def _instant(name: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        sentence = f"{name} is no instant; write it like 2031-03-01T08:00:00Z."
+        raise PermanentError(sentence) from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def summary_of(requeued: Iterable[Requeued]) -> str:
+    """One line with how many had which outcome."""
+    outcomes = [one.outcome for one in requeued]
+    counts = [f"{outcomes.count(outcome):,} {outcome}" for outcome in sorted(set(outcomes))]
+    return "; ".join(counts) or "No failed export is meant"
+
+
+def report_of(requeued: Sequence[Requeued]) -> dict[str, dg.MetadataValue]:
+    """What the run's page shows."""
+    table = markdown_table(HEADINGS, (one.cells for one in requeued[:SHOWN_MAX_ROWS]))
+    return {
+        "exports": dg.MetadataValue.int(len(requeued)),
+        "queued_again": dg.MetadataValue.int(sum(one.outcome == QUEUED for one in requeued)),
+        "report": dg.MetadataValue.md(table),
+    }
+
+
+@dg.op
+def requeue_exports(
+    context: dg.OpExecutionContext,
+    config: RequeueConfig,
+    *,
+    export_rows: dg.ResourceParam[ExportRows],
+) -> None:
+    """Queues the failed exports again that are meant; the sensor then starts their runs."""
+    try:
+        requeued = requeue_failed(export_rows, config, datetime.now(UTC))
+    except PermanentError as error:
+        raise dg.Failure(description=error.sentence, allow_retries=False) from error
+    context.log.info(summary_of(requeued))
+    context.add_output_metadata(report_of(requeued))
+
+
+@dg.job(
+    name=JOB_NAME,
+    executor_def=dg.in_process_executor,
+    description="Queues failed exports again. As long as dry_run is true, it only says which.",
+)
+def requeue_failed_exports() -> None:
+    """One op: finds, reports, queues."""
+    requeue_exports()

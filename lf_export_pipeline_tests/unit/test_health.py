@@ -1,0 +1,96 @@
+"""Do exports flow?"""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.health import (
+    FAILED_LATELY,
+    OLDEST_QUEUED,
+    export_health,
+    export_health_sensor,
+    health_of,
+)
+from lf_export_pipeline.settings_operating import OperatingSettings
+from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.numbers_table import export_row
+
+SETTINGS = OperatingSettings(lf_export_queue_wait_warning_seconds=900)
+MINUTE = timedelta(minutes=1)
+
+
+def ago(minutes: int) -> datetime:
+    return datetime.now(UTC) - minutes * MINUTE
+
+
+def outcome(*rows: object, settings: OperatingSettings = SETTINGS) -> dict[str, bool]:
+    fake = FakeExportRows(*rows)  # type: ignore[arg-type]
+    results = health_of(fake, settings, datetime.now(UTC))
+    return {str(result.check_name): result.passed for result in results}
+
+
+@pytest.mark.parametrize(("minutes", "passed"), [(14, True), (16, False)])
+def test_queue_is_unwell_when_the_oldest_waits_too_long(minutes: int, passed: bool) -> None:
+    rows = [export_row("old", updated_at=ago(minutes)), export_row("new")]
+
+    assert outcome(*rows)[OLDEST_QUEUED] is passed
+
+
+def test_export_that_was_queued_again_waits_since_then() -> None:
+    assert outcome(export_row(created_at=ago(600)))[OLDEST_QUEUED]
+
+
+@pytest.mark.parametrize(("minutes", "passed"), [(59, False), (61, True)])
+def test_failures_count_for_an_hour(minutes: int, passed: bool) -> None:
+    assert outcome(export_row(status="FAILED", finished_at=ago(minutes)))[FAILED_LATELY] is passed
+
+
+def test_failures_count_from_the_number_that_is_set() -> None:
+    failed = [export_row(name, status="FAILED", finished_at=ago(1)) for name in "ab"]
+
+    assert outcome(*failed, settings=OperatingSettings(lf_export_failures_warning=3))[FAILED_LATELY]
+
+
+def test_nothing_at_all_is_well() -> None:
+    assert outcome() == {OLDEST_QUEUED: True, FAILED_LATELY: True}
+
+
+def tick(rows: FakeExportRows, cursor: str | None) -> dg.SensorResult:
+    context = dg.build_sensor_context(
+        cursor=cursor, resources={"export_rows": rows, "settings": SETTINGS}
+    )
+    result = export_health_sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def told(result: dg.SensorResult) -> list[dg.AssetCheckEvaluation]:
+    return [event for event in result.asset_events if isinstance(event, dg.AssetCheckEvaluation)]
+
+
+def test_sensor_tells_what_has_changed_and_nothing_twice() -> None:
+    rows = FakeExportRows()
+
+    first = tick(rows, None)
+    second = tick(rows, first.cursor)
+    rows.add(export_row("bad", status="FAILED", finished_at=ago(1)))
+    third = tick(rows, first.cursor)
+
+    assert [event.passed for event in told(first)] == [True, True]
+    assert told(second) == []
+    changed = {event.check_name: event for event in told(third)}
+    assert not changed[FAILED_LATELY].passed
+    assert changed[FAILED_LATELY].metadata["exports"].value == "bad"
+
+
+def test_checks_can_be_executed_by_hand() -> None:
+    rows = FakeExportRows(export_row(status="FAILED", finished_at=ago(1)))
+    definitions = dg.Definitions(
+        asset_checks=[export_health], resources={"export_rows": rows, "settings": SETTINGS}
+    )
+
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process()
+
+    passed = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+    assert passed == {OLDEST_QUEUED: True, FAILED_LATELY: False}

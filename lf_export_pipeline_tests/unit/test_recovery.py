@@ -1,0 +1,117 @@
+"""Exports and runs that a crash has left behind."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.partitions import PARTITION_TAG, RECOVERY_TAG
+from lf_export_pipeline.recovery import (
+    LastRun,
+    Verdict,
+    fail_silent_runs,
+    give_up_sentence,
+    last_runs,
+    queue_lost_exports_again,
+    verdict_on,
+)
+from lf_export_pipeline.runs import WILL_RETRY_TAG
+from lf_export_pipeline.settings_operating import OperatingSettings
+from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.numbers_table import export_row
+
+NOW = datetime(2031, 3, 1, 12, tzinfo=UTC)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+LONG_AGO = datetime.now(UTC) - timedelta(days=1)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def ended(ago: timedelta, **values: object) -> LastRun:
+    return LastRun(in_flight=False, ended_at=NOW - ago, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("touched", "last", "expected"),
+    [
+        (2 * HOUR, LastRun(in_flight=True, ended_at=NOW - 2 * HOUR), Verdict.LEAVE),
+        (2 * HOUR, ended(HOUR), Verdict.QUEUE_AGAIN),
+        (2 * HOUR, ended(timedelta(seconds=30)), Verdict.LEAVE),
+        (2 * HOUR, ended(2 * MINUTE), Verdict.QUEUE_AGAIN),
+        (2 * HOUR, ended(2 * MINUTE, is_retried=True), Verdict.LEAVE),
+        (2 * HOUR, ended(HOUR, is_retried=True), Verdict.QUEUE_AGAIN),
+        (MINUTE, ended(2 * HOUR), Verdict.LEAVE),
+        (HOUR, ended(2 * HOUR), Verdict.QUEUE_AGAIN),
+        (59 * MINUTE, None, Verdict.LEAVE),
+        (HOUR, None, Verdict.QUEUE_AGAIN),
+        (2 * HOUR, ended(HOUR, recoveries=2), Verdict.QUEUE_AGAIN),
+        (2 * HOUR, ended(HOUR, recoveries=3), Verdict.GIVE_UP),
+    ],
+)
+def test_verdict_on_a_row_that_is_processing(
+    touched: timedelta, last: LastRun | None, expected: Verdict
+) -> None:
+    row = export_row(status="PROCESSING", updated_at=NOW - touched)
+
+    assert verdict_on(row, last, NOW, lost_after=HOUR, max_recoveries=3) is expected
+
+
+def test_lost_export_is_queued_again_and_its_recoveries_are_counted(
+    instance: dg.DagsterInstance,
+) -> None:
+    rows = FakeExportRows(
+        export_row("first", status="PROCESSING", updated_at=LONG_AGO, log="old"),
+        export_row("alive", status="PROCESSING"),
+        export_row("done", status="COMPLETED", updated_at=LONG_AGO),
+    )
+
+    assert queue_lost_exports_again(instance, rows, OperatingSettings()) == {"first": 1}
+
+    assert (rows.rows["first"].status, rows.rows["first"].log) == ("QUEUED", None)
+    assert rows.rows["alive"].status == "PROCESSING"
+    assert rows.rows["done"].status == "COMPLETED"
+
+
+def test_export_that_was_recovered_too_often_is_failed_with_a_sentence(
+    instance: dg.DagsterInstance,
+) -> None:
+    rows = FakeExportRows(export_row("a", status="PROCESSING", updated_at=LONG_AGO))
+
+    queued = queue_lost_exports_again(instance, rows, OperatingSettings(lf_export_max_recoveries=0))
+
+    assert queued == {}
+    assert (rows.rows["a"].status, rows.rows["a"].log) == ("FAILED", give_up_sentence(0))
+
+
+def test_recoveries_are_counted_by_the_tag_of_the_newest_run(
+    instance: dg.DagsterInstance,
+) -> None:
+    for recovery in ("1", "2"):
+        instance.create_run_for_job(
+            batch_export_job(),
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={PARTITION_TAG: "a", RECOVERY_TAG: recovery},
+        )
+
+    assert last_runs(instance, ["a"])["a"].recoveries == 2
+
+
+def test_run_that_says_nothing_for_long_is_reported_as_failed(
+    instance: dg.DagsterInstance,
+) -> None:
+    silent = instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.STARTED)
+    waiting = instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.NOT_STARTED)
+
+    assert fail_silent_runs(instance, HOUR) == []
+    assert fail_silent_runs(instance, timedelta(seconds=-1)) == [silent.run_id]
+
+    status = {run.run_id: run.status for run in instance.get_runs()}
+    assert status[silent.run_id] is dg.DagsterRunStatus.FAILURE
+    assert status[waiting.run_id] is dg.DagsterRunStatus.NOT_STARTED
+    assert WILL_RETRY_TAG not in waiting.tags
