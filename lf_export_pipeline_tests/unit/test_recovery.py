@@ -106,7 +106,9 @@ def test_run_that_says_nothing_for_long_is_reported_as_failed(
     instance: dg.DagsterInstance,
 ) -> None:
     silent = instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.STARTED)
-    waiting = instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.NOT_STARTED)
+    waiting = instance.create_run_for_job(
+        batch_export_job(), status=dg.DagsterRunStatus.NOT_STARTED
+    )
 
     assert fail_silent_runs(instance, HOUR) == []
     assert fail_silent_runs(instance, timedelta(seconds=-1)) == [silent.run_id]

@@ -1,0 +1,132 @@
+"""The sweeps as jobs: what they say, what they do, and what they leave alone."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.housekeeping.expired_files import DELETED_SENTENCE
+from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=60)
+KEY = "exports/1931774400123-lf-traces-export-project-1.csv"
+JOBS = {job.name: job for job in SWEEPS}
+IN_EARNEST = {
+    schedule.job.name: schedule.evaluate_tick(dg.build_schedule_context()).run_requests
+    for schedule in SWEEP_SCHEDULES
+}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def sweep(
+    name: str, world: World, instance: dg.DagsterInstance, *, in_earnest: bool
+) -> dict[str, object]:
+    """Run a sweep as its schedule does, or as somebody does who only presses the button."""
+    (request,) = IN_EARNEST[name] or ()
+    result = JOBS[name].execute_in_process(
+        run_config=request.run_config if in_earnest else None,
+        instance=instance,
+        resources=world.resources(),
+    )
+    (event,) = result.filter_events(lambda event: event.is_successful_output)
+    return {key: value.value for key, value in event.step_output_data.metadata.items()}
+
+
+def test_every_sweep_has_its_schedule_in_earnest() -> None:
+    assert IN_EARNEST.keys() == JOBS.keys()
+    assert all(s.default_status is dg.DefaultScheduleStatus.RUNNING for s in SWEEP_SCHEDULES)
+
+
+@pytest.mark.parametrize("in_earnest", [False, True])
+def test_spool_is_swept(in_earnest: bool, instance: dg.DagsterInstance) -> None:
+    world = World(export_row("done", status="COMPLETED", updated_at=LONG_AGO))
+    world.rows.add(export_row("busy", status="PROCESSING", updated_at=LONG_AGO))
+    for name in ("done/run/part", "busy/run/part", "elsewhere/file"):
+        with world.spool.create(name) as file:
+            file.write(b"1")
+
+    said = sweep("sweep_spool", world, instance, in_earnest=in_earnest)
+
+    left = ["busy", "elsewhere"] if in_earnest else ["busy", "done", "elsewhere"]
+    assert world.spool.folders() == left
+    assert (said["removed"], said["looked_at"]) == (int(in_earnest), 3)
+    assert "| done | " in str(said["report"])
+
+
+def test_spool_of_an_export_with_a_live_run_is_left_alone(instance: dg.DagsterInstance) -> None:
+    world = World(export_row("done", status="COMPLETED", updated_at=LONG_AGO))
+    instance.create_run_for_job(
+        batch_export_job(), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "done"}
+    )
+    with world.spool.create("done/run/part") as file:
+        file.write(b"1")
+
+    sweep("sweep_spool", world, instance, in_earnest=True)
+
+    assert world.spool.folders() == ["done"]
+
+
+@pytest.mark.parametrize("in_earnest", [False, True])
+def test_abandoned_uploads_are_aborted(in_earnest: bool, instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    old = IncompleteUpload(KEY, "old", LONG_AGO)
+    others = [
+        IncompleteUpload(KEY, "new", datetime.now(UTC)),
+        IncompleteUpload("exports/movie.mp4", "other", LONG_AGO),
+    ]
+    world.files.incomplete = [old, *others]
+
+    sweep("abort_uploads", world, instance, in_earnest=in_earnest)
+
+    assert world.files.incomplete == (others if in_earnest else [old, *others])
+
+
+@pytest.mark.parametrize("in_earnest", [False, True])
+def test_old_partitions_are_pruned(in_earnest: bool, instance: dg.DagsterInstance) -> None:
+    world = World(export_row("new"))
+    world.rows.add(export_row("old", created_at=LONG_AGO))
+    world.rows.add(export_row("busy", created_at=LONG_AGO))
+    instance.add_dynamic_partitions(PARTITIONS_NAME, ["new", "old", "busy", "nothing"])
+    instance.create_run_for_job(
+        batch_export_job(), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "busy"}
+    )
+
+    sweep("prune_partitions", world, instance, in_earnest=in_earnest)
+
+    left = {"new", "busy"} if in_earnest else {"new", "old", "busy", "nothing"}
+    assert set(instance.get_dynamic_partitions(PARTITIONS_NAME)) == left
+
+
+@pytest.mark.parametrize(
+    ("in_earnest", "switch", "is_deleted"),
+    [(True, "true", True), (True, "false", False), (False, "true", False)],
+)
+def test_expired_files_go_only_where_that_was_asked_for(
+    in_earnest: bool, switch: str, is_deleted: bool, instance: dg.DagsterInstance
+) -> None:
+    url = f"https://bucket.test/exports/{KEY}"
+    expired = export_row("old", status="COMPLETED", url=url, expires_at=LONG_AGO)
+    fresh = export_row(
+        "new", status="COMPLETED", url=url, expires_at=datetime.now(UTC) + timedelta(days=1)
+    )
+    world = World(expired, environment={"LF_EXPORT_DELETE_EXPIRED_FILES": switch})
+    world.rows.add(fresh)
+    world.files.objects = {KEY: b"1"}
+
+    sweep("delete_expired_files", world, instance, in_earnest=in_earnest)
+
+    assert (KEY not in world.files.objects) is is_deleted
+    assert world.state.url == (None if is_deleted else url)
+    assert world.state.log == (DELETED_SENTENCE if is_deleted else None)
+    assert world.rows.rows["new"] == fresh

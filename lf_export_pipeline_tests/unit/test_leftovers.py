@@ -1,0 +1,78 @@
+"""What an attempt that ended early leaves in the bucket, and an end that nobody heard of."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.leftovers import discard_object
+from lf_export_pipeline.object_keys import OBJECT, ObjectKey
+from lf_export_pipeline_tests.fakes import FakeExportRows, MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+KEY = "exports/1931774400123-lf-traces-export-project-1.csv"
+NOW = datetime(2031, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def folder() -> AttemptFolder:
+    made = AttemptFolder(MemorySpool(), "export-1/run")
+    made.write(OBJECT, ObjectKey(key=KEY))
+    return made
+
+
+def test_object_and_upload_of_an_unfinished_attempt_are_removed(folder: AttemptFolder) -> None:
+    files = MemoryFileStore()
+    files.objects = {KEY: b"1", "another": b"2"}
+    neighbour = IncompleteUpload(f"{KEY}.later", "other", NOW)
+    files.incomplete = [IncompleteUpload(KEY, "ours", NOW), neighbour]
+
+    assert discard_object(folder, files, export_row(status="FAILED")) == KEY
+
+    assert set(files.objects) == {"another"}
+    assert files.incomplete == [neighbour]
+
+
+def test_object_that_was_published_stays(folder: AttemptFolder) -> None:
+    files = MemoryFileStore()
+    files.objects = {KEY: b"1"}
+    row = export_row(status="COMPLETED", url=f"https://bucket.test/{KEY}?signature=1")
+
+    assert discard_object(folder, files, row) is None
+    assert set(files.objects) == {KEY}
+
+
+def test_attempt_that_never_wrote_leaves_nothing_to_remove() -> None:
+    empty = AttemptFolder(MemorySpool(), "export-1/run")
+
+    assert discard_object(empty, MemoryFileStore(), None) is None
+
+
+class LosesTheAnswer(FakeExportRows):
+    """The update is made, but the connection breaks before that is known."""
+
+    answers_lost = 1
+
+    def complete(self, *args: object) -> bool:
+        done = super().complete(*args)  # type: ignore[arg-type]
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise TransientError("The connection was lost.")
+        return done
+
+
+def test_export_whose_completion_was_not_heard_of_has_one_file_and_one_mail() -> None:
+    world = World(export_row())
+    world.rows = LosesTheAnswer(world.row)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "COMPLETED"
+    assert len(world.files.objects) == 1
+    assert len(world.mailer.sent) == 1
