@@ -1,0 +1,79 @@
+"""Crashes of everything, and what others have left behind, under the real daemon."""
+
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from lf_export_pipeline.partitions import RECOVERY_TAG
+from lf_export_pipeline.recovery import give_up_sentence
+from lf_export_pipeline_tests.integration.operations.deployment import (
+    Deployment,
+    eventually,
+    kill_tree,
+)
+
+pytestmark = [pytest.mark.services, pytest.mark.daemon]
+
+SUCCESS = dg.DagsterRunStatus.SUCCESS
+
+
+def leave_processing(deployment: Deployment, age: timedelta) -> str:
+    """A row as Langfuse's own worker leaves it when it dies."""
+    export_id = deployment.queue()
+    with deployment.database.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "UPDATE batch_exports SET status = 'PROCESSING', updated_at = now() AT TIME ZONE "
+                "'UTC' - :age WHERE id = :id"
+            ),
+            {"age": age, "id": export_id},
+        )
+    return export_id
+
+
+@pytest.fixture
+def after_power_cut(quiet_deployment: Deployment) -> str:
+    """An export that ran when daemon, code server and run worker died together."""
+    with quiet_deployment.daemon() as daemon:
+        export_id = quiet_deployment.queue(hold_after=2)
+        quiet_deployment.held(export_id, queries=3)
+        kill_tree(daemon)
+    quiet_deployment.gate.let_go(export_id)
+    return export_id
+
+
+def test_export_that_ran_when_everything_died_is_resumed(
+    quiet_deployment: Deployment, after_power_cut: str
+) -> None:
+    (dead,) = quiet_deployment.runs(after_power_cut)
+    assert quiet_deployment.row(after_power_cut).status == "PROCESSING"
+
+    with quiet_deployment.daemon(LF_EXPORT_LOST_AFTER_SECONDS="5"):
+        row = quiet_deployment.ended(after_power_cut)
+        run = quiet_deployment.run_in(after_power_cut, SUCCESS)
+
+    assert row.status == "COMPLETED"
+    assert run.root_run_id == dead.run_id
+    assert eventually(lambda: quiet_deployment.mails(after_power_cut)) == 1
+
+
+def test_row_that_another_worker_has_left_is_queued_again(deployment: Deployment) -> None:
+    lost = leave_processing(deployment, age=timedelta(hours=2))
+    alive = leave_processing(deployment, age=timedelta(minutes=2))
+
+    assert deployment.ended(lost).status == "COMPLETED"
+    (run,) = deployment.runs(lost)
+    assert run.tags[RECOVERY_TAG] == "1"
+    assert deployment.row(alive).status == "PROCESSING"
+    assert deployment.runs(alive) == []
+
+
+def test_row_that_is_lost_again_and_again_is_failed(quiet_deployment: Deployment) -> None:
+    export_id = leave_processing(quiet_deployment, age=timedelta(hours=2))
+
+    with quiet_deployment.daemon(LF_EXPORT_MAX_RECOVERIES="0"):
+        row = quiet_deployment.ended(export_id)
+
+    assert (row.status, row.log) == ("FAILED", give_up_sentence(0))

@@ -1,0 +1,73 @@
+"""Five thousand exports that wait, in the real Postgres."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.sensors import export_sensor
+from lf_export_pipeline.settings import Settings
+
+pytestmark = pytest.mark.services
+
+HEAVY, LIGHT = "project-with-many-exports", "project-with-one-export"
+MANY = 5_000
+FILL = """
+INSERT INTO batch_exports
+       (id, project_id, user_id, created_at, updated_at, name, status, format, query)
+SELECT :prefix || '-' || lpad(n::text, 5, '0'), :project, 'user-ada',
+       timestamp '2031-03-01' + n * interval '1 second', timestamp '2031-03-01',
+       'many', 'QUEUED', 'CSV',
+       '{"tableName": "traces", "filter": [], "orderBy": null}'
+FROM generate_series(:first, :last) AS n
+"""
+
+
+@pytest.fixture
+def settings(stack: LocalStack) -> Settings:
+    return Settings.load(dict(stack.environment()) | {"LF_EXPORT_MAX_RUNS": "10"})
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[LangfusePostgres]:
+    connected = LangfusePostgres(settings)
+    with connected.engine.begin() as connection:
+        for project, first, last in ((HEAVY, 1, MANY), (LIGHT, MANY + 1, MANY + 1)):
+            connection.execute(
+                sa.text(FILL),
+                {"prefix": project, "project": project, "first": first, "last": last},
+            )
+    yield connected
+    with connected.engine.begin() as connection:
+        connection.execute(
+            sa.text("DELETE FROM batch_exports WHERE project_id IN (:heavy, :light)"),
+            {"heavy": HEAVY, "light": LIGHT},
+        )
+    connected.close()
+
+
+def test_a_look_at_five_thousand_rows_reads_a_page_and_starts_a_few_runs(
+    settings: Settings, database: LangfusePostgres
+) -> None:
+    read: list[int] = []
+    sa.event.listen(
+        database.engine,
+        "after_cursor_execute",
+        lambda _connection, cursor, *_: read.append(cursor.rowcount),
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(
+            instance=instance, resources={"export_rows": database.exports, "settings": settings}
+        )
+        result = export_sensor(interval_seconds=5)(context)
+
+    assert isinstance(result, dg.SensorResult)
+    asked = [request.partition_key or "" for request in result.run_requests or ()]
+    assert len(asked) == settings.lf_export_max_runs
+    assert asked[:2] == [f"{HEAVY}-00001", f"{LIGHT}-{MANY + 1:05d}"]
+    assert asked[2:] == [f"{HEAVY}-{at:05d}" for at in range(2, 10)]
+    assert len(read) <= 5
+    assert sum(read) < 300
