@@ -63,7 +63,8 @@ def _multiprocess() -> dg.ExecutorDefinition:
 def _celery() -> dg.ExecutorDefinition:
     from dagster_celery import celery_executor  # noqa: PLC0415 - an extra, only for who asks for it
 
-    return celery_executor
+    broker = {"env": "LF_EXPORT_CELERY_BROKER"}
+    return celery_executor.configured({"broker": broker, "backend": broker})
 
 
 def _k8s() -> dg.ExecutorDefinition:

@@ -198,6 +198,11 @@ class PipelineSettings(BaseModel):
     lf_export_executor: Literal["in_process", "multiprocess", "celery", "k8s"] = Field(
         default="in_process", description="Dagster's executor of the export job."
     )
+    lf_export_celery_broker: SecretStr | None = Field(
+        default=None,
+        description="Redis for the executor `celery`, as `redis://host:6379/0`; it has to be in "
+        "the environment itself, for the code location and for the workers.",
+    )
     lf_export_preview: bool = Field(
         default=True, description="Show the first rows of the file in the run's metadata."
     )
