@@ -1,0 +1,142 @@
+"""What can be known of the files under ``deploy/`` without a container engine or a cluster."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lf_export_pipeline_tests.conftest import REPOSITORY
+
+DEPLOY = REPOSITORY / "deploy"
+DOCKER = DEPLOY / "docker"
+SERVICES = ("code", "daemon", "webserver")
+OUR_VARIABLES = r"^(?:ENV|ARG).*(?:PASSWORD|SECRET|TOKEN|_KEY)\b"
+
+
+def loaded(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def is_our_program(name: str) -> bool:
+    """Whether the image's virtual environment has it, as this one has."""
+    return name == "python" or Path(sys.executable).with_name(name).exists()
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = loaded(DOCKER / "compose.yaml")
+    return found
+
+
+def test_compose_runs_the_three_processes_beside_langfuse(compose: dict[str, Any]) -> None:
+    assert tuple(compose["services"]) == SERVICES
+    assert compose["networks"]["langfuse"]["external"] is True
+    for service in compose["services"].values():
+        assert service["env_file"] == "${LF_EXPORT_ENV_FILE:-.env}"
+        assert service["networks"] == ["langfuse"]
+        assert service["read_only"] is True
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_compose_calls_programs_that_the_image_has(compose: dict[str, Any], service: str) -> None:
+    found = compose["services"][service]
+    kind, *check = found["healthcheck"]["test"]
+
+    assert kind == "CMD"
+    assert is_our_program(check[0])
+    assert "command" not in found or is_our_program(found["command"][0])
+
+
+def test_ui_of_compose_is_published_on_loopback_only(compose: dict[str, Any]) -> None:
+    published = [port for one in compose["services"].values() for port in one.get("ports", [])]
+
+    assert published == ["127.0.0.1:3070:3070"]
+
+
+def test_code_location_is_found_under_the_name_of_its_service(compose: dict[str, Any]) -> None:
+    (location,) = loaded(DOCKER / "workspace.yaml")["load_from"]
+
+    assert location["grpc_server"] == {
+        "host": "code",
+        "port": 4000,
+        "location_name": "lf_export_pipeline",
+    }
+    assert "code" in compose["services"]
+
+
+def test_image_runs_as_an_ordinary_user_without_a_shell_and_holds_no_secret() -> None:
+    text = (DOCKER / "Dockerfile").read_text()
+    last_stage = text[text.rindex("\nFROM ") :]
+
+    assert re.search(r"^USER (?!0|root)\d+:\d+$", last_stage, re.MULTILINE)
+    assert json.loads(re.findall(r"^CMD (.+)$", last_stage, re.MULTILINE)[-1])[0] == "dagster"
+    assert "HEALTHCHECK" in last_stage
+    assert not re.search(OUR_VARIABLES, text, re.MULTILINE)
+
+
+def test_image_is_made_of_files_that_the_repository_has_and_its_context_lets_in() -> None:
+    text = (DOCKER / "Dockerfile").read_text()
+    allowed = {
+        line[1:]
+        for line in (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(?:--\S+ )?(.+)$", text, re.MULTILINE)
+        for source in shlex.split(line)[:-1]
+    ]
+
+    assert len(copied) >= 6
+    for source in copied:
+        assert (REPOSITORY / source).exists()
+        assert any(source == each or source.startswith(f"{each}/") for each in allowed)
+
+
+def test_chart_is_told_the_limits_that_dagster_yaml_has() -> None:
+    values, instance = (
+        loaded(DEPLOY / "kubernetes/values.yaml"),
+        loaded(REPOSITORY / "dagster.yaml"),
+    )
+    daemon, runs = values["dagsterDaemon"], instance["concurrency"]["runs"]
+    queue = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
+
+    assert queue["maxConcurrentRuns"] == runs["max_concurrent_runs"]
+    assert queue["tagConcurrencyLimits"] == runs["tag_concurrency_limits"]
+    assert daemon["runRetries"]["maxRetries"] == instance["run_retries"]["max_retries"]
+    assert (
+        daemon["runMonitoring"]["pollIntervalSeconds"]
+        == (instance["run_monitoring"]["poll_interval_seconds"])
+    )
+    scheme = instance["storage"]["postgres"]["postgres_db"]["scheme"]
+    assert values["postgresql"]["postgresqlScheme"] == scheme
+
+
+@pytest.mark.parametrize("unit", ["lf-export-daemon", "lf-export-webserver"])
+def test_services_of_systemd_start_programs_of_ours_with_the_env_file(unit: str) -> None:
+    text = (DEPLOY / "systemd" / f"{unit}.service").read_text()
+    (command,) = re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)
+
+    assert is_our_program(Path(command).name)
+    assert "EnvironmentFile=/etc/lf-export/env" in text
+    assert "User=lf-export" in text
+
+
+def test_policy_reaches_no_bucket_and_no_prefix_but_the_exports() -> None:
+    policy = json.loads((DEPLOY / "s3/policy.json").read_text())
+    resources = {statement["Resource"] for statement in policy["Statement"]}
+
+    assert resources == {"arn:aws:s3:::langfuse-exports/exports/*", "arn:aws:s3:::langfuse-exports"}
+
+
+def test_pictures_of_the_documents_are_there() -> None:
+    text = (REPOSITORY / "docs/operating.md").read_text()
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+
+    assert len(pictures) >= 5
+    assert [name for name in pictures if not (REPOSITORY / "docs" / name).is_file()] == []
