@@ -1,0 +1,78 @@
+"""``lf-export requeue`` on the real table."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli_requeue import requeue
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.settings import Settings
+
+pytestmark = pytest.mark.services
+
+PROJECT = f"requeue-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def database(stack: LocalStack) -> Iterator[LangfusePostgres]:
+    connected = LangfusePostgres(Settings.load(dict(stack.environment())))
+    yield connected
+    with connected.engine.begin() as connection:
+        connection.execute(
+            sa.text("DELETE FROM batch_exports WHERE project_id = :project"), {"project": PROJECT}
+        )
+    connected.close()
+
+
+@pytest.fixture
+def failed(database: LangfusePostgres) -> str:
+    row = requested_row(project=PROJECT, table="traces", file_format="CSV")
+    database.exports.add(replace(row, status="FAILED", log="The bucket [red] was full."))
+    return row.id
+
+
+def call(stack: LocalStack, *arguments: str) -> Result:
+    environment = {**stack.environment(), "COLUMNS": "200"}
+    return CliRunner().invoke(requeue, ["--project", PROJECT, *arguments], env=environment)
+
+
+def status(database: LangfusePostgres, export_id: str) -> tuple[str, str | None]:
+    row = database.exports.get(export_id)
+    assert row is not None
+    return row.status, row.log
+
+
+def test_without_being_told_to_nothing_is_queued(
+    stack: LocalStack, database: LangfusePostgres, failed: str
+) -> None:
+    result = call(stack, "--error", "full")
+
+    assert result.exit_code == 0, result.output
+    assert failed in result.output
+    assert "[red]" in result.output
+    assert "1 would be queued again." in result.output
+    assert status(database, failed)[0] == "FAILED"
+
+
+def test_failed_exports_are_queued_when_told_to(
+    stack: LocalStack, database: LangfusePostgres, failed: str
+) -> None:
+    assert "No failed export is meant." in call(stack, "--table", "scores", "--do-it").output
+
+    result = call(stack, failed, "--do-it")
+
+    assert "1 queued again." in result.output
+    assert status(database, failed) == ("QUEUED", None)
+
+
+def test_instant_that_cannot_be_read_ends_with_an_error(stack: LocalStack) -> None:
+    result = call(stack, "--since", "yesterday")
+
+    assert result.exit_code == 1
+    assert "since is no instant" in result.output

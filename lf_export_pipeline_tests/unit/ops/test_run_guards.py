@@ -1,0 +1,133 @@
+"""Several runs of one export: whose row it is, and what a late run may do."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.partitions import PARTITION_TAG
+from lf_export_pipeline.runs import asked_at, has_live_sibling
+from lf_export_pipeline.sensors import unwanted_runs
+from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+
+def record_run(
+    instance: dg.DagsterInstance, export_id: str, status: dg.DagsterRunStatus, **values: Any
+) -> dg.DagsterRun:
+    return instance.create_run_for_job(
+        batch_export_job(), status=status, tags={PARTITION_TAG: export_id}, **values
+    )
+
+
+def test_failing_run_leaves_the_row_to_another_run_that_goes_on(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+    record_run(instance, world.row.id, dg.DagsterRunStatus.STARTED)
+    world.files.failures = [PermanentError("The bucket refuses it.")]
+
+    result = world.run(instance)
+
+    assert not result.success
+    assert (world.state.status, world.state.log) == ("PROCESSING", None)
+
+
+def test_failing_run_leaves_an_export_that_was_queued_again_meanwhile(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+
+    def queue_again(_numbers: list[int]) -> None:
+        world.rows.cancel(world.row.id)
+        world.rows.requeue(world.row.id)
+        raise PermanentError("The server gave up.")
+
+    world.reader.before_rows = queue_again
+
+    result = world.run(instance)
+
+    assert not result.success
+    assert (world.state.status, world.state.log) == ("QUEUED", None)
+
+
+def test_run_that_goes_on_while_its_export_is_queued_again_publishes_nothing(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+
+    def queue_again(_numbers: list[int]) -> None:
+        world.rows.cancel(world.row.id)
+        world.rows.requeue(world.row.id)
+
+    world.reader.before_rows = queue_again
+
+    result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "QUEUED"
+    assert not world.files.objects
+    assert not world.mailer.sent
+
+
+def test_mistake_in_the_program_is_not_tried_again(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    world.files.failures = [KeyError("missing"), KeyError("never asked for")]
+
+    result = world.run(instance)
+
+    assert not result.success
+    assert world.state.status == "FAILED"
+    assert len(world.files.failures) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (dg.DagsterRunStatus.STARTED, True),
+        (dg.DagsterRunStatus.CANCELING, True),
+        (dg.DagsterRunStatus.FAILURE, False),
+        (dg.DagsterRunStatus.SUCCESS, False),
+    ],
+)
+def test_other_run_counts_as_long_as_it_has_not_ended(
+    status: dg.DagsterRunStatus, expected: bool, instance: dg.DagsterInstance
+) -> None:
+    run = record_run(instance, "a", dg.DagsterRunStatus.FAILURE)
+    record_run(instance, "a", status)
+    record_run(instance, "b", dg.DagsterRunStatus.STARTED)
+
+    assert has_live_sibling(instance, run) is expected
+
+
+def test_reexecution_was_asked_for_when_its_first_run_was(instance: dg.DagsterInstance) -> None:
+    first = record_run(instance, "a", dg.DagsterRunStatus.FAILURE)
+    again = record_run(
+        instance,
+        "a",
+        dg.DagsterRunStatus.STARTED,
+        root_run_id=first.run_id,
+        parent_run_id=first.run_id,
+    )
+
+    assert asked_at(instance, again) == asked_at(instance, first)
+
+
+def test_runs_of_cancelled_and_vanished_exports_are_unwanted(
+    instance: dg.DagsterInstance,
+) -> None:
+    rows = FakeExportRows(
+        export_row("wanted", status="PROCESSING"), export_row("cancelled", status="CANCELLED")
+    )
+    runs = {
+        name: record_run(instance, name, dg.DagsterRunStatus.STARTED)
+        for name in ("wanted", "cancelled", "vanished")
+    }
+    record_run(instance, "cancelled", dg.DagsterRunStatus.CANCELING)
+
+    unwanted = {run.run_id for run in unwanted_runs(instance, rows)}
+
+    assert unwanted == {runs["cancelled"].run_id, runs["vanished"].run_id}
