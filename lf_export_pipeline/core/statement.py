@@ -28,7 +28,8 @@ class Statement(BaseModel):
     """One query with its bound values.
 
     ClickHouse placeholders are ``{name:Type}``, Postgres placeholders ``:name``. User text is only
-    ever a value in ``params``, never a part of ``sql``.
+    ever a value in ``params``, never a part of ``sql``. ``threads`` is for ClickHouse: how many are
+    of use; None leaves it to the settings.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +37,7 @@ class Statement(BaseModel):
     store: Store
     sql: str
     params: dict[str, Any] = Field(default_factory=dict)
+    threads: int | None = None
 
 
 class Params:

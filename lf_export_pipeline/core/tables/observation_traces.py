@@ -57,12 +57,10 @@ def shown_traces(project: str, traces: str) -> str:
         traces: A query for the ids of the traces that matter.
     """
     return (
-        "SELECT key, v.1 AS name, v.2 AS user_id, v.3 AS session_id, v.4 AS tags, "
-        "v.5 AS environment, v.6 AS timestamp FROM (SELECT t.id AS key, "
-        "argMin(tuple(t.name, t.user_id, t.session_id, t.tags, toString(t.environment), "
-        "t.timestamp), "
-        "(t._part_index, t._part_offset)) AS v "
-        f"FROM traces AS t WHERE t.project_id = {project} AND t.id IN ({traces}) GROUP BY t.id)"
+        "SELECT t.id AS key, t.name AS name, t.user_id AS user_id, t.session_id AS session_id, "
+        "t.tags AS tags, toString(t.environment) AS environment, t.timestamp AS timestamp "
+        f"FROM traces AS t WHERE t.project_id = {project} AND t.id IN ({traces}) "
+        "ORDER BY t._part_index, t._part_offset LIMIT 1 BY t.id"
     )
 
 
@@ -82,7 +80,7 @@ def trace_lookup(project: str, chunk: str, params: Params) -> Lookup:
     return Lookup(
         key="traceId",
         scope=LookupScope.CHUNK,
-        statement=Statement(store=Store.CLICKHOUSE, sql=sql, params=params.values),
+        statement=Statement(store=Store.CLICKHOUSE, sql=sql, params=params.values, threads=1),
         defaults=_WITHOUT_TRACE,
     )
 
