@@ -10,6 +10,7 @@ from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query import Chunk, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.joining import LookupTable, distinct_keys
+from lf_export_pipeline.read_ahead import read_ahead
 
 Keys = bytes | Sequence[str]
 
@@ -18,14 +19,19 @@ Keys = bytes | Sequence[str]
 def chunk_batches(
     reader: RowReader, query: ExportQuery, chunk: Chunk, keys: Keys
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    """The chunk's rows in the order of the file; leaving the context ends the query."""
-    tables = {
-        at: _fetch(reader, lookup, _for_chunk(lookup, chunk, keys))
-        for at, lookup in enumerate(query.lookups)
-        if lookup.scope is not LookupScope.BATCH
-    }
+    """The chunk's rows in the order of the file; leaving the context ends the query.
+
+    The store sorts the rows while the lookups are fetched, and sends the next batch while one is
+    joined and serialised.
+    """
     assert query.chunk_rows is not None  # noqa: S101 - chunks exist only of what can be read
-    with reader.batches(bind_chunk(query.chunk_rows, keys, chunk.lower, chunk.upper)) as batches:
+    rows = bind_chunk(query.chunk_rows, keys, chunk.lower, chunk.upper)
+    with read_ahead(lambda: reader.batches(rows)) as batches:
+        tables = {
+            at: _fetch(reader, lookup, _for_chunk(lookup, chunk, keys))
+            for at, lookup in enumerate(query.lookups)
+            if lookup.scope is not LookupScope.BATCH
+        }
         yield (_joined(reader, query.lookups, tables, batch) for batch in batches)
 
 

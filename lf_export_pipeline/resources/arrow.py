@@ -1,11 +1,14 @@
 """Arrow streams from a socket: complete or an error, and text that is valid UTF-8."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
 import pyarrow as pa
 from urllib3.exceptions import HTTPError
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""Enough for the fixed costs of a batch not to matter, and little beside what a process needs."""
 
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _TAIL_BYTES = 32 * 1024
@@ -66,15 +69,37 @@ def read_stream(source: Readable) -> Iterator[pa.RecordBatch]:
     """
     tap = _Tap(source)
     try:
-        for batch in pa.ipc.open_stream(tap):
-            if batch.num_rows:
-                yield with_valid_text(batch)
+        for batch in merged(pa.ipc.open_stream(tap)):
+            yield with_valid_text(batch)
     except _BROKEN as error:
         tap.drain()
         raise StreamCutError(tap.tail) from error
     tap.drain()
     if not tap.tail.endswith(_END_OF_STREAM):
         raise StreamCutError(tap.tail)
+
+
+def merged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of at least ``BATCH_BYTES``, save the last; none is empty.
+
+    ClickHouse sends blocks as they come, down to a few rows each, and whatever is done with a batch
+    costs a millisecond per thirty columns before its first row.
+    """
+    pending: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if batch.num_rows:
+            pending.append(batch)
+            size += batch.nbytes
+        if size >= BATCH_BYTES:
+            yield _one_batch(pending)
+            pending, size = [], 0
+    if pending:
+        yield _one_batch(pending)
+
+
+def _one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
 def with_valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:

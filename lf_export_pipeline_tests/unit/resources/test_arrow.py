@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError
 
-from lf_export_pipeline.resources.arrow import StreamCutError, read_stream, with_valid_text
+from lf_export_pipeline.resources.arrow import (
+    BATCH_BYTES,
+    StreamCutError,
+    merged,
+    read_stream,
+    with_valid_text,
+)
 
 
 def stream(*batches: pa.RecordBatch) -> bytes:
@@ -41,10 +47,21 @@ class Dribble:
 
 
 @pytest.mark.parametrize("step", [1, 7, 1 << 20])
-def test_a_whole_stream_gives_its_batches_however_it_arrives(step: int) -> None:
-    found = list(read_stream(Dribble(WHOLE, step)))
-    assert [batch.num_rows for batch in found] == [3, 2]
-    assert found[1].column("n").to_pylist() == [3, 4]
+def test_a_whole_stream_gives_its_rows_however_it_arrives(step: int) -> None:
+    (found,) = read_stream(Dribble(WHOLE, step))
+    assert found.column("n").to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_small_batches_are_put_together_and_large_ones_passed_on() -> None:
+    large = pa.record_batch({"n": [9], "text": ["x" * BATCH_BYTES]})
+    arriving = [numbers(0, 2), numbers(2, 0), numbers(2, 1), large, large, numbers(5, 1)]
+    found = list(merged(arriving))
+    assert [batch.column("n").to_pylist() for batch in found] == [[0, 1, 2, 9], [9], [5]]
+    assert found[1] is large
+
+
+def test_a_result_of_empty_blocks_has_no_batch() -> None:
+    assert list(merged([numbers(0, 0), numbers(0, 0)])) == []
 
 
 @given(end=st.integers(min_value=0, max_value=len(WHOLE) - 1))
