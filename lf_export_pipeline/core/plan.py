@@ -4,14 +4,16 @@ import math
 import re
 from collections.abc import Sequence
 
+from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.statement import Params, Statement, Store, in_hashes
 
 CHUNK_TARGET_BYTES = 64 * 1024 * 1024
 CHUNK_MAX_ROWS = 100_000
 CHUNK_MAX_COUNT = 200
-PART_MIN_BYTES = 5 * 1024 * 1024
-PART_MAX_BYTES = 5 * 1024 * 1024 * 1024
+MEBIBYTE = 1024 * 1024
+PART_MIN_BYTES = 5 * MEBIBYTE
 PART_MAX_COUNT = 10_000
+OBJECT_MAX_BYTES = 5 * MEBIBYTE**2
 
 _KEYS = re.compile(r"/\*keys:(.+?)\*/")
 
@@ -32,18 +34,21 @@ def rows_of_chunk(
     return max(aimed, math.ceil((row_limit - half * aimed) / half))
 
 
-def part_bytes(total_bytes: int, preferred_bytes: int) -> int:
-    """Bytes per part of a multipart upload, so that S3's 10,000 parts suffice with room to spare.
+def part_bytes(expected_bytes: int, preferred_bytes: int) -> int:
+    """Bytes of a part of a multipart upload: as preferred, or larger where 10,000 are too few.
+
+    In whole MiB, and so that an object half as large again as expected still fits.
 
     Raises:
-        ValueError: The object would exceed what S3 can store.
+        PermanentError: S3 stores no object of that size.
     """
-    needed = math.ceil(total_bytes / (PART_MAX_COUNT - 1))
-    size = max(PART_MIN_BYTES, preferred_bytes, needed)
-    if size > PART_MAX_BYTES:
-        message = f"{total_bytes:,} bytes do not fit into {PART_MAX_COUNT:,} parts of 5 GiB."
-        raise ValueError(message)
-    return size
+    if expected_bytes > OBJECT_MAX_BYTES:
+        raise PermanentError(
+            f"The file would have {expected_bytes:,} bytes, and S3 stores at most 5 TiB; please "
+            "narrow the filters."
+        )
+    needed = math.ceil(expected_bytes * 3 / (2 * PART_MAX_COUNT) / MEBIBYTE) * MEBIBYTE
+    return max(PART_MIN_BYTES, preferred_bytes, needed)
 
 
 def bind_chunk(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.core.plan import rows_of_chunk
+from lf_export_pipeline.core.plan import MEBIBYTE, rows_of_chunk
 from lf_export_pipeline.core.ports import ExportRows, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.key_chunks import KeyCutter
@@ -14,7 +14,6 @@ from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
 
 DEFAULT_ROW_BYTES = 2_000.0  # where there are no rows to take a sample from
-MEBIBYTE = 1024 * 1024
 CHUNKS = "chunks"
 
 

@@ -14,6 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
+from lf_export_pipeline.core.plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
 from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
 from lf_export_pipeline.settings import S3Settings
@@ -21,8 +22,6 @@ from lf_export_pipeline.settings import S3Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MAX_PARTS = 10_000
-_MIB = 1024 * 1024
 _MARK = "lf-export-upload"
 
 
@@ -174,7 +173,7 @@ class S3FileStore:
 
     def _transfer_config(self, expected_bytes: int) -> TransferConfig:
         concurrency = self._settings.langfuse_s3_upload_max_concurrent_parts
-        size = part_bytes(expected_bytes, self._settings.batch_export_s3_part_size_mib * _MIB)
+        size = part_bytes(expected_bytes, self._settings.batch_export_s3_part_size_mib * MEBIBYTE)
         config: Any = TransferConfig(
             multipart_threshold=size, multipart_chunksize=size, max_concurrency=concurrency
         )
@@ -187,15 +186,6 @@ class S3FileStore:
             found = self._client.head_object(Bucket=self.bucket, Key=key)
             return found.get("Metadata") == mark
         return False
-
-
-def part_bytes(expected_bytes: int, wanted_bytes: int) -> int:
-    """The size of a part: as wanted, or larger where 10,000 would not hold the file.
-
-    The estimate may be too low by half before the parts run out. In whole MiB.
-    """
-    needed = -(-expected_bytes * 3 // (2 * MAX_PARTS))
-    return max(wanted_bytes, -(-needed // _MIB) * _MIB)
 
 
 def content_disposition(key: str) -> str:

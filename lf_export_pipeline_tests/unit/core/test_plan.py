@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.plan import (
     CHUNK_MAX_COUNT,
     CHUNK_MAX_ROWS,
     CHUNK_TARGET_BYTES,
-    PART_MAX_BYTES,
+    MEBIBYTE,
+    OBJECT_MAX_BYTES,
     PART_MAX_COUNT,
     PART_MIN_BYTES,
     bind_chunk,
@@ -17,8 +19,6 @@ from lf_export_pipeline.core.plan import (
     rows_of_chunk,
 )
 from lf_export_pipeline.core.statement import Statement, Store
-
-MEBIBYTE = 1024 * 1024
 
 
 def test_a_chunk_holds_as_many_rows_as_fit_into_the_target() -> None:
@@ -51,13 +51,26 @@ def test_the_chunks_hold_everything_up_to_the_limit(
 
 
 @given(
-    total=st.integers(0, 40_000_000_000_000), preferred=st.integers(PART_MIN_BYTES, PART_MAX_BYTES)
+    expected=st.integers(0, OBJECT_MAX_BYTES), preferred=st.integers(5, 100).map(MEBIBYTE.__mul__)
 )
-def test_every_part_is_one_that_s3_accepts(total: int, preferred: int) -> None:
-    size = part_bytes(total, preferred)
-    assert PART_MIN_BYTES <= size <= PART_MAX_BYTES
+def test_a_file_half_as_large_again_as_expected_still_fits_in_the_parts(
+    expected: int, preferred: int
+) -> None:
+    size = part_bytes(expected, preferred)
     assert size >= preferred
-    assert -(-total // size) <= PART_MAX_COUNT
+    assert size % MEBIBYTE == 0
+    assert size * PART_MAX_COUNT >= expected * 3 // 2
+
+
+def test_a_file_of_five_tebibytes_is_sent_in_parts_that_s3_takes() -> None:
+    size = part_bytes(OBJECT_MAX_BYTES, 10 * MEBIBYTE)
+    assert size == 787 * MEBIBYTE
+    assert -(-OBJECT_MAX_BYTES // size) < PART_MAX_COUNT
+    assert PART_MIN_BYTES <= size <= 5 * 1024 * MEBIBYTE
+
+
+def test_a_file_of_a_gigabyte_keeps_the_parts_that_were_asked_for() -> None:
+    assert part_bytes(10**9, 10 * MEBIBYTE) == 10 * MEBIBYTE
 
 
 def test_small_preferences_are_raised_to_what_s3_demands() -> None:
@@ -65,8 +78,8 @@ def test_small_preferences_are_raised_to_what_s3_demands() -> None:
 
 
 def test_an_object_that_s3_cannot_hold_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"bytes do not fit into 10,000 parts of 5 GiB\.$"):
-        part_bytes(PART_MAX_BYTES * PART_MAX_COUNT, PART_MIN_BYTES)
+    with pytest.raises(PermanentError, match=r"S3 stores at most 5 TiB"):
+        part_bytes(OBJECT_MAX_BYTES + 1, PART_MIN_BYTES)
 
 
 def test_a_clickhouse_chunk_gets_its_keys_and_the_bounds_that_it_names() -> None:

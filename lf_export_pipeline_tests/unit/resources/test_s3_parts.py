@@ -8,18 +8,6 @@ from hypothesis import strategies as st
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
 from lf_export_pipeline.resources import s3, s3_client
 
-MIB = 1 << 20
-
-
-@given(expected=st.integers(min_value=0, max_value=5 << 40), wanted=st.integers(5, 100))
-def test_a_file_half_as_large_again_as_expected_still_fits_in_the_parts(
-    expected: int, wanted: int
-) -> None:
-    size = s3.part_bytes(expected, wanted * MIB)
-    assert size >= wanted * MIB
-    assert size % MIB == 0
-    assert size * s3.MAX_PARTS >= expected * 3 // 2
-
 
 @given(pieces=st.lists(st.binary(max_size=50)), sizes=st.lists(st.integers(1, 40), min_size=1))
 def test_pieces_read_as_a_file_give_full_reads_until_the_end(
