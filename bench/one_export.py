@@ -1,0 +1,50 @@
+"""(e) One export in a process of its own: seconds, rows, bytes and peak memory, as JSON.
+
+python -m bench.one_export --folder .lf-export/bench --project P --table traces --format CSV
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def measured(folder: Path, project: str, table: str, file_format: str) -> dict[str, float]:
+    """The figures of one export, made by a fresh Python."""
+    words = ["--folder", str(folder), "--project", project, "--table", table]
+    command = [sys.executable, "-m", "bench.one_export", *words, "--format", file_format]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("--folder", "--project", "--table", "--format"):
+        parser.add_argument(name, required=True)
+    asked = parser.parse_args()
+    from bench.world import world  # noqa: PLC0415 - what the imports need is a part of the peak
+
+    with world(Path(asked.folder)) as here:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begin = time.perf_counter()
+        size = here.export(asked.project, asked.table, asked.format)
+        seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "bytes": size,
+                "peak_mb": peak * 1024 / 1e6,
+                "before_mb": before * 1024 / 1e6,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

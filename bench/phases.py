@@ -1,0 +1,68 @@
+"""(c) Each phase apart: key scan, read and serialise, upload."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.world import World
+from lf_export_pipeline.assembled_file import writer_of
+from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.core.plan import MEBIBYTE
+from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery
+from lf_export_pipeline.core.request import parse_request
+from lf_export_pipeline.ops.resolve_filters import resolved
+from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
+from lf_export_pipeline.ops.stream_chunks import planned
+
+PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """One export, whose phases can be done again and again."""
+
+    here: World
+    query: ExportQuery
+    folder: AttemptFolder
+
+    @classmethod
+    def of(cls, here: World, project: str, table: str, file_format: str) -> "Phases":
+        request = parse_request(here.queue(project, table, file_format))
+        query = resolved(request, here.ports["reader"], here.settings)
+        return cls(here, query, AttemptFolder(here.ports["spool"], f"bench-{table}-{file_format}"))
+
+    def scan(self) -> int:
+        """The keys, in the spool; their bytes."""
+        plan, _ = self._planned()
+        return plan.rows * 8
+
+    def read_and_serialise(self) -> int:
+        """Scan, rows, lookups, part files; the bytes of these."""
+        _, chunks = self._planned()
+        writer = writer_of(self.query, self.here.settings)
+        parts = [
+            ChunkWriter(
+                self.here.ports["reader"], writer, self.query, chunk, self.folder, preview=False
+            ).verified_part()
+            for chunk in chunks
+        ]
+        self.folder.remove()
+        return sum(part.bytes for part in parts)
+
+    def _planned(self) -> tuple[ExportPlan, list[Chunk]]:
+        target = self.here.settings.lf_export_chunk_target_mib * MEBIBYTE
+        return planned(self.query, self.here.ports["reader"], self.folder, target)
+
+
+def uploaded(here: World, file: Path) -> int:
+    """A finished file into the bucket, as the pipeline sends it: its checksum apart."""
+
+    def pieces() -> Iterator[bytes]:
+        with file.open("rb") as source:
+            while piece := source.read(PIECE_BYTES):
+                yield piece
+
+    size = file.stat().st_size
+    here.ports["files"].upload("bench-upload", pieces(), "text/plain", size)
+    here.ports["files"].delete("bench-upload")
+    return size

@@ -1,0 +1,50 @@
+"""(f) Small exports through sensor and daemon: how many per minute, and how long one takes."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from bench.world import World
+from lf_export_pipeline import dagster_processes as dagster
+from lf_export_pipeline.core.request import ExportRow
+
+ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
+DEADLINE = timedelta(minutes=20)
+LONE_EXPORTS = 3
+
+
+def through_the_daemon(here: World, project: str, count: int) -> dict[str, float]:
+    """Seconds from QUEUED to COMPLETED of an export alone, and exports per minute of many."""
+    home = dagster.prepare_home(here.folder)
+    environment = dagster.environment_for(here.stack.environment(), home)
+    with dagster.running("daemon", dagster.daemon_arguments(), environment, home):
+        _seconds(here, [here.queue(project, "traces", "CSV")])  # the daemon has started
+        alone = [
+            _seconds(here, [here.queue(project, "traces", "CSV")]) for _ in range(LONE_EXPORTS)
+        ]
+        together = _seconds(here, [here.queue(project, "traces", "JSONL") for _ in range(count)])
+    return {
+        "alone_seconds": sorted(alone)[LONE_EXPORTS // 2],
+        "exports": count,
+        "together_seconds": together,
+        "exports_per_minute": count / together * 60,
+    }
+
+
+def _seconds(here: World, rows: Sequence[ExportRow]) -> float:
+    """Until the last of some queued exports is COMPLETED."""
+    begin = time.monotonic()
+    waiting = {row.id for row in rows}
+    while waiting:
+        if time.monotonic() - begin > DEADLINE.total_seconds():
+            message = f"{len(waiting)} exports have not ended."
+            raise TimeoutError(message)
+        time.sleep(0.2)
+        for export_id in sorted(waiting):
+            status = here.ports["export_rows"].get(export_id).status
+            if status in ENDED - {"COMPLETED"}:
+                message = f"An export is {status}."
+                raise RuntimeError(message)
+            if status == "COMPLETED":
+                waiting.discard(export_id)
+    return time.monotonic() - begin

@@ -1,0 +1,120 @@
+"""The stack that is measured, its data, and the pipeline's parts on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from clickhouse_connect.driver.client import Client
+
+from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.in_process import run_export
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.local import state
+from lf_export_pipeline.local.rows import clickhouse_client
+from lf_export_pipeline.local.sample import SampleSize, generate_sample
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.wiring import open_ports
+
+UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
+SCORES = 30_000
+COMMENTS = 2_000
+ROW_LIMIT = "20000000"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A running stack."""
+
+    stack: LocalStack
+    settings: Settings
+    ports: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.stack.state_dir
+
+    @property
+    def server_pid(self) -> int:
+        known = state.load(self.stack.state_dir)
+        assert known is not None
+        return known.processes["clickhouse"].pid
+
+    @contextmanager
+    def clickhouse(self) -> Iterator[Client]:
+        with clickhouse_client(self.stack.addresses()) as client:
+            yield client
+
+    def queue(self, project: str, table: str, file_format: str) -> ExportRow:
+        """A queued export of everything in the project."""
+        row = requested_row(
+            project=project, table=table, file_format=file_format, user="user-ada", filters=[]
+        )
+        self.ports["export_rows"].add(row)
+        return row
+
+    def export(self, project: str, table: str, file_format: str) -> int:
+        """A whole job in this process, from validate to COMPLETED; the bytes of its file."""
+        row = self.queue(project, table, file_format)
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = run_export(batch_export_job(retries=None), instance, row.id, self.ports)
+        ended = self.ports["export_rows"].get(row.id)
+        if not result.success or ended.status != "COMPLETED":
+            message = f"{table} as {file_format} ended as {ended.status}: {ended.log}"
+            raise RuntimeError(message)
+        stored = result.output_for_node("upload_file")
+        self.ports["files"].delete(stored.object_key)
+        return int(stored.bytes)
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """The stack of a folder, started if need be; its data stay for the next time."""
+    with LocalStack(folder) as stack:
+        environment = {**stack.environment(), "BATCH_EXPORT_ROW_LIMIT": ROW_LIMIT}
+        settings = Settings.load(environment)
+        with open_ports(settings) as ports:
+            yield World(stack, settings, ports)
+
+
+def ensure_project(
+    here: World, project: str, traces: int, *, observations: bool, text_bytes: int
+) -> None:
+    """Make a project unless an earlier call has, down to its last score."""
+    with here.clickhouse() as client:
+        found = client.query(
+            "SELECT count() FROM traces WHERE project_id = {p:String}", {"p": project}
+        ).result_rows[0][0]
+        if found == traces:
+            return
+        size = SampleSize(
+            traces=traces,
+            observations_per_trace=int(observations),
+            text_bytes=text_bytes,
+            comments=COMMENTS if observations else 0,
+        )
+        generate_sample(here.stack.addresses(), project, size, until=UNTIL, days=60)
+        _thin_out_scores(client, project, SCORES if observations else traces // 10)
+        _settle(client)
+
+
+def _thin_out_scores(client: Client, project: str, wanted: int) -> None:
+    counted = client.query(
+        "SELECT count() FROM scores WHERE project_id = {p:String}", {"p": project}
+    ).result_rows[0][0]
+    client.command(
+        f"ALTER TABLE scores DELETE WHERE project_id = '{project}' "
+        f"AND cityHash64(id) % {counted} >= {min(wanted, counted)}",
+        settings={"mutations_sync": 1},
+    )
+
+
+def _settle(client: Client) -> None:
+    """Merge everything, so that each round finds the same parts."""
+    for table in ("traces", "observations", "scores"):
+        client.command(f"OPTIMIZE TABLE {table} FINAL")
