@@ -1,0 +1,124 @@
+"""The real webserver and daemon beside the stack, and a browser in front of them."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline import dagster_processes as dagster
+from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.local.ports import choose
+from lf_export_pipeline.local.sample import SampleSize, generate_sample
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.partitions import PARTITION_TAG
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.exports import PostgresExportRows
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.ui.browser import (
+    NoBrowserError,
+    Operator,
+    chromium,
+    install_browser,
+)
+
+PROJECT = "shop-assistant"
+SIZE = SampleSize(traces=3_000, observations_per_trace=0)
+ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
+DEADLINE_SECONDS = 300
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What stands behind the UI.
+
+    Attributes:
+        spool: The folder of this deployment's part files, which is there once a run has begun.
+        address: Of the webserver.
+    """
+
+    rows: PostgresExportRows
+    instance: dg.DagsterInstance
+    spool: Path
+    address: str
+
+    def queue(self, **values: Any) -> str:
+        """The id of an export that somebody has just asked for."""
+        row = requested_row(
+            project=PROJECT, table="traces", file_format="CSV", user="user-ada", **values
+        )
+        self.rows.add(row)
+        return row.id
+
+    def wait(self, export_id: str, is_reached: Callable[[ExportRow], bool]) -> ExportRow:
+        """The row of an export once it is as it should be, and none of its runs goes on."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            row = self.rows.get(export_id)
+            runs = self.runs(export_id)
+            if row and is_reached(row) and runs and all(run.is_finished for run in runs):
+                return row
+            assert time.monotonic() < deadline, f"{row} {runs}"
+            time.sleep(POLL_SECONDS)
+
+    def ended(self, export_id: str) -> ExportRow:
+        """The row of an export that is over."""
+        return self.wait(export_id, lambda row: row.status in ENDED)
+
+    def runs(self, export_id: str) -> list[dg.DagsterRun]:
+        """Its runs, newest first."""
+        return list(self.instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: export_id})))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _browser_is_installed() -> None:
+    try:
+        install_browser()
+    except NoBrowserError as error:
+        pytest.skip(f"no browser: {error}")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go; LF_EXPORT_SCREENSHOTS names a folder that keeps them."""
+    kept = os.environ.get("LF_EXPORT_SCREENSHOTS")
+    return Path(kept) if kept else tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    _browser_is_installed: None, stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """Webserver and daemon as `docs/operating.md` starts them, on records of their own."""
+    generate_sample(stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
+    home = dagster.prepare_home(tmp_path_factory.mktemp("dagster"))
+    spool = home / "spool"
+    changes = {"LF_EXPORT_SPOOL": str(spool), "LF_EXPORT_CHUNK_TARGET_MIB": "1"}
+    environment = dagster.environment_for(stack.environment() | changes, home)
+    (port,) = choose(["webserver"], earlier={}, configured={}).values()
+    database = LangfusePostgres(Settings.load(stack.environment()))
+    with (
+        dagster.running("daemon", dagster.daemon_arguments(), environment, home),
+        dagster.running("webserver", dagster.webserver_arguments(port), environment, home) as ui,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name in (name for name in environment if name.startswith("DAGSTER_")):
+            patch.setenv(name, environment[name])
+        dagster.wait_for_ui(ui, port, home / "webserver.log")
+        with dg.DagsterInstance.get() as instance:
+            address = f"http://{dagster.HOST}:{port}"
+            yield Deployment(database.exports, instance, spool, address)
+    database.close()
+
+
+@pytest.fixture
+def operator(deployment: Deployment, pictures: Path) -> Iterator[Operator]:
+    with chromium() as driver:
+        yield Operator(driver, deployment.address, pictures)
