@@ -42,13 +42,15 @@ def export_errors(
     Args:
         context: The step's.
         export_rows: Where the export is cancelled if a person terminates the run.
-        when_stopped: Called when the export was found cancelled or taken over.
+        when_stopped: Called when the export was found cancelled or finished, unless another run of
+            it goes on, which may need the same files.
     """
     try:
         yield
     except ExportCancelledError as stop:
         context.log.warning(str(stop))
-        when_stopped()
+        if not has_live_sibling(context.instance, context.run):
+            when_stopped()
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
     except MISTAKES as error:

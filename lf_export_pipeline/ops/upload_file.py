@@ -93,6 +93,8 @@ def publish(
 ) -> None:
     """Sign a link and set the row COMPLETED, or take the object back.
 
+    A run that was taken for dead may have published the same object meanwhile: then it stays.
+
     Raises:
         ExportCancelledError: The row is no longer PROCESSING.
     """
@@ -101,9 +103,11 @@ def publish(
         stored.request.export_id, url, stored.finished_at, stored.expires_at, row_log(stored)
     )
     if not is_published:
-        files.delete(stored.object_key)
+        row = export_rows.get(stored.request.export_id)
+        if row is None or not is_published_as(row, stored.object_key):
+            files.delete(stored.object_key)
         raise ExportCancelledError(
-            "The export was cancelled or finished elsewhere; no file is left."
+            "The export was cancelled or finished elsewhere; this run leaves no file."
         )
 
 

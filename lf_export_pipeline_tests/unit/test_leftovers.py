@@ -65,6 +65,27 @@ class LosesTheAnswer(FakeExportRows):
         return done
 
 
+class IsCompletedByATwin(FakeExportRows):
+    """A run of the same attempt that was taken for dead is a moment faster."""
+
+    def complete(self, *args: object) -> bool:
+        super().complete(*args)  # type: ignore[arg-type]
+        return False
+
+
+def test_object_that_a_twin_has_published_is_not_taken_back() -> None:
+    world = World(export_row())
+    world.rows = IsCompletedByATwin(world.row)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "COMPLETED"
+    assert len(world.files.objects) == 1
+    assert not world.mailer.sent
+
+
 def test_export_whose_completion_was_not_heard_of_has_one_file_and_one_mail() -> None:
     world = World(export_row())
     world.rows = LosesTheAnswer(world.row)
