@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint type format clean
+.PHONY: help install demo dev test bench lint type format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,12 @@ dev: $(INSTALLED) ## Embedded stack and Dagster's UI at http://127.0.0.1:3000, u
 
 test: $(INSTALLED) ## Run all tests
 	$(BIN)/python -m pytest
+
+bench: $(INSTALLED) ## Measure speed and memory; BENCH="--quick" for a short look
+	$(BIN)/python -m bench $(BENCH)
+
+screenshots: $(INSTALLED) ## Take the pictures of docs/images again, in a real browser
+	LF_EXPORT_SCREENSHOTS=docs/images $(BIN)/python -m pytest -m browser
 
 lint: $(INSTALLED) ## Check style and format
 	$(BIN)/ruff check .
