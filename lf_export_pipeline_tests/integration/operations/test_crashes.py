@@ -1,4 +1,4 @@
-"""Crashes of everything, and what others have left behind, under the real daemon."""
+"""Crashes of everything, and what others have left behind, each under a daemon of its own."""
 
 from datetime import timedelta
 
@@ -59,15 +59,18 @@ def test_export_that_ran_when_everything_died_is_resumed(
     assert eventually(lambda: quiet_deployment.mails(after_power_cut)) == 1
 
 
-def test_row_that_another_worker_has_left_is_queued_again(deployment: Deployment) -> None:
-    lost = leave_processing(deployment, age=timedelta(hours=2))
-    alive = leave_processing(deployment, age=timedelta(minutes=2))
+def test_row_that_another_worker_has_left_is_queued_again(quiet_deployment: Deployment) -> None:
+    lost = leave_processing(quiet_deployment, age=timedelta(hours=2))
+    alive = leave_processing(quiet_deployment, age=timedelta(minutes=2))
 
-    assert deployment.ended(lost).status == "COMPLETED"
-    (run,) = deployment.runs(lost)
+    with quiet_deployment.daemon():
+        row = quiet_deployment.ended(lost)
+
+    assert row.status == "COMPLETED"
+    (run,) = quiet_deployment.runs(lost)
     assert run.tags[RECOVERY_TAG] == "1"
-    assert deployment.row(alive).status == "PROCESSING"
-    assert deployment.runs(alive) == []
+    assert quiet_deployment.row(alive).status == "PROCESSING"
+    assert quiet_deployment.runs(alive) == []
 
 
 def test_row_that_is_lost_again_and_again_is_failed(quiet_deployment: Deployment) -> None:
