@@ -1,9 +1,14 @@
 """One export in this process, without a daemon: for the command line and for tests."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import cast
 
 import dagster as dg
 
+from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
+from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.ops.fail_export import set_failed
 from lf_export_pipeline.partitions import PARTITIONS_NAME
 
 
@@ -19,6 +24,9 @@ def run_export(
 ) -> dg.ExecuteInProcessResult:
     """The result of a run of the whole job; failures are in it, they are not raised.
 
+    No sensor watches over a run like this one: if it ends without success and without a word (an
+    error outside of every op, a hook that could not reach the database), its row is set here.
+
     Args:
         job: As ``job.batch_export_job`` makes it; it can be used again and again.
         instance: Where the run is recorded; an ephemeral one forgets it.
@@ -30,7 +38,7 @@ def run_export(
     """
     instance.add_dynamic_partitions(PARTITIONS_NAME, [export_id])
     asked = {"force": force} | ({"project_id": project_id} if project_id else {})
-    return job.execute_in_process(
+    result = job.execute_in_process(
         run_config={
             "ops": {"validate_export": {"config": asked}},
             "loggers": {"console": {"config": {"log_level": log_level}}},
@@ -40,3 +48,14 @@ def run_export(
         resources=dict(resources),
         raise_on_error=False,
     )
+    rows = resources.get("export_rows")
+    if not result.success and not isinstance(rows, dg.ResourceDefinition):
+        _set_row(instance, result.run_id, cast("ExportRows", rows))
+    return result
+
+
+def _set_row(instance: dg.DagsterInstance, run_id: str, export_rows: ExportRows) -> None:
+    run = instance.get_run_by_id(run_id)
+    with suppress(ExportError):  # the database is away for good; the daemon's sensors come later
+        if run is not None:
+            set_failed(instance, run, export_rows, GENERIC_SENTENCE)

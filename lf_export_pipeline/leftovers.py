@@ -18,11 +18,35 @@ def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | Non
     noted = folder.read(OBJECT, ObjectKey)
     if noted is None or (row is not None and is_published_as(row, noted.key)):
         return None
-    for upload in files.incomplete_uploads(noted.key):
-        if upload.key == noted.key:
-            files.abort(upload)
+    abort_uploads_to(noted.key, files)
     files.delete(noted.key)
     return noted.key
+
+
+def abort_uploads_to(key: str, files: FileStore) -> None:
+    """Throws away the parts of uploads to a key that were never finished."""
+    for upload in files.incomplete_uploads(key):
+        if upload.key == key:
+            files.abort(upload)
+
+
+def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:
+    """Removes all that an attempt has left that ended without a file of its own."""
+    discard_object(folder, files, row)
+    folder.remove()
+
+
+def discard_other_attempts(
+    own: AttemptFolder, export_path: str, files: FileStore, row: ExportRow | None
+) -> None:
+    """Removes what other attempts have left, once an export is finished.
+
+    None of them can publish any more, not even one whose process still runs: the row is COMPLETED.
+    """
+    for name in own.spool.folders(export_path):
+        folder = AttemptFolder(own.spool, f"{export_path}/{name}")
+        if folder.path != own.path:
+            discard_attempt(folder, files, row)
 
 
 def is_published_as(row: ExportRow, key: str) -> bool:

@@ -213,8 +213,10 @@ class MemorySpool:
             path: data for path, data in self.files.items() if not path.startswith(prefix)
         }
 
-    def folders(self) -> Sequence[str]:
-        return sorted({path.split("/")[0] for path in self.files if "/" in path})
+    def folders(self, folder: str = "") -> Sequence[str]:
+        above = "/".join(safe_parts(folder)) + "/" if folder else ""
+        inside = [path.removeprefix(above) for path in self.files if path.startswith(above)]
+        return sorted({path.split("/")[0] for path in inside if "/" in path})
 
 
 def _cleared(row: ExportRow, status: str) -> ExportRow:

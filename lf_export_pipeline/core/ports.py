@@ -193,6 +193,6 @@ class Spool(Protocol):
         """Delete a folder with all that is in it; a missing one is no error."""
         ...
 
-    def folders(self) -> Sequence[str]:
-        """The top-level folders (one per export)."""
+    def folders(self, folder: str = "") -> Sequence[str]:
+        """The folders in a folder; without one those at the top, one per export."""
         ...

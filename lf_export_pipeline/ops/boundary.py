@@ -15,10 +15,12 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
-from lf_export_pipeline.core.ports import ExportRows, RowReader
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.runs import asked_at, has_failed_step, has_live_sibling
+from lf_export_pipeline.leftovers import discard_attempt
+from lf_export_pipeline.runs import asked_at, has_failed_step, has_live_sibling, root_run_id
 
 MISTAKES = (
     ArithmeticError,
@@ -84,6 +86,14 @@ def require_running(context: dg.OpExecutionContext, export_rows: ExportRows) -> 
     if row is None or status != "PROCESSING":
         raise ExportCancelledError(f"The export is {status}; this run leaves it alone.")
     return row
+
+
+def leave_nothing(
+    context: dg.OpExecutionContext, spool: Spool, files: FileStore, export_rows: ExportRows
+) -> Callable[[], None]:
+    """What to call when the export is found stopped: its files go, in spool and bucket."""
+    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+    return lambda: discard_attempt(folder, files, export_rows.get(context.partition_key))
 
 
 def tagged(reader: RowReader, context: dg.OpExecutionContext) -> RowReader:

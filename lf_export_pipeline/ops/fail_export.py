@@ -3,14 +3,18 @@
 from datetime import UTC, datetime
 
 import dagster as dg
+import tenacity
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
+from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError, TransientError
+from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.runs import asked_at, export_id_of, has_live_sibling
+
+PATIENCE_ATTEMPTS = 7  # about 12 s in all
 
 
 @dg.failure_hook(required_resource_keys={"export_rows"})
 def fail_export(context: dg.HookContext) -> None:
-    """Write the user's sentence to the row.
+    """Write the user's sentence to the row, also if the database is away for some seconds.
 
     A hook rather than a handler in each op: it runs only after the last retry, and also when a
     value could not be loaded or stored, which happens outside of any op's body. A run that is
@@ -18,12 +22,32 @@ def fail_export(context: dg.HookContext) -> None:
     on, or somebody has queued it again, the row is not this run's to set.
     """
     run = context.instance.get_run_by_id(context.run_id)
-    export_id = export_id_of(run) if run else None
-    if run is None or export_id is None or has_live_sibling(context.instance, run):
-        return
-    sentence, asked = sentence_of(context.op_exception), asked_at(context.instance, run)
-    if context.resources.export_rows.fail(export_id, sentence, datetime.now(UTC), asked):
-        context.log.error("Export %s is FAILED: %s", export_id, sentence)
+    sentence = sentence_of(context.op_exception)
+    if run and set_failed(context.instance, run, context.resources.export_rows, sentence):
+        context.log.error("Export %s is FAILED: %s", export_id_of(run), sentence)
+
+
+def set_failed(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, export_rows: ExportRows, sentence: str
+) -> bool:
+    """Whether the row of a run that has failed is FAILED by this call.
+
+    What has made a step fail is often what keeps its row from being set too: hence the patience.
+
+    Raises:
+        TransientError: The database has not come back; the sensors find the row later.
+    """
+    export_id = export_id_of(run)
+    if export_id is None or has_live_sibling(instance, run):
+        return False
+    asked = asked_at(instance, run)
+    patiently = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransientError),
+        stop=tenacity.stop_after_attempt(PATIENCE_ATTEMPTS),
+        wait=tenacity.wait_exponential(multiplier=0.2, max=5) + tenacity.wait_random(0, 0.2),
+        reraise=True,
+    )
+    return bool(patiently(export_rows.fail, export_id, sentence, datetime.now(UTC), asked))
 
 
 def sentence_of(error: BaseException | None) -> str:

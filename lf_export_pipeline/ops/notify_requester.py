@@ -5,8 +5,9 @@ from pydantic import BaseModel
 
 from lf_export_pipeline.attempt_folder import AttemptFolder, export_folder
 from lf_export_pipeline.core.errors import ExportError, TransientError
-from lf_export_pipeline.core.ports import ExportRows, Mailer, Spool
+from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, Spool
 from lf_export_pipeline.core.query import StoredFile
+from lf_export_pipeline.leftovers import discard_other_attempts
 from lf_export_pipeline.notification import build_notification
 from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
@@ -27,6 +28,7 @@ def notify_requester(
     settings: dg.ResourceParam[Settings],
     mailer: dg.ResourceParam[Mailer],
     spool: dg.ResourceParam[Spool],
+    files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> None:
     """Sends one e-mail, then removes what the export has left in the spool."""
@@ -38,7 +40,22 @@ def notify_requester(
         except ExportError as error:
             _try_again(context, error)
             context.log.warning("The export is COMPLETED, but its e-mail was not sent: %s", error)
-    spool.remove(export_folder(context.partition_key))
+    _tidy_up(context, folder, files, export_rows)
+
+
+def _tidy_up(
+    context: dg.OpExecutionContext,
+    folder: AttemptFolder,
+    files: FileStore,
+    export_rows: ExportRows,
+) -> None:
+    """Removes what this and other attempts have left; what stays is left to the sweeps."""
+    path = export_folder(context.partition_key)
+    try:
+        discard_other_attempts(folder, path, files, export_rows.get(context.partition_key))
+        folder.spool.remove(path)
+    except ExportError as error:
+        context.log.warning("The export is COMPLETED, but has left files behind: %s", error)
 
 
 def _try_again(context: dg.OpExecutionContext, error: ExportError) -> None:

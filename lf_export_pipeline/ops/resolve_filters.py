@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import ExportRows, RowReader
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import ExportQuery
 from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.tables import table_source
-from lf_export_pipeline.ops.boundary import export_errors, require_running, tagged
+from lf_export_pipeline.ops.boundary import export_errors, leave_nothing, require_running, tagged
 from lf_export_pipeline.settings import Settings
 
 
@@ -19,10 +19,13 @@ def resolve_filters(
     *,
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
+    spool: dg.ResourceParam[Spool],
+    files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> Iterator[dg.Output[ExportQuery]]:
     """Asks for what the table needs to know (commented ids, score names), then compiles."""
-    with export_errors(context, export_rows):
+    stopped = leave_nothing(context, spool, files, export_rows)
+    with export_errors(context, export_rows, when_stopped=stopped):
         require_running(context, export_rows)
         query = resolved(request, tagged(reader, context), settings)
         context.log.info(_summary(query))

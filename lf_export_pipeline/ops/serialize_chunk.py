@@ -34,7 +34,9 @@ def serialize_chunk(
     export_rows: dg.ResourceParam[ExportRows],
 ) -> Iterator[dg.Output[PartFile]]:
     """Writes the chunk's part file, unless an earlier run has; then it is only named."""
-    with export_errors(context, export_rows):
+    # The plan's keys and parts go; the values stay, since the other mapped steps load them first.
+    stopped = AttemptFolder(spool, chunk.folder).remove
+    with export_errors(context, export_rows, when_stopped=stopped):
         require_running(context, export_rows)
         part = part_of(chunk, plan.query, tagged(reader, context), spool, settings)
         context.log.info(progress_line(chunk, part.seconds))

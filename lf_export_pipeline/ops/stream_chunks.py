@@ -6,10 +6,10 @@ import dagster as dg
 
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.plan import MEBIBYTE, rows_of_chunk
-from lf_export_pipeline.core.ports import ExportRows, RowReader, Spool
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.key_chunks import KeyCutter
-from lf_export_pipeline.ops.boundary import export_errors, require_running, tagged
+from lf_export_pipeline.ops.boundary import export_errors, leave_nothing, require_running, tagged
 from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
 
@@ -30,11 +30,13 @@ def stream_chunks(
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
+    files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> Iterator[dg.Output[ExportPlan] | dg.DynamicOutput[Chunk]]:
     """Emits the plan and one description per chunk; an empty export has no chunks."""
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-    with export_errors(context, export_rows, when_stopped=folder.remove):
+    stopped = leave_nothing(context, spool, files, export_rows)
+    with export_errors(context, export_rows, when_stopped=stopped):
         require_running(context, export_rows)
         target_bytes = settings.lf_export_chunk_target_mib * MEBIBYTE
         plan_folder = folder.plan(context.run_id)

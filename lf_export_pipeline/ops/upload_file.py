@@ -10,9 +10,9 @@ from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import ExportCancelledError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
-from lf_export_pipeline.leftovers import is_published_as
+from lf_export_pipeline.leftovers import abort_uploads_to, is_published_as
 from lf_export_pipeline.object_keys import OBJECT, ObjectKey, free_key
-from lf_export_pipeline.ops.boundary import export_errors, require_running, tagged
+from lf_export_pipeline.ops.boundary import export_errors, leave_nothing, require_running, tagged
 from lf_export_pipeline.ops.serialize_chunk import part_of
 from lf_export_pipeline.ops.stream_chunks import CHUNKS
 from lf_export_pipeline.preview import PREVIEW, Preview
@@ -38,7 +38,8 @@ def upload_file(
 ) -> Iterator[dg.Output[StoredFile]]:
     """Uploads, checks, signs and completes; a row that is no longer PROCESSING gets nothing."""
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-    with export_errors(context, export_rows, when_stopped=folder.remove):
+    stopped = leave_nothing(context, spool, files, export_rows)
+    with export_errors(context, export_rows, when_stopped=stopped):
         stored = published_before(folder, export_rows)
         if stored is None:
             require_running(context, export_rows)
@@ -176,6 +177,8 @@ class Upload:
             key = free_key(self._request, prefix, self._writer.extension, self._files, now)
             noted = ObjectKey(key=key)
             self._folder.write(OBJECT, noted)
+        else:  # a process that is killed cannot abort what it has begun
+            abort_uploads_to(noted.key, self._files)
         return noted.key
 
     def _check_parts(self) -> None:

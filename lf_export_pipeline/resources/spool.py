@@ -87,11 +87,12 @@ class DirectorySpool:
         with _disk_errors(), suppress(FileNotFoundError):
             shutil.rmtree(self._root.joinpath(*safe_parts(folder)))
 
-    def folders(self) -> Sequence[str]:
-        """The top-level folders, sorted."""
-        if not self._root.is_dir():
+    def folders(self, folder: str = "") -> Sequence[str]:
+        """The folders in a folder, sorted; the top-level ones without it."""
+        inside = self._root.joinpath(*safe_parts(folder)) if folder else self._root
+        if not inside.is_dir():
             return []
-        entries = self._root.iterdir()
+        entries = inside.iterdir()
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
     def _make_folder(self, folder: Path) -> None:
@@ -147,13 +148,14 @@ class BucketSpool:
             for key in list(self._keys(f"{self._key(folder)}/")):
                 self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    def folders(self) -> Sequence[str]:
-        """The top-level folders, sorted.
+    def folders(self, folder: str = "") -> Sequence[str]:
+        """The folders in a folder, sorted; the top-level ones without it.
 
         From the keys: some services list a folder on after its last object is gone.
         """
+        above = f"{self._key(folder)}/" if folder else self._prefix
         with s3_errors():
-            inside = [key.removeprefix(self._prefix) for key in self._keys(self._prefix)]
+            inside = [key.removeprefix(above) for key in self._keys(above)]
         return sorted({path.partition("/")[0] for path in inside if "/" in path})
 
     def _keys(self, prefix: str) -> Iterator[str]:

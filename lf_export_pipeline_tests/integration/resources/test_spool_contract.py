@@ -97,6 +97,8 @@ def test_folders_are_listed_and_removed_with_all_that_is_in_them(spool: Spool) -
     for path in ("b/run/part-1", "b/run/part-2", "b/x", "bb/x", "a/x"):
         write(spool, path, b"1")
     assert list(spool.folders()) == ["a", "b", "bb"]
+    assert list(spool.folders("b")) == ["run"]
+    assert list(spool.folders("c")) == []
     spool.remove("b")
     assert list(spool.folders()) == ["a", "bb"]
     assert not spool.exists("b/run/part-1")
