@@ -34,9 +34,28 @@ class Refuse:
     """An answer with this status, and the server hears nothing."""
 
     status: int
+    body: bytes = b""
 
 
-Spoiling = Lose | Cut | Refuse | None
+class Drop:
+    """The connection is closed, and the server hears nothing."""
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """The server does what was asked; before its answer is passed on, something happens."""
+
+    deed: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Instead:
+    """The server is asked something else."""
+
+    request: Request
+
+
+Spoiling = Lose | Cut | Refuse | Drop | Meanwhile | Instead | None
 Spoiler = Callable[[Request], Spoiling]
 
 
@@ -45,8 +64,7 @@ def proxy(target: str, spoil: Spoiler) -> Iterator[str]:
     """The address of a proxy before ``target`` that asks ``spoil`` about each request."""
     parts = urlsplit(target)
     handler = type("Handler", (_Handler,), {"target": parts.netloc, "spoil": staticmethod(spoil)})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -55,6 +73,14 @@ def proxy(target: str, spoil: Spoiler) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients and servers of these tests end in the middle of everything."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -72,21 +98,44 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        spoiling = self.spoil(Request(self.command, self.path, body))
+        request = Request(self.command, self.path, body)
+        spoiling = self.spoil(request)
         if isinstance(spoiling, Refuse):
-            self._answer(spoiling.status, [], b"")
+            self._answer(spoiling.status, [], spoiling.body)
             return
-        upstream = http.client.HTTPConnection(self.target)
-        headers = {name: value for name, value in self.headers.items() if name != "Expect"}
-        upstream.request(self.command, self.path, body, headers)
-        response = upstream.getresponse()
-        data = response.read()
-        upstream.close()
+        if isinstance(spoiling, Drop):
+            self.close_connection = True
+            return
+        if isinstance(spoiling, Instead):
+            request = spoiling.request
+        self._forward(request, spoiling)
+
+    def _forward(self, request: Request, spoiling: Spoiling) -> None:
+        try:
+            status, headers, data = self._answer_of_the_server(request)
+        except (OSError, http.client.HTTPException):
+            self.close_connection = True
+            return
+        if isinstance(spoiling, Meanwhile):
+            spoiling.deed()
         if isinstance(spoiling, Lose):
             self.close_connection = True
             return
         missing = spoiling.missing if isinstance(spoiling, Cut) else 0
-        self._answer(response.status, response.getheaders(), data, missing)
+        self._answer(status, headers, data, missing)
+
+    def _answer_of_the_server(self, request: Request) -> tuple[int, list[tuple[str, str]], bytes]:
+        dropped = {"expect", "content-length", "transfer-encoding"}
+        headers = {n: v for n, v in self.headers.items() if n.lower() not in dropped}
+        if request.body or request.method in ("PUT", "POST"):
+            headers["Content-Length"] = str(len(request.body))
+        upstream = http.client.HTTPConnection(self.target)
+        try:
+            upstream.request(request.method, request.path, request.body or None, headers)
+            response = upstream.getresponse()
+            return response.status, response.getheaders(), response.read()
+        finally:
+            upstream.close()
 
     def _answer(
         self, status: int, headers: list[tuple[str, str]], data: bytes, missing: int = 0

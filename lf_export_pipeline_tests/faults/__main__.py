@@ -1,0 +1,138 @@
+"""Plays every row of the table of faults, prints the outcomes and keeps them in a document.
+
+Several benches, each with servers of its own, work side by side.
+"""
+
+import queue
+import re
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lf_export_pipeline.markdown import markdown_table
+from lf_export_pipeline_tests.faults.bench import Bench, Outcome, open_bench
+from lf_export_pipeline_tests.faults.table import Fault, all_faults, problems_of
+
+BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
+HEADERS = ("fault", "where", "op at work", "what was done then", "in the end")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a fault."""
+
+    fault: Fault
+    outcomes: Sequence[Outcome]
+    problems: Sequence[str]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row of the table."""
+        last = self.outcomes[-1] if self.outcomes else None
+        steps = ", ".join(dict.fromkeys(last.steps)) if last else ""
+        repairs = ", ".join(last.repairs) if last else ""
+        end = "RED: " + "; ".join(self.problems) if self.problems else _said(last)
+        return (self.fault.name, self.fault.where, steps or "-", repairs or "nothing", end)
+
+
+def _said(last: Outcome | None) -> str:
+    if last is None or last.status == "gone":
+        return "no row, no file, no e-mail"
+    return f"{last.status}, the right file, {last.mails} e-mail{'s' * (last.mails != 1)}"
+
+
+def judged(fault: Fault, bench: Bench) -> Verdict:
+    """The verdict on a fault that is played on this bench."""
+    try:
+        outcomes = fault.play(bench)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the row is red
+        return Verdict(fault, [], [f"{type(error).__name__}: {error}"[:300]])
+    return Verdict(fault, outcomes, problems_of(fault, outcomes, bench.expected))
+
+
+class _Rehearsal:
+    """What the first bench has learnt holds for all of them: they have the same rows."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: Bench | None = None
+
+    def prepare(self, bench: Bench) -> None:
+        with self._lock:
+            if self._known is None:
+                bench.rehearse()
+                self._known = bench
+            bench.expected = self._known.expected
+            bench.words_by_op = self._known.words_by_op
+
+
+def _next(waiting: "queue.SimpleQueue[tuple[int, Fault]]") -> tuple[int, Fault] | None:
+    try:
+        return waiting.get_nowait()
+    except queue.Empty:
+        return None
+
+
+def play_all(faults: Sequence[Fault], benches: int, folder: Path) -> list[Verdict]:
+    """The verdicts in the order of the table."""
+    waiting: queue.SimpleQueue[tuple[int, Fault]] = queue.SimpleQueue()
+    for numbered in enumerate(faults):
+        waiting.put(numbered)
+    found: dict[int, Verdict] = {}
+    rehearsal = _Rehearsal()
+
+    def work(number: int) -> None:
+        own = folder / str(number)
+        own.mkdir()
+        with open_bench(own) as bench:
+            rehearsal.prepare(bench)
+            while (numbered := _next(waiting)) is not None:
+                at, fault = numbered
+                found[at] = judged(fault, bench)
+                print(" | ".join(found[at].cells), flush=True)  # noqa: T201 - the table
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(benches)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[at] for at in sorted(found)]
+
+
+def keep(verdicts: Sequence[Verdict], document: Path) -> None:
+    """Put the table between its marks."""
+    table = markdown_table(HEADERS, [verdict.cells for verdict in verdicts])
+    summary = Counter(bool(verdict.problems) for verdict in verdicts)
+    block = f"{BEGIN}\n\n{len(verdicts)} faults, {summary[True]} red.\n\n{table}\n{END}"
+    text = document.read_text(encoding="utf-8")
+    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+    document.write_text(pattern.sub(lambda _match: block, text), encoding="utf-8")
+
+
+@click.command()
+@click.option("--benches", default=2, help="How many work side by side.")
+@click.option("--only", default="", help="Faults whose name matches this expression.")
+@click.option("--document", type=click.Path(path_type=Path), help="Where to keep the table.")
+def main(benches: int, only: str, document: Path | None) -> None:
+    """Play the faults; the exit code is 1 if one of them ends badly."""
+    faults = [fault for fault in all_faults() if re.search(only, fault.id)]
+    folder = Path(tempfile.mkdtemp(prefix="lf-export-faults-"))
+    try:
+        verdicts = play_all(faults, benches, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if document is not None:
+        keep(verdicts, document)
+    red = [verdict for verdict in verdicts if verdict.problems]
+    click.echo(f"{len(verdicts)} of {len(faults)} faults played, {len(red)} red")
+    raise SystemExit(bool(red) or len(verdicts) < len(faults))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""One run of the real job in a process of its own, which can be killed.
+
+Nothing of the pipeline is replaced here; the clock is, where a test asks for that, since a machine
+that other tests run on has only one.
+"""
+
+import multiprocessing
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Self
+
+import dagster as dg
+
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.ops import stream_chunks, upload_file, validate_export
+from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.wiring import PORTS
+
+QUICK_RETRIES = dg.RetryPolicy(max_retries=3, delay=0.5, backoff=dg.Backoff.EXPONENTIAL)
+CLOCKED = (validate_export, upload_file, stream_chunks)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a run finds.
+
+    Attributes:
+        environment: The addresses of its servers.
+        folder: Of Dagster's records; the process writes its output there too.
+        resumed: The failed run to go on with from where it failed; None for a new run.
+        file_max_bytes: Longer files cannot be written, as on a disk that is full.
+        clock_ahead: How wrong the clock is.
+    """
+
+    environment: Mapping[str, str]
+    folder: Path
+    resumed: str | None = None
+    file_max_bytes: int | None = None
+    clock_ahead: timedelta = field(default=timedelta())
+
+
+def start(export_id: str, circumstances: Circumstances) -> ForkServerProcess:
+    """The process of a run that has just begun."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    process = context.Process(target=_main, args=(export_id, circumstances))
+    process.start()
+    return process
+
+
+def instance_of(folder: Path) -> dg.DagsterInstance:
+    """Dagster's records in a folder, which outlive the processes that write them."""
+    quiet = {"telemetry": {"enabled": False}}
+    return dg.DagsterInstance.local_temp(str(folder), overrides=quiet)
+
+
+def the_job() -> dg.JobDefinition:
+    """The job on the servers of this process's environment."""
+    return batch_export_job(retries=QUICK_RETRIES).with_top_level_resources(PORTS)
+
+
+def _main(export_id: str, circumstances: Circumstances) -> None:
+    log = os.open(circumstances.folder / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    os.environ.update(circumstances.environment)
+    if circumstances.file_max_bytes is not None:
+        limit = circumstances.file_max_bytes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    _set_clock(circumstances.clock_ahead)
+    with instance_of(circumstances.folder) as instance:
+        _execute(export_id, circumstances.resumed, instance)
+
+
+def _execute(export_id: str, resumed: str | None, instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions(PARTITIONS_NAME, [export_id])
+    options = dg.ReexecutionOptions.from_failure(resumed, instance) if resumed else None
+    with dg.execute_job(
+        dg.reconstructable(the_job),
+        instance=instance,
+        tags={PARTITION_TAG: export_id},
+        reexecution_options=options,
+        raise_on_error=False,
+    ) as result:
+        sys.exit(0 if result.success else 1)
+
+
+def _set_clock(ahead: timedelta) -> None:
+    class WrongClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            true = datetime.now(tz) + ahead
+            return cls.fromtimestamp(true.timestamp(), tz)
+
+    if ahead:
+        for module in CLOCKED:
+            if hasattr(module, "datetime"):
+                module.datetime = WrongClock  # type: ignore[attr-defined]

@@ -1,0 +1,303 @@
+"""The table of faults: what happens, where, and what must have come of it in the end."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from threading import Thread
+from typing import Any
+
+from lf_export_pipeline_tests.faults import scenarios as s
+from lf_export_pipeline_tests.faults.bench import Bench, Outcome, key_of
+from lf_export_pipeline_tests.faults.export_process import start
+from lf_export_pipeline_tests.integration.resources.proxy import (
+    Cut,
+    Drop,
+    Lose,
+    Meanwhile,
+    Refuse,
+)
+
+OPS = (
+    "validate_export",
+    "resolve_filters",
+    "stream_chunks",
+    "serialize_chunk",
+    "upload_file",
+    "notify_requester",
+)
+SERVERS = ("ClickHouse", "Postgres", "S3", "SMTP")
+KILLS_PER_OP = 4
+CANCEL = (
+    "UPDATE batch_exports SET status = 'CANCELLED', updated_at = now() AT TIME ZONE 'UTC' "
+    "WHERE id = %s AND status IN ('QUEUED', 'PROCESSING')"
+)
+DELETE = "DELETE FROM batch_exports WHERE id = %s"
+SECONDS_OF_SLOWNESS = 0.5
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the table.
+
+    Attributes:
+        name: What happens.
+        where: When, or to which words.
+        play: Makes an export to which it happens, and gives the outcome.
+        mails: How many e-mails are right.
+        is_short: Whether it is part of the short form.
+    """
+
+    name: str
+    where: str
+    play: Callable[[Bench], list[Outcome]]
+    mails: tuple[int, ...] = (1,)
+    is_short: bool = False
+
+    @property
+    def id(self) -> str:
+        """A name for the test."""
+        return f"{self.name}, {self.where}"
+
+
+def problems_of(fault: Fault, outcomes: Sequence[Outcome], expected: str) -> list[str]:
+    """What is wrong in the end, and at the stages before."""
+    stages = [problem for early in outcomes[:-1] for problem in _unpublished(early)]
+    last = outcomes[-1]
+    if last.status == "gone":
+        return stages + _unpublished(last)
+    return stages + _finished(fault, last, expected)
+
+
+def _finished(fault: Fault, end: Outcome, expected: str) -> list[str]:
+    row = end.row
+    checks = {
+        f"the export is {end.status}": end.status == "COMPLETED",
+        "the link downloads another file": end.sha256 == expected,
+        f"{len(end.objects)} objects": bool(row and row.url and end.objects == (key_of(row.url),)),
+        f"{end.mails} e-mails": end.mails in fault.mails,
+        "the row says something wrong": bool(row and row.log is None and row.expires_at),
+    }
+    return [said for said, holds in checks.items() if not holds] + _litter(end)
+
+
+def _unpublished(stage: Outcome) -> list[str]:
+    found = [f"{stage.status} with {len(stage.objects)} objects"] if stage.objects else []
+    found += [f"{stage.status} with an e-mail"] if stage.mails else []
+    return found + _litter(stage)
+
+
+def _litter(end: Outcome) -> list[str]:
+    found = [f"{len(end.uploads)} uploads are left"] if end.uploads else []
+    return found + ([f"{len(end.spooled)} files are left in the spool"] if end.spooled else [])
+
+
+def _killed(op: str, nth: int, *, after: bool, bench: Bench) -> list[Outcome]:
+    words = bench.words_by_op[op]
+    number = words[(len(words) - 1) * nth // KILLS_PER_OP]
+    trial = bench.new_export()
+    assert trial.run_to_be_killed(number, after=after) == -9
+    return [trial.repaired()]
+
+
+def _power_cut(server: str, op: str, bench: Bench) -> list[Outcome]:
+    words = bench.words_by_op[op]
+    trial = bench.new_export()
+    at = s.At(words[len(words) // 2], lambda _word: _while_cut(bench, server))
+    trial.run(at)
+    assert at.struck
+    return [trial.repaired()]
+
+
+def _while_cut(bench: Bench, server: str) -> None:
+    """The export goes on while the server is being killed and started."""
+    returning = Thread(target=bench.restart, args=(server,))
+    returning.start()
+    bench.returning = returning
+
+
+def _spoiled(make: Callable[[], s.Strike], bench: Bench, **circumstances: Any) -> list[Outcome]:
+    trial, strike = bench.new_export(), make()
+    trial.run(strike, **circumstances)
+    assert strike.struck, "nothing was spoiled"
+    return [trial.repaired()]
+
+
+def _found(circumstances: dict[str, Any], bench: Bench) -> list[Outcome]:
+    trial = bench.new_export()
+    trial.run(**circumstances)
+    return [trial.repaired()]
+
+
+def _changed(op: str, sql: str, bench: Bench) -> list[Outcome]:
+    words = bench.words_by_op[op]
+    trial = bench.new_export()
+    at = s.At(words[len(words) // 2], lambda _word: bench.change_row(trial.export_id, sql))
+    trial.run(at)
+    assert at.struck
+    first = trial.repaired()
+    if first.status != "CANCELLED":
+        return [first]
+    bench.rows.requeue(trial.export_id)
+    return [first, trial.repaired()]
+
+
+def _twice(delay: float, bench: Bench) -> list[Outcome]:
+    trial = bench.new_export()
+    bench.wire.play()
+    runs = []
+    for _ in range(2):
+        runs.append(start(trial.export_id, trial.circumstances))
+        time.sleep(delay)
+    for run in runs:
+        trial._end_of(run)
+    return [trial.repaired()]
+
+
+def _strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
+    """Fault, place, strike, and whether it is part of the short form."""
+    clickhouse = partial(s.Strike, "ClickHouse", s.rows_are_read)
+    yield (
+        "throwIf in the middle of a response",
+        "ClickHouse",
+        partial(clickhouse, s.with_failure_at_row),
+        True,
+    )
+    yield "response is cut off", "ClickHouse", partial(clickhouse, s.always(Cut(1000))), False
+    yield "connection is closed", "ClickHouse", partial(clickhouse, s.always(Drop())), False
+    yield (
+        "connection is closed, each time",
+        "ClickHouse",
+        partial(clickhouse, s.always(Drop()), times=None),
+        False,
+    )
+    yield (
+        "memory limit (code 241)",
+        "ClickHouse",
+        partial(clickhouse, partial(s.with_settings, max_memory_usage=1_000_000)),
+        False,
+    )
+    yield (
+        "memory limit, each time",
+        "ClickHouse",
+        partial(clickhouse, partial(s.with_settings, max_memory_usage=1_000_000), times=None),
+        False,
+    )
+    yield "answers 503", "ClickHouse", partial(clickhouse, s.always(Refuse(503))), False
+    yield (
+        "is slow",
+        "ClickHouse",
+        partial(s.Strike, "ClickHouse", s.anything, s.always(Meanwhile(_dawdle)), times=None),
+        False,
+    )
+    for matches, where in (
+        (s.upload_begins, "CreateMultipartUpload"),
+        (s.part_is_sent, "UploadPart"),
+        (s.upload_is_completed, "CompleteMultipartUpload"),
+    ):
+        s3 = partial(s.Strike, "S3", matches)
+        yield "500", where, partial(s3, s.always(s.s3_error(500, "InternalError"))), False
+        yield "503 SlowDown", where, partial(s3, s.always(s.s3_error(503, "SlowDown"))), False
+        yield "connection is reset", where, partial(s3, s.always(Drop())), False
+        is_short = matches is s.upload_is_completed
+        yield "done, and the answer is lost", where, partial(s3, s.always(Lose())), is_short
+        refusal = s.always(s.s3_error(403, "AccessDenied"))
+        yield "403, each time", where, partial(s3, refusal, times=None), False
+    s3 = partial(s.Strike, "S3", s.anything, times=None)
+    yield (
+        "no bucket",
+        "S3, all requests",
+        partial(s3, s.always(s.s3_error(404, "NoSuchBucket"))),
+        (False),
+    )
+    yield (
+        "disk full",
+        "S3, every UploadPart",
+        partial(
+            s.Strike,
+            "S3",
+            s.part_is_sent,
+            s.always(s.s3_error(507, "InsufficientStorage")),
+            times=None,
+        ),
+        False,
+    )
+    yield (
+        "200 that holds an error",
+        "CompleteMultipartUpload",
+        partial(s.Strike, "S3", s.upload_is_completed, s.always(s.s3_error(200, "InternalError"))),
+        False,
+    )
+    mail = partial(s.Strike, "SMTP")
+    yield (
+        "refuses for now (451)",
+        "SMTP, greeting",
+        partial(mail, s.anything, s.always(s.reply(451, "later"))),
+        False,
+    )
+    yield "hangs up", "SMTP, the message", partial(mail, s.message_ends, s.always(Drop())), False
+    postgres = partial(s.Strike, "Postgres", s.row_is_completed)
+    yield (
+        "update is done, and the answer is lost",
+        "Postgres, COMPLETED",
+        partial(postgres, s.always(Lose())),
+        True,
+    )
+    yield "connection is closed", "Postgres, COMPLETED", partial(postgres, s.always(Drop())), False
+
+
+def _dawdle() -> None:
+    time.sleep(SECONDS_OF_SLOWNESS)
+
+
+def all_faults() -> list[Fault]:
+    """Every row of the table."""
+    return [*_kills(), *_power_cuts(), *_spoilings(), *_others()]
+
+
+def _kills() -> Iterator[Fault]:
+    for op in OPS:
+        for nth in range(KILLS_PER_OP):
+            after = nth % 2 == 1
+            where = f"{op}, {nth + 1} of {KILLS_PER_OP}, server {'heard' if after else 'did not'}"
+            play = partial(_play, partial(_killed, op, nth, after=after))
+            mails = (1, 2) if op == "notify_requester" and after else (1,)
+            is_short = (op, nth) in (("serialize_chunk", 2), ("upload_file", 2))
+            yield Fault("SIGKILL of the run", where, play, mails, is_short)
+
+
+def _play(play: Callable[..., list[Outcome]], bench: Bench) -> list[Outcome]:
+    return play(bench=bench)
+
+
+def _power_cuts() -> Iterator[Fault]:
+    for server in SERVERS:
+        for op in OPS:
+            play = partial(_power_cut, server, op)
+            mails = (0, 1, 2) if (server, op) == ("SMTP", "notify_requester") else (1,)
+            yield Fault(f"{server} is killed and restarted", op, play, mails)
+
+
+def _spoilings() -> Iterator[Fault]:
+    for name, where, make, is_short in _strikes():
+        yield Fault(name, where, partial(_spoiled, make), is_short=is_short)
+    lost = partial(s.Strike, "SMTP", s.message_ends, s.always(Lose()))
+    said = "SMTP, the message"
+    yield Fault("done, and the answer is lost", said, partial(_spoiled, lost), (1, 2))
+    refused = partial(s.Strike, "SMTP", s.anything, s.always(s.reply(550, "no")), times=None)
+    yield Fault("refuses for good (550)", "SMTP", partial(_spoiled, refused), (0,))
+
+
+def _others() -> Iterator[Fault]:
+    full = {"file_max_bytes": 1_500_000}
+    yield Fault("disk full", "spool", partial(_found, full))
+    for clock, said in ((timedelta(days=31), "31 days ahead"), (timedelta(hours=-30), "30 h back")):
+        yield Fault(f"clock is {said}", "one run", partial(_found, {"clock_ahead": clock}))
+    yield Fault("two runs at once", "same instant", partial(_twice, 0.0), is_short=True)
+    yield Fault("two runs at once", "two seconds apart", partial(_twice, 2.0))
+    for op in OPS:
+        short = op == "serialize_chunk"
+        yield Fault("row is cancelled", op, partial(_changed, op, CANCEL), is_short=short)
+    for op in OPS[:-1]:
+        yield Fault("row is deleted", op, partial(_changed, op, DELETE))
