@@ -8,6 +8,7 @@ import dagster as dg
 from lf_export_pipeline.assets import export_asset_key
 from lf_export_pipeline.core.columns import Kind
 from lf_export_pipeline.core.query import ExportPlan, StoredFile
+from lf_export_pipeline.manifest import manifest_of
 from lf_export_pipeline.partitions import ATTEMPT_TAG
 from lf_export_pipeline.preview import Preview
 from lf_export_pipeline.progress import MEGABYTE, per_second
@@ -31,6 +32,7 @@ def asset_event(
             **times,
             "attempt": int(context.run.tags.get(ATTEMPT_TAG, "1")),
             "dagster/column_schema": column_schema(plan),
+            "manifest": dg.MetadataValue.json(manifest_of(stored, plan)),
             **({"preview": dg.MetadataValue.md(preview.markdown)} if preview else {}),
         },
     )

@@ -125,6 +125,7 @@ class StoredObject:
     key: str
     size: int
     content_type: str | None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

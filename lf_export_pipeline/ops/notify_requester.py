@@ -49,17 +49,21 @@ def _tidy_up(
     files: FileStore,
     export_rows: ExportRows,
 ) -> None:
-    """Removes what this and other attempts have left; what stays is left to the sweeps."""
+    """Removes what this and other attempts have left; what stays is left to the sweeps.
+
+    Another try of the step sends no second e-mail: the mark that one was sent is still there.
+    """
     path = export_folder(context.partition_key)
     try:
         discard_other_attempts(folder, path, files, export_rows.get(context.partition_key))
         folder.spool.remove(path)
     except ExportError as error:
+        _try_again(context, error)
         context.log.warning("The export is COMPLETED, but has left files behind: %s", error)
 
 
 def _try_again(context: dg.OpExecutionContext, error: ExportError) -> None:
-    """Ends this try of the step if another one may help; after the last one the mail is let go."""
+    """Ends this try of the step if another one may help; the last one lets the matter go."""
     if isinstance(error, TransientError) and context.retry_number < len(RETRY_SECONDS):
         wait = RETRY_SECONDS[context.retry_number]
         raise dg.RetryRequested(len(RETRY_SECONDS), seconds_to_wait=wait) from error

@@ -2,7 +2,7 @@
 
 import io
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, timedelta
 from functools import cached_property
@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
+from lf_export_pipeline.resources.s3_checksum import PartsChecksum
 from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
 from lf_export_pipeline.settings import S3Settings
 
@@ -52,10 +53,11 @@ class S3FileStore:
             expected_bytes: Sizes the parts, so that 10,000 are enough. An estimate will do.
 
         Raises:
-            TransientError: the service failed, or has not stored what was sent.
+            TransientError: the service failed, or holds other bytes than those that were sent.
             ConfigurationError: the bucket or its credentials are wrong.
         """
-        source = _PieceFile(pieces)
+        config = self._transfer_config(expected_bytes)
+        source = _PieceFile(pieces, PartsChecksum(config.multipart_chunksize))
         mark = {_MARK: secrets.token_hex(8)}
         try:
             self._client.upload_fileobj(
@@ -63,7 +65,7 @@ class S3FileStore:
                 self.bucket,
                 key,
                 ExtraArgs={"ContentType": content_type, "Metadata": mark, **self._encryption},
-                Config=self._transfer_config(expected_bytes),
+                Config=config,
             )
         except _PiecesFailedError as error:
             failure = source.failure or error
@@ -72,12 +74,23 @@ class S3FileStore:
             # The answer to the last request may be lost, and its repetition be refused.
             if not self._bears(key, mark):
                 raise from_client(error) from error
+        self._require_equal(key, source)
+
+    def _require_equal(self, key: str, sent: "_PieceFile") -> None:
+        """By size and ETag; where ETags are no checksums, by reading everything back."""
         stored = self.head(key)
-        if stored is None or stored.size != source.bytes_read:
+        if stored is None or stored.size != sent.bytes_read:
             raise TransientError(
                 f"The bucket holds {stored.size if stored else 'none'} of the "
-                f"{source.bytes_read} bytes that were sent."
+                f"{sent.bytes_read} bytes that were sent."
             )
+        if stored.etag != sent.checksum.etag and not sent.checksum.is_of(self._read_back(key)):
+            raise TransientError("The bucket holds other bytes than those that were sent.")
+
+    def _read_back(self, key: str) -> Iterator[bytes]:
+        with s3_errors():
+            body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+            yield from body.iter_chunks(MEBIBYTE)
 
     def head(self, key: str) -> StoredObject | None:
         """The object, if it is there."""
@@ -89,7 +102,8 @@ class S3FileStore:
             raise from_client(error) from error
         except BotoCoreError as error:
             raise from_client(error) from error
-        return StoredObject(key, found["ContentLength"], found.get("ContentType"))
+        etag = found.get("ETag", "").strip('"')
+        return StoredObject(key, found["ContentLength"], found.get("ContentType"), etag or None)
 
     def signed_url(self, key: str, expires_in: timedelta) -> str:
         """A link that downloads the object under its key as file name, for the external endpoint.
@@ -202,8 +216,9 @@ def content_disposition(key: str) -> str:
 class _PieceFile(io.RawIOBase):
     """Pieces of bytes as a file that is read once, front to back."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
+    def __init__(self, pieces: Iterable[bytes], checksum: PartsChecksum) -> None:
         self._pieces = iter(pieces)
+        self.checksum = checksum
         self._rest = memoryview(b"")
         self.bytes_read = 0
         self.exhausted = False
@@ -226,6 +241,7 @@ class _PieceFile(io.RawIOBase):
             missing -= len(piece)
         data = b"".join(taken)
         self.bytes_read += len(data)
+        self.checksum.update(data)
         return data
 
     def _refilled(self) -> bool:

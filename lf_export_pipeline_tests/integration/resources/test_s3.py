@@ -6,17 +6,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.core.ports import StoredObject
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.resources.conftest import SettingsWith
 from lf_export_pipeline_tests.integration.resources.proxy import (
     Lose,
+    Meanwhile,
     Refuse,
     Request,
     Spoiler,
@@ -229,3 +232,48 @@ def through(settings_with: SettingsWith, spoil: Spoiler, **changes: str) -> Iter
     assert inside is not None
     with proxy(inside, spoil) as endpoint:
         yield S3FileStore(settings_with(**{f"{PREFIX}_ENDPOINT": endpoint}, **changes))
+
+
+@pytest.mark.parametrize("size", [11 * MIB, 1000])
+def test_an_object_that_holds_other_bytes_of_the_same_number_is_noticed(
+    store: S3FileStore, settings_with: SettingsWith, key: str, size: int
+) -> None:
+    data = secrets.token_bytes(size)
+
+    def spoil_what_was_stored() -> None:
+        spoilt = data[:-1] + bytes([data[-1] ^ 1])
+        store._client.put_object(Bucket=store.bucket, Key=key, Body=spoilt)
+
+    def spoil(request: Request) -> Meanwhile | None:
+        is_last = "uploadId" in request.path if size > MIB else True
+        is_write = request.method == ("POST" if size > MIB else "PUT")
+        return Meanwhile(spoil_what_was_stored) if is_write and is_last else None
+
+    with (
+        through(settings_with, spoil) as spoilt,
+        pytest.raises(TransientError, match="other bytes"),
+    ):
+        spoilt.upload(key, [data], "text/plain", len(data))
+
+
+def test_an_object_whose_etag_is_no_checksum_is_read_back(
+    settings_with: SettingsWith, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(S3FileStore, "head", _head_with_a_strange_etag)
+    data = secrets.token_bytes(11 * MIB)
+    asked = []
+
+    def listen(request: Request) -> None:
+        asked.append(request.method)
+
+    with through(settings_with, listen) as store:
+        store.upload(key, [data], "text/plain", len(data))
+    assert "GET" in asked
+
+
+_head = S3FileStore.head
+
+
+def _head_with_a_strange_etag(store: S3FileStore, key: str) -> StoredObject | None:
+    found = _head(store, key)
+    return found and replace(found, etag="another-kind")

@@ -1,4 +1,6 @@
+import hashlib
 import io
+import itertools
 
 import pytest
 from botocore.exceptions import ClientError
@@ -7,18 +9,32 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
 from lf_export_pipeline.resources import s3, s3_client
+from lf_export_pipeline.resources.s3_checksum import PartsChecksum
 
 
 @given(pieces=st.lists(st.binary(max_size=50)), sizes=st.lists(st.integers(1, 40), min_size=1))
 def test_pieces_read_as_a_file_give_full_reads_until_the_end(
     pieces: list[bytes], sizes: list[int]
 ) -> None:
-    file, whole = s3._PieceFile(pieces), io.BytesIO(b"".join(pieces))
+    file, whole = s3._PieceFile(pieces, PartsChecksum(7)), io.BytesIO(b"".join(pieces))
     for size in sizes:
         assert file.read(size) == whole.read(size)
     assert file.read() == whole.read()
     assert file.read(1) == b""
     assert file.bytes_read == sum(map(len, pieces))
+    assert file.checksum.is_of([b"".join(pieces)])
+
+
+@given(data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 60)))
+def test_the_checksum_is_that_of_s3_however_the_bytes_come(data: bytes, cuts: list[int]) -> None:
+    checksum, places = PartsChecksum(10), [0, *sorted(cuts), len(data)]
+    for start, end in itertools.pairwise(places):
+        checksum.update(data[start:end])
+    parts = [data[at : at + 10] for at in range(0, len(data), 10)]
+    digests = [hashlib.md5(part).digest() for part in parts]
+    composite = f"{hashlib.md5(b''.join(digests)).hexdigest()}-{len(parts)}"
+    assert checksum.etag == (hashlib.md5(data).hexdigest() if len(data) < 10 else composite)
+    assert not checksum.is_of([data, b"more"])
 
 
 @pytest.mark.parametrize(
