@@ -1,13 +1,14 @@
 """Puts the parts together in the bucket and publishes the file in one guarded update."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from lf_export_pipeline.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.core.errors import ExportCancelledError, TransientError
+from lf_export_pipeline.core.errors import ExportCancelledError, ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
 from lf_export_pipeline.leftovers import abort_uploads_to, is_published_as
@@ -154,6 +155,7 @@ class Upload:
         file = AssembledFile(self._writer, self._parts, self._folder.spool)
         self._files.upload(key, file.pieces(), self._writer.content_type, file.size)
         self._check_object(key, file.size)
+        self._abort_strays(key)
         finished_at = datetime.now(UTC)
         return StoredFile(
             request=self._request,
@@ -177,9 +179,18 @@ class Upload:
             key = free_key(self._request, prefix, self._writer.extension, self._files, now)
             noted = ObjectKey(key=key)
             self._folder.write(OBJECT, noted)
-        else:  # a process that is killed cannot abort what it has begun
-            abort_uploads_to(noted.key, self._files)
+        else:
+            self._abort_strays(noted.key)
         return noted.key
+
+    def _abort_strays(self, key: str) -> None:
+        """Uploads that nobody goes on with, if the bucket's policy lets them be listed.
+
+        A process that is killed cannot abort what it has begun; and if the answer to the beginning
+        of an upload is lost, the client begins another one.
+        """
+        with suppress(ExportError):  # what is left to the sweep is no reason to fail
+            abort_uploads_to(key, self._files)
 
     def _check_parts(self) -> None:
         found = [part.index for part in self._parts]

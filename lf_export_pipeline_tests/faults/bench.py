@@ -117,7 +117,7 @@ class Bench:
         folder = self.folder / row.id
         folder.mkdir()
         found = Circumstances(environment=self.environment, folder=folder)
-        return Trial(self, row.id, found, self.keys())
+        return Trial(self, row.id, found, self.keys() | set(self.uploads()))
 
     def restart(self, server: str) -> None:
         """Kill a server as a power cut does, and start it again."""
@@ -231,7 +231,7 @@ class Trial:
             sha256=_downloaded(row.url) if row and row.url else None,
             mails=self.bench.mails_about(self.export_id),
             objects=tuple(self.bench.keys() - self.keys_before),
-            uploads=self.bench.uploads(),
+            uploads=tuple(set(self.bench.uploads()) - self.keys_before),
             spooled=self._spooled(),
             steps=tuple(self.steps),
             repairs=tuple(self.repairs),
