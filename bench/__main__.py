@@ -16,11 +16,12 @@ from bench.measuring import Figure, alternating
 from bench.one_export import measured
 from bench.phases import Phases, uploaded
 from bench.small_exports import through_the_daemon
-from bench.world import World, ensure_project, world
+from bench.world import World, ensure_project, ensure_wide_row, world
 
 Ways = dict[str, Callable[[], int]]
 TABLES = ("traces", "observations")
 LIMIT, READ, JOB = "ClickHouse alone", "pipeline, read + serialise", "pipeline, whole job"
+WIDE = "bench-wide"
 LIMIT_OF = {"CSV": "CSV", "JSON": "JSONL", "JSONL": "JSONL"}
 
 
@@ -32,7 +33,9 @@ def main() -> None:
         _make_data(here, asked)
         machine = report.machine(here)
         figures, limits = _speeds(here, asked, console)
+        console.print(report.speed_table(figures, limits))
         grown = [_grown(here, rows) for rows in asked.growth]
+        wide = measured(here.folder, WIDE, "traces", "JSONL")
         small = through_the_daemon(here, "bench-small", asked.small) if asked.small else {}
     imports = import_seconds(asked.rounds)
     results: dict[str, Any] = {
@@ -41,12 +44,13 @@ def main() -> None:
         "speed": figures,
         "ratios": _ratios(figures, limits),
         "growth": grown,
+        "row_of_100_mb": wide,
         "small_exports": small,
         "import_seconds": imports,
     }
-    console.print(report.speed_table(figures, limits))
     for found in grown:
         console.print(report.plain_table(f"{found['rows']:,} rows of traces, CSV", found))
+    console.print(report.plain_table("one row of 100 MB, JSONL", wide))
     console.print(report.plain_table("small exports", small))
     console.print(report.plain_table("import, seconds", imports))
     console.print(report.plain_table("machine", machine))
@@ -76,6 +80,7 @@ def _make_data(here: World, asked: argparse.Namespace) -> None:
         here, _project(asked), asked.rows, observations=True, text_bytes=asked.text_bytes
     )
     ensure_project(here, "bench-small", 100, observations=False, text_bytes=500)
+    ensure_wide_row(here, WIDE, 100_000_000)
     for rows in asked.growth:
         ensure_project(here, _growing(rows), rows, observations=False, text_bytes=200)
 

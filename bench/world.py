@@ -103,6 +103,17 @@ def ensure_project(
         _settle(client)
 
 
+def ensure_wide_row(here: World, project: str, size: int) -> None:
+    """Make a project of a single trace, whose input has that many bytes."""
+    with here.clickhouse() as client:
+        client.command(
+            f"INSERT INTO traces (id, timestamp, name, project_id, input, event_ts) SELECT 'wide', "
+            f"'2026-05-01 00:00:00', 'wide', '{project}', repeat('012345\\\\n\"', "
+            f"{size // 10}), '2026-05-01 00:00:00' WHERE NOT EXISTS "
+            f"(SELECT 1 FROM traces WHERE project_id = '{project}')"
+        )
+
+
 def _thin_out_scores(client: Client, project: str, wanted: int) -> None:
     counted = client.query(
         "SELECT count() FROM scores WHERE project_id = {p:String}", {"p": project}
