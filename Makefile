@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test bench lint type format clean
+.PHONY: help install demo dev test faults bench lint type format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,10 @@ bench: $(INSTALLED) ## Measure speed and memory; BENCH="--quick" for a short loo
 
 screenshots: $(INSTALLED) ## Take the pictures of docs/images again, in a real browser
 	LF_EXPORT_SCREENSHOTS=docs/images $(BIN)/python -m pytest -m browser
+
+faults: $(INSTALLED) ## Play every fault on the real job, and fuzz at length
+	$(BIN)/python -m lf_export_pipeline_tests.faults --document docs/reliability.md
+	LF_EXPORT_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -m fuzz
 
 lint: $(INSTALLED) ## Check style and format
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ import re
 import shutil
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,14 +104,28 @@ def play_all(faults: Sequence[Fault], benches: int, folder: Path) -> list[Verdic
     return [found[at] for at in sorted(found)]
 
 
-def keep(verdicts: Sequence[Verdict], document: Path) -> None:
-    """Put the table between its marks."""
-    table = markdown_table(HEADERS, [verdict.cells for verdict in verdicts])
-    summary = Counter(bool(verdict.problems) for verdict in verdicts)
-    block = f"{BEGIN}\n\n{len(verdicts)} faults, {summary[True]} red.\n\n{table}\n{END}"
+def keep(rows: Sequence[Sequence[str]], document: Path) -> None:
+    """Put the outcomes into the table between its marks; of faults not played the old ones stay."""
     text = document.read_text(encoding="utf-8")
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    document.write_text(pattern.sub(lambda _match: block, text), encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    old, _, after = rest.partition(END)
+    known = _rows_of(old) | _rows_of(markdown_table(HEADERS, rows))
+    names = _rows_of(markdown_table(HEADERS, [(f.name, f.where) for f in all_faults()]))
+    lines = [known[name] for name in names if name in known]
+    red = sum("| RED" in line for line in lines)
+    head = markdown_table(HEADERS, [])
+    summary = f"{len(lines)} of {len(names)} faults played, {red} red."
+    table = "\n".join((head, *lines))
+    document.write_text(
+        f"{before}{BEGIN}\n\n{summary}\n\n{table}\n\n{END}{after}", encoding="utf-8"
+    )
+
+
+def _rows_of(table: str) -> dict[tuple[str, str], str]:
+    """The lines of a table by their first two cells, without its head."""
+    lines = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    cells = {line: [cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines}
+    return {(found[0], found[1]): line for line, found in cells.items()}
 
 
 @click.command()
@@ -128,7 +141,7 @@ def main(benches: int, only: str, document: Path | None) -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if document is not None:
-        keep(verdicts, document)
+        keep([verdict.cells for verdict in verdicts], document)
     red = [verdict for verdict in verdicts if verdict.problems]
     click.echo(f"{len(verdicts)} of {len(faults)} faults played, {len(red)} red")
     raise SystemExit(bool(red) or len(verdicts) < len(faults))
