@@ -1,0 +1,173 @@
+"""Whatever is stored: one sentence or a sound question, and no text where it could do harm."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from lf_export_pipeline.attempt_folder import export_folder
+from lf_export_pipeline.core.errors import ExportError, PermanentError
+from lf_export_pipeline.core.formats import format_writer
+from lf_export_pipeline.core.ports import Recipient
+from lf_export_pipeline.core.query import ExportQuery
+from lf_export_pipeline.core.request import (
+    ExportFormat,
+    ExportLimits,
+    ExportRequest,
+    ExportRow,
+    parse_request,
+)
+from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.tables import table_source
+from lf_export_pipeline.notification import build_notification
+from lf_export_pipeline.object_keys import free_key
+from lf_export_pipeline.resources.s3 import content_disposition
+from lf_export_pipeline.resources.spool import safe_parts
+from lf_export_pipeline.settings import MailSettings, Settings
+from lf_export_pipeline_tests.fakes import MemoryFileStore
+from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
+from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
+from lf_export_pipeline_tests.unit.core.formats.test_writers import TEXT
+from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
+from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
+from lf_export_pipeline_tests.world import ENVIRONMENT
+
+pytestmark = pytest.mark.fuzz
+
+NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
+LIMITS: ExportLimits = Settings.load(ENVIRONMENT).limits
+MUCH = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
+SOME = settings(settings.get_profile("fuzz"), max_examples=max(EXAMPLES // 10, 50))
+
+
+def stored(query: Any, **changes: Any) -> ExportRow:
+    row: dict[str, Any] = {
+        "id": "export-1",
+        "project_id": "project-of-ours",
+        "user_id": "user-1",
+        "created_at": NOW,
+        "updated_at": NOW,
+        "name": "my export",
+        "status": "QUEUED",
+        "format": "CSV",
+        "query": query,
+    }
+    return ExportRow(**row | changes)
+
+
+def statements_of(request: ExportRequest) -> list[Statement]:
+    table = table_source(request.query.table)
+    asked = table.prerequisites(request, LIMITS)
+    query = table.compile(request, {name: [] for name in asked}, LIMITS)
+    assert ExportQuery.model_validate_json(query.model_dump_json()) == query
+    own = [query.key_scan, query.chunk_rows, query.sample]
+    return [*asked.values(), *(one for one in own if one), *(o.statement for o in query.lookups)]
+
+
+def assert_is_a_sentence(error: ExportError) -> None:
+    assert isinstance(error, PermanentError)
+    assert "\n" not in error.sentence
+    assert 0 < len(error.sentence) < 2_000
+    assert "Traceback" not in error.sentence
+
+
+@MUCH
+@given(query=hostile.queries)
+def test_a_stored_query_is_refused_in_a_sentence_or_bound(query: Any) -> None:
+    try:
+        statements = statements_of(parse_request(stored(query)))
+    except ExportError as error:
+        assert_is_a_sentence(error)
+        return
+    for statement in statements:
+        assert hostile.MARKER not in statement.sql
+        assert "project-of-ours" not in statement.sql
+        is_bound = "project-of-ours" in map(str, statement.params.values())
+        assert is_bound or " FROM users " in statement.sql  # users belong to no project
+
+
+@SOME
+@given(
+    ids=st.tuples(hostile.any_text, hostile.any_text),
+    name=hostile.any_text,
+    file_format=st.sampled_from(["CSV", "JSON", "JSONL"]) | hostile.any_text,
+)
+def test_ids_names_and_formats_are_refused_or_harmless(
+    ids: tuple[str, str], name: str, file_format: str
+) -> None:
+    query: dict[str, Any] = {"tableName": "traces", "filter": [], "orderBy": None}
+    row = stored(query, id=ids[0], project_id=ids[1], name=name, format=file_format)
+    try:
+        request = parse_request(row)
+    except ExportError as error:
+        assert_is_a_sentence(error)
+        return
+    key = free_key(request, "exports/", "csv", MemoryFileStore(), NOW)
+    assert_fits_in_a_header(content_disposition(key))
+    assert len(safe_parts(export_folder(request.export_id))) == 1
+    assert all(ids[1] not in one.sql or len(ids[1]) < 8 for one in statements_of(request))
+
+
+def assert_fits_in_a_header(value: str) -> None:
+    value.encode("ascii")
+    assert value.isprintable()
+    inside = value.removeprefix('attachment; filename="').replace("\\\\", "").replace('\\"', "")
+    assert inside.partition('"')[2].partition("filename*=UTF-8''")[2].isascii()
+
+
+@SOME
+@given(name=hostile.any_text, export_name=hostile.any_text, address=hostile.any_text)
+def test_an_email_has_the_headers_that_it_is_given_and_no_others(
+    name: str, export_name: str, address: str
+) -> None:
+    for email in ("alice@example.test", address, f"{address}@example.test"):
+        try:
+            message = build_notification(
+                settings=MailSettings(
+                    email_from_address="noreply@example.test", nextauth_url="https://lf.test"
+                ),
+                recipient=Recipient(email, name),
+                export_name=export_name,
+                project_id=export_name,
+                signed_url="https://bucket.test/key",
+                link_lifetime=timedelta(hours=1),
+            )
+            data = message.as_bytes(policy=policy.SMTP)
+        except ExportError as error:
+            assert_is_a_sentence(error)
+            continue
+        arrived = message_from_bytes(data, policy=policy.default)
+        assert set(arrived.keys()) <= {*message.keys(), "MIME-Version", "Content-Type"}
+        assert arrived["Subject"] == "Your data export is ready"
+        assert arrived["Bcc"] is None
+        assert len(arrived["To"].addresses) == 1
+        html = arrived.get_body(("html",))
+        assert html
+        assert "<script" not in str(html.get_content())
+
+
+@SOME
+@given(cells=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20)))
+@pytest.mark.parametrize("fmt", list(ExportFormat))
+def test_cells_stay_in_their_cells(fmt: ExportFormat, cells: list[str]) -> None:
+    assume(cells)
+    names = ('odd "score",\n{hostile}', "__proto__")
+    writer = format_writer(fmt, TEXT, names)
+    batch = record_batch(TEXT, [Record({"text": cell}) for cell in cells])
+    data = file_bytes(writer, [[batch]]).decode()
+    assert len(_rows(fmt, data)) == len(cells)
+
+
+def _rows(fmt: ExportFormat, data: str) -> list[Any]:
+    if fmt is ExportFormat.CSV:
+        return list(csv.reader(io.StringIO(data, newline=""), strict=True))[1:]
+    if fmt is ExportFormat.JSON:
+        found: list[Any] = json.loads(data)
+        return found
+    return [json.loads(line) for line in data.split("\n") if line]
