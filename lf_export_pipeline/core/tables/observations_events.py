@@ -22,8 +22,8 @@ from lf_export_pipeline.core.tables.observation_fields import SHARED_FIELDS, inp
 from lf_export_pipeline.core.tables.tracing import TracingExport
 
 _FIELDS = {
-    **SHARED_FIELDS,
     "id": "t.span_id",
+    **SHARED_FIELDS,
     "parentObservationId": "t.parent_span_id",
     "metadata": parsed_map(METADATA_NAMES, METADATA_VALUES),
     "internalModelId": "t.model_id",

@@ -50,8 +50,8 @@ OBSERVATIONS = VersionedTable(
 )
 
 _FIELDS = {
-    **SHARED_FIELDS,
     "id": "t.id",
+    **SHARED_FIELDS,
     "parentObservationId": "t.parent_observation_id",
     "metadata": parsed_map("mapKeys(t.metadata)", "mapValues(t.metadata)"),
     "internalModelId": "t.internal_model_id",
