@@ -97,3 +97,19 @@ def test_export_whose_completion_was_not_heard_of_has_one_file_and_one_mail() ->
     assert world.state.status == "COMPLETED"
     assert len(world.files.objects) == 1
     assert len(world.mailer.sent) == 1
+
+
+def test_a_finished_export_removes_what_its_other_attempts_have_left() -> None:
+    world = World(export_row())
+    killed = AttemptFolder.of(world.spool, world.row.id, "run-that-was-killed")
+    killed.write(OBJECT, ObjectKey(key=KEY))
+    world.files.objects = {KEY: b"never published"}
+    world.files.incomplete = [IncompleteUpload(KEY, "its upload", NOW)]
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        world.run(instance)
+
+    assert KEY not in world.files.objects
+    assert len(world.files.objects) == 1
+    assert not world.files.incomplete
+    assert not world.spool.files

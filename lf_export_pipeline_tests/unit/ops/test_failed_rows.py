@@ -1,0 +1,110 @@
+"""A run that fails says so in its row, also when the row cannot be reached, or no op has failed."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import GENERIC_SENTENCE, PermanentError, TransientError
+from lf_export_pipeline.ops import fail_export
+from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+
+class IsAway(FakeExportRows):
+    """The database does not answer these many times to whoever wants to set a row FAILED."""
+
+    times = 0
+
+    def fail(self, *args: Any, **options: Any) -> bool:
+        if self.times:
+            self.times -= 1
+            raise TransientError("Postgres does not answer.")
+        return super().fail(*args, **options)
+
+
+def failing_world(times: int) -> World:
+    world = World(export_row())
+    rows = IsAway(world.row)
+    rows.times = times
+    world.rows = rows
+    world.files.failures = [PermanentError("The bucket refuses it.")]
+    return world
+
+
+def test_a_row_is_set_when_the_database_comes_back(instance: dg.DagsterInstance) -> None:
+    world = failing_world(times=2)
+
+    world.run(instance)
+
+    assert (world.state.status, world.state.log) == ("FAILED", "The bucket refuses it.")
+
+
+def test_a_row_that_the_hook_could_not_set_is_set_at_the_end(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    world = failing_world(times=1)
+
+    world.run(instance)
+
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+
+
+def test_a_database_that_stays_away_is_left_to_the_sensors(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    world = failing_world(times=100)
+
+    result = world.run(instance)
+
+    assert not result.success
+    assert world.state.status == "PROCESSING"
+
+
+def test_an_export_whose_output_cannot_be_recorded_is_failed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(export_row())
+    record = instance.handle_new_event
+    monkeypatch.setattr(instance, "handle_new_event", _locked_at("STEP_OUTPUT", record))
+
+    result = world.run(instance)
+
+    assert not result.success
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_row_is_set_when_an_error_occurs_outside_of_every_op(
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
+    def raise_it(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dagster._core.execution.plan.execute_plan._trigger_hook", raise_it)
+    world = failing_world(times=0)
+
+    with suppress(error, dg.DagsterExecutionInterruptedError):
+        world.run(instance)
+
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+
+
+def _locked_at(kind: str, record: Callable[..., Any]) -> Callable[..., Any]:
+    """Dagster's storage refuses one event of one step: an error outside of every op."""
+
+    def handle(entry: dg.EventLogEntry, **options: Any) -> Any:
+        event = entry.dagster_event
+        if event and event.event_type_value == kind and event.step_key == "stream_chunks":
+            raise sqlite3.OperationalError("database is locked")
+        return record(entry, **options)
+
+    return handle
