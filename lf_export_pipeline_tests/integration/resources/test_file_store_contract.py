@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -30,7 +31,9 @@ def key(store: FileStore) -> Iterator[str]:
 def test_an_uploaded_object_is_there_whole(store: FileStore, key: str, pieces: list[bytes]) -> None:
     size = sum(map(len, pieces))
     store.upload(key, iter(pieces), "text/csv; charset=utf-8", size)
-    assert store.head(key) == StoredObject(key, size, "text/csv; charset=utf-8")
+    found = store.head(key)
+    assert found is not None
+    assert replace(found, etag=None) == StoredObject(key, size, "text/csv; charset=utf-8")
 
 
 def test_an_object_that_is_not_there_has_no_head(store: FileStore, key: str) -> None:

@@ -37,13 +37,13 @@ DIALECTS = {
     "clickhouse": Dialect(
         Store.CLICKHOUSE,
         "SELECT {value:String}",
-        "SELECT toString(number) AS text FROM numbers(200000)",
+        "SELECT leftPad(toString(number), 100, '.') AS text FROM numbers(200000)",
         "SELECT toString(throwIf(number = 150000)) FROM numbers(200000)",
     ),
     "postgres": Dialect(
         Store.POSTGRES,
         "SELECT CAST(:value AS text)",
-        "SELECT n::text AS text FROM generate_series(0, 199999) AS n",
+        "SELECT lpad(n::text, 100, '.') AS text FROM generate_series(0, 199999) AS n",
         "SELECT (1 / (150000 - n))::text FROM generate_series(0, 199999) AS n",
     ),
 }
@@ -72,7 +72,7 @@ def test_a_large_result_arrives_whole_and_in_batches(reader: RowReader, dialect:
     assert len(found) > 1
     texts = pa.chunked_array([batch.column("text") for batch in found])
     assert texts.type == pa.string()
-    assert texts.to_pylist() == [str(number) for number in range(200_000)]
+    assert texts.to_pylist() == [str(number).rjust(100, ".") for number in range(200_000)]
 
 
 def test_values_are_bound_whatever_they_hold(reader: RowReader, dialect: Dialect) -> None:
