@@ -34,6 +34,10 @@ hostile = st.builds(
     st.text(max_size=5),
 )
 any_text = st.one_of(hostile, st.text(max_size=20), st.text(st.characters(), max_size=10))
+# A text column of Postgres holds neither NUL nor halves of characters.
+stored_text = any_text.map(
+    lambda text: text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+)
 any_json: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | any_text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),

@@ -1,0 +1,30 @@
+"""docs/reliability.md and SECURITY.md name tests for what they promise; each of them must exist."""
+
+import re
+
+import pytest
+
+from lf_export_pipeline_tests.unit.test_parity_document import TESTS, functions_of
+
+TEXTS = [
+    (TESTS.parent / path).read_text(encoding="utf-8")
+    for path in ("docs/reliability.md", "SECURITY.md")
+]
+FILES = sorted({path for text in TEXTS for path in re.findall(r"`([\w/]+\.py)[`:]", text)})
+NAMED = sorted({named for text in TEXTS for named in re.findall(r"`([\w/]+\.py)::(\w+)`", text)})
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_of_tests_that_a_document_names_exists(path: str) -> None:
+    assert (TESTS / path).is_file()
+
+
+@pytest.mark.parametrize(("path", "test"), NAMED)
+def test_a_test_that_a_document_names_exists(path: str, test: str) -> None:
+    assert test in functions_of(path)
+
+
+def test_no_fault_ends_badly() -> None:
+    rows = [line for line in TEXTS[0].splitlines() if line.startswith("| ")]
+    assert len(rows) > 90
+    assert not [row for row in rows if "| RED" in row]
