@@ -15,7 +15,8 @@ from pathlib import Path
 import click
 
 from lf_export_pipeline.markdown import markdown_table
-from lf_export_pipeline_tests.faults.bench import Bench, Outcome, open_bench
+from lf_export_pipeline_tests.faults.bench import Bench, open_bench
+from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.table import Fault, all_faults, problems_of
 
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"

@@ -1,20 +1,15 @@
 """Makes exports through the wire, repairs what faults have left, and tells what came of it."""
 
-import hashlib
-import json
 import shutil
 import signal
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import boto3
 import dagster as dg
@@ -39,6 +34,7 @@ from lf_export_pipeline_tests.faults.export_process import (
     start,
     the_job,
 )
+from lf_export_pipeline_tests.faults.outcome import Outcome, downloaded, text_of
 from lf_export_pipeline_tests.faults.wire import Scenario, Wire, Word, tapped
 from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Spoiling
 
@@ -53,36 +49,6 @@ QUICK = {
     "BATCH_EXPORT_S3_PART_SIZE_MIB": "5",
     "LF_EXPORT_CLICKHOUSE_THREADS": "1",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What is there when everything has been repaired.
-
-    Attributes:
-        row: As it is in Langfuse's database; None if it is gone.
-        sha256: Of what the row's link downloads.
-        mails: How many e-mails about the export the inbox holds.
-        objects: The keys that the bucket has gained.
-        uploads: The keys of uploads that were begun and not ended.
-        spooled: The files that are left in the spool.
-        steps: The op that was at work when each run but the last one ended.
-        repairs: What was done after the first run.
-    """
-
-    row: ExportRow | None
-    sha256: str | None
-    mails: int
-    objects: tuple[str, ...]
-    uploads: tuple[str, ...]
-    spooled: tuple[str, ...]
-    steps: tuple[str, ...]
-    repairs: tuple[str, ...]
-
-    @property
-    def status(self) -> str:
-        """The row's, or that there is none."""
-        return self.row.status if self.row else "gone"
 
 
 @dataclass
@@ -144,7 +110,7 @@ class Bench:
 
     def mails_about(self, export_id: str) -> int:
         """How many e-mails name the export."""
-        return sum(export_id in _text(path) for path in self.inbox())
+        return sum(export_id in text_of(path) for path in self.inbox())
 
     def inbox(self) -> list[Path]:
         """All e-mails."""
@@ -228,7 +194,7 @@ class Trial:
         row = self.bench.rows.get(self.export_id)
         return Outcome(
             row=row,
-            sha256=_downloaded(row.url) if row and row.url else None,
+            sha256=downloaded(row.url) if row and row.url else None,
             mails=self.bench.mails_about(self.export_id),
             objects=tuple(self.bench.keys() - self.keys_before),
             uploads=tuple(set(self.bench.uploads()) - self.keys_before),
@@ -324,24 +290,3 @@ def _steps(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, float]]
         ((record.event_log_entry.step_key or "").partition("[")[0], record.timestamp)
         for record in found.records
     ]
-
-
-def _downloaded(url: str) -> str | None:
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        return hashlib.sha256(answer.read()).hexdigest()
-
-
-def _text(path: Path) -> str:
-    message = message_from_bytes(path.read_bytes(), policy=policy.default)
-    body = message.get_body(("plain",))
-    return f"{message['Subject']} {body.get_content() if body else ''}"
-
-
-def key_of(url: str) -> str:
-    """The object that a link leads to."""
-    return unquote(urlsplit(url).path).removeprefix(f"/{BUCKET}/")
-
-
-def ids_of(data: bytes) -> list[str]:
-    """The ids in a file of JSON lines."""
-    return [json.loads(line)["id"] for line in data.decode().split("\n") if line]

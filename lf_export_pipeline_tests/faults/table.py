@@ -8,15 +8,14 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
+from lf_export_pipeline.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.faults import scenarios as s
-from lf_export_pipeline_tests.faults.bench import Bench, Outcome, key_of
-from lf_export_pipeline_tests.faults.export_process import start
+from lf_export_pipeline_tests.faults.bench import Bench
+from lf_export_pipeline_tests.faults.export_process import instance_of, start
+from lf_export_pipeline_tests.faults.outcome import Outcome, key_of
+from lf_export_pipeline_tests.faults.strikes import strikes
 from lf_export_pipeline_tests.integration.resources.proxy import (
-    Cut,
-    Drop,
     Lose,
-    Meanwhile,
-    Refuse,
 )
 
 OPS = (
@@ -34,7 +33,6 @@ CANCEL = (
     "WHERE id = %s AND status IN ('QUEUED', 'PROCESSING')"
 )
 DELETE = "DELETE FROM batch_exports WHERE id = %s"
-SECONDS_OF_SLOWNESS = 0.5
 
 
 @dataclass(frozen=True)
@@ -148,6 +146,8 @@ def _changed(op: str, sql: str, bench: Bench) -> list[Outcome]:
 def _twice(delay: float, bench: Bench) -> list[Outcome]:
     trial = bench.new_export()
     bench.wire.play()
+    with instance_of(trial.circumstances.folder) as records:
+        records.get_dynamic_partitions(PARTITIONS_NAME)  # makes the databases, which two may not
     runs = []
     for _ in range(2):
         runs.append(start(trial.export_id, trial.circumstances))
@@ -155,102 +155,6 @@ def _twice(delay: float, bench: Bench) -> list[Outcome]:
     for run in runs:
         trial._end_of(run)
     return [trial.repaired()]
-
-
-def _strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
-    """Fault, place, strike, and whether it is part of the short form."""
-    clickhouse = partial(s.Strike, "ClickHouse", s.rows_are_read)
-    yield (
-        "throwIf in the middle of a response",
-        "ClickHouse",
-        partial(clickhouse, s.with_failure_at_row),
-        True,
-    )
-    yield "response is cut off", "ClickHouse", partial(clickhouse, s.always(Cut(1000))), False
-    yield "connection is closed", "ClickHouse", partial(clickhouse, s.always(Drop())), False
-    yield (
-        "connection is closed, each time",
-        "ClickHouse",
-        partial(clickhouse, s.always(Drop()), times=None),
-        False,
-    )
-    yield (
-        "memory limit (code 241)",
-        "ClickHouse",
-        partial(clickhouse, partial(s.with_settings, max_memory_usage=1_000_000)),
-        False,
-    )
-    yield (
-        "memory limit, each time",
-        "ClickHouse",
-        partial(clickhouse, partial(s.with_settings, max_memory_usage=1_000_000), times=None),
-        False,
-    )
-    yield "answers 503", "ClickHouse", partial(clickhouse, s.always(Refuse(503))), False
-    yield (
-        "is slow",
-        "ClickHouse",
-        partial(s.Strike, "ClickHouse", s.anything, s.always(Meanwhile(_dawdle)), times=None),
-        False,
-    )
-    for matches, where in (
-        (s.upload_begins, "CreateMultipartUpload"),
-        (s.part_is_sent, "UploadPart"),
-        (s.upload_is_completed, "CompleteMultipartUpload"),
-    ):
-        s3 = partial(s.Strike, "S3", matches)
-        yield "500", where, partial(s3, s.always(s.s3_error(500, "InternalError"))), False
-        yield "503 SlowDown", where, partial(s3, s.always(s.s3_error(503, "SlowDown"))), False
-        yield "connection is reset", where, partial(s3, s.always(Drop())), False
-        is_short = matches is s.upload_is_completed
-        yield "done, and the answer is lost", where, partial(s3, s.always(Lose())), is_short
-        refusal = s.always(s.s3_error(403, "AccessDenied"))
-        yield "403, each time", where, partial(s3, refusal, times=None), False
-    s3 = partial(s.Strike, "S3", s.anything, times=None)
-    yield (
-        "no bucket",
-        "S3, all requests",
-        partial(s3, s.always(s.s3_error(404, "NoSuchBucket"))),
-        (False),
-    )
-    yield (
-        "disk full",
-        "S3, every UploadPart",
-        partial(
-            s.Strike,
-            "S3",
-            s.part_is_sent,
-            s.always(s.s3_error(507, "InsufficientStorage")),
-            times=None,
-        ),
-        False,
-    )
-    yield (
-        "200 that holds an error",
-        "CompleteMultipartUpload",
-        partial(s.Strike, "S3", s.upload_is_completed, s.always(s.s3_error(200, "InternalError"))),
-        False,
-    )
-    mail = partial(s.Strike, "SMTP")
-    yield (
-        "refuses for now (451)",
-        "SMTP, greeting",
-        partial(mail, s.anything, s.always(s.reply(451, "later"))),
-        False,
-    )
-    yield "hangs up", "SMTP, the message", partial(mail, s.message_ends, s.always(Drop())), False
-    postgres = partial(s.Strike, "Postgres", s.row_is_completed)
-    yield (
-        "update is done, and the answer is lost",
-        "Postgres, COMPLETED",
-        partial(postgres, s.always(Lose())),
-        True,
-    )
-    yield "connection is closed", "Postgres, COMPLETED", partial(postgres, s.always(Drop())), False
-
-
-def _dawdle() -> None:
-    time.sleep(SECONDS_OF_SLOWNESS)
 
 
 def all_faults() -> list[Fault]:
@@ -282,7 +186,7 @@ def _power_cuts() -> Iterator[Fault]:
 
 
 def _spoilings() -> Iterator[Fault]:
-    for name, where, make, is_short in _strikes():
+    for name, where, make, is_short in strikes():
         yield Fault(name, where, partial(_spoiled, make), is_short=is_short)
     lost = partial(s.Strike, "SMTP", s.message_ends, s.always(Lose()))
     said = "SMTP, the message"
