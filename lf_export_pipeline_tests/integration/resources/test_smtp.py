@@ -125,10 +125,14 @@ def scripted_server(answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
     class Script(StreamRequestHandler):
         def handle(self) -> None:
             self.wfile.write(b"220 script\r\n")
+            is_text = False
             for line in self.rfile:
+                if is_text and line != b".\r\n":
+                    continue  # the lines of a message are not commands
                 reply = answer(line.upper())
                 if reply == b"":
                     return
+                is_text = reply is not None and reply.startswith(b"354")
                 self.wfile.write((reply or b"250 ok") + b"\r\n")
 
     with ThreadingTCPServer(("127.0.0.1", 0), Script) as server:
