@@ -14,6 +14,17 @@ from lf_export_pipeline.local.stack import LocalStack
 REPOSITORY = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of whole deployments a second try.
+
+    They hold a dozen processes, and some of them a browser, to deadlines; a machine that is busy
+    with something else for a minute is not what they are about.
+    """
+    for item in items:
+        if item.get_closest_marker("daemon"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     """The embedded stack with empty tables, started once for all tests.

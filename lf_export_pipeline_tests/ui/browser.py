@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -120,8 +125,22 @@ class Operator:
 
     def presses(self, label: str) -> None:
         """Wait for a button with this label that can be pressed, and press it."""
-        place = (By.XPATH, f"//button[contains(normalize-space(), {_literal(label)})]")
-        self._wait.until(expected.element_to_be_clickable(place), f"no button {label!r}").click()
+        self.clicks(f"//button[contains(normalize-space(), {_literal(label)})]")
+
+    def clicks(self, xpath: str) -> None:
+        """Wait for an element by its place in the page, and click it.
+
+        The page may draw the element anew at any moment, so finding and clicking are tried as one.
+        """
+        place = (By.XPATH, xpath)
+
+        def click(driver: Chrome) -> bool:
+            element = expected.element_to_be_clickable(place)(driver)
+            if element:
+                element.click()
+            return bool(element)
+
+        self._wait.until(click, f"nothing to click at {xpath}")
 
     def shows(self, element: WebElement) -> None:
         """Bring an element to the top of what scrolls around it."""
@@ -143,7 +162,12 @@ class Operator:
 
     @property
     def _wait(self) -> WebDriverWait[Chrome]:
-        return WebDriverWait(self.driver, WAIT_SECONDS)
+        passing = (
+            NoSuchElementException,
+            StaleElementReferenceException,
+            ElementClickInterceptedException,
+        )
+        return WebDriverWait(self.driver, WAIT_SECONDS, ignored_exceptions=passing)
 
 
 def _literal(text: str) -> str:

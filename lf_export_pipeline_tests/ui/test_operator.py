@@ -55,7 +55,7 @@ def test_run_page_shows_each_chunk_as_a_step_and_the_progress_in_its_log(
     operator.opens(f"/runs/{run.run_id}?logs=chunks")
 
     operator.sees(export_id)
-    operator.sees("Succeeded (").click()
+    operator.clicks("//*[text()[contains(., 'Succeeded (')]]")
     for step in STEPS:
         operator.sees(step)
     operator.photographs("run")
@@ -71,7 +71,7 @@ def test_failed_export_is_backfilled_from_the_partitions_page_and_turns_complete
     assert "LF_EXPORT_SPOOL" in (failed.log or "")
 
     operator.opens(f"{JOB}/partitions")
-    operator.sees("Failed partitions")
+    operator.finds("//*[normalize-space()='1Failed partitions']")
     operator.sees(export_id)
     operator.photographs("partitions")
     operator.presses("Launch backfill")
@@ -95,7 +95,7 @@ def test_completed_export_is_made_once_more_from_the_launchpad(
 
     operator.opens(f"{JOB}/playground")
     operator.finds("//input[@placeholder='Partition']").send_keys(export_id)
-    operator.finds(f"//*[@role='menuitem' or @role='option'][contains(., '{export_id}')]").click()
+    operator.clicks(f"//*[@role='menuitem' or @role='option'][contains(., '{export_id}')]")
     editor = operator.finds("//*[contains(@class, 'CodeMirror ')]")
     operator.driver.execute_script("arguments[0].CodeMirror.setValue(arguments[1])", editor, FORCED)
     operator.sees("No errors")
