@@ -45,6 +45,17 @@ def stack() -> Iterator[LocalStack]:
         fresh.destroy()
 
 
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack that nobody else uses: a daemon takes every row that waits in it."""
+    own = LocalStack(tmp_path_factory.mktemp("stack"))
+    try:
+        own.up()
+        yield own
+    finally:
+        own.destroy()
+
+
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
     """The recorded exports of Langfuse's worker; LF_EXPORT_GOLDENS says if they lie elsewhere."""

@@ -102,6 +102,11 @@ def eventually(probe: Callable[[], Value | None]) -> Value:
 
 
 @pytest.fixture(scope="module")
+def stack(own_stack: LocalStack) -> LocalStack:
+    return own_stack
+
+
+@pytest.fixture(scope="module")
 def deployment(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("dagster")
     size = SampleSize(traces=500, observations_per_trace=0)

@@ -92,7 +92,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(kept) if kept else tmp_path_factory.mktemp("pictures")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def stack(own_stack: LocalStack) -> LocalStack:
+    return own_stack
+
+
+@pytest.fixture(scope="module")
 def deployment(
     _browser_is_installed: None, stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:

@@ -23,7 +23,12 @@ from lf_export_pipeline_tests.integration.resources.proxy import proxy
 SIZE = SampleSize(traces=3_000, observations_per_trace=0, text_bytes=1_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def stack(own_stack: LocalStack) -> LocalStack:
+    return own_stack
+
+
+@pytest.fixture(scope="module")
 def quiet_deployment(
     stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
