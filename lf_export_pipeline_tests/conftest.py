@@ -15,14 +15,15 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of whole deployments a second try.
+    """Give tests of whole deployments more tries: two, and four where a browser draws the page.
 
     They hold a dozen processes, and some of them a browser, to deadlines; a machine that is busy
     with something else for a minute is not what they are about.
     """
     for item in items:
         if item.get_closest_marker("daemon"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            reruns = 3 if item.get_closest_marker("browser") else 1
+            item.add_marker(pytest.mark.flaky(reruns=reruns))
 
 
 @pytest.fixture(scope="session")
