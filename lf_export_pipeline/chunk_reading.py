@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from lf_export_pipeline.core.plan import bind_chunk
+from lf_export_pipeline.core.plan import bind_chunk, counted
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query import Chunk, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.statement import Statement
@@ -24,8 +24,7 @@ def chunk_batches(
     The store sorts the rows while the lookups are fetched, and sends the next batch while one is
     joined and serialised.
     """
-    assert query.chunk_rows is not None  # noqa: S101 - chunks exist only of what can be read
-    rows = bind_chunk(query.chunk_rows, keys, chunk.lower, chunk.upper)
+    rows = _rows(query, chunk, keys)
     with read_ahead(lambda: reader.batches(rows)) as batches:
         tables = {
             at: _fetch(reader, lookup, _for_chunk(lookup, chunk, keys))
@@ -33,6 +32,17 @@ def chunk_batches(
             if lookup.scope is not LookupScope.BATCH
         }
         yield (_joined(reader, query.lookups, tables, batch) for batch in batches)
+
+
+def rows_left(reader: RowReader, query: ExportQuery, chunk: Chunk, keys: Keys) -> int:
+    """How many of the chunk's rows there are now; costs no more than their keys."""
+    ((rows,),) = reader.rows(counted(_rows(query, chunk, keys)))
+    return int(str(rows))
+
+
+def _rows(query: ExportQuery, chunk: Chunk, keys: Keys) -> Statement:
+    assert query.chunk_rows is not None  # noqa: S101 - chunks exist only of what can be read
+    return bind_chunk(query.chunk_rows, keys, chunk.lower, chunk.upper)
 
 
 def _joined(

@@ -42,7 +42,8 @@ class NumbersReader:
         row_bytes: What the sample of row sizes says.
         asked: The first word of each statement that was run.
         before_rows: Called with the numbers of a chunk before they are read.
-        vanished: Numbers that the key scan finds and the reading does not.
+        vanished: Numbers that the key scan finds, and nothing after it does.
+        lost: Numbers that are there, and that the reading does not give.
         repeated: How often each row of a chunk is given again.
     """
 
@@ -52,6 +53,7 @@ class NumbersReader:
     asked: list[str] = field(default_factory=list)
     before_rows: Callable[[list[int]], object] = lambda _: None
     vanished: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
     repeated: int = 0
 
     def tagged(self, **_tags: str) -> Self:
@@ -64,7 +66,8 @@ class NumbersReader:
         numbers = list(range(self.count)) if word == "scan" else packed_keys(statement)
         if word == "rows":
             self.before_rows(numbers)
-            numbers = [number for number in numbers if number not in self.vanished]
+            absent = self.vanished | self.lost
+            numbers = [number for number in numbers if number not in absent]
             numbers *= 1 + self.repeated
         make = {"scan": _key_batch, "rows": _row_batch, "names": _name_batch}[word]
         steps = range(0, len(numbers), self.batch_rows)
@@ -72,7 +75,9 @@ class NumbersReader:
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         self.asked.append(statement.sql)
-        return [(self.row_bytes,)]
+        if statement.sql == "sample":
+            return [(self.row_bytes,)]
+        return [(len(set(packed_keys(statement)) - self.vanished),)]
 
 
 def packed_keys(statement: Statement) -> list[int]:

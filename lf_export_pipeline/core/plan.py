@@ -79,3 +79,8 @@ def bind_chunk(
     return statement.model_copy(
         update={"sql": sql, "params": {**statement.params, **params.values, **used}}
     )
+
+
+def counted(rows: Statement) -> Statement:
+    """``rows``: how many rows a statement gives; the store reads no column that only shows them."""
+    return rows.model_copy(update={"sql": f"SELECT count(*) AS rows FROM (\n{rows.sql}\n) AS r"})

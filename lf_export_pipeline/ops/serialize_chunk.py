@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lf_export_pipeline.assembled_file import writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.chunk_reading import Keys, chunk_batches
+from lf_export_pipeline.chunk_reading import Keys, chunk_batches, rows_left
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.formats import FormatWriter
 from lf_export_pipeline.core.ports import ExportRows, RowReader, Spool
@@ -20,6 +20,8 @@ from lf_export_pipeline.ops.boundary import export_errors, require_running, tagg
 from lf_export_pipeline.preview import PREVIEW, preview_of
 from lf_export_pipeline.progress import MEGABYTE, per_second, progress_line
 from lf_export_pipeline.settings import Settings
+
+READINGS_MAX = 3
 
 
 @dg.op(out=dg.Out(PartFile, is_required=False))
@@ -78,24 +80,25 @@ class ChunkWriter:
         self._preview = preview and chunk.index == 0
 
     def verified_part(self) -> PartFile:
-        """The part, whose number of rows is the one that was planned.
+        """The part, which holds every row of the plan that was not deleted meanwhile.
 
-        Rows may vanish between the scan and the reading (a deletion in Langfuse): then a second
-        reading finds the same smaller number, which is accepted and recorded.
+        Rows may vanish between the scan and the reading (a deletion in Langfuse), and more of them
+        while a chunk is read again. So a part may be short, as long as it is not shorter than what
+        is counted after it was read.
 
         Raises:
             TransientError: The number of rows is not to be explained like that.
         """
-        part = self._write()
-        if part.rows == part.expected_rows:
-            return part
-        again = self._write()
-        has_vanished = again.rows == part.rows < part.expected_rows
-        if has_vanished or again.rows == again.expected_rows:
-            return again
+        for _ in range(READINGS_MAX):
+            part = self._write()
+            if part.rows == part.expected_rows:
+                return part
+            left = rows_left(self._reader, self._query, self._chunk, self._keys())
+            if left <= part.rows < part.expected_rows:
+                return part
         raise TransientError(
-            f"Chunk {part.index} gave {part.rows:,}, then {again.rows:,} of "
-            f"{part.expected_rows:,} rows."
+            f"Chunk {part.index} gave {part.rows:,} of {part.expected_rows:,} rows, "
+            f"and {left:,} are there."
         )
 
     def _write(self) -> PartFile:

@@ -255,26 +255,6 @@ def test_export_that_is_cancelled_during_the_upload_loses_its_object(
     assert not world.mailer.sent
 
 
-def test_rows_that_vanish_are_counted_and_said(instance: dg.DagsterInstance) -> None:
-    world = World(export_row())
-    world.reader.vanished = {3, 4}
-
-    world.run(instance)
-
-    assert len(world.text.splitlines()) == 1 + 8
-    assert world.state.log == "2 rows were deleted while the export ran."
-
-
-def test_rows_that_nothing_explains_fail_the_export(instance: dg.DagsterInstance) -> None:
-    world = World(export_row())
-    world.reader.repeated = 1
-
-    world.run(instance)
-
-    assert world.state.status == "FAILED"
-    assert not world.files.objects
-
-
 def test_mail_that_cannot_be_sent_leaves_the_export_completed(
     instance: dg.DagsterInstance,
 ) -> None:
