@@ -1,6 +1,7 @@
 """Writers into a table of ClickHouse, and those who merge it.
 
-Versions move rows to other days, and scores to other names: to other places of the sorting key.
+Every third version moves its row to another day, and each moves a score to another name: to another
+place of the sorting key.
 """
 
 import random
@@ -17,6 +18,7 @@ from lf_export_pipeline_tests.integration.core.busy_writers import (
     AT_ONCE,
     BEGINNING,
     CHANGING,
+    DELETION,
     SIZES,
     Busy,
     at_full_speed,
@@ -51,8 +53,10 @@ class Subject:
     def row(self, row_id: str, version: int = 0, *, is_deleted: bool = False) -> Row:
         """One version of a row; a deletion lies where the first version lies."""
         number = int(row_id.partition("-")[0])
-        day = (number + (0 if is_deleted else version)) % DAYS
-        texts = dict.fromkeys(self.shown, text_of(row_id, version))
+        has_moved = version % 3 == 0 and not is_deleted
+        day = (number + version * has_moved) % DAYS
+        said = DELETION if is_deleted else text_of(row_id, version)
+        texts = dict.fromkeys(self.shown, said)
         return {
             **self.constant,
             **texts,
@@ -99,6 +103,7 @@ def clickhouse_writers(project: Project, subject: Subject) -> Iterator[Busy]:
         version = next(versions)
         chosen = random.sample(ids_of(CHANGING), AT_ONCE)
         own.add(subject.table, *(subject.row(row_id, version) for row_id in chosen))
+        busy.changed.update(dict.fromkeys(chosen, version))
 
     def come(own: Project) -> None:
         new = busy.newcomers()

@@ -83,7 +83,9 @@ def postgres_writers(project: Project, items: Items) -> Iterator[Busy]:
     versions = count(1)
 
     def change(cursor: Cursor) -> None:
-        items.supersede(cursor, random.sample(ids_of(CHANGING), AT_ONCE), next(versions))
+        chosen, version = random.sample(ids_of(CHANGING), AT_ONCE), next(versions)
+        items.supersede(cursor, chosen, version)
+        busy.changed.update(dict.fromkeys(chosen, version))
 
     def come(cursor: Cursor) -> None:
         new = busy.newcomers()

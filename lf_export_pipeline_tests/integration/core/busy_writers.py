@@ -21,6 +21,7 @@ PADDING = "x" * 300
 QUIET, CHANGING, LEAVING = "quiet", "changing", "leaving"
 SIZES = {QUIET: 1_200, CHANGING: 200, LEAVING: 900}
 COMING = "coming"
+DELETION = "this row is a deletion"
 
 T = TypeVar("T")
 
@@ -38,12 +39,14 @@ class Busy:
         come: The ids of rows that are new.
         leaving: The ids of rows whose deletion was begun.
         left: Those among them that are deleted.
+        changed: The newest version of each row that has changed.
     """
 
     deeds: Counter[str] = field(default_factory=Counter)
     come: set[str] = field(default_factory=set)
     leaving: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
+    changed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._numbers = count(1_000_000)
@@ -70,6 +73,12 @@ def ids_of(group: str) -> list[str]:
     """The ids of a group, which lie between those of the others, all over the table."""
     step = len(SIZES)
     return [f"{at * step + list(SIZES).index(group):06d}-{group}" for at in range(SIZES[group])]
+
+
+def version_of(text: str) -> int:
+    """The version that says this; -1 for what no version says."""
+    words = text.split(" ")
+    return int(words[1]) if words[1].isdecimal() else -1
 
 
 def text_of(row_id: str, version: int) -> str:

@@ -21,6 +21,7 @@ from lf_export_pipeline_tests.integration.core.busy_writers import (
     Busy,
     ids_of,
     text_of,
+    version_of,
 )
 
 pytestmark = pytest.mark.services
@@ -57,6 +58,7 @@ def check_beside(
     before = by_id(project.export(**asked).rows)
     with writers() as busy:
         come, left, deeds = set(busy.come), set(busy.left), dict(busy.deeds)
+        changed = dict(busy.changed)
         found = project.export(**asked, chunk_rows=CHUNK_ROWS)
         leaving, deeds_after = set(busy.leaving), dict(busy.deeds)
     rows = by_id(found.rows)
@@ -67,15 +69,17 @@ def check_beside(
     assert {row_id for row_id in untouched if rows.get(row_id) != before[row_id]} == set()
     assert {*come, *ids_of(CHANGING)} <= set(rows)
     assert set(rows).isdisjoint(left)
-    assert [row_id for row_id, row in rows.items() if not is_one_version(row, shown)] == []
+    shown_versions = {row_id: version_shown(row, shown) for row_id, row in rows.items()}
+    assert {row_id for row_id, version in shown_versions.items() if version < 0} == set()
+    assert {row_id for row_id in changed if shown_versions[row_id] < changed[row_id]} == set()
 
 
 def by_id(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {row["id"]: row for row in rows}
 
 
-def is_one_version(row: Mapping[str, Any], shown: Sequence[str]) -> bool:
-    """Whether all texts of a row say the same version of this row."""
+def version_shown(row: Mapping[str, Any], shown: Sequence[str]) -> int:
+    """The version that all texts of a row say; -1 if they do not say the same."""
     text, *others = {row[name] for name in shown}
-    version = int(text.split(" ")[1])
-    return not others and text == text_of(row["id"], version)
+    version = version_of(text)
+    return version if not others and text == text_of(row["id"], version) else -1
