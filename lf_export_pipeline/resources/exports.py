@@ -215,7 +215,8 @@ def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
 
 
 def _is_member(user_id: str, project_id: str) -> sa.Exists:
-    return sa.exists().where(
+    # Without a column of its own EXISTS selects `*`, which asks for the right to read every column.
+    return sa.exists(_MEMBERS.c.user_id).where(
         _MEMBERS.c.user_id == user_id,
         _MEMBERS.c.org_id == _PROJECTS.c.org_id,
         _PROJECTS.c.id == project_id,

@@ -77,8 +77,8 @@ def from_client(error: Exception) -> ExportError:
         )
     if state == _DENIED_STATE:
         return ConfigurationError(
-            "The user in DATABASE_URL may not use Langfuse's tables; grant it SELECT on them and "
-            "UPDATE on batch_exports."
+            "The user in DATABASE_URL may not do this in Langfuse's tables; grant it what "
+            "deploy/sql/postgres_role.sql has (its last line too, to ask for exports)."
         )
     return PermanentError(
         f"Postgres cannot compute this export (SQLSTATE {state}). "

@@ -108,6 +108,16 @@ def test_every_table_is_exported_with_these_rights(
         assert answer.read().count(b"\n") > 0
 
 
+def test_the_requester_is_sent_an_e_mail_with_these_rights(
+    access: Restricted, settings: Settings
+) -> None:
+    row = exported(access, settings, "traces", name="A name of its own")
+
+    assert row.status == "COMPLETED"
+    mails = [path.read_text() for path in access.owner.inbox.glob("*.eml")]
+    assert sum("A name of its own" in mail for mail in mails) == 1
+
+
 def test_the_doctor_finds_these_rights_good(access: Restricted, settings: Settings) -> None:
     checks = run_checks(settings, access.environment)
 
