@@ -14,6 +14,7 @@ import click
 import sqlalchemy as sa
 from rich.console import Console
 from rich.markup import escape
+from sqlalchemy.exc import DBAPIError
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.ports import RowReader
@@ -116,6 +117,7 @@ def _postgres(settings: Settings) -> str:
         with postgres_errors(), database.engine.connect() as connection:
             connection.execute(touch)
             connection.rollback()
+        database.exports.recipient("nobody", "nothing")
         waiting = database.exports.oldest_queued()
     queue = (
         f"oldest waiting export of {waiting.created_at:%Y-%m-%d %H:%M}" if waiting else "no queue"
@@ -219,4 +221,35 @@ def _dagster(environ: Mapping[str, str]) -> str:
         raise ConfigurationError(
             f"{', '.join(missing)} not set; dagster.yaml needs them to keep runs in Postgres."
         )
-    return "its variables are set"
+    url = sa.URL.create(
+        "postgresql+psycopg2",
+        username=environ["DAGSTER_POSTGRES_USER"],
+        password=environ["DAGSTER_POSTGRES_PASSWORD"],
+        host=environ["DAGSTER_POSTGRES_HOST"],
+        port=_port(environ["DAGSTER_POSTGRES_PORT"]),
+        database=environ["DAGSTER_POSTGRES_DB"],
+    )
+    engine = sa.create_engine(url, connect_args={"connect_timeout": 10})
+    try:
+        with engine.connect() as connection:
+            may = connection.scalar(sa.text("SELECT has_schema_privilege('public', 'CREATE')"))
+    except DBAPIError as error:
+        raise ConfigurationError(
+            "Dagster's Postgres does not let us in; check the DAGSTER_POSTGRES_ variables and "
+            "that deploy/sql/dagster_database.sql was run."
+        ) from error
+    finally:
+        engine.dispose()
+    if not may:
+        raise ConfigurationError(
+            "The user in DAGSTER_POSTGRES_USER may not make tables in its database; make it the "
+            "database's owner, as deploy/sql/dagster_database.sql does."
+        )
+    return "the database lets us in, and Dagster may make its tables there"
+
+
+def _port(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigurationError("DAGSTER_POSTGRES_PORT is no number.") from error

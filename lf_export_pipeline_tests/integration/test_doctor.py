@@ -47,6 +47,8 @@ def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path:
         ("SMTP_CONNECTION_URL", "smtp://127.0.0.1:9", "e-mail", "Is it running"),
         ("LF_EXPORT_SPOOL", "/dev/null/spool", "spool", "LF_EXPORT_SPOOL"),
         ("DAGSTER_POSTGRES_HOST", "", "Dagster storage", "DAGSTER_POSTGRES_HOST not set"),
+        ("DAGSTER_POSTGRES_PASSWORD", "wrong", "Dagster storage", "does not let us in"),
+        ("DAGSTER_POSTGRES_PORT", "many", "Dagster storage", "DAGSTER_POSTGRES_PORT"),
     ],
 )
 def test_one_bad_part_is_named_with_what_to_do_and_the_others_stay_good(
