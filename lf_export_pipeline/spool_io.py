@@ -1,5 +1,8 @@
 """Hands the small values of the ops on through the spool, as JSON that a person can read."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 from pydantic import TypeAdapter
 
@@ -22,7 +25,7 @@ class SpoolIOManager(dg.IOManager):
         """Write one value; what an op without a result returns is nothing to keep."""
         if obj is None and context.dagster_type.is_nothing:
             return
-        with self._spool.create(_path(self._folder(context), context)) as file:
+        with _not_tried_again(), self._spool.create(_path(self._folder(context), context)) as file:
             file.write(_adapter(context).dump_json(obj))
 
     def load_input(self, context: dg.InputContext) -> object:
@@ -32,15 +35,25 @@ class SpoolIOManager(dg.IOManager):
             message = "Every input of this job is another op's output."
             raise dg.DagsterInvariantViolationError(message)
         path = _path(self._folder(context), source)
-        if not self._spool.exists(path):
-            message = "The intermediate files of this export are gone. Please start it again."
-            raise PermanentError(message)
-        with self._spool.open(path) as file:
-            return _adapter(source).validate_json(file.read())
+        with _not_tried_again():
+            if not self._spool.exists(path):
+                message = "The intermediate files of this export are gone. Please start it again."
+                raise PermanentError(message)
+            with self._spool.open(path) as file:
+                return _adapter(source).validate_json(file.read())
 
     def _folder(self, context: dg.InputContext | dg.OutputContext) -> AttemptFolder:
         run = context.step_context.dagster_run
         return AttemptFolder.of(self._spool, context.partition_key, root_run_id(run))
+
+
+@contextmanager
+def _not_tried_again() -> Iterator[None]:
+    """Ends the step at once when trying again cannot help; the retry policy knows no difference."""
+    try:
+        yield
+    except PermanentError as error:
+        raise dg.Failure(description=error.sentence, allow_retries=False) from error
 
 
 def _path(folder: AttemptFolder, output: dg.OutputContext) -> str:

@@ -2,15 +2,20 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from contextlib import AbstractContextManager, suppress
+from typing import Any, BinaryIO
 
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE, PermanentError, TransientError
+from lf_export_pipeline.core.errors import (
+    GENERIC_SENTENCE,
+    ConfigurationError,
+    PermanentError,
+    TransientError,
+)
 from lf_export_pipeline.ops import fail_export
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -65,6 +70,29 @@ def test_a_database_that_stays_away_is_left_to_the_sensors(
 
     assert not result.success
     assert world.state.status == "PROCESSING"
+
+
+class ReadOnlySpool(MemorySpool):
+    """A spool whose disk is not there, which no second try can help; it counts the tries."""
+
+    tries = 0
+
+    def create(self, path: str) -> AbstractContextManager[BinaryIO]:
+        self.tries += 1
+        raise ConfigurationError("The spool cannot be written.")
+
+
+def test_a_value_that_the_spool_refuses_for_good_is_not_made_again(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+    spool = ReadOnlySpool()
+    world.spool = spool
+
+    world.run(instance)
+
+    assert (world.state.status, world.state.log) == ("FAILED", "The spool cannot be written.")
+    assert spool.tries == 1
 
 
 def test_an_export_whose_output_cannot_be_recorded_is_failed(
