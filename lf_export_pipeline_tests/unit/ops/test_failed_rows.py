@@ -1,8 +1,8 @@
 """A run that fails says so in its row, also when the row cannot be reached, or no op has failed."""
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import dagster as dg
@@ -77,9 +77,13 @@ class ReadOnlySpool(MemorySpool):
 
     tries = 0
 
-    def create(self, path: str) -> AbstractContextManager[BinaryIO]:
+    @contextmanager
+    def create(self, path: str) -> Iterator[BinaryIO]:
         self.tries += 1
-        raise ConfigurationError("The spool cannot be written.")
+        if self.tries:
+            raise ConfigurationError("The spool cannot be written.")
+        with super().create(path) as file:
+            yield file
 
 
 def test_a_value_that_the_spool_refuses_for_good_is_not_made_again(
