@@ -7,29 +7,27 @@ them. ``python -m lf_export_pipeline.settings_document`` writes ``docs/configura
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings_operating import OperatingSettings
+from lf_export_pipeline.settings_s3 import S3Settings
 from lf_export_pipeline.settings_sentences import sentences
-from lf_export_pipeline.settings_urls import url_of
+from lf_export_pipeline.settings_values import HttpUrl, authorities, url_of
 
 Switch = Literal["auto", "true", "false"]
-
-
-HttpUrl = Annotated[str, url_of("http", "https")]
 
 
 class PostgresSettings(BaseModel):
     """Langfuse's Postgres: the rows of ``batch_exports``, users, comments, datasets, audit logs."""
 
     database_url: Annotated[SecretStr, url_of("postgresql", "postgres")] = Field(
-        description="Langfuse's database. Prisma's URL parameters are understood."
+        description="Langfuse's database. Prisma's URL parameters are understood. With TLS: "
+        "`?sslmode=verify-full&sslrootcert=/path/ca.pem`, or Prisma's `sslaccept=strict&sslcert=`."
     )
 
 
@@ -49,6 +47,11 @@ class ClickHouseSettings(BaseModel):
     )
     clickhouse_user: str = Field(description="Name of the user.")
     clickhouse_password: SecretStr = Field(description="Password of the user.")
+    lf_export_clickhouse_ca_file: Annotated[str, authorities()] | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the certificate of an `https://` "
+        "server. Unset: those that are publicly known.",
+    )
     clickhouse_db: str = Field(default="default", description="Langfuse's database.")
     clickhouse_max_open_connections: int = Field(
         default=25, ge=1, description="Connections that are kept for reuse, per process."
@@ -71,94 +74,20 @@ class ClickHouseSettings(BaseModel):
     )
 
 
-class S3Settings(BaseModel):
-    """The bucket of the finished files: AWS S3 or a service that speaks its protocol."""
-
-    langfuse_s3_batch_export_enabled: bool = Field(
-        default=False, description="Exports fail with a sentence unless this is `true`."
-    )
-    langfuse_s3_batch_export_bucket: str | None = Field(
-        default=None, description="Name of the bucket. Exports fail with a sentence without one."
-    )
-    langfuse_s3_batch_export_prefix: str = Field(
-        default="", description="Put in front of each object's key as it is."
-    )
-    langfuse_s3_batch_export_region: str | None = Field(default=None, description="AWS region.")
-    langfuse_s3_batch_export_endpoint: HttpUrl | None = Field(
-        default=None, description="Address of a service other than AWS."
-    )
-    langfuse_s3_batch_export_external_endpoint: HttpUrl | None = Field(
-        default=None,
-        description="Address of the same service as a browser reaches it; links are made for it.",
-    )
-    langfuse_s3_batch_export_access_key_id: str | None = Field(
-        default=None, description="Unset: AWS's own chain of credentials."
-    )
-    langfuse_s3_batch_export_secret_access_key: SecretStr | None = Field(
-        default=None, description="Belongs to the access key id."
-    )
-    langfuse_s3_batch_export_force_path_style: bool = Field(
-        default=False, description="Bucket in the path instead of the host name (MinIO, SeaweedFS)."
-    )
-    langfuse_s3_batch_export_sse: Literal["AES256", "aws:kms"] | None = Field(
-        default=None, description="Server-side encryption of the object."
-    )
-    langfuse_s3_batch_export_sse_kms_key_id: str | None = Field(
-        default=None, description="Key for `aws:kms`."
-    )
-    batch_export_s3_part_size_mib: int = Field(
-        default=10,
-        ge=5,
-        le=100,
-        description="Size of a part of an upload, in MiB; grows with the file.",
-    )
-    langfuse_s3_upload_max_part_attempts: int = Field(
-        default=3, ge=1, le=10, description="Attempts of each request to the bucket."
-    )
-    langfuse_s3_upload_max_concurrent_parts: int = Field(
-        default=3, ge=1, le=10, description="Parts of one upload that travel at the same time."
-    )
-
-    langfuse_use_azure_blob: bool = Field(default=False, description="Not supported.")
-    langfuse_use_google_cloud_storage: bool = Field(default=False, description="Not supported.")
-    langfuse_use_oci_native_object_storage: bool = Field(
-        default=False, description="Not supported."
-    )
-
-    @model_validator(mode="after")
-    def _stores_with_other_protocols_are_refused(self) -> Self:
-        for name in ("azure_blob", "google_cloud_storage", "oci_native_object_storage"):
-            if getattr(self, f"langfuse_use_{name}"):
-                raise PydanticCustomError(
-                    "sentence",
-                    "LANGFUSE_USE_{name} is true, but exports go to S3 or a service with its "
-                    "protocol; unset it and name such a bucket in LANGFUSE_S3_BATCH_EXPORT_BUCKET.",
-                    {"name": name.upper()},
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _keys_come_in_pairs(self) -> Self:
-        access, secret = (
-            self.langfuse_s3_batch_export_access_key_id,
-            self.langfuse_s3_batch_export_secret_access_key,
-        )
-        if (access is None) != (secret is None):
-            raise PydanticCustomError(
-                "sentence",
-                "LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID and "
-                "LANGFUSE_S3_BATCH_EXPORT_SECRET_ACCESS_KEY belong together; set both or neither.",
-            )
-        return self
-
-
 class MailSettings(BaseModel):
     """The e-mail that tells the user that the file is ready. Exports complete without it."""
 
     email_from_address: str | None = Field(default=None, description="Sender of the e-mails.")
     smtp_connection_url: Annotated[SecretStr, url_of("smtp", "smtps", "ses")] | None = Field(
         default=None,
-        description="`smtp://user:password@host:587`, `smtps://…` (TLS from the first byte) or `ses://region`.",
+        description="`smtp://user:password@host:587` (TLS where the server offers STARTTLS; with "
+        "`?requireTLS=true` nothing is sent without), `smtps://…` (TLS from the first byte) or "
+        "`ses://region`.",
+    )
+    lf_export_smtp_ca_file: Annotated[str, authorities()] | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the mail server's certificate. "
+        "Unset: the system's.",
     )
     nextauth_url: str | None = Field(
         default=None,

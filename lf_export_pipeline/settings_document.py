@@ -15,9 +15,9 @@ from lf_export_pipeline.settings import (
     MailSettings,
     PipelineSettings,
     PostgresSettings,
-    S3Settings,
 )
 from lf_export_pipeline.settings_operating import OperatingSettings
+from lf_export_pipeline.settings_s3 import S3Settings
 from lf_export_pipeline.settings_sentences import base_type, expected
 
 _GROUPS: tuple[tuple[str, type[BaseModel]], ...] = (

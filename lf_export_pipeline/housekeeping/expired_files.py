@@ -9,7 +9,7 @@ from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.housekeeping.findings import Finding
 from lf_export_pipeline.leftovers import keys_of_link
 from lf_export_pipeline.object_keys import is_export_key
-from lf_export_pipeline.settings import S3Settings
+from lf_export_pipeline.settings_s3 import S3Settings
 
 DELETED_SENTENCE = "The file was deleted after its download link had expired."
 

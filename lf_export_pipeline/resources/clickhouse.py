@@ -180,7 +180,10 @@ def _connect(url: str, settings: ClickHouseSettings) -> Client:
         autogenerate_session_id=False,  # sessions forbid parallel queries
         form_encode_query_params=True,  # parameters of any size; none in the server's access log
         client_name="lf_export_pipeline",
-        pool_mgr=get_pool_manager(maxsize=settings.clickhouse_max_open_connections),
+        pool_mgr=get_pool_manager(
+            maxsize=settings.clickhouse_max_open_connections,
+            ca_cert=settings.lf_export_clickhouse_ca_file,
+        ),
     )
 
 

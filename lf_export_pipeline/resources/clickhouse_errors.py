@@ -10,6 +10,7 @@ from clickhouse_connect.driver.exceptions import Error as ClientError
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.errors import TransientError as Transient
+from lf_export_pipeline.resources.tls import refused_certificate
 
 _CODE = re.compile(r"Code: ?(\d+)\.")
 _STATUS = re.compile(r"HTTP driver received HTTP status (\d{3})\b")
@@ -45,7 +46,12 @@ def from_client(error: Exception, place: str) -> ExportError:
             f"What answers at {place} is not a ClickHouse that takes queries "
             f"(HTTP status {status.group(1)}); check the address."
         )
-    return Transient(f"ClickHouse at {place} did not answer in full ({type(error).__name__}).")
+    refused = refused_certificate(
+        error, server="ClickHouse", address=place, authorities="LF_EXPORT_CLICKHOUSE_CA_FILE"
+    )
+    return refused or Transient(
+        f"ClickHouse at {place} did not answer in full ({type(error).__name__})."
+    )
 
 
 def from_code(code: int) -> ExportError:

@@ -19,6 +19,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.resources.postgres_url import engine_url
+from lf_export_pipeline.resources.tls import refused_by_libpq
 
 _BATCH_ROWS = 2_000
 _TRANSIENT_CLASSES = {"08", "25", "40", "53", "55", "57", "58"}
@@ -65,7 +66,9 @@ def from_client(error: Exception) -> ExportError:
     state: str = getattr(original, "pgcode", None) or ""
     if not state:  # before the sign-in is done the client knows a text only
         refused = any(text in str(original) for text in _SIGN_IN_TEXTS)
-        return _sign_in_error() if refused else TransientError("Postgres does not answer.")
+        certificate = refused_by_libpq(original) if original else None
+        signed_out = _sign_in_error() if refused else TransientError("Postgres does not answer.")
+        return certificate or signed_out
     if state[:2] in _SIGN_IN_CLASSES:
         return _sign_in_error()
     if state[:2] in _TRANSIENT_CLASSES:

@@ -18,7 +18,7 @@ from lf_export_pipeline.core.plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
 from lf_export_pipeline.resources.s3_checksum import PartsChecksum
 from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
-from lf_export_pipeline.settings import S3Settings
+from lf_export_pipeline.settings_s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

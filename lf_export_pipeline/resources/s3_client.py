@@ -20,7 +20,8 @@ from botocore.exceptions import (
 )
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
-from lf_export_pipeline.settings import S3Settings
+from lf_export_pipeline.resources.tls import refused_certificate
+from lf_export_pipeline.settings_s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -70,6 +71,7 @@ def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
             endpoint_url=endpoint,
             aws_access_key_id=settings.langfuse_s3_batch_export_access_key_id,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
+            verify=settings.lf_export_s3_ca_file,
             config=config,
         )
 
@@ -90,7 +92,15 @@ def from_client(error: Exception) -> ExportError:
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return ConfigurationError(f"There are no credentials for the bucket; set {_KEYS}.")
     if isinstance(error, HTTPClientError | ConnectionError):
-        return TransientError(f"The bucket's service did not answer ({type(error).__name__}).")
+        refused = refused_certificate(
+            error,
+            server="The bucket's service",
+            address=f"{_PREFIX}_ENDPOINT",
+            authorities="LF_EXPORT_S3_CA_FILE",
+        )
+        return refused or TransientError(
+            f"The bucket's service did not answer ({type(error).__name__})."
+        )
     return ConfigurationError(
         f"The settings of the bucket do not fit together ({type(error).__name__}); "
         f"check {_PREFIX}_BUCKET, _REGION and _ENDPOINT."

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import boto3
 from botocore.config import Config
@@ -19,6 +19,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
     TransientError,
 )
+from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
 
 _SECONDS = 30
@@ -56,6 +57,8 @@ def open_mailer(settings: MailSettings) -> MailSender:
             user=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
             tls_at_once=parts.scheme == "smtps" or parts.port == 465,
+            requires_tls=dict(parse_qsl(parts.query)).get("requireTLS") == "true",
+            authorities=settings.lf_export_smtp_ca_file,
         )
     )
 
@@ -78,13 +81,15 @@ class NoMailer:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MailServer:
-    """Where and as whom to sign in."""
+    """Where and as whom to sign in, and what is asked of TLS."""
 
     host: str
     port: int
     user: str
     password: str
     tls_at_once: bool
+    requires_tls: bool = False
+    authorities: str | None = None  # a PEM file; None: the system's
 
 
 class SmtpMailer:
@@ -119,18 +124,26 @@ class SmtpMailer:
                 session.quit()
 
     def _connected(self) -> smtplib.SMTP:
-        server, trust = self._server, ssl.create_default_context()
+        server = self._server
+        trust = ssl.create_default_context(cafile=server.authorities)
         if server.tls_at_once:
             return smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=trust)
         session = smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
         try:
-            session.ehlo_or_helo_if_needed()
-            if session.has_extn("starttls"):
-                session.starttls(context=trust)
+            self._secure(session, trust)
         except BaseException:
             session.close()
             raise
         return session
+
+    def _secure(self, session: smtplib.SMTP, trust: ssl.SSLContext) -> None:
+        session.ehlo_or_helo_if_needed()
+        if session.has_extn("starttls"):
+            session.starttls(context=trust)
+        elif self._server.requires_tls:
+            raise ConfigurationError(
+                "The mail server offers no STARTTLS, which SMTP_CONNECTION_URL asks for."
+            )
 
 
 class SesMailer:
@@ -175,10 +188,14 @@ def from_client(error: Exception) -> ExportError:
         return ConfigurationError(
             "The mail server refuses the sign-in; check user and password in SMTP_CONNECTION_URL."
         )
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ConfigurationError(
-            "The mail server's certificate is not valid for its name; check SMTP_CONNECTION_URL."
-        )
+    refused = refused_certificate(
+        error,
+        server="The mail server",
+        address="SMTP_CONNECTION_URL",
+        authorities="LF_EXPORT_SMTP_CA_FILE",
+    )
+    if refused:
+        return refused
     code = _reply_code(error)
     if code >= 500:
         return PermanentError(f"The mail server refuses the e-mail (reply {code}).")
