@@ -1,0 +1,157 @@
+"""A deployment to put load on: the embedded stack, the real daemon, and five projects."""
+
+import hashlib
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from lf_export_pipeline import dagster_processes as dagster
+from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.in_process import run_export
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.local.process import ProcessRecord
+from lf_export_pipeline.local.sample import SampleSize, generate_sample
+from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.wiring import open_ports
+
+PROJECTS = tuple(f"project-load-{number}" for number in range(5))
+WISHES = tuple(
+    product(
+        (("traces", "JSONL"), ("observations", "CSV"), ("events", "JSONL"), ("scores", "JSON")),
+        PROJECTS,
+    )
+)
+SIZE = SampleSize(traces=2_000, observations_per_trace=2, text_bytes=2_000)
+USER = "user-ada"
+WAITING = {"QUEUED", "PROCESSING"}
+
+Wish = tuple[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDeployment:
+    """Langfuse's rows, the servers, and what each file has to be.
+
+    Attributes:
+        expected: The SHA-256 of the file that each wish gives on a machine that does nothing else.
+    """
+
+    stack: LocalStack
+    environment: Mapping[str, str]
+    home: Path
+    settings: Settings
+    database: LangfusePostgres
+    instance: dg.DagsterInstance
+    expected: dict[Wish, str]
+
+    @contextmanager
+    def daemon(self) -> Iterator[ProcessRecord]:
+        """The daemon and all that it starts."""
+        arguments = dagster.daemon_arguments()
+        with dagster.running("daemon", arguments, self.environment, self.home) as record:
+            yield record
+
+    def queue(self, wish: Wish) -> str:
+        """The id of a new export that waits."""
+        (table, file_format), project = wish
+        row = requested_row(project=project, table=table, file_format=file_format, user=USER)
+        row = replace(row, name=f"load {row.id}")
+        self.database.exports.add(row)
+        return row.id
+
+    def statuses(self, export_ids: Sequence[str]) -> dict[str, str]:
+        """The state of each of these exports; those without a row are not in it."""
+        found = self.select(
+            "SELECT id, CAST(status AS text) FROM batch_exports WHERE id = ANY(:ids)",
+            ids=list(export_ids),
+        )
+        return dict(found)
+
+    def select(self, sql: str, **values: Any) -> list[Any]:
+        """Rows of Langfuse's database."""
+        with self.database.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(sql), values)]
+
+    def change(self, sql: str, **values: Any) -> None:
+        """Changes Langfuse's database."""
+        with self.database.engine.begin() as connection:
+            connection.execute(sa.text(sql), values)
+
+
+def downloaded(url: str) -> str:
+    """The SHA-256 of what a link gives."""
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return hashlib.sha256(answer.read()).hexdigest()
+
+
+@contextmanager
+def open_deployment(
+    folder: Path, at_once: int, size: SampleSize = SIZE
+) -> Iterator[LoadDeployment]:
+    """The deployment without its daemon; as many exports run at once as asked for, two a project."""
+    stack = LocalStack(folder / "stack")
+    try:
+        addresses = stack.up()
+        for seed, project in enumerate(PROJECTS):
+            generate_sample(addresses, project, size, until=datetime.now(UTC), seed=seed)
+        with _opened(stack, folder, at_once) as deployment:
+            deployment.expected.update({wish: _made_in_peace(deployment, wish) for wish in WISHES})
+            yield deployment
+    finally:
+        stack.destroy()
+
+
+@contextmanager
+def _opened(stack: LocalStack, folder: Path, at_once: int) -> Iterator[LoadDeployment]:
+    home = dagster.prepare_home(folder)
+    _allow(home, at_once)
+    environment = dict(stack.environment()) | {
+        "LF_EXPORT_CHUNK_TARGET_MIB": "1",
+        "LF_EXPORT_SENSOR_INTERVAL_SECONDS": "2",
+    }
+    settings = Settings.load(environment)
+    database = LangfusePostgres(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            if "DAGSTER" in name:
+                patch.setenv(name, value)
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            everything = dagster.environment_for(environment, home)
+            yield LoadDeployment(stack, everything, home, settings, database, instance, {})
+    database.close()
+
+
+def _allow(home: Path, at_once: int) -> None:
+    """As in the repository's own dagster.yaml, but for the number of runs."""
+    path = home / "dagster.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["concurrency"]["runs"]["max_concurrent_runs"] = at_once
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def _made_in_peace(deployment: LoadDeployment, wish: Wish) -> str:
+    export_id = deployment.queue(wish)
+    with open_ports(deployment.settings) as ports, dg.DagsterInstance.ephemeral() as instance:
+        result = run_export(batch_export_job(), instance, export_id, ports)
+    row = deployment.database.exports.get(export_id)
+    assert result.success
+    assert row is not None
+    assert row.url is not None
+    return downloaded(row.url)
+
+
+def endless_wishes() -> Iterator[Wish]:
+    """All wishes again and again."""
+    return cycle(WISHES)

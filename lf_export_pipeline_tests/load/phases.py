@@ -1,0 +1,122 @@
+"""The two kinds of load: many exports at once, and many that wait."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster._core.scheduler.instigation import TickStatus
+
+from lf_export_pipeline.runs import JOB_NAME, export_id_of
+from lf_export_pipeline_tests.integration.operations.deployment import eventually
+from lf_export_pipeline_tests.load.deployment import (
+    PROJECTS,
+    USER,
+    WAITING,
+    LoadDeployment,
+    Wish,
+    endless_wishes,
+)
+from lf_export_pipeline_tests.load.watch import Watch
+
+LOOK_SECONDS = 1.0
+PATIENCE_SECONDS = 600
+SENSOR = "queued_exports"
+_FILL = """
+INSERT INTO batch_exports
+       (id, project_id, user_id, created_at, updated_at, name, status, format, query)
+SELECT 'waits-' || lpad(n::text, 5, '0'), (CAST(:projects AS text[]))[n % :number + 1], :user,
+       now() AT TIME ZONE 'UTC' - (:many - n) * interval '1 second', now() AT TIME ZONE 'UTC',
+       'waits ' || n, 'QUEUED', 'JSONL',
+       '{"tableName": "scores", "filter": [], "orderBy": null}'
+FROM generate_series(1, :many) AS n
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made under load, and how long that took."""
+
+    asked: dict[str, Wish]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Looks of the sensor at many rows that wait.
+
+    Attributes:
+        seconds: How long each of them took.
+        order: The exports in the order in which their runs were made.
+    """
+
+    seconds: tuple[float, ...]
+    order: tuple[str, ...]
+
+
+def keep_making(deployment: LoadDeployment, watch: Watch, seconds: float, unfinished: int) -> Made:
+    """Keeps so many exports unfinished for so long, then lets them end; with 0 s each ends once."""
+    asked: dict[str, Wish] = {}
+    wishes = endless_wishes()
+    began = time.monotonic()
+    left: set[str] = set()
+    while True:
+        more = unfinished - len(left) if time.monotonic() - began <= seconds or not asked else 0
+        for _ in range(more):
+            wish = next(wishes)
+            asked[deployment.queue(wish)] = wish
+        watch.look()
+        time.sleep(LOOK_SECONDS)
+        left = {
+            name for name, status in deployment.statuses(list(asked)).items() if status in WAITING
+        }
+        elapsed = time.monotonic() - began
+        assert elapsed < seconds + PATIENCE_SECONDS, f"{len(left)} exports do not end"
+        if not left and elapsed > seconds:
+            return Made(asked, elapsed)
+
+
+def let_wait(deployment: LoadDeployment, many: int, looks: int) -> Ticks:
+    """Queues exports while the daemon runs, until the sensor has looked at them so often."""
+    before = time.time()
+    projects = list(PROJECTS)
+    deployment.change(_FILL, many=many, projects=projects, number=len(projects), user=USER)
+    try:
+        eventually(lambda: len(_ticks(deployment, before)) >= looks)
+        return Ticks(tuple(_ticks(deployment, before)), _order(deployment))
+    finally:
+        deployment.change("DELETE FROM batch_exports WHERE id LIKE 'waits-%' AND status = 'QUEUED'")
+        eventually(lambda: not _waiting_still(deployment))
+
+
+def out_of_order(order: Sequence[str], projects: int) -> list[str]:
+    """The exports that were begun after a younger one of the same project."""
+    newest: dict[int, str] = {}
+    late = []
+    for export_id in order:
+        project = int(export_id.removeprefix("waits-")) % projects
+        if export_id < newest.get(project, ""):
+            late.append(export_id)
+        newest[project] = max(export_id, newest.get(project, ""))
+    return late
+
+
+def _waiting_still(deployment: LoadDeployment) -> bool:
+    sql = "SELECT 1 FROM batch_exports WHERE id LIKE 'waits-%' AND status = 'PROCESSING' LIMIT 1"
+    return bool(deployment.select(sql))
+
+
+def _ticks(deployment: LoadDeployment, since: float) -> list[float]:
+    states = deployment.instance.all_instigator_state()
+    (sensor,) = [each for each in states if each.instigator_name == SENSOR]
+    ticks = deployment.instance.get_ticks(
+        sensor.instigator_origin_id, sensor.selector_id, after=since
+    )
+    assert all(tick.status is not TickStatus.FAILURE for tick in ticks)
+    return [tick.end_timestamp - tick.timestamp for tick in ticks if tick.end_timestamp]
+
+
+def _order(deployment: LoadDeployment) -> tuple[str, ...]:
+    runs = deployment.instance.get_run_records(dg.RunsFilter(job_name=JOB_NAME), ascending=True)
+    found = (export_id_of(record.dagster_run) or "" for record in runs)
+    return tuple(export_id for export_id in found if export_id.startswith("waits-"))

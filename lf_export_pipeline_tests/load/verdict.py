@@ -1,0 +1,41 @@
+"""Whether anything was lost under load."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from lf_export_pipeline_tests.faults.outcome import text_of
+from lf_export_pipeline_tests.load.deployment import LoadDeployment, Wish, downloaded
+
+EXPORT_ID = re.compile(r"lf-export-[0-9a-f]+")
+
+
+def problems(deployment: LoadDeployment, asked: Mapping[str, Wish]) -> list[str]:
+    """What is wrong with these exports, and what lies about that belongs to none of them."""
+    inbox = deployment.stack.addresses().inbox
+    mails = Counter(
+        export_id
+        for path in inbox.glob("*.eml")
+        for export_id in set(EXPORT_ID.findall(text_of(path)))
+    )
+    found = [
+        f"{export_id}: {problem}"
+        for export_id, wish in asked.items()
+        for problem in _problems_of(deployment, export_id, wish, mails)
+    ]
+    spooled = [path for path in deployment.settings.spool_directory.rglob("*") if path.is_file()]
+    return [*found, *([f"{len(spooled)} files are left in the spool"] if spooled else [])]
+
+
+def _problems_of(
+    deployment: LoadDeployment, export_id: str, wish: Wish, mails: Counter[str]
+) -> list[str]:
+    row = deployment.database.exports.get(export_id)
+    if row is None or row.status != "COMPLETED" or row.url is None:
+        return [f"is {row.status}: {row.log}" if row else "has no row"]
+    found = []
+    if downloaded(row.url) != deployment.expected[wish]:
+        found.append("the link gives another file than without load")
+    if mails[export_id] != 1:
+        found.append(f"{mails[export_id]} e-mails")
+    return found
