@@ -15,15 +15,14 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of whole deployments more tries: two, and four where a browser draws the page.
+    """Give tests of whole deployments a second try, but not those in a browser.
 
-    They hold a dozen processes, and some of them a browser, to deadlines; a machine that is busy
-    with something else for a minute is not what they are about.
+    They hold a dozen processes to deadlines; a machine that is busy with something else for a
+    minute is not what they are about. In a browser a second try would hide what the page does.
     """
     for item in items:
-        if item.get_closest_marker("daemon"):
-            reruns = 3 if item.get_closest_marker("browser") else 1
-            item.add_marker(pytest.mark.flaky(reruns=reruns))
+        if item.get_closest_marker("daemon") and not item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,17 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from selenium.common.exceptions import (
     ElementClickInterceptedException,
+    ElementNotInteractableException,
     NoSuchElementException,
     StaleElementReferenceException,
+    TimeoutException,
 )
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
@@ -24,6 +26,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 WAIT_SECONDS = 60
 SETTLED_SECONDS = 1.0
+RESTLESS_SECONDS = 10  # some pages count seconds, and never settle
 WINDOW = "--window-size=1360,960"
 OPTIONS = (
     *("--headless=new", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-quic"),
@@ -109,7 +112,7 @@ class Operator:
 
     def sees(self, text: str) -> WebElement:
         """Wait for a text that is on the page, and return the smallest element with it."""
-        place = (By.XPATH, f"//*[text()[contains(., {_literal(text)})]]")
+        place = (By.XPATH, _with(text))
         return self._wait.until(expected.visibility_of_element_located(place), f"no {text!r}")
 
     def finds(self, xpath: str) -> WebElement:
@@ -128,30 +131,57 @@ class Operator:
         self.clicks(f"//button[contains(normalize-space(), {_literal(label)})]")
 
     def clicks(self, xpath: str) -> None:
-        """Wait for an element by its place in the page, and click it.
+        """Wait for an element by its place in the page, and click it."""
+        self._does(xpath, lambda element: element.click())
 
-        The page may draw the element anew at any moment, so finding and clicking are tried as one.
-        """
-        place = (By.XPATH, xpath)
+    def types(self, xpath: str, text: str) -> None:
+        """Wait for a field by its place in the page, and put a text into it."""
 
-        def click(driver: Chrome) -> bool:
-            element = expected.element_to_be_clickable(place)(driver)
-            if element:
-                element.click()
-            return bool(element)
+        def fill(field: WebElement) -> None:
+            field.clear()
+            field.send_keys(text)
 
-        self._wait.until(click, f"nothing to click at {xpath}")
+        self._does(xpath, fill)
 
-    def shows(self, element: WebElement) -> None:
-        """Bring an element to the top of what scrolls around it."""
-        self.driver.execute_script("arguments[0].scrollIntoView()", element)
+    def shows(self, text: str) -> None:
+        """Wait for a text, and bring it to the top of what scrolls around it."""
+        script = "arguments[0].scrollIntoView()"
+        self._does(_with(text), lambda element: self.driver.execute_script(script, element))
+
+    def replaces_editor_text(self, text: str) -> None:
+        """Put a text into the page's editor, as if everything had been selected and typed over."""
+        script = "arguments[0].CodeMirror.setValue(arguments[1])"
+        editor = "//*[contains(@class, 'CodeMirror ')]"
+        self._does(editor, lambda element: self.driver.execute_script(script, element, text))
 
     def photographs(self, name: str) -> Path:
-        """A screenshot, once the page has stopped changing."""
-        self._wait.until(lambda _: self._text() == self._text_after(SETTLED_SECONDS))
+        """A screenshot, once the page has stopped changing, or after some seconds."""
+        settling = WebDriverWait(self.driver, RESTLESS_SECONDS)
+        with suppress(TimeoutException):
+            settling.until(lambda _: self._text() == self._text_after(SETTLED_SECONDS))
         path = self.pictures / f"{name}.png"
         assert self.driver.save_screenshot(str(path))
         return path
+
+    def leaves_evidence(self, name: str) -> None:
+        """What the page looks like now, as a picture and as its source."""
+        self.driver.save_screenshot(str(self.pictures / f"{name}.png"))
+        (self.pictures / f"{name}.html").write_text(self.driver.page_source)
+
+    def _does(self, xpath: str, act: Callable[[WebElement], object]) -> None:
+        """Wait for an element that can be used, and use it.
+
+        The page may draw an element anew at any moment, so finding and using it are tried as one.
+        """
+        place = (By.XPATH, xpath)
+
+        def use(driver: Chrome) -> bool:
+            element = expected.element_to_be_clickable(place)(driver)
+            if element:
+                act(element)
+            return bool(element)
+
+        self._wait.until(use, f"nothing to use at {xpath}")
 
     def _text(self) -> str:
         return self.driver.find_element(By.TAG_NAME, "body").text
@@ -166,8 +196,14 @@ class Operator:
             NoSuchElementException,
             StaleElementReferenceException,
             ElementClickInterceptedException,
+            ElementNotInteractableException,
         )
         return WebDriverWait(self.driver, WAIT_SECONDS, ignored_exceptions=passing)
+
+
+def _with(text: str) -> str:
+    """The smallest elements that hold a text."""
+    return f"//*[text()[contains(., {_literal(text)})]]"
 
 
 def _literal(text: str) -> str:

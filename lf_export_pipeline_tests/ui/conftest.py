@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ SIZE = SampleSize(traces=3_000, observations_per_trace=0)
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 DEADLINE_SECONDS = 300
 POLL_SECONDS = 0.5
+OPERATOR = pytest.StashKey[Operator]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,24 @@ def deployment(
     database.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails leaves what its page looked like beside the other pictures."""
+    report = yield
+    operator = item.stash.get(OPERATOR, None)
+    if report.failed and operator is not None and call.when == "call":
+        operator.leaves_evidence(f"failed-{item.name}")
+        report.sections.append(("page", f"{operator.pictures}/failed-{item.name}.png"))
+    return report
+
+
 @pytest.fixture
-def operator(deployment: Deployment, pictures: Path) -> Iterator[Operator]:
+def operator(
+    request: pytest.FixtureRequest, deployment: Deployment, pictures: Path
+) -> Iterator[Operator]:
     with chromium() as driver:
-        yield Operator(driver, deployment.address, pictures)
+        found = Operator(driver, deployment.address, pictures)
+        request.node.stash[OPERATOR] = found
+        yield found

@@ -94,10 +94,12 @@ def test_completed_export_is_made_once_more_from_the_launchpad(
     assert first.status == "COMPLETED"
 
     operator.opens(f"{JOB}/playground")
-    operator.finds("//input[@placeholder='Partition']").send_keys(export_id)
+    operator.sees("No errors")
+    operator.types("//input[@placeholder='Partition']", export_id)
     operator.clicks(f"//*[@role='menuitem' or @role='option'][contains(., '{export_id}')]")
-    editor = operator.finds("//*[contains(@class, 'CodeMirror ')]")
-    operator.driver.execute_script("arguments[0].CodeMirror.setValue(arguments[1])", editor, FORCED)
+    # The choice of a partition replaces what is in the editor, as soon as its tags are shown.
+    operator.finds(f"//*[normalize-space()='partition: {export_id}']")
+    operator.replaces_editor_text(FORCED)
     operator.sees("No errors")
     operator.photographs("launchpad")
     operator.presses("Launch Run")
@@ -106,6 +108,8 @@ def test_completed_export_is_made_once_more_from_the_launchpad(
         export_id, lambda row: row.status == "COMPLETED" and row.finished_at != first.finished_at
     )
     assert again.url != first.url
+    newest, _ = deployment.runs(export_id)
+    assert "'force': True" in str(newest.run_config)
 
 
 def test_asset_page_plots_the_exports_of_a_table_and_offers_the_first_rows_of_a_file(
@@ -119,11 +123,11 @@ def test_asset_page_plots_the_exports_of_a_table_and_offers_the_first_rows_of_a_
     operator.sees("userId")
     operator.photographs("asset")
     operator.presses("Plots")
-    operator.shows(operator.sees("Metadata"))
+    operator.shows("Metadata")
     operator.sees("rows_per_second")
     operator.photographs("plots")
 
     operator.opens("/assets/batch_exports/traces?view=events")
-    operator.shows(operator.sees("queue_wait_seconds"))
+    operator.shows("queue_wait_seconds")
     operator.sees("[Show Markdown]")
     operator.photographs("event")
