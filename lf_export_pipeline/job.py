@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import dagster as dg
 
+from lf_export_pipeline.export_tags import tags_of_partition
 from lf_export_pipeline.ops.fail_export import fail_export
 from lf_export_pipeline.ops.notify_requester import notify_requester
 from lf_export_pipeline.ops.resolve_filters import resolve_filters
@@ -16,6 +17,13 @@ from lf_export_pipeline.runs import JOB_NAME
 
 RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+
+# A partition has no configuration of its own, but the tags of its export.
+PARTITION_CONFIG: dg.PartitionedConfig[dg.DynamicPartitionsDefinition] = dg.PartitionedConfig(
+    partitions_def=EXPORTS,
+    run_config_for_partition_key_fn=lambda _: {},
+    tags_for_partition_key_fn=tags_of_partition,
 )
 
 DESCRIPTION = """\
@@ -43,7 +51,7 @@ def batch_export_job(
     return batch_export.to_job(
         name=JOB_NAME,
         description=DESCRIPTION,
-        partitions_def=EXPORTS,
+        config=PARTITION_CONFIG,
         executor_def=EXECUTORS[executor](),
         op_retry_policy=retries,
         hooks={fail_export},

@@ -7,17 +7,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from lf_export_pipeline.core.export_search import table_of
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.partitions import (
-    ATTEMPT_TAG,
-    FORMAT_TAG,
-    PROJECT_TAG,
-    RECOVERY_TAG,
-    TABLE_TAG,
-    is_partition_key,
-)
+from lf_export_pipeline.export_tags import project_tag, tags_of
+from lf_export_pipeline.partitions import ATTEMPT_TAG, PROJECT_TAG, RECOVERY_TAG, is_partition_key
 from lf_export_pipeline.runs import (
     IN_FLIGHT,
     export_id_of,
@@ -28,7 +21,6 @@ from lf_export_pipeline.runs import (
 
 PAGE_ROWS = 100
 PAGES_MAX = 10
-TAG_MAX_CHARACTERS = 63
 BACKFILL_TAG = "dagster/backfill"
 
 UNANSWERED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -105,11 +97,6 @@ def fair_order(rows: Sequence[ExportRow], running: Mapping[str, int]) -> list[Ex
     return [row for *_, row in sorted(ranked, key=lambda turn: turn[:3])]
 
 
-def project_tag(row: ExportRow) -> str:
-    """A project as the tags of runs name it."""
-    return _tag(row.project_id)
-
-
 def attempts_of(instance: dg.DagsterInstance, export_ids: Sequence[str]) -> dict[str, Attempts]:
     """The runs of these exports, from Dagster's own records."""
     runs = runs_by_export(instance, export_ids)
@@ -159,18 +146,11 @@ def _request(row: ExportRow, attempt: int, recovery: int | None) -> dg.RunReques
         run_key=f"{row.id}:{attempt}",
         partition_key=row.id,
         tags={
-            PROJECT_TAG: project_tag(row),
-            TABLE_TAG: _tag(table_of(row)),
-            FORMAT_TAG: _tag(row.format),
+            **tags_of(row),
             ATTEMPT_TAG: str(attempt),
             **({RECOVERY_TAG: str(recovery)} if recovery else {}),
         },
     )
-
-
-def _tag(value: object) -> str:
-    """A tag's value; whatever a row holds, it must not keep its run from starting."""
-    return str(value)[:TAG_MAX_CHARACTERS] or "unknown"
 
 
 def _attempts(newest_first: list[dg.RunRecord]) -> Attempts:
