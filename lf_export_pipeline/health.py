@@ -1,7 +1,7 @@
 """Whether exports flow: two checks of the asset ``batch_exports``, for alerts to build on."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -10,6 +10,7 @@ from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.partitions import PARTITIONS_NAME
+from lf_export_pipeline.runs import is_request_failure, newest_runs
 from lf_export_pipeline.settings_operating import OperatingSettings
 
 OLDEST_QUEUED = "oldest_queued_export"
@@ -36,7 +37,8 @@ SPECS = (
     dg.AssetCheckSpec(
         FAILED_LATELY,
         asset=PARTITIONS_NAME,
-        description="Fails when too many exports became FAILED within an hour.",
+        description="Fails when too many exports became FAILED within an hour that could have been "
+        "made; those that ask for what cannot be exported are counted apart.",
     ),
 )
 
@@ -63,38 +65,56 @@ def queue_check(
     )
 
 
-def failure_check(failed: Sequence[ExportRow], settings: OperatingSettings) -> dg.AssetCheckResult:
-    """Whether too many exports have failed lately."""
+def failure_check(
+    failed: Sequence[ExportRow], refused: Collection[str], settings: OperatingSettings
+) -> dg.AssetCheckResult:
+    """Whether too many exports have failed lately that could have been made.
+
+    Args:
+        failed: Those that have.
+        refused: The ids of those among them that ask for what cannot be exported: these are
+            reported as well, but they are no reason to wake anybody.
+        settings: From how many on it is too many.
+    """
     limit = settings.lf_export_failures_warning
+    broken = [row.id for row in failed if row.id not in refused]
     return dg.AssetCheckResult(
         check_name=FAILED_LATELY,
         asset_key=PARTITIONS_NAME,
-        passed=len(failed) < limit,
+        passed=len(broken) < limit,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "failed": len(failed),
+            "failed": len(broken),
+            "refused": len(failed) - len(broken),
             "limit": limit,
-            "exports": ", ".join(row.id for row in failed[:NAMED_MAX]),
+            "exports": ", ".join(broken[:NAMED_MAX]),
         },
     )
 
 
 def health_of(
-    export_rows: ExportRows, settings: OperatingSettings, now: datetime
+    instance: dg.DagsterInstance,
+    export_rows: ExportRows,
+    settings: OperatingSettings,
+    now: datetime,
 ) -> list[dg.AssetCheckResult]:
     """Both checks, as of now."""
     waiting = export_rows.find(ExportSearch(statuses=("QUEUED",)))
     oldest = min(waiting, key=lambda row: row.updated_at, default=None)
     failed = export_rows.find(ExportSearch(statuses=("FAILED",), finished_since=now - HOUR))
-    return [queue_check(oldest, now, settings), failure_check(failed, settings)]
+    newest = newest_runs(instance, [row.id for row in failed])
+    refused = {export_id for export_id, run in newest.items() if is_request_failure(run)}
+    return [queue_check(oldest, now, settings), failure_check(failed, refused, settings)]
 
 
 @dg.multi_asset_check(name="export_health", specs=SPECS)
 def export_health(
-    export_rows: dg.ResourceParam[ExportRows], settings: dg.ResourceParam[OperatingSettings]
+    context: dg.AssetCheckExecutionContext,
+    export_rows: dg.ResourceParam[ExportRows],
+    settings: dg.ResourceParam[OperatingSettings],
 ) -> Iterator[dg.AssetCheckResult]:
     """Looks at once, for whoever presses *Execute* in the UI; the sensor looks every minute."""
-    yield from health_of(export_rows, settings, datetime.now(UTC))
+    yield from health_of(context.instance, export_rows, settings, datetime.now(UTC))
 
 
 @dg.sensor(
@@ -111,7 +131,7 @@ def export_health_sensor(
 ) -> dg.SensorResult:
     """Events instead of runs: a look costs two queries, and takes no place in the run queue."""
     now = datetime.now(UTC)
-    results = health_of(export_rows, settings, now)
+    results = health_of(context.instance, export_rows, settings, now)
     outcome = {result.check_name or "": result.passed for result in results}
     if not is_news(context.cursor, outcome, now):
         return dg.SensorResult(skip_reason=dg.SkipReason("Nothing has changed."))

@@ -13,6 +13,7 @@ TABLE_TAG = "lf_export/table"
 FORMAT_TAG = "lf_export/format"
 ATTEMPT_TAG = "lf_export/attempt"
 RECOVERY_TAG = "lf_export/recovery"
+FAILURE_TAG = "lf_export/failure"
 
 
 def is_partition_key(export_id: str) -> bool:

@@ -12,6 +12,7 @@ from lf_export_pipeline.manifest import manifest_of
 from lf_export_pipeline.partitions import ATTEMPT_TAG
 from lf_export_pipeline.preview import Preview
 from lf_export_pipeline.progress import MEGABYTE, per_second
+from lf_export_pipeline.runs import asked_at, root_run_id, runs_by_export
 
 SHOWN_TYPES = {Kind.TEXT: "string", Kind.QUOTED: "string", Kind.MAYBE_JSON: "string or json"}
 
@@ -20,9 +21,7 @@ def asset_event(
     context: dg.OpExecutionContext, stored: StoredFile, plan: ExportPlan, preview: Preview | None
 ) -> dg.AssetMaterialization:
     """The export as an event of the asset ``batch_exports/<table>``, so that the UI plots it."""
-    record = context.instance.get_run_record_by_id(context.run_id)
-    started = record.start_time if record and record.start_time else stored.finished_at.timestamp()
-    times = timing(stored, datetime.fromtimestamp(started, UTC))
+    times = timing(stored, _started(context, context.run_id))
     return dg.AssetMaterialization(
         asset_key=export_asset_key(stored.request.query.table),
         description=f"{stored.rows:,} rows of {stored.request.query.table}",
@@ -30,7 +29,8 @@ def asset_event(
         metadata={
             **facts(stored),
             **times,
-            "attempt": int(context.run.tags.get(ATTEMPT_TAG, "1")),
+            "queue_wait_seconds": queue_wait_seconds(context, stored),
+            "attempt": attempt_of(context),
             "dagster/column_schema": column_schema(plan),
             "manifest": dg.MetadataValue.json(manifest_of(stored, plan)),
             **({"preview": dg.MetadataValue.md(preview.markdown)} if preview else {}),
@@ -55,15 +55,38 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
 
 
 def timing(stored: StoredFile, started: datetime) -> Mapping[str, float]:
-    """How long it took and how fast it was; a clock that disagrees counts as no wait."""
+    """How long it took and how fast it was."""
     seconds = max((stored.finished_at - started).total_seconds(), 0.0)
-    wait = max((started - stored.request.created_at).total_seconds(), 0.0)
     return {
         "seconds": round(seconds, 3),
         "rows_per_second": round(per_second(stored.rows, seconds), 1),
         "megabytes_per_second": round(per_second(stored.bytes / MEGABYTE, seconds), 3),
-        "queue_wait_seconds": round(wait, 1),
     }
+
+
+def queue_wait_seconds(context: dg.OpExecutionContext, stored: StoredFile) -> float:
+    """How long the export waited for its first run, since it was queued for the last time.
+
+    A run that a person has asked for has waited since then, in Dagster's own queue. A clock that
+    disagrees counts as no wait.
+    """
+    first = root_run_id(context.run)
+    queued = stored.request.queued_at or asked_at(context.instance, context.run)
+    return round(max((_started(context, first) - queued).total_seconds(), 0.0), 1)
+
+
+def attempt_of(context: dg.OpExecutionContext) -> int:
+    """The how many-th run of its export it is; the sensor has counted, others have not."""
+    if tag := context.run.tags.get(ATTEMPT_TAG):
+        return int(tag)
+    export_id = context.partition_key
+    return len(runs_by_export(context.instance, [export_id]).get(export_id, [])) or 1
+
+
+def _started(context: dg.OpExecutionContext, run_id: str) -> datetime:
+    record = context.instance.get_run_record_by_id(run_id)
+    known = record.start_time if record else None
+    return datetime.fromtimestamp(known, UTC) if known else datetime.now(UTC)
 
 
 def column_schema(plan: ExportPlan) -> dg.TableSchema:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 
 import dagster as dg
 
-from lf_export_pipeline.partitions import PARTITION_TAG
+from lf_export_pipeline.partitions import FAILURE_TAG, PARTITION_TAG
 
 JOB_NAME = "batch_export"
 WILL_RETRY_TAG = "dagster/will_retry"
@@ -18,6 +19,13 @@ IN_FLIGHT = (
     dg.DagsterRunStatus.CANCELING,
     dg.DagsterRunStatus.MANAGED,
 )
+
+
+class Failure(StrEnum):
+    """Whose it is that an export has failed, as a tag of its run says."""
+
+    REQUEST = "request"
+    OPERATION = "operation"
 
 
 def root_run_id(run: dg.DagsterRun) -> str:
@@ -41,6 +49,16 @@ def has_failed_step(instance: dg.DagsterInstance, run_id: str) -> bool:
 def is_retried(run: dg.DagsterRun) -> bool:
     """Whether Dagster's run retries will start a failed run again: then it is not the end yet."""
     return run.tags.get(WILL_RETRY_TAG) == "true"
+
+
+def record_failure(instance: dg.DagsterInstance, run_id: str, failure: Failure) -> None:
+    """Tag a run with whose failure its end is, so that people and checks can tell them apart."""
+    instance.add_run_tags(run_id, {FAILURE_TAG: failure.value})
+
+
+def is_request_failure(run: dg.DagsterRun) -> bool:
+    """Whether the user has asked for what cannot be exported; nothing is broken then."""
+    return run.tags.get(FAILURE_TAG) == Failure.REQUEST.value
 
 
 def runs_by_export(

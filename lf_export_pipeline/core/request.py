@@ -135,6 +135,7 @@ class ExportRequest(BaseModel):
     created_at: datetime  # UTC; also the cutoff: rows from this instant on are not exported
     format: ExportFormat
     query: BatchExportQuery
+    queued_at: datetime | None = None  # when it was asked for the last time, if that is known
 
 
 def parse_request(row: ExportRow) -> ExportRequest:

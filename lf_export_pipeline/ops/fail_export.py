@@ -5,9 +5,21 @@ from datetime import UTC, datetime
 import dagster as dg
 import tenacity
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError, TransientError
+from lf_export_pipeline.core.errors import (
+    GENERIC_SENTENCE,
+    ExportError,
+    InvalidFilterError,
+    InvalidQueryError,
+    TransientError,
+)
 from lf_export_pipeline.core.ports import ExportRows
-from lf_export_pipeline.runs import asked_at, export_id_of, has_live_sibling
+from lf_export_pipeline.runs import (
+    Failure,
+    asked_at,
+    export_id_of,
+    has_live_sibling,
+    record_failure,
+)
 
 PATIENCE_ATTEMPTS = 7  # about 12 s in all
 
@@ -24,6 +36,7 @@ def fail_export(context: dg.HookContext) -> None:
     run = context.instance.get_run_by_id(context.run_id)
     sentence = sentence_of(context.op_exception)
     if run and set_failed(context.instance, run, context.resources.export_rows, sentence):
+        record_failure(context.instance, run.run_id, failure_of(context.op_exception))
         context.log.error("Export %s is FAILED: %s", export_id_of(run), sentence)
 
 
@@ -52,8 +65,17 @@ def set_failed(
 
 def sentence_of(error: BaseException | None) -> str:
     """What the user reads; the nearest error that was raised on purpose has the word."""
-    while error is not None:
-        if isinstance(error, ExportError):
-            return error.sentence
+    raised = _raised_on_purpose(error)
+    return raised.sentence if raised else GENERIC_SENTENCE
+
+
+def failure_of(error: BaseException | None) -> Failure:
+    """Whose failure it is: only what was asked for can be the user's."""
+    asked_in_vain = isinstance(_raised_on_purpose(error), (InvalidQueryError, InvalidFilterError))
+    return Failure.REQUEST if asked_in_vain else Failure.OPERATION
+
+
+def _raised_on_purpose(error: BaseException | None) -> ExportError | None:
+    while error is not None and not isinstance(error, ExportError):
         error = error.__cause__
-    return GENERIC_SENTENCE
+    return error

@@ -12,6 +12,7 @@ from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
 from lf_export_pipeline.ops.boundary import export_errors
+from lf_export_pipeline.runs import Failure, record_failure
 from lf_export_pipeline.settings import Settings
 
 STALE_AFTER = timedelta(days=30)
@@ -87,11 +88,20 @@ def validate_export(
             yield dg.Output(_accepted(context, row))
 
 
+def queued_at(row: ExportRow) -> datetime | None:
+    """Since when a row waits: every change of state touches ``updated_at``, and queueing is one.
+
+    A row that is not QUEUED waits for nobody; its run was asked for by a person or a retry.
+    """
+    return row.updated_at if row.status == "QUEUED" else None
+
+
 def _turn_away(
     context: dg.OpExecutionContext, export_rows: ExportRows, decision: Admission
 ) -> None:
     if decision.action is Action.REFUSE:
         export_rows.fail(context.partition_key, decision.reason, datetime.now(UTC))
+        record_failure(context.instance, context.run_id, Failure.REQUEST)
     context.log.warning("Export %s does not run: %s", context.partition_key, decision.reason)
 
 
@@ -103,7 +113,7 @@ def _start(export_rows: ExportRows, row: ExportRow) -> bool:
 
 
 def _accepted(context: dg.OpExecutionContext, row: ExportRow) -> ExportRequest:
-    request = parse_request(row)
+    request = parse_request(row).model_copy(update={"queued_at": queued_at(row)})
     table, filters = request.query.table, len(request.query.filter)
     line = f"{table} as {request.format}, {filters} filters; it was {row.status}"
     context.log.info("Export %s is PROCESSING: %s", row.id, line)

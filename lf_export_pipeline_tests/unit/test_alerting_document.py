@@ -84,11 +84,12 @@ def test_example_tells_when_exports_stop_to_flow_and_when_they_flow_again(
     waiting = OperatingSettings(lf_export_queue_wait_warning_seconds=1)
     stuck = FakeExportRows(export_row(updated_at=export_row().updated_at.replace(year=2020)))
     cursor = None
-    for now in (rows, stuck, stuck, rows):
-        context = dg.build_sensor_context(
-            cursor=cursor, resources={"export_rows": now, "settings": waiting}
-        )
-        example["slack_export_health"](context)
-        cursor = context.cursor
+    with dg.DagsterInstance.ephemeral() as instance:
+        for now in (rows, stuck, stuck, rows):
+            context = dg.build_sensor_context(
+                instance, cursor, resources={"export_rows": now, "settings": waiting}
+            )
+            example["slack_export_health"](context)
+            cursor = context.cursor
 
     assert posted == ["Exports: oldest_queued_export.", "Exports flow again."]

@@ -1,10 +1,12 @@
 """Do exports flow?"""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.health import (
     FAILED_LATELY,
     OLDEST_QUEUED,
@@ -15,6 +17,7 @@ from lf_export_pipeline.health import (
 from lf_export_pipeline.settings_operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
 
 SETTINGS = OperatingSettings(lf_export_queue_wait_warning_seconds=900)
 MINUTE = timedelta(minutes=1)
@@ -26,7 +29,8 @@ def ago(minutes: int) -> datetime:
 
 def outcome(*rows: object, settings: OperatingSettings = SETTINGS) -> dict[str, bool]:
     fake = FakeExportRows(*rows)  # type: ignore[arg-type]
-    results = health_of(fake, settings, datetime.now(UTC))
+    with dg.DagsterInstance.ephemeral() as instance:
+        results = health_of(instance, fake, settings, datetime.now(UTC))
     return {str(result.check_name): result.passed for result in results}
 
 
@@ -52,15 +56,39 @@ def test_failures_count_from_the_number_that_is_set() -> None:
     assert outcome(*failed, settings=OperatingSettings(lf_export_failures_warning=3))[FAILED_LATELY]
 
 
+@pytest.mark.parametrize(
+    ("broken", "counted"),
+    [
+        ({"row": export_row(format="XLSX")}, (0, 1)),
+        ({"row": export_row(created_at=ago(60 * 24 * 31))}, (0, 1)),
+        ({"row": export_row(), "refuses": PermanentError("The bucket refuses it.")}, (1, 0)),
+        ({"row": export_row(), "refuses": ZeroDivisionError()}, (1, 0)),
+    ],
+)
+def test_what_a_user_cannot_have_is_counted_apart_from_what_is_broken(
+    broken: dict[str, Any], counted: tuple[int, int]
+) -> None:
+    world = World(broken["row"])
+    world.files.failures = [broken["refuses"]] if "refuses" in broken else []
+    with dg.DagsterInstance.ephemeral() as instance:
+        world.run(instance)
+        assert world.state.status == "FAILED"
+        _, check = health_of(instance, world.rows, SETTINGS, datetime.now(UTC))
+
+    assert (check.metadata["failed"].value, check.metadata["refused"].value) == counted
+    assert check.passed is (counted[0] == 0)
+
+
 def test_nothing_at_all_is_well() -> None:
     assert outcome() == {OLDEST_QUEUED: True, FAILED_LATELY: True}
 
 
 def tick(rows: FakeExportRows, cursor: str | None) -> dg.SensorResult:
-    context = dg.build_sensor_context(
-        cursor=cursor, resources={"export_rows": rows, "settings": SETTINGS}
-    )
-    result = export_health_sensor(context)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(
+            instance, cursor, resources={"export_rows": rows, "settings": SETTINGS}
+        )
+        result = export_health_sensor(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
