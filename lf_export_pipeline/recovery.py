@@ -16,7 +16,13 @@ from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.partitions import RECOVERY_TAG
-from lf_export_pipeline.runs import IN_FLIGHT, in_flight_runs, is_retried, runs_by_export
+from lf_export_pipeline.runs import (
+    IN_FLIGHT,
+    export_id_of,
+    in_flight_runs,
+    is_retried,
+    runs_by_export,
+)
 from lf_export_pipeline.settings_operating import OperatingSettings
 
 SETTLING = timedelta(seconds=60)  # the time that the sensors of ended runs get to set their row
@@ -130,23 +136,51 @@ def recoveries_of(run: dg.DagsterRun) -> int:
     return int(tag) if tag.isdecimal() else 0
 
 
-def fail_silent_runs(instance: dg.DagsterInstance, lost_after: timedelta) -> list[str]:
-    """Reports runs as failed that are said to be running and have said nothing for so long.
+def fail_silent_runs(
+    instance: dg.DagsterInstance, export_rows: ExportRows, settings: OperatingSettings
+) -> list[str]:
+    """Reports runs as failed that are said to be running and have given no sign of life for long.
+
+    A step that works touches its row, so little silence suffices to know that it is dead. A run
+    that waits for its next step (for a Celery worker, a pod) touches nothing, and is given longer.
 
     Dagster's run retries then resume them, as they do with any run worker that has died. Should one
     of them live after all, the guards of the row keep it from doing harm.
     """
-    since = datetime.now(UTC) - lost_after
     silent = [
         record.dagster_run
         for record in in_flight_runs(instance)
         if record.dagster_run.status is dg.DagsterRunStatus.STARTED
-        and _changed_at(record) < since
-        and _last_word(instance, record) < since
+        and _is_dead(instance, export_rows, record, settings)
     ]
     for run in silent:
         instance.report_run_failed(run, SILENCE_SENTENCE)
     return [run.run_id for run in silent]
+
+
+def _is_dead(
+    instance: dg.DagsterInstance,
+    export_rows: ExportRows,
+    record: dg.RunRecord,
+    settings: OperatingSettings,
+) -> bool:
+    now, lost_after = datetime.now(UTC), settings.lost_after
+    soonest = min(settings.silent_after, lost_after)
+    if now - _changed_at(record) < soonest:
+        return False
+    silence = now - _last_word(instance, record)
+    if silence < soonest or silence >= lost_after:
+        return silence >= lost_after
+    row = export_rows.get(export_id_of(record.dagster_run) or "")
+    if row is None or row.status != "PROCESSING" or now - row.updated_at < soonest:
+        return False
+    return _is_in_a_step(instance, record)
+
+
+def _is_in_a_step(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Whether a step has begun that has not ended."""
+    steps = instance.get_run_step_stats(record.dagster_run.run_id)
+    return any(step.status is not None and step.status.value == "IN_PROGRESS" for step in steps)
 
 
 def _changed_at(record: dg.RunRecord) -> datetime:

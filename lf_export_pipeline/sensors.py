@@ -54,7 +54,7 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         settings: dg.ResourceParam[Settings],
     ) -> dg.SensorResult:
         _refuse_bad_ids(export_rows)
-        fail_silent_runs(context.instance, settings.lost_after)
+        fail_silent_runs(context.instance, export_rows, settings)
         found = queue_lost_exports_again(context.instance, export_rows, settings)
         recoveries = _remembered(context.cursor) | found
         requests = next_requests(

@@ -22,8 +22,14 @@ class OperatingSettings(BaseModel):
     lf_export_lost_after_seconds: int = Field(
         default=3600,
         ge=1,
-        description="Without a sign of life for that long, a run counts as dead, and an export "
-        "that is PROCESSING without a run as lost.",
+        description="An export that is PROCESSING without a run, and untouched for that long, "
+        "counts as lost; a run that has recorded nothing for that long counts as dead.",
+    )
+    lf_export_silent_after_seconds: int = Field(
+        default=300,
+        ge=1,
+        description="A run in the middle of a step, which touches its row every 20 seconds, counts "
+        "as dead after that much silence. Above 60, so that a short pause is none.",
     )
     lf_export_spool_keep_hours: int = Field(
         default=24,
@@ -43,8 +49,13 @@ class OperatingSettings(BaseModel):
 
     @property
     def lost_after(self) -> timedelta:
-        """How long silence lasts until it counts as death."""
+        """How long nothing is heard of an export until it counts as lost."""
         return timedelta(seconds=self.lf_export_lost_after_seconds)
+
+    @property
+    def silent_after(self) -> timedelta:
+        """How long a run that works gives no sign of life until it counts as dead."""
+        return timedelta(seconds=self.lf_export_silent_after_seconds)
 
     @property
     def spool_kept_for(self) -> timedelta:

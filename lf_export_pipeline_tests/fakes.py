@@ -104,6 +104,10 @@ class FakeExportRows:
             return False
         return self._put(_cleared(row, "QUEUED"))
 
+    def touch(self, export_id: str) -> bool:
+        row = self._in(export_id, "PROCESSING")
+        return row is not None and self._put(row)
+
     def forget_link(self, export_id: str, url: str, log: str) -> bool:
         row = self._in(export_id, "COMPLETED")
         return row is not None and row.url == url and self._put(replace(row, url=None, log=log))

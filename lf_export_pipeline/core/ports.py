@@ -109,6 +109,10 @@ class ExportRows(Protocol):
         """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
         ...
 
+    def touch(self, export_id: str) -> bool:
+        """PROCESSING stays PROCESSING, changed now: the sign that somebody works on it."""
+        ...
+
     def forget_link(self, export_id: str, url: str, log: str) -> bool:
         """COMPLETED with this link → COMPLETED without a link; the log says why."""
         ...

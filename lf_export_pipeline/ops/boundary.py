@@ -21,6 +21,7 @@ from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spoo
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.leftovers import discard_attempt
 from lf_export_pipeline.runs import asked_at, has_failed_step, has_live_sibling, root_run_id
+from lf_export_pipeline.signs_of_life import signs_of_life
 
 MISTAKES = (
     ArithmeticError,
@@ -41,6 +42,8 @@ def export_errors(
 ) -> Iterator[None]:
     """Translates what the body of an op raises; a run that is terminated cancels its export.
 
+    While the body works, its row is touched now and then, so that silence means death.
+
     Args:
         context: The step's.
         export_rows: Where the export is cancelled if a person terminates the run.
@@ -48,7 +51,8 @@ def export_errors(
             it goes on, which may need the same files.
     """
     try:
-        yield
+        with signs_of_life(export_rows, context.partition_key):
+            yield
     except ExportCancelledError as stop:
         context.log.warning(str(stop))
         if not has_live_sibling(context.instance, context.run):

@@ -142,6 +142,10 @@ class PostgresExportRows:
         lost = sa.and_(_C.status == "PROCESSING", _C.updated_at <= _storable(untouched_since))
         return self._change(export_id, lost, status="QUEUED", **_NOTHING_LEFT)
 
+    def touch(self, export_id: str) -> bool:
+        """PROCESSING stays PROCESSING, changed now: the sign that somebody works on it."""
+        return self._change(export_id, _C.status == "PROCESSING")
+
     def forget_link(self, export_id: str, url: str, log: str) -> bool:
         """COMPLETED with this link → COMPLETED without a link; the log says why."""
         linked = sa.and_(_C.status == "COMPLETED", _C.url == url)

@@ -102,6 +102,43 @@ def test_recoveries_are_counted_by_the_tag_of_the_newest_run(
     assert last_runs(instance, ["a"])["a"].recoveries == 2
 
 
+def silence(*, lost: int, dead: int = 300) -> OperatingSettings:
+    return OperatingSettings.model_construct(
+        lf_export_lost_after_seconds=lost, lf_export_silent_after_seconds=dead
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "untouched", "is_dead"),
+    [
+        (["STEP_START"], HOUR, True),
+        (["STEP_START"], -HOUR, False),  # every touch is younger than no silence at all
+        (["STEP_START", "STEP_SKIPPED"], HOUR, False),
+        ([], HOUR, False),
+    ],
+    ids=["untouched in a step", "touched in a step", "between steps", "before the first step"],
+)
+def test_run_that_does_not_touch_its_row_in_a_step_is_dead_long_before_it_is_lost(
+    instance: dg.DagsterInstance, events: list[str], untouched: timedelta, is_dead: bool
+) -> None:
+    run = instance.create_run_for_job(
+        batch_export_job(), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "a"}
+    )
+    for event in events:
+        _record(instance, run, event)
+    touched_at = datetime.now(UTC) - untouched
+    rows = FakeExportRows(export_row("a", status="PROCESSING", updated_at=touched_at))
+
+    found = fail_silent_runs(instance, rows, silence(lost=86_400, dead=0))
+
+    assert found == ([run.run_id] if is_dead else [])
+
+
+def _record(instance: dg.DagsterInstance, run: dg.DagsterRun, event: str) -> None:
+    recorded = dg.DagsterEvent(event, run.job_name, step_key="stream_chunks")
+    instance.report_dagster_event(recorded, run.run_id)
+
+
 def test_run_that_says_nothing_for_long_is_reported_as_failed(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -110,8 +147,9 @@ def test_run_that_says_nothing_for_long_is_reported_as_failed(
         batch_export_job(), status=dg.DagsterRunStatus.NOT_STARTED
     )
 
-    assert fail_silent_runs(instance, HOUR) == []
-    assert fail_silent_runs(instance, timedelta(seconds=-1)) == [silent.run_id]
+    rows = FakeExportRows()
+    assert fail_silent_runs(instance, rows, silence(lost=3600)) == []
+    assert fail_silent_runs(instance, rows, silence(lost=0)) == [silent.run_id]
 
     status = {run.run_id: run.status for run in instance.get_runs()}
     assert status[silent.run_id] is dg.DagsterRunStatus.FAILURE

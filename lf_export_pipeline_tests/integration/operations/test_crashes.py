@@ -50,7 +50,7 @@ def test_export_that_ran_when_everything_died_is_resumed(
     (dead,) = quiet_deployment.runs(after_power_cut)
     assert quiet_deployment.row(after_power_cut).status == "PROCESSING"
 
-    with quiet_deployment.daemon(LF_EXPORT_LOST_AFTER_SECONDS="30"):
+    with quiet_deployment.daemon(LF_EXPORT_SILENT_AFTER_SECONDS="30"):
         row = quiet_deployment.ended(after_power_cut)
         run = quiet_deployment.run_in(after_power_cut, SUCCESS)
 

@@ -147,6 +147,26 @@ def test_lost_row_is_released_unless_it_was_touched(rows: Rows) -> None:
     assert (found.status, found.log, found.url) == ("QUEUED", None, None)
 
 
+def test_touched_row_is_younger_and_otherwise_as_it_was(rows: Rows) -> None:
+    row = added(rows, status="PROCESSING")
+
+    assert rows.touch(row.id)
+    assert not rows.release(row.id, LONG_AGO)
+
+    found = rows.get(row.id)
+    assert found is not None
+    assert found.updated_at > row.updated_at
+    assert replace(found, updated_at=row.updated_at) == row
+
+
+@pytest.mark.parametrize("status", ["QUEUED", "COMPLETED", "FAILED", "CANCELLED"])
+def test_only_a_row_in_work_is_touched(rows: Rows, status: str) -> None:
+    row = added(rows, status=status)
+
+    assert not rows.touch(row.id)
+    assert rows.get(row.id) == row
+
+
 @pytest.mark.parametrize("status", ["QUEUED", "COMPLETED", "FAILED", "CANCELLED"])
 def test_only_a_row_in_work_is_released(rows: Rows, status: str) -> None:
     assert not rows.release(added(rows, status=status).id, NOW)
