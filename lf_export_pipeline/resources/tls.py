@@ -6,6 +6,8 @@ Certificates are always verified where TLS is spoken; there is no setting that s
 import ssl
 from collections.abc import Iterator
 
+from urllib3.util.ssl_match_hostname import CertificateError
+
 from lf_export_pipeline.core.errors import ConfigurationError
 
 _OTHER_NAME = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -28,6 +30,8 @@ def refused_certificate(
         if isinstance(cause, ssl.SSLCertVerificationError):
             code: int = getattr(cause, "verify_code", 0)
             return ConfigurationError(_advice(code, server, address, authorities))
+        if isinstance(cause, CertificateError):  # urllib3 compares names itself for botocore
+            return ConfigurationError(_advice(min(_OTHER_NAME), server, address, authorities))
         if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
             return ConfigurationError(f"{server} does not speak TLS at the address in {address}.")
     return None
