@@ -137,6 +137,10 @@ class _Clients:
         self._settings = settings
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
+        self._pool = get_pool_manager(
+            maxsize=settings.clickhouse_max_open_connections,
+            ca_cert=settings.lf_export_clickhouse_ca_file,
+        )
 
     def place(self, store: Store) -> str:
         """The name of the setting that says where the store is."""
@@ -153,7 +157,7 @@ class _Clients:
         with self._lock:
             if place not in self._clients:
                 url = str(getattr(self._settings, place.lower()))
-                self._clients[place] = _connect(url, self._settings)
+                self._clients[place] = _connect(url, self._settings, self._pool)
             return self._clients[place]
 
     def close(self) -> None:
@@ -161,9 +165,10 @@ class _Clients:
             for client in self._clients.values():
                 client.close()
             self._clients.clear()
+            self._pool.clear()  # a client leaves a pool open that it was given
 
 
-def _connect(url: str, settings: ClickHouseSettings) -> Client:
+def _connect(url: str, settings: ClickHouseSettings, pool: Any) -> Client:
     parts = urlsplit(url)
     return clickhouse_connect.get_client(
         host=parts.hostname,
@@ -180,10 +185,7 @@ def _connect(url: str, settings: ClickHouseSettings) -> Client:
         autogenerate_session_id=False,  # sessions forbid parallel queries
         form_encode_query_params=True,  # parameters of any size; none in the server's access log
         client_name="lf_export_pipeline",
-        pool_mgr=get_pool_manager(
-            maxsize=settings.clickhouse_max_open_connections,
-            ca_cert=settings.lf_export_clickhouse_ca_file,
-        ),
+        pool_mgr=pool,
     )
 
 

@@ -4,7 +4,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pyarrow as pa
 import pytest
 import tenacity
@@ -17,6 +19,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.core.statement import PARAM_MAX_BYTES, Params, Statement, Store
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
+from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.resources.conftest import SettingsWith
 from lf_export_pipeline_tests.integration.resources.proxy import (
     Cut,
@@ -44,6 +47,22 @@ def test_texts_are_plain_strings_of_valid_utf8(clickhouse: ClickHouseReader) -> 
     assert batch.to_pylist() == [
         {"low": "low", "broken": "a\ufffdb", "list": ["\ufffd", "ok"], "nothing": None}
     ]
+
+
+def test_a_reader_that_is_closed_leaves_no_connection_open(settings: Settings) -> None:
+    port = urlsplit(settings.clickhouse_url).port
+    reader = ClickHouseReader(settings)
+    before = open_connections(port)
+    reader.rows(clickhouse_statement("SELECT 1"))
+    assert open_connections(port) > before
+    reader.close()
+    assert open_connections(port) == before
+
+
+def open_connections(port: int | None) -> int:
+    """Those of this process to a port."""
+    found = psutil.Process().net_connections("tcp")
+    return sum(bool(each.raddr) and each.raddr.port == port for each in found)
 
 
 def test_an_instant_keeps_its_fraction(clickhouse: ClickHouseReader) -> None:
