@@ -3,7 +3,7 @@
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -27,13 +27,14 @@ def keep(table: str, document: Path) -> None:
     document.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
 
 
-def _of_load(made: Made, wrong: list[str], peaks: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+def _of_load(made: Made, wrong: list[str], watch: Watch) -> Iterator[tuple[str, str]]:
     yield "exports asked for", f"{len(made.asked):,}"
     yield "of them lost, wrong or without their one e-mail", f"{len(wrong):,}"
     yield "seconds", f"{made.seconds:,.0f}"
     yield "exports per minute", f"{len(made.asked) * 60 / made.seconds:.1f}"
-    for name in sorted(peaks):
-        yield f"most: {name}", f"{peaks[name]:,}"
+    yield "median of the runs at once", f"{statistics.median(watch.at_once):,.0f}"
+    for name, most in sorted(watch.peaks.items()):
+        yield f"most: {name}", f"{most:,}"
 
 
 def _of_waiting(waiting: int, ticks: Ticks, late: list[str]) -> Iterator[tuple[str, str]]:
@@ -53,7 +54,7 @@ def _load(
         watch = Watch(deployment, daemon)
         made = keep_making(deployment, watch, seconds, unfinished=2 * at_once)
         wrong = problems(deployment, made.asked)
-        figures = [*_of_load(made, wrong, watch.peaks)]
+        figures = [*_of_load(made, wrong, watch)]
         if waiting:
             ticks = let_wait(deployment, waiting, LOOKS)
             late = out_of_order(ticks.order, len(PROJECTS))

@@ -33,7 +33,7 @@ WISHES = tuple(
         PROJECTS,
     )
 )
-SIZE = SampleSize(traces=2_000, observations_per_trace=2, text_bytes=2_000)
+SIZE = SampleSize(traces=10_000, observations_per_trace=1, text_bytes=2_000)
 USER = "user-ada"
 WAITING = {"QUEUED", "PROCESSING"}
 
@@ -100,7 +100,7 @@ def downloaded(url: str) -> str:
 def open_deployment(
     folder: Path, at_once: int, size: SampleSize = SIZE
 ) -> Iterator[LoadDeployment]:
-    """The deployment without its daemon; as many exports run at once as asked for, two a project."""
+    """The deployment without its daemon, which runs so many at once, two of each project."""
     stack = LocalStack(folder / "stack")
     try:
         addresses = stack.up()
@@ -118,7 +118,7 @@ def _opened(stack: LocalStack, folder: Path, at_once: int) -> Iterator[LoadDeplo
     home = dagster.prepare_home(folder)
     _allow(home, at_once)
     environment = dict(stack.environment()) | {
-        "LF_EXPORT_CHUNK_TARGET_MIB": "1",
+        "LF_EXPORT_CHUNK_TARGET_MIB": "4",
         "LF_EXPORT_SENSOR_INTERVAL_SECONDS": "2",
     }
     settings = Settings.load(environment)
@@ -134,10 +134,11 @@ def _opened(stack: LocalStack, folder: Path, at_once: int) -> Iterator[LoadDeplo
 
 
 def _allow(home: Path, at_once: int) -> None:
-    """As in the repository's own dagster.yaml, but for the number of runs."""
+    """As in the repository's own dagster.yaml, but for the number of runs, which begin together."""
     path = home / "dagster.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config["concurrency"]["runs"]["max_concurrent_runs"] = at_once
+    config["run_queue"] = {"dequeue_use_threads": True, "dequeue_num_workers": at_once}
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
 
 

@@ -24,11 +24,13 @@ class Watch:
 
     Attributes:
         peaks: The greatest number of each thing that was seen.
+        at_once: How many runs were at work, each time.
     """
 
     deployment: LoadDeployment
     daemon: ProcessRecord
     peaks: Counter[str] = field(default_factory=Counter)
+    at_once: list[int] = field(default_factory=list)
 
     def look(self) -> None:
         """Looks once."""
@@ -41,8 +43,10 @@ class Watch:
         workers = {worker for server in servers for worker in _below(server)}
         runs = [_resident_bytes(worker) for worker in workers]
         others = [_resident_bytes(each) for each in {daemon, *_below(daemon)} - workers]
-        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-        self._see("runs at once", self.deployment.instance.get_runs_count(started))
+        begun = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+        in_work = self.deployment.instance.get_runs_count(dg.RunsFilter(statuses=begun))
+        self._see("runs at once", in_work)
+        self.at_once.append(in_work)
         self._see("memory of one run, MiB", max(runs, default=0) // MIB)
         self._see("memory of all runs, MiB", sum(runs) // MIB)
         self._see("memory of daemon and code servers, MiB", sum(others) // MIB)
