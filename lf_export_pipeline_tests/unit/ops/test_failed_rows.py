@@ -130,12 +130,41 @@ def test_a_row_is_set_when_an_error_occurs_outside_of_every_op(
     assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
 
 
-def _locked_at(kind: str, record: Callable[..., Any]) -> Callable[..., Any]:
-    """Dagster's storage refuses one event of one step: an error outside of every op."""
+def test_a_row_is_set_when_dagster_cannot_even_record_the_end_of_the_run(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    world = failing_world(times=1)
+    record = instance.handle_new_event
+    monkeypatch.setattr(instance, "handle_new_event", _locked_at("PIPELINE_FAILURE", record, None))
+
+    with pytest.raises(sqlite3.OperationalError):
+        world.run(instance)
+
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+
+
+def test_a_run_that_cannot_begin_leaves_its_row_waiting(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(export_row())
+    record = instance.handle_new_event
+    monkeypatch.setattr(instance, "handle_new_event", _locked_at("PIPELINE_START", record, None))
+
+    with pytest.raises(sqlite3.OperationalError):
+        world.run(instance)
+
+    assert world.state.status == "QUEUED"
+
+
+def _locked_at(
+    kind: str, record: Callable[..., Any], step: str | None = "stream_chunks"
+) -> Callable[..., Any]:
+    """Dagster's storage refuses one event of a step or of the run: an error outside of ops."""
 
     def handle(entry: dg.EventLogEntry, **options: Any) -> Any:
         event = entry.dagster_event
-        if event and event.event_type_value == kind and event.step_key == "stream_chunks":
+        if event and event.event_type_value == kind and event.step_key == step:
             raise sqlite3.OperationalError("database is locked")
         return record(entry, **options)
 
