@@ -11,7 +11,9 @@ from lf_export_pipeline_tests.world import World
 MINUTE = timedelta(minutes=1)
 
 
-def facts_of(world: World, instance: dg.DagsterInstance, *, force: bool = False) -> dict[str, object]:
+def facts_of(
+    world: World, instance: dg.DagsterInstance, *, force: bool = False
+) -> dict[str, object]:
     result = world.run(instance, force=force)
     (event,) = result.get_asset_materialization_events()
     return {name: value.value for name, value in event.materialization.metadata.items()}
