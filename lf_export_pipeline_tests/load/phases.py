@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.scheduler.instigation import TickStatus
 
-from lf_export_pipeline.runs import JOB_NAME, export_id_of
+from lf_export_pipeline.runs import JOB_NAME, export_id_of, in_flight_runs
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
 from lf_export_pipeline_tests.load.deployment import (
     PROJECTS,
@@ -73,6 +73,7 @@ def keep_making(deployment: LoadDeployment, watch: Watch, seconds: float, unfini
         elapsed = time.monotonic() - began
         assert elapsed < seconds + PATIENCE_SECONDS, f"{len(left)} exports do not end"
         if not left and elapsed > seconds:
+            eventually(lambda: not in_flight_runs(deployment.instance))  # which send e-mails
             return Made(asked, elapsed)
 
 
@@ -86,7 +87,7 @@ def let_wait(deployment: LoadDeployment, many: int, looks: int) -> Ticks:
         return Ticks(tuple(_ticks(deployment, before)), _order(deployment))
     finally:
         deployment.change("DELETE FROM batch_exports WHERE id LIKE 'waits-%' AND status = 'QUEUED'")
-        eventually(lambda: not _waiting_still(deployment))
+        eventually(lambda: not in_flight_runs(deployment.instance))
 
 
 def out_of_order(order: Sequence[str], projects: int) -> list[str]:
@@ -99,11 +100,6 @@ def out_of_order(order: Sequence[str], projects: int) -> list[str]:
             late.append(export_id)
         newest[project] = max(export_id, newest.get(project, ""))
     return late
-
-
-def _waiting_still(deployment: LoadDeployment) -> bool:
-    sql = "SELECT 1 FROM batch_exports WHERE id LIKE 'waits-%' AND status = 'PROCESSING' LIMIT 1"
-    return bool(deployment.select(sql))
 
 
 def _ticks(deployment: LoadDeployment, since: float) -> list[float]:
