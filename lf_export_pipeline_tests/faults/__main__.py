@@ -43,7 +43,9 @@ class Verdict:
 
 def _said(last: Outcome | None) -> str:
     if last is None or last.status == "gone":
-        return "no row, no file, no e-mail"
+        file = "the file" if last and last.objects else "no file"
+        mail = "an e-mail" if last and last.mails else "no e-mail"
+        return f"no row, {file}, {mail}"
     return f"{last.status}, the right file, {last.mails} e-mail{'s' * (last.mails != 1)}"
 
 

@@ -8,11 +8,12 @@ import multiprocessing
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Self
 
 import dagster as dg
@@ -36,6 +37,7 @@ class Circumstances:
         resumed: The failed run to go on with from where it failed; None for a new run.
         file_max_bytes: Longer files cannot be written, as on a disk that is full.
         clock_ahead: How wrong the clock is.
+        clock_jumps: Whether it is right until the row is in work, and wrong from then on.
     """
 
     environment: Mapping[str, str]
@@ -43,6 +45,7 @@ class Circumstances:
     resumed: str | None = None
     file_max_bytes: int | None = None
     clock_ahead: timedelta = field(default=timedelta())
+    clock_jumps: bool = False
 
 
 def start(export_id: str, circumstances: Circumstances) -> ForkServerProcess:
@@ -73,7 +76,7 @@ def _main(export_id: str, circumstances: Circumstances) -> None:
     if circumstances.file_max_bytes is not None:
         limit = circumstances.file_max_bytes
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    _set_clock(circumstances.clock_ahead)
+    _set_clock(circumstances.clock_ahead, CLOCKED[circumstances.clock_jumps :])
     with instance_of(circumstances.folder) as instance:
         _execute(export_id, circumstances.resumed, instance)
 
@@ -91,7 +94,7 @@ def _execute(export_id: str, resumed: str | None, instance: dg.DagsterInstance) 
         sys.exit(0 if result.success else 1)
 
 
-def _set_clock(ahead: timedelta) -> None:
+def _set_clock(ahead: timedelta, modules: Sequence[ModuleType]) -> None:
     class WrongClock(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Self:
@@ -99,6 +102,6 @@ def _set_clock(ahead: timedelta) -> None:
             return cls.fromtimestamp(true.timestamp(), tz)
 
     if ahead:
-        for module in CLOCKED:
+        for module in modules:
             if hasattr(module, "datetime"):
                 module.datetime = WrongClock  # type: ignore[attr-defined]
