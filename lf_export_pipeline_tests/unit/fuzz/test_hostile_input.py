@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.attempt_folder import export_folder
@@ -152,22 +152,33 @@ def test_an_email_has_the_headers_that_it_is_given_and_no_others(
         assert "<script" not in str(html.get_content())
 
 
+unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
 @SOME
-@given(cells=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20)))
+@given(
+    cells=st.lists(unicode_text, min_size=1),
+    names=st.lists(unicode_text.filter(lambda name: name != "text"), unique=True, max_size=4),
+)
 @pytest.mark.parametrize("fmt", list(ExportFormat))
-def test_cells_stay_in_their_cells(fmt: ExportFormat, cells: list[str]) -> None:
-    assume(cells)
-    names = ('odd "score",\n{hostile}', "__proto__")
-    writer = format_writer(fmt, TEXT, names)
+def test_cells_and_score_names_stay_where_they_belong(
+    fmt: ExportFormat, cells: list[str], names: list[str]
+) -> None:
+    writer = format_writer(fmt, TEXT, tuple(names))
     batch = record_batch(TEXT, [Record({"text": cell}) for cell in cells])
-    data = file_bytes(writer, [[batch]]).decode()
-    assert len(_rows(fmt, data)) == len(cells)
+    header, rows = _table(fmt, file_bytes(writer, [[batch]]).decode())
+    assert header == ["text", *names]
+    assert len(rows) == len(cells)
 
 
-def _rows(fmt: ExportFormat, data: str) -> list[Any]:
+def _table(fmt: ExportFormat, data: str) -> tuple[list[str], list[Any]]:
+    """The names of the columns, and the rows."""
     if fmt is ExportFormat.CSV:
-        return list(csv.reader(io.StringIO(data, newline=""), strict=True))[1:]
-    if fmt is ExportFormat.JSON:
-        found: list[Any] = json.loads(data)
-        return found
+        header, *lines = csv.reader(io.StringIO(data, newline=""), strict=True)
+        return header, lines
+    rows = json.loads(data) if fmt is ExportFormat.JSON else _lines(data)
+    return list(rows[0]), rows
+
+
+def _lines(data: str) -> list[Any]:
     return [json.loads(line) for line in data.split("\n") if line]
