@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
 import trustme
+import yaml
 
 from lf_export_pipeline.cli_request import requested_row
 from lf_export_pipeline.core.errors import ConfigurationError
@@ -17,6 +19,7 @@ from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
+from lf_export_pipeline.local.services.postgres import DAGSTER_DATABASE
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
@@ -219,6 +222,25 @@ def test_a_whole_export_goes_through_tls_alone(encrypted: Encrypted, own_stack: 
     assert finished is not None
     assert (finished.status, finished.log) == ("COMPLETED", None)
     assert (finished.url or "").startswith(f"https://{NAME}:")
+
+
+def test_dagsters_own_database_is_reached_through_tls_too(
+    encrypted: Encrypted, own_stack: LocalStack, tmp_path: Path
+) -> None:
+    credentials = own_stack.addresses().credentials
+    database = {
+        "scheme": "postgresql+psycopg2",
+        "hostname": NAME,
+        "port": urlsplit(encrypted.addresses["DATABASE_URL"]).port,
+        "username": credentials.postgres_user,
+        "password": credentials.postgres_password,
+        "db_name": DAGSTER_DATABASE,
+        "params": {"sslmode": "verify-full", "sslrootcert": str(encrypted.authorities.right)},
+    }
+    config = {"storage": {"postgres": {"postgres_db": database}}, "telemetry": {"enabled": False}}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.get_runs_count() == 0
 
 
 def refusal(part: Part, settings: Settings) -> str:
