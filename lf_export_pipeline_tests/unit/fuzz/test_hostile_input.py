@@ -102,7 +102,8 @@ def test_ids_names_and_formats_are_refused_or_harmless(
     ids: tuple[str, str], name: str, file_format: str
 ) -> None:
     query: dict[str, Any] = {"tableName": "traces", "filter": [], "orderBy": None}
-    row = stored(query, id=ids[0], project_id=ids[1], name=name, format=file_format)
+    project = f"{hostile.MARKER}{ids[1]}"  # so that it is no part of our own words by chance
+    row = stored(query, id=ids[0], project_id=project, name=name, format=file_format)
     try:
         request = parse_request(row)
     except ExportError as error:
@@ -111,7 +112,7 @@ def test_ids_names_and_formats_are_refused_or_harmless(
     key = free_key(request, "exports/", "csv", MemoryFileStore(), NOW)
     assert_fits_in_a_header(content_disposition(key))
     assert len(safe_parts(export_folder(request.export_id))) == 1
-    assert all(ids[1] not in one.sql or len(ids[1]) < 8 for one in statements_of(request))
+    assert all(hostile.MARKER not in one.sql for one in statements_of(request))
 
 
 def assert_fits_in_a_header(value: str) -> None:
