@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test faults bench lint type format clean
+.PHONY: help install demo dev test faults load bench lint type format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ screenshots: $(INSTALLED) ## Take the pictures of docs/images again, in a real b
 faults: $(INSTALLED) ## Play every fault on the real job, and fuzz at length
 	$(BIN)/python -m lf_export_pipeline_tests.faults --document docs/reliability.md
 	LF_EXPORT_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -m fuzz
+
+load: $(INSTALLED) ## Ten exports at once for ten minutes, then 5,000 that wait; LOAD="--minutes 1" for less
+	$(BIN)/python -m lf_export_pipeline_tests.load --document docs/reliability.md $(LOAD)
 
 lint: $(INSTALLED) ## Check style and format
 	$(BIN)/ruff check .

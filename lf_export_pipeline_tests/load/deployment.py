@@ -98,7 +98,7 @@ def downloaded(url: str) -> str:
 
 @contextmanager
 def open_deployment(
-    folder: Path, at_once: int, size: SampleSize = SIZE
+    folder: Path, at_once: int, size: SampleSize = SIZE, wishes: Sequence[Wish] = WISHES
 ) -> Iterator[LoadDeployment]:
     """The deployment without its daemon, which runs so many at once, two of each project."""
     stack = LocalStack(folder / "stack")
@@ -107,7 +107,7 @@ def open_deployment(
         for seed, project in enumerate(PROJECTS):
             generate_sample(addresses, project, size, until=datetime.now(UTC), seed=seed)
         with _opened(stack, folder, at_once) as deployment:
-            deployment.expected.update({wish: _made_in_peace(deployment, wish) for wish in WISHES})
+            deployment.expected.update({wish: _made_in_peace(deployment, wish) for wish in wishes})
             yield deployment
     finally:
         stack.destroy()

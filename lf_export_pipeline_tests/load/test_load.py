@@ -1,0 +1,27 @@
+"""The short form of the load: ten exports at once, each of them once."""
+
+from pathlib import Path
+
+import pytest
+
+from lf_export_pipeline.local.sample import SampleSize
+from lf_export_pipeline_tests.load.deployment import WISHES, open_deployment
+from lf_export_pipeline_tests.load.phases import keep_making
+from lf_export_pipeline_tests.load.verdict import problems
+from lf_export_pipeline_tests.load.watch import Watch
+
+pytestmark = [pytest.mark.services, pytest.mark.daemon]
+
+AT_ONCE = 10
+SIZE = SampleSize(traces=300, observations_per_trace=1)
+
+
+def test_of_ten_exports_at_once_none_is_lost(tmp_path: Path) -> None:
+    wishes = WISHES[:AT_ONCE]
+    with open_deployment(tmp_path, AT_ONCE, SIZE, wishes) as deployment:
+        with deployment.daemon() as daemon:
+            watch = Watch(deployment, daemon)
+            made = keep_making(deployment, watch, seconds=0, unfinished=AT_ONCE)
+        assert set(made.asked.values()) == set(wishes)
+        assert problems(deployment, made.asked) == []
+    assert watch.peaks["runs at once"] > 1
