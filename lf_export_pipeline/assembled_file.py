@@ -2,18 +2,26 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.formats import FormatWriter, format_writer
 from lf_export_pipeline.core.ports import Spool
 from lf_export_pipeline.core.query import ExportQuery, PartFile
+from lf_export_pipeline.part_bytes import PartBytes
 from lf_export_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.core.formats import FormatWriter
 
 PIECE_BYTES = 1024 * 1024
 
 
-def writer_of(query: ExportQuery, settings: Settings) -> FormatWriter:
+def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     """The writer of this export's file, the same one for its parts and for what is around them."""
+    # With it come the column kernels, which the daemon and the web server never need.
+    from lf_export_pipeline.core.formats import format_writer  # noqa: PLC0415
+
     return format_writer(
         query.request.format,
         query.columns,
@@ -25,7 +33,7 @@ def writer_of(query: ExportQuery, settings: Settings) -> FormatWriter:
 class AssembledFile:
     """A file that exists only piece by piece, so that its size does not matter."""
 
-    def __init__(self, writer: FormatWriter, parts: Sequence[PartFile], spool: Spool) -> None:
+    def __init__(self, writer: "FormatWriter", parts: Sequence[PartFile], spool: Spool) -> None:
         self._writer = writer
         self._parts = [part for part in parts if part.rows]
         self._spool = spool
@@ -68,10 +76,8 @@ class AssembledFile:
         yield self._writer.suffix
 
     def _part_pieces(self, part: PartFile) -> Iterator[bytes]:
-        digest = hashlib.sha256()
+        found = PartBytes()
         with self._spool.open(part.location) as file:
-            while piece := file.read(PIECE_BYTES):
-                digest.update(piece)
-                yield piece
-        if digest.hexdigest() != part.sha256:
+            yield from found.read(iter(partial(file.read, PIECE_BYTES), b""))
+        if found.checksum != part.checksum:
             raise TransientError(f"The bytes of {part.location} have changed in the spool.")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
@@ -22,5 +21,5 @@ class Preview(BaseModel):
 def preview_of(rows: pa.RecordBatch, columns: Sequence[OutputColumn]) -> Preview:
     """The first rows, long cells cut: what an operator recognises a file by."""
     names = [column.name for column in columns]
-    frame: pd.DataFrame = rows.slice(0, PREVIEW_ROWS).select(names).to_pandas()
-    return Preview(markdown=markdown_table(names, frame.itertuples(index=False, name=None)))
+    first = rows.slice(0, PREVIEW_ROWS).select(names).to_pylist()
+    return Preview(markdown=markdown_table(names, (row.values() for row in first)))

@@ -18,9 +18,9 @@ class _Frozen(BaseModel):
 class LookupScope(StrEnum):
     """How often a lookup runs."""
 
-    CHUNK = "chunk"  # once, with the chunk's bounds and keys
+    CHUNK = "chunk"  # once per chunk, with its bounds and keys
     BATCH = "batch"  # for each batch of rows, with its distinct keys bound as ``:keys``
-    ONCE = "once"  # once for the chunk, without any of its keys: small tables
+    ONCE = "once"  # once for all chunks that a process makes, without any keys: small tables
 
 
 class Lookup(_Frozen):
@@ -99,7 +99,7 @@ class PartFile(_Frozen):
     index: int
     rows: int
     bytes: int
-    sha256: str
+    checksum: str  # of its bytes, to find damage in the spool
     location: str
     expected_rows: int
     seconds: float
