@@ -26,8 +26,7 @@ class Kind(StrEnum):
 
     MAYBE_JSON = "maybe_json"
     """User text that JSON formats embed as JSON where it is valid (then the Boolean Arrow column
-    ``<name>#json`` is true and the text holds no raw line breaks outside of strings), and write
-    as a string where it is not; CSV: as it is."""
+    ``<name>#json`` is true), on one line, and write as a string where it is not; CSV: as it is."""
 
 
 class OutputColumn(BaseModel):

@@ -61,20 +61,19 @@ def seconds_between(start: str, end: str) -> str:
 
 def json_or_text(column: str, name: str) -> dict[str, str]:
     """The two Arrow fields of a ``MAYBE_JSON`` column; empty text counts as missing."""
-    json_flag = f"ifNull({is_json(column)}, 0)"
-    text = f"multiIf(ifNull({column}, '') = '', NULL, {json_flag}, {one_line(column)}, {column})"
-    return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"toBool({json_flag})"}
+    return {
+        name: f"nullIf({column}, '')",
+        f"{name}{JSON_FLAG_SUFFIX}": f"toBool(ifNull({is_json(column)}, 0))",
+    }
 
 
 def unwrapped_json_or_text(column: str, name: str) -> dict[str, str]:
     """As ``json_or_text``, but a JSON string is taken out of its quotes: CSV holds its text."""
-    fields = json_or_text(column, name)
+    flag = f"ifNull({is_json(column)}, 0)"
     is_string = f"ifNull(isValidJSON({column}), 0) AND startsWith(trimLeft({column}), '\"')"
-    flag = f"{name}{JSON_FLAG_SUFFIX}"
-    return {
-        name: f"if({is_string}, JSONExtractString(ifNull({column}, '')), {fields[name]})",
-        flag: f"toBool({fields[flag]} AND NOT ({is_string}))",
-    }
+    string = f"JSONExtractString(ifNull({column}, ''))"
+    text = f"multiIf({is_string}, {string}, {flag}, {one_line(column)}, nullIf({column}, ''))"
+    return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"toBool({flag} AND NOT ({is_string}))"}
 
 
 def sum_of_keys(column: str, word: str) -> str:

@@ -96,7 +96,7 @@ def decode_escapes(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeSt
         json_text: The cells are JSON text and stay valid JSON of the same meaning, apart from
             escapes within user text, which are decoded too.
     """
-    if len(array) == 0 or (text.is_narrow(array) and not text.contains(array, "\\")):
+    if not text.contains(array, "\\"):
         return array
     affected = text.cells_with(array, "\\u")
     if affected.true_count == 0:

@@ -54,17 +54,25 @@ def _value(batch: pa.RecordBatch, column: OutputColumn) -> list[text.Fragment]:
 
 
 def _json_or_string(array: pa.LargeStringArray, flags: pa.BooleanArray) -> list[text.Fragment]:
-    """JSON verbatim where the flag says so, a JSON string elsewhere."""
+    """JSON on one line where the flag says so, a JSON string elsewhere."""
     is_json = pc.fill_null(flags, fill_value=False)
     if is_json.true_count == 0:
         return text.json_strings(decode_escapes(array, json_text=False))
     is_text = pc.and_(pc.invert(is_json), array.is_valid())
     if is_text.true_count == 0:
-        return [decode_escapes(array, json_text=True)]
+        return [_embedded(array)]
     strings = decode_escapes(array.filter(is_text), json_text=False)
-    embedded = decode_escapes(pc.if_else(is_text, None, array), json_text=True)
+    embedded = _embedded(pc.if_else(is_text, None, array))
     encoded = text.join(text.json_strings(strings), null="null")
     return [pc.replace_with_mask(embedded, is_text, encoded)]
+
+
+def _embedded(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    """JSON text as it is written among other JSON; line breaks stand only between its tokens."""
+    for line_break in "\n\r":
+        if text.contains(array, line_break):
+            array = text.replace(array, line_break, "")
+    return decode_escapes(array, json_text=True)
 
 
 def _json_string(name: str) -> str:

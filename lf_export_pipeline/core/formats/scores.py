@@ -47,7 +47,7 @@ class ScoreTail:
         if len(indexes) == 0:
             return self._none
         cells, _ = _flat(batch.column(SCORE_CELLS))
-        values = decode_escapes(text.valid_text(cells.cast(text.TEXT)), json_text=True)
+        values = decode_escapes(cells.cast(text.TEXT), json_text=True)
         if double_quotes and text.contains(values, '"'):
             values = text.replace(values, '"', '""')
         return self._tails(indexes.to_numpy().astype(np.int64), lengths, values)

@@ -42,15 +42,6 @@ def test_a_negative_number_is_no_formula() -> None:
     assert file_bytes(writer, [[batch]]) == b'"latency"\n"-0.5"\n'
 
 
-@pytest.mark.parametrize("fmt", list(ExportFormat))
-def test_invalid_utf8_becomes_the_replacement_character(fmt: ExportFormat) -> None:
-    raw = pa.array([b"ok\xff\xed\xa0\x80", None, "中\\u4e2d".encode()], pa.binary())
-    column = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
-    found = file_bytes(format_writer(fmt, TEXT), [[pa.record_batch({"text": column})]]).decode()
-    assert "ok\ufffd\ufffd\ufffd\ufffd" in found
-    assert "中中" in found
-
-
 @pytest.mark.parametrize("fmt", [ExportFormat.JSON, ExportFormat.JSONL])
 def test_json_strings_are_escaped_as_javascript_does(fmt: ExportFormat) -> None:
     text = "".join(map(chr, range(0x20))) + '"\\/\x7f\u2028\u2029é😀'
@@ -86,6 +77,23 @@ def test_flags_that_are_null_mean_text() -> None:
     )
     found = file_bytes(format_writer(ExportFormat.JSON, columns), [[batch]])
     assert json.loads(found) == [{"input": cell} for cell in ("[1]", [2], None, None)]
+
+
+@pytest.mark.parametrize("fmt", [ExportFormat.JSON, ExportFormat.JSONL])
+def test_embedded_json_is_put_on_one_line_and_text_keeps_its_breaks(fmt: ExportFormat) -> None:
+    columns = (OutputColumn(name="input", kind=Kind.MAYBE_JSON),)
+    batch = pa.record_batch(
+        {
+            "input": pa.array(
+                ['{\r\n "a\\n": [1,\n2]\n}', "line 1\nline 2\r", "[\n]"], pa.string()
+            ),
+            "input#json": pa.array([True, False, True], pa.bool_()),
+        }
+    )
+    found = file_bytes(format_writer(fmt, columns), [[batch]]).decode()
+    assert '{"input":{ "a\\n": [1,2]}}' in found
+    assert '{"input":"line 1\\nline 2\\r"}' in found
+    assert '{"input":[]}' in found
 
 
 @settings(deadline=None)
