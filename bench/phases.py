@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.world import World
 from lf_export_pipeline.assembled_file import writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.core.plan import MEBIBYTE
 from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery
 from lf_export_pipeline.core.request import parse_request
@@ -40,10 +41,9 @@ class Phases:
         """Scan, rows, lookups, part files; the bytes of these."""
         _, chunks = self._planned()
         writer = writer_of(self.query, self.here.settings)
+        rows = ChunkReader(self.here.ports["reader"], PlanTables())
         parts = [
-            ChunkWriter(
-                self.here.ports["reader"], writer, self.query, chunk, self.folder, preview=False
-            ).verified_part()
+            ChunkWriter(rows, writer, self.query, chunk, self.folder, preview=False).verified_part()
             for chunk in chunks
         ]
         self.folder.remove()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from lf_export_pipeline.chunk_reading import PlanTables
 from lf_export_pipeline.core.ports import ExportRows, RowReader
 from lf_export_pipeline.resources.definitions import RESOURCES
 from lf_export_pipeline.resources.reader import StatementRouter
@@ -31,11 +32,18 @@ def spool_io_manager(context: dg.InitResourceContext) -> SpoolIOManager:
     return SpoolIOManager(context.resources.spool)
 
 
+@dg.resource(description="What is looked up once for all chunks of a run.")
+def plan_tables_resource(_: dg.InitResourceContext) -> PlanTables:
+    """Empty at first."""
+    return PlanTables()
+
+
 PORTS: Mapping[str, dg.ResourceDefinition] = {
     "settings": RESOURCES["settings"],
     "clickhouse": RESOURCES["clickhouse"],
     "postgres": RESOURCES["postgres"],
     "reader": reader_resource,
+    "plan_tables": plan_tables_resource,
     "export_rows": export_rows_resource,
     "spool": RESOURCES["spool"],
     "files": RESOURCES["s3"],

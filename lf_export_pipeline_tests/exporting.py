@@ -19,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 
 from lf_export_pipeline.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query import ExportQuery
 from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
@@ -186,10 +187,10 @@ class Project:
         without_sample = query.model_copy(update={"sample": None})
         plan, chunks = planned(without_sample, self.reader, folder, target_bytes)
         before_reading()
-        writer = writer_of(query, settings)
+        writer, rows = writer_of(query, settings), ChunkReader(self.reader, PlanTables())
         parts = [
             ChunkWriter(
-                self.reader, writer, query, chunk, folder, preview=chunk.index == 0
+                rows, writer, query, chunk, folder, preview=chunk.index == 0
             ).verified_part()
             for chunk in chunks
         ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from lf_export_pipeline.chunk_reading import PlanTables
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.in_process import run_export
@@ -69,6 +70,7 @@ class World:
             "export_rows": self.rows,
             "files": self.files,
             "mailer": self.mailer,
+            "plan_tables": PlanTables(),
             "spool": self.spool,
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(io_manager),
         }

@@ -1,5 +1,7 @@
 """Columns that Postgres knows: comments, model prices, names of users."""
 
+from collections.abc import Sequence
+
 from lf_export_pipeline.core.query import Lookup, LookupScope
 from lf_export_pipeline.core.statement import Statement, Store
 
@@ -15,9 +17,18 @@ SELECT c.object_id AS key,
            ',' ORDER BY c.created_at, c.id) || ']' AS comments
 FROM comments c LEFT JOIN users u ON u.id = c.author_user_id
 WHERE c.project_id = :project_id AND c.object_type = CAST(:object_type AS "CommentObjectType")
-  AND c.object_id = ANY(:keys)
-GROUP BY c.object_id
 """
+_OF_BATCH = "  AND c.object_id = ANY(:keys)\n"
+_OF_OBJECT = "GROUP BY c.object_id"
+_COUNTED = """
+SELECT count(*), coalesce(sum(length(content)), 0) FROM (
+    SELECT content FROM comments
+    WHERE project_id = :project_id AND object_type = CAST(:object_type AS "CommentObjectType")
+    LIMIT :most
+) AS few
+"""
+FEW_COMMENTS = 5_000
+FEW_CHARACTERS = 4_000_000
 
 _PRICE = "max(price) FILTER (WHERE usage_type = '{usage}')"
 
@@ -50,17 +61,44 @@ def _as_javascript(column: str) -> str:
     )
 
 
-def comments_lookup(object_type: str, project_id: str, key: str = "id") -> Lookup:
+def comments_count_statement(object_type: str, project_id: str) -> Statement:
+    """How many comments there are on a kind of object, and their characters; counted up to a limit.
+
+    The answer goes to ``are_few_comments``.
+    """
+    most = FEW_COMMENTS + 1
+    return Statement(
+        store=Store.POSTGRES,
+        sql=_COUNTED,
+        params={"project_id": project_id, "object_type": object_type, "most": most},
+    )
+
+
+def are_few_comments(answer: Sequence[tuple[object, ...]]) -> bool:
+    """Whether all of them together are less than what a batch of rows takes."""
+    return any(
+        int(str(count)) <= FEW_COMMENTS and int(str(characters)) <= FEW_CHARACTERS
+        for count, characters in answer
+    )
+
+
+def comments_lookup(object_type: str, project_id: str, *, are_few: bool = False) -> Lookup:
     """``comments``: all comments of each object as a JSON array, oldest first, ``[]`` for none.
 
     Langfuse: comments made after the cutoff are exported too.
+
+    Args:
+        object_type: The kind of object.
+        project_id: The project.
+        are_few: All of the project's comments are fetched at once. Sending the ids of each batch
+            costs more than a few thousand comments do.
     """
     return Lookup(
-        key=key,
-        scope=LookupScope.BATCH,
+        key="id",
+        scope=LookupScope.ONCE if are_few else LookupScope.BATCH,
         statement=Statement(
             store=Store.POSTGRES,
-            sql=_COMMENTS,
+            sql=_COMMENTS + ("" if are_few else _OF_BATCH) + _OF_OBJECT,
             params={"project_id": project_id, "object_type": object_type},
         ),
         defaults={"comments": "[]"},

@@ -46,8 +46,10 @@ SCORE_FILTER_COLUMNS = (
 )
 
 NAMES_ANSWER = "score_names"
+COUNT_ANSWER = "score_count"
 EXPORTED_TYPES = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT")
 NAMES_LOOKBACK = timedelta(hours=1)
+FEW_SCORES = 100_000
 
 _TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
 _ALWAYS = ("name", "data_type", "string_value", "value")
@@ -90,6 +92,19 @@ def score_names_statement(
 def score_names(answers: Answers) -> tuple[str, ...]:
     """The names that ``score_names_statement`` found."""
     return tuple(str(row[0]) for row in answers[NAMES_ANSWER])
+
+
+def score_count_statement(project_id: str, store: Store = Store.CLICKHOUSE) -> Statement:
+    """The number of all versions of the project's scores; read from the primary key alone."""
+    params = Params()
+    project = params.bind(project_id, "String")
+    sql = f"SELECT count() FROM scores WHERE project_id = {project}"
+    return Statement(store=store, sql=sql, params=params.values)
+
+
+def are_few_scores(answers: Answers) -> bool:
+    """Whether reading all scores of the project costs less than finding those of each chunk."""
+    return any(int(str(count)) <= FEW_SCORES for (count,) in answers.get(COUNT_ANSWER, []))
 
 
 def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[str, ...]:
@@ -179,15 +194,21 @@ class ScoreGroups:
 
 
 def score_cells_lookup(
-    entries: str, names: Sequence[str], params: Params, store: Store = Store.CLICKHOUSE
+    entries: str,
+    names: Sequence[str],
+    params: Params,
+    store: Store = Store.CLICKHOUSE,
+    scope: LookupScope = LookupScope.CHUNK,
 ) -> Lookup:
     """The lookup that gives each row its score cells.
 
     Args:
-        entries: A query as ``ScoreGroups.entries`` gives it, for the rows of a chunk.
+        entries: A query as ``ScoreGroups.entries`` gives it, for the rows of a chunk, or for all
+            rows of the project.
         names: The score names in the order of their columns.
         params: Where the values of ``entries`` are bound.
         store: Which ClickHouse to ask.
+        scope: What ``entries`` is for: CHUNK or ONCE.
 
     One thread is enough beside the rows that are read at the same time: several cost a third more
     to bring their groups together, and add up averages in another order each time.
@@ -209,7 +230,7 @@ FROM (
 )"""
     return Lookup(
         key=SCORE_KEY,
-        scope=LookupScope.CHUNK,
+        scope=scope,
         statement=Statement(store=store, sql=sql, params=params.values, threads=1),
         defaults={SCORE_INDEXES: None, SCORE_CELLS: None},
     )

@@ -23,6 +23,9 @@ from lf_export_pipeline.leftovers import discard_attempt
 from lf_export_pipeline.runs import asked_at, has_failed_step, has_live_sibling, root_run_id
 from lf_export_pipeline.signs_of_life import signs_of_life
 
+# Steps that read much at once, over all runs; `dagster.yaml` and the UI say how many there may be.
+CLICKHOUSE_POOL = "clickhouse"
+
 MISTAKES = (
     ArithmeticError,
     AssertionError,

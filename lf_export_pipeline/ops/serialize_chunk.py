@@ -1,30 +1,40 @@
 """Reads the rows of one chunk and writes them to a part file."""
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pyarrow as pa
 
 from lf_export_pipeline.assembled_file import writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.chunk_reading import Keys, chunk_batches, rows_left
+from lf_export_pipeline.chunk_reading import ChunkReader, Keys, PlanTables
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.formats import FormatWriter
 from lf_export_pipeline.core.ports import ExportRows, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery, PartFile
 from lf_export_pipeline.core.statement import Store
-from lf_export_pipeline.ops.boundary import export_errors, require_running, tagged
+from lf_export_pipeline.ops.boundary import (
+    CLICKHOUSE_POOL,
+    export_errors,
+    require_running,
+    tagged,
+)
+from lf_export_pipeline.part_bytes import PartBytes
 from lf_export_pipeline.preview import PREVIEW, preview_of
 from lf_export_pipeline.progress import MEGABYTE, per_second, progress_line
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.write_behind import write_behind
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.core.formats import FormatWriter
 
 READINGS_MAX = 3
 
 
-@dg.op(out=dg.Out(PartFile, is_required=False))
+@dg.op(out=dg.Out(PartFile, is_required=False), pool=CLICKHOUSE_POOL)
 def serialize_chunk(
     context: dg.OpExecutionContext,
     plan: ExportPlan,
@@ -34,19 +44,21 @@ def serialize_chunk(
     reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
     export_rows: dg.ResourceParam[ExportRows],
+    plan_tables: dg.ResourceParam[PlanTables],
 ) -> Iterator[dg.Output[PartFile]]:
     """Writes the chunk's part file, unless an earlier run has; then it is only named."""
     # The plan's keys and parts go; the values stay, since the other mapped steps load them first.
     stopped = AttemptFolder(spool, chunk.folder).remove
     with export_errors(context, export_rows, when_stopped=stopped):
         require_running(context, export_rows)
-        part = part_of(chunk, plan.query, tagged(reader, context), spool, settings)
+        rows = ChunkReader(tagged(reader, context), plan_tables)
+        part = part_of(chunk, plan.query, rows, spool, settings)
         context.log.info(progress_line(chunk, part.seconds))
         yield dg.Output(part, metadata=_metadata(part))
 
 
 def part_of(
-    chunk: Chunk, query: ExportQuery, reader: RowReader, spool: Spool, settings: Settings
+    chunk: Chunk, query: ExportQuery, rows: ChunkReader, spool: Spool, settings: Settings
 ) -> PartFile:
     """The part file of a chunk: the one that an earlier run has finished, or else a new one."""
     folder = AttemptFolder(spool, chunk.folder)
@@ -54,7 +66,7 @@ def part_of(
     if finished is not None:
         return finished
     writer, preview = writer_of(query, settings), settings.lf_export_preview
-    part = ChunkWriter(reader, writer, query, chunk, folder, preview=preview).verified_part()
+    part = ChunkWriter(rows, writer, query, chunk, folder, preview=preview).verified_part()
     folder.finish_part(part)
     return part
 
@@ -64,15 +76,15 @@ class ChunkWriter:
 
     def __init__(
         self,
-        reader: RowReader,
-        writer: FormatWriter,
+        rows: ChunkReader,
+        writer: "FormatWriter",
         query: ExportQuery,
         chunk: Chunk,
         folder: AttemptFolder,
         *,
         preview: bool,
     ) -> None:
-        self._reader = reader
+        self._rows = rows
         self._writer = writer
         self._query = query
         self._chunk = chunk
@@ -93,7 +105,7 @@ class ChunkWriter:
             part = self._write()
             if part.rows == part.expected_rows:
                 return part
-            left = rows_left(self._reader, self._query, self._chunk, self._keys())
+            left = self._rows.rows_left(self._query, self._chunk, self._keys())
             if left <= part.rows < part.expected_rows:
                 return part
         raise TransientError(
@@ -103,29 +115,30 @@ class ChunkWriter:
 
     def _write(self) -> PartFile:
         started = time.monotonic()
-        chunk, encoder = self._chunk, self._writer.part()
-        digest = hashlib.sha256()
-        rows = size = 0
-        with self._batches() as batches, self._folder.create_part(chunk.index) as file:
+        chunk, encoder, part = self._chunk, self._writer.part(), PartBytes()
+        rows = 0
+        with (
+            self._batches() as batches,
+            self._folder.create_part(chunk.index) as file,
+            write_behind(partial(part.write, file)) as write,
+        ):
             for batch in batches:
                 self._show(batch, rows)
                 rows += batch.num_rows
                 for piece in encoder.rows(batch):
-                    size += len(piece)
-                    digest.update(piece)
-                    file.write(piece)
+                    write(piece)
         return PartFile(
             index=chunk.index,
             rows=rows,
-            bytes=size,
-            sha256=digest.hexdigest(),
+            bytes=part.size,
+            checksum=part.checksum,
             location=self._folder.part_location(chunk.index),
             expected_rows=chunk.rows,
             seconds=time.monotonic() - started,
         )
 
     def _batches(self) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
-        return chunk_batches(self._reader, self._query, self._chunk, self._keys())
+        return self._rows.batches(self._query, self._chunk, self._keys())
 
     def _keys(self) -> Keys:
         statement = self._query.chunk_rows

@@ -8,6 +8,7 @@ import dagster as dg
 
 from lf_export_pipeline.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.core.errors import ExportCancelledError, ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
@@ -36,6 +37,7 @@ def upload_file(
     spool: dg.ResourceParam[Spool],
     files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
+    plan_tables: dg.ResourceParam[PlanTables],
 ) -> Iterator[dg.Output[StoredFile]]:
     """Uploads, checks, signs and completes; a row that is no longer PROCESSING gets nothing."""
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
@@ -44,9 +46,10 @@ def upload_file(
         stored = published_before(folder, export_rows)
         if stored is None:
             require_running(context, export_rows)
+            rows = ChunkReader(tagged(reader, context), plan_tables)
             for chunk in missing_chunks(plan, parts, spool):
                 require_running(context, export_rows)
-                parts.append(part_of(chunk, plan.query, tagged(reader, context), spool, settings))
+                parts.append(part_of(chunk, plan.query, rows, spool, settings))
                 context.log.info(progress_line(chunk, parts[-1].seconds))
             stored = Upload(plan, parts, folder, files, settings).stored()
             folder.write(STORED, stored)

@@ -1,11 +1,11 @@
 """Re-execution from the failed step, as the UI and Dagster's run retries do it."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import xxhash
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.query import PartFile
@@ -19,7 +19,16 @@ WORLDS: list[World] = []
 """Dagster builds the job itself, once for all tests; this is how it finds the world of each."""
 
 
-PORTS = ("settings", "reader", "export_rows", "files", "mailer", "spool", "io_manager")
+PORTS = (
+    "settings",
+    "reader",
+    "plan_tables",
+    "export_rows",
+    "files",
+    "mailer",
+    "spool",
+    "io_manager",
+)
 
 
 def job_in_the_world() -> dg.JobDefinition:
@@ -123,7 +132,7 @@ def test_part_whose_step_died_before_it_could_say_so_is_not_made_again(
         update={
             "index": 1,
             "bytes": len(text),
-            "sha256": hashlib.sha256(text).hexdigest(),
+            "checksum": xxhash.xxh3_128_hexdigest(text),
             "location": f"{folder}/part-00001",
         }
     )

@@ -20,7 +20,7 @@ from lf_export_pipeline.core.tables.event_reading import (
     WIDE_COLUMNS,
     EventReading,
 )
-from lf_export_pipeline.core.tables.tracing import TracingExport
+from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
 
 COLUMNS = (
     OutputColumn(name="id"),
@@ -133,9 +133,11 @@ class Events:
         )
 
 
-def _lookups(reading: EventReading, names: tuple[str, ...]) -> tuple[Lookup, ...]:
-    comments = comments_lookup("OBSERVATION", reading.request.project_id)
-    return (comments, *reading.score_lookups(names))
+def _lookups(reading: EventReading, extras: Extras) -> tuple[Lookup, ...]:
+    comments = comments_lookup(
+        "OBSERVATION", reading.request.project_id, are_few=extras.few_comments
+    )
+    return (comments, *reading.score_lookups(extras.score_names))
 
 
 register(Events())

@@ -19,7 +19,7 @@ from lf_export_pipeline.core.tables.event_reading import (
 )
 from lf_export_pipeline.core.tables.observation_columns import observation_columns
 from lf_export_pipeline.core.tables.observation_fields import SHARED_FIELDS, input_and_output
-from lf_export_pipeline.core.tables.tracing import TracingExport
+from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
 
 _FIELDS = {
     "id": "t.span_id",
@@ -69,10 +69,10 @@ class ObservationsFromEvents:
         )
 
 
-def _lookups(reading: EventReading, names: tuple[str, ...]) -> tuple[Lookup, ...]:
+def _lookups(reading: EventReading, extras: Extras) -> tuple[Lookup, ...]:
     project_id = reading.request.project_id
     return (
-        comments_lookup("OBSERVATION", project_id),
+        comments_lookup("OBSERVATION", project_id, are_few=extras.few_comments),
         models_lookup(project_id, "internalModelId"),
-        *reading.score_lookups(names),
+        *reading.score_lookups(extras.score_names),
     )

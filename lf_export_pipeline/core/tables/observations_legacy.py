@@ -20,7 +20,6 @@ from lf_export_pipeline.core.scores import (
     SCORE_KEY,
     ScoreGroups,
     newest_scores,
-    score_cells_lookup,
 )
 from lf_export_pipeline.core.search import SearchColumns
 from lf_export_pipeline.core.selection import Selection, select
@@ -34,7 +33,7 @@ from lf_export_pipeline.core.tables.observation_traces import (
     trace_lookup,
     with_trace_search,
 )
-from lf_export_pipeline.core.tables.tracing import TracingExport
+from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
 
 OBSERVATIONS = VersionedTable(
     name="observations",
@@ -129,9 +128,12 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
     return {alias: known[alias] for alias in sorted(selection.relations)}
 
 
-def _scores(project: str, traces: str) -> ScoreGroups:
-    scores = newest_scores(project, f"t.trace_id IN ({traces})", _SCORE_GROUPING)
-    return ScoreGroups(scores, _SCORE_KEY_OF_GROUP, _SCORE_GROUPING)
+def _scores(project: str, traces: str | None) -> ScoreGroups:
+    """The scores of the traces that a query selects, or of all."""
+    restriction = f"t.trace_id IN ({traces})" if traces else "isNotNull(t.trace_id)"
+    return ScoreGroups(
+        newest_scores(project, restriction, _SCORE_GROUPING), _SCORE_KEY_OF_GROUP, _SCORE_GROUPING
+    )
 
 
 def _chunk_rows(request: ExportRequest) -> Statement:
@@ -142,16 +144,17 @@ def _chunk_rows(request: ExportRequest) -> Statement:
     )
 
 
-def _lookups(project_id: str, names: tuple[str, ...]) -> tuple[Lookup, ...]:
+def _lookups(project_id: str, extras: Extras) -> tuple[Lookup, ...]:
     params = Params()
     project = params.bind(project_id, "String")
     chunk = f"SELECT t.trace_id FROM observations AS t WHERE {OBSERVATIONS.chunk(project)}"
     traces = trace_lookup(project, chunk, params)
     found = (
-        comments_lookup("OBSERVATION", project_id),
+        comments_lookup("OBSERVATION", project_id, are_few=extras.few_comments),
         models_lookup(project_id, "internalModelId"),
         traces,
     )
-    if not names:
+    if not extras.score_names:
         return found
-    return (*found, score_cells_lookup(_scores(project, chunk).entries(), names, params))
+    scores = _scores(project, None if extras.few_scores else chunk)
+    return (*found, extras.score_cells(scores, params))

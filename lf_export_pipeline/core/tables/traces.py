@@ -25,7 +25,6 @@ from lf_export_pipeline.core.scores import (
     SCORE_KEY,
     ScoreGroups,
     newest_scores,
-    score_cells_lookup,
 )
 from lf_export_pipeline.core.search import SearchColumns, search_condition
 from lf_export_pipeline.core.selection import Selection, select
@@ -38,7 +37,7 @@ from lf_export_pipeline.core.tables.trace_observations import (
     OBSERVATION_COLUMNS,
     observation_totals,
 )
-from lf_export_pipeline.core.tables.tracing import TracingExport
+from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
 
 TRACES = VersionedTable(
     name="traces",
@@ -202,19 +201,23 @@ def _chunk_rows(project_id: str) -> Statement:
     return ChunkRows(TRACES, project, _FIELDS).statement(params)
 
 
-def _lookups(project_id: str, names: tuple[str, ...]) -> tuple[Lookup, ...]:
-    comments = comments_lookup("TRACE", project_id)
-    if not names:
+def _lookups(project_id: str, extras: Extras) -> tuple[Lookup, ...]:
+    comments = comments_lookup("TRACE", project_id, are_few=extras.few_comments)
+    if not extras.score_names:
         return (comments,)
     params = Params()
     project = params.bind(project_id, "String")
-    traces = f"SELECT t.id FROM traces AS t WHERE {TRACES.chunk(project)}"
-    return (comments, score_cells_lookup(_scores(project, traces).entries(), names, params))
+    chunk = f"SELECT t.id FROM traces AS t WHERE {TRACES.chunk(project)}"
+    scores = _scores(project, None if extras.few_scores else chunk)
+    return (comments, extras.score_cells(scores, params))
 
 
-def _scores(project: str, traces: str) -> ScoreGroups:
-    scores = newest_scores(project, f"t.trace_id IN ({traces})", _SCORE_GROUPING)
-    return ScoreGroups(scores, "trace_id", _SCORE_GROUPING)
+def _scores(project: str, traces: str | None) -> ScoreGroups:
+    """The scores of the traces that a query selects, or of all."""
+    restriction = f"t.trace_id IN ({traces})" if traces else "isNotNull(t.trace_id)"
+    return ScoreGroups(
+        newest_scores(project, restriction, _SCORE_GROUPING), "trace_id", _SCORE_GROUPING
+    )
 
 
 register(Traces())

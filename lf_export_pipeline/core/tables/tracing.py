@@ -10,17 +10,39 @@ from lf_export_pipeline.core.comments import (
     apply_comment_filters,
     comment_prerequisites,
 )
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.lookups import are_few_comments, comments_count_statement
+from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.reading import VersionedTable, row_size_sample
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.scores import (
+    COUNT_ANSWER,
     NAMES_ANSWER,
+    ScoreGroups,
+    are_few_scores,
+    score_cells_lookup,
+    score_count_statement,
     score_headers,
     score_names,
     score_names_statement,
 )
 from lf_export_pipeline.core.selection import time_from
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.statement import Params, Statement
+
+COMMENTS_ANSWER = "comment_count"
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What there is to look up for the rows."""
+
+    score_names: tuple[str, ...]
+    few_scores: bool
+    few_comments: bool
+
+    def score_cells(self, scores: ScoreGroups, params: Params) -> Lookup:
+        """The lookup of the scores of a chunk or, where there are few, of the whole project."""
+        scope = LookupScope.ONCE if self.few_scores else LookupScope.CHUNK
+        return score_cells_lookup(scores.entries(), self.score_names, params, scope=scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +57,17 @@ class TracingExport:
     def prerequisites(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
-        """Score names, and the ids that comment filters select."""
+        """Score names, how much there is to look up, and the ids that comment filters select."""
         lower = time_from(request.query.filter, self.time_spellings)
         names = score_names_statement(
             request.project_id, request.created_at, lower, self.table.store
         )
-        return {NAMES_ANSWER: names, **comment_prerequisites(request, self.object_type, limits)}
+        return {
+            NAMES_ANSWER: names,
+            COUNT_ANSWER: score_count_statement(request.project_id, self.table.store),
+            COMMENTS_ANSWER: comments_count_statement(self.object_type, request.project_id),
+            **comment_prerequisites(request, self.object_type, limits),
+        }
 
     def query(
         self,
@@ -51,7 +78,7 @@ class TracingExport:
         columns: tuple[OutputColumn, ...],
         key_scan: Callable[[CommentSelection], Statement],
         chunk_rows: Statement,
-        lookups: Callable[[tuple[str, ...]], tuple[Lookup, ...]],
+        lookups: Callable[[Extras], tuple[Lookup, ...]],
     ) -> ExportQuery:
         """The reading as data.
 
@@ -62,7 +89,7 @@ class TracingExport:
             columns: The base columns.
             key_scan: The scan, given what comment filters leave.
             chunk_rows: How a chunk is read.
-            lookups: The lookups, given the score names.
+            lookups: The lookups, given what there is to look up.
         """
         comments = apply_comment_filters(request, answers, limits)
         names = score_names(answers)
@@ -74,6 +101,12 @@ class TracingExport:
             chunk_rows=chunk_rows,
             sample=row_size_sample(self.table, request.project_id, self.wide_columns),
             bounds=tuple(bound.type for bound in self.table.bounds),
-            lookups=lookups(names),
+            lookups=lookups(
+                Extras(
+                    score_names=names,
+                    few_scores=are_few_scores(answers),
+                    few_comments=are_few_comments(answers.get(COMMENTS_ANSWER, [])),
+                )
+            ),
             row_limit=limits.row_limit,
         )

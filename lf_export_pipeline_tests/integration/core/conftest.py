@@ -41,6 +41,15 @@ def new_project(
     return lambda: Project(addresses, clickhouse_writer, stores, core_settings)
 
 
+@pytest.fixture(params=["few", "many"])
+def looked_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Scores and comments are fetched at once, or those of each chunk and batch apart."""
+    if request.param == "many":
+        monkeypatch.setattr("lf_export_pipeline.core.scores.FEW_SCORES", -1)
+        monkeypatch.setattr("lf_export_pipeline.core.lookups.FEW_COMMENTS", -1)
+    return str(request.param)
+
+
 @pytest.fixture
 def project(new_project: NewProject) -> Project:
     """An empty project."""

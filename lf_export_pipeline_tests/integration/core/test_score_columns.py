@@ -9,7 +9,7 @@ import pytest
 from lf_export_pipeline_tests.exporting import CUTOFF, NOON, Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.usefixtures("looked_up")]
 
 BOTH = pytest.mark.parametrize("table", ["traces", "observations"])
 TYPED: dict[str, dict[str, Any]] = {
