@@ -9,7 +9,13 @@ from lf_export_pipeline.core.plan import MEBIBYTE, rows_of_chunk
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.key_chunks import KeyCutter
-from lf_export_pipeline.ops.boundary import export_errors, leave_nothing, require_running, tagged
+from lf_export_pipeline.ops.boundary import (
+    CLICKHOUSE_POOL,
+    export_errors,
+    leave_nothing,
+    require_running,
+    tagged,
+)
 from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
 
@@ -22,6 +28,7 @@ CHUNKS = "chunks"
         "plan": dg.Out(ExportPlan, is_required=False),
         "chunks": dg.DynamicOut(Chunk),
     },
+    pool=CLICKHOUSE_POOL,
 )
 def stream_chunks(
     context: dg.OpExecutionContext,

@@ -103,11 +103,13 @@ def test_chart_is_told_the_limits_that_dagster_yaml_has() -> None:
         loaded(DEPLOY / "kubernetes/values.yaml"),
         loaded(REPOSITORY / "dagster.yaml"),
     )
-    daemon, runs = values["dagsterDaemon"], instance["concurrency"]["runs"]
-    queue = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
+    daemon, limits = values["dagsterDaemon"], values["concurrency"]
+    pools, runs = instance["concurrency"]["pools"], instance["concurrency"]["runs"]
 
-    assert queue["maxConcurrentRuns"] == runs["max_concurrent_runs"]
-    assert queue["tagConcurrencyLimits"] == runs["tag_concurrency_limits"]
+    assert limits["runs"]["maxConcurrentRuns"] == runs["max_concurrent_runs"]
+    assert limits["runs"]["tagConcurrencyLimits"] == runs["tag_concurrency_limits"]
+    assert limits["pools"]["defaultLimit"] == pools["default_limit"]
+    assert limits["pools"]["granularity"] == pools["granularity"]
     assert daemon["runRetries"]["maxRetries"] == instance["run_retries"]["max_retries"]
     assert (
         daemon["runMonitoring"]["pollIntervalSeconds"]
