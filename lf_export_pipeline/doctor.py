@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -155,7 +156,8 @@ def _s3(settings: Settings) -> str:
     data = secrets.token_bytes(64)
     store.upload(key, [data], "text/plain", len(data))
     try:
-        _download(store.signed_url(key, timedelta(minutes=5)), data)
+        trust = ssl.create_default_context(cafile=settings.lf_export_s3_ca_file)
+        _download(store.signed_url(key, timedelta(minutes=5)), data, trust)
     finally:
         store.delete(key)
     if store.credentials_are_temporary:
@@ -166,9 +168,9 @@ def _s3(settings: Settings) -> str:
     return "an object was written, downloaded through its link and deleted"
 
 
-def _download(url: str, data: bytes) -> None:
+def _download(url: str, data: bytes, trust: ssl.SSLContext) -> None:
     try:
-        with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310 - our own bucket
+        with urllib.request.urlopen(url, timeout=30, context=trust) as response:  # noqa: S310 - ours
             arrived = response.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -16,6 +16,7 @@ import yaml
 from lf_export_pipeline.cli_request import requested_row
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.doctor import run_checks
 from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
@@ -222,6 +223,13 @@ def test_a_whole_export_goes_through_tls_alone(encrypted: Encrypted, own_stack: 
     assert finished is not None
     assert (finished.status, finished.log) == ("COMPLETED", None)
     assert (finished.url or "").startswith(f"https://{NAME}:")
+
+
+def test_the_doctor_finds_every_part_good_through_tls(encrypted: Encrypted) -> None:
+    settings = encrypted.settings()
+    spool_in_s3 = {"lf_export_spool": f"s3://{settings.langfuse_s3_batch_export_bucket}/spool"}
+    checks = run_checks(settings.model_copy(update=spool_in_s3), encrypted.plain)
+    assert [check for check in checks if not check.ok] == []
 
 
 def test_dagsters_own_database_is_reached_through_tls_too(
