@@ -37,7 +37,8 @@ def test_compose_runs_the_three_processes_beside_langfuse(compose: dict[str, Any
     assert tuple(compose["services"]) == SERVICES
     assert compose["networks"]["langfuse"]["external"] is True
     for service in compose["services"].values():
-        assert service["env_file"] == "${LF_EXPORT_ENV_FILE:-.env}"
+        assert service["env_file"] == "${LF_EXPORT_ENV_FILE:-../../.env}"
+        assert (DOCKER / "../../.env").resolve().parent == REPOSITORY
         assert service["networks"] == ["langfuse"]
         assert service["read_only"] is True
 
