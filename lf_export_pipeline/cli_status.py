@@ -11,7 +11,7 @@ import dagster as dg
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.request import ExportRow
@@ -86,7 +86,8 @@ def status_table(
     now: datetime,
 ) -> Table:
     """One line per export."""
-    table = Table("export", "project", "table", "format", "status", "age", "run", "rows", "log")
+    export = Column("export", no_wrap=True)  # to be copied, also in a narrow terminal
+    table = Table(export, "project", "table", "format", "status", "age", "run", "rows", "log")
     for row in rows:
         query = row.query if isinstance(row.query, dict) else {}
         run, rows_text = _run_cells(runs.get(row.id))
