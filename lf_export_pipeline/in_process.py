@@ -1,10 +1,13 @@
 """One export in this process, without a daemon: for the command line and for tests."""
 
+import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import cast
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
 from lf_export_pipeline.core.ports import ExportRows
@@ -38,6 +41,7 @@ def run_export(
         project_id: Run only if the export is of this project.
         log_level: From which level on Dagster writes to the console; every event is recorded.
     """
+    began = datetime.now(UTC)
     instance.add_dynamic_partitions(PARTITIONS_NAME, [export_id])
     asked = {"force": force} | ({"project_id": project_id} if project_id else {})
     try:
@@ -52,29 +56,41 @@ def run_export(
             raise_on_error=False,
         )
     except BaseException:
-        _set_row_in_work(instance, export_id, resources)
+        if (rows := _rows_of(resources)) is not None:
+            _set_row_in_work(instance, export_id, rows, began)
         raise
-    rows = resources.get("export_rows")
-    if not result.success and not isinstance(rows, dg.ResourceDefinition):
-        _set_row(instance, result.run_id, cast("ExportRows", rows))
+    if not result.success and (rows := _rows_of(resources)) is not None:
+        _set_row(instance, result.run_id, rows, export_id, began)
     return result
 
 
+def _rows_of(resources: Mapping[str, object]) -> ExportRows | None:
+    rows = resources.get("export_rows")
+    return None if isinstance(rows, dg.ResourceDefinition) else cast("ExportRows", rows)
+
+
 def _set_row_in_work(
-    instance: dg.DagsterInstance, export_id: str, resources: Mapping[str, object]
+    instance: dg.DagsterInstance, export_id: str, export_rows: ExportRows, began: datetime
 ) -> None:
     """Sets the row of a run that Dagster itself could not bring to its end."""
-    rows, run = resources.get("export_rows"), newest_runs(instance, [export_id]).get(export_id)
-    if run is None or isinstance(rows, dg.ResourceDefinition):
-        return
     with suppress(ExportError):
-        row = cast("ExportRows", rows).get(export_id)
+        row = export_rows.get(export_id)
         if row is not None and row.status == "PROCESSING":
-            _set_row(instance, run.run_id, cast("ExportRows", rows))
+            _set_row(instance, None, export_rows, export_id, began)
 
 
-def _set_row(instance: dg.DagsterInstance, run_id: str, export_rows: ExportRows) -> None:
-    run = instance.get_run_by_id(run_id)
+def _set_row(
+    instance: dg.DagsterInstance,
+    run_id: str | None,
+    export_rows: ExportRows,
+    export_id: str,
+    began: datetime,
+) -> None:
+    """Sets it by what Dagster knows of the run, or without that if its records are locked."""
     with suppress(ExportError):  # the database is away for good; the daemon's sensors come later
-        if run is not None:
-            set_failed(instance, run, export_rows, GENERIC_SENTENCE)
+        try:
+            run_id = run_id or newest_runs(instance, [export_id])[export_id].run_id
+            if (run := instance.get_run_by_id(run_id)) is not None:
+                set_failed(instance, run, export_rows, GENERIC_SENTENCE)
+        except (SQLAlchemyError, sqlite3.Error):
+            export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), began)

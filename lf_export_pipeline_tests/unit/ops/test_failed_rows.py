@@ -144,6 +144,20 @@ def test_a_row_is_set_when_dagster_cannot_even_record_the_end_of_the_run(
     assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
 
 
+def test_a_row_is_set_although_dagsters_records_are_locked_when_the_run_has_failed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(fail_export, "has_live_sibling", refuse)
+    world = failing_world(times=0)
+
+    world.run(instance)
+
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+
+
 def test_a_run_that_cannot_begin_leaves_its_row_waiting(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
