@@ -21,6 +21,8 @@ from lf_export_pipeline.runs import newest_runs
 from lf_export_pipeline.settings import Settings
 
 STYLES = {"COMPLETED": "green", "FAILED": "red", "PROCESSING": "yellow", "CANCELLED": "dim"}
+HEADINGS = ("export", "project", "table", "format", "status", "age", "run", "rows", "log")
+WHOLE = ("export", "status")
 POLL_SECONDS = 1.0
 LOG_MAX_CHARACTERS = 60
 
@@ -86,8 +88,10 @@ def status_table(
     now: datetime,
 ) -> Table:
     """One line per export."""
-    export = Column("export", no_wrap=True)  # to be copied, also in a narrow terminal
-    table = Table(export, "project", "table", "format", "status", "age", "run", "rows", "log")
+    # In a narrow terminal, too, the id is there to be copied, and nothing is left out.
+    table = Table(
+        *(Column(name, no_wrap=name in WHOLE, overflow="fold") for name in HEADINGS), padding=(0, 0)
+    )
     for row in rows:
         query = row.query if isinstance(row.query, dict) else {}
         run, rows_text = _run_cells(runs.get(row.id))
