@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lf_export_pipeline.core.errors import ConfigurationError
+from lf_export_pipeline.core.plan import CHUNK_TARGET_BYTES, MEBIBYTE
 from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings_operating import OperatingSettings
 from lf_export_pipeline.settings_s3 import S3Settings
@@ -136,7 +137,7 @@ class PipelineSettings(BaseModel):
         default=True, description="Show the first rows of the file in the run's metadata."
     )
     lf_export_chunk_target_mib: int = Field(
-        default=64,
+        default=CHUNK_TARGET_BYTES // MEBIBYTE,
         ge=1,
         le=1024,
         description="Output of one chunk, in MiB (by a sample of rows).",

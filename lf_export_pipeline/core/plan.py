@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.statement import Params, Statement, Store, in_hashes
 
-CHUNK_TARGET_BYTES = 64 * 1024 * 1024
+CHUNK_TARGET_BYTES = 128 * 1024 * 1024
 CHUNK_MAX_ROWS = 100_000
 CHUNK_MAX_COUNT = 200
 MEBIBYTE = 1024 * 1024
