@@ -27,6 +27,21 @@ _CONNECT_SECONDS = 10
 _BLOCK_ROWS = 8192
 _SILENCE_SECONDS = 180  # Langfuse: request_timeout
 _NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9+/=]*")  # base64
+_SAME_EVERYWHERE = {
+    "output_format_json_escape_forward_slashes": 0,  # as JSON.stringify
+    "output_format_json_quote_64bit_integers": 0,  # on by default in older versions
+    "output_format_json_quote_64bit_floats": 0,
+    "output_format_json_quote_decimals": 0,
+    "output_format_json_quote_denormals": 0,
+    "output_format_json_named_tuples_as_objects": 1,
+    "output_format_decimal_trailing_zeros": 0,
+    "date_time_output_format": "simple",
+    "join_use_nulls": 0,
+    "group_by_use_nulls": 0,
+    "transform_null_in": 0,
+    "cast_keep_nullable": 0,
+    "aggregate_functions_null_for_empty": 0,
+}
 _FOREIGN_ERRORS = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -104,11 +119,13 @@ def query_settings(settings: ClickHouseSettings, tags: Mapping[str, str]) -> dic
     """What every query asks of the server.
 
     The time-outs are Langfuse's. Blocks are short, so that sorted rows of 2 KB arrive 16 MB at a
-    time and not as one block of a whole chunk. Memory is bounded, and sorts and groups go to disk
-    before they reach the bound; a reader that leaves ends its query.
+    time and not as one block of a whole chunk. The text of values and the meaning of NULL are the
+    same on every server, whatever its version and its profiles say. Memory is bounded, and sorts
+    and groups go to disk before they reach the bound; a reader that leaves ends its query.
     """
     memory = settings.lf_export_clickhouse_memory_mib << 20
     values: dict[str, Any] = {
+        **_SAME_EVERYWHERE,
         "output_format_arrow_string_as_string": 1,
         "output_format_arrow_low_cardinality_as_dictionary": 0,
         "output_format_arrow_compression_method": "lz4_frame",

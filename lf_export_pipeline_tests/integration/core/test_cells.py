@@ -47,6 +47,18 @@ def test_integers_and_decimals_keep_all_their_digits(project: Project) -> None:
     assert cells["outputUsage"] == "9007199254740993"
 
 
+@BOTH
+@pytest.mark.parametrize("file_format", ["CSV", "JSONL"])
+def test_slashes_are_not_escaped(project: Project, table: str, file_format: str) -> None:
+    address = "https://example.test/a"
+    cells = {"metadata": {address: address}, "input": address}
+    cells |= {"tags": [address]} if table == "traces" else {"tool_call_names": [address]}
+    project.add(table, {"id": "row", **cells})
+    text = project.export(table, file_format=file_format).data.decode()
+    assert text.count(address) == 4
+    assert "\\/" not in text
+
+
 HUGE = [0, 1, 2**53, 2**53 + 1, 2**63, UINT64_MAX - 1, UINT64_MAX]
 
 
