@@ -1,0 +1,74 @@
+"""What the package imports is what it says it needs; others' needs are no substitute."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+import lf_export_pipeline
+from lf_export_pipeline_tests.conftest import REPOSITORY
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+PACKAGE = Path(lf_export_pipeline.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+EXTRAS = {"local": "local", "demo": "local", "celery_app.py": "celery"}
+LATE = {"dagster_celery": "celery", "dagster_k8s": "k8s"}
+# Parts of what is declared: their owners cannot do without them, and pin them.
+PARTS = {
+    "annotated_types": "pydantic",
+    "botocore": "boto3",
+    "celery": "dagster_celery",
+    "pydantic_core": "pydantic",
+    "urllib3": "botocore",
+}
+DISTRIBUTIONS = packages_distributions()
+
+
+def declared(*extras: str) -> set[str]:
+    """Names of distributions, as the index compares them."""
+    lines = [*PROJECT["dependencies"]]
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    return {normal(re.split(r"[\[<>=!~ ]", line)[0]) for line in lines}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(module: Path) -> Iterator[str]:
+    """The first words of what a module imports from elsewhere, when it is run."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def is_foreign(name: str) -> bool:
+    is_for_types_alone = name.startswith("mypy_boto3")
+    return not (name in sys.stdlib_module_names or name == PACKAGE.name or is_for_types_alone)
+
+
+def distributions_of(name: str) -> set[str]:
+    while name in PARTS:
+        name = PARTS[name]
+    return {normal(one) for one in DISTRIBUTIONS.get(name, [])}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_a_module_imports_is_declared(module: Path) -> None:
+    extra = EXTRAS.get(module.relative_to(PACKAGE).parts[0])
+    late = {LATE[name] for name in imported(module) if name in LATE}
+    known = declared(*late, *([extra] if extra else []))
+
+    missing = {
+        name for name in imported(module) if is_foreign(name) and not known & distributions_of(name)
+    }
+
+    assert missing == set()
