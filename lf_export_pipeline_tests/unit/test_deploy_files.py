@@ -142,4 +142,5 @@ def test_pictures_of_the_documents_are_there() -> None:
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
 
     assert len(pictures) >= 5
-    assert [name for name in pictures if not (REPOSITORY / "docs" / name).is_file()] == []
+    kept = {f"images/{path.name}" for path in (REPOSITORY / "docs/images").glob("*.png")}
+    assert set(pictures) == kept

@@ -42,7 +42,8 @@ def test_export_whose_worker_was_killed_goes_on_with_the_chunk_that_was_missing(
     written, planned = deployment.chunks(first)
     assert 0 < written < planned - 1
     assert set(of_retry) <= {"serialize_chunk", "upload_file"}
-    assert len(of_retry) == needed * (planned - written) // planned
+    # What is fetched once for all chunks is fetched once more; no finished chunk is read again.
+    assert planned - written <= len(of_retry) <= needed - written
 
 
 def test_export_whose_worker_is_killed_every_time_is_failed_with_a_sentence(
