@@ -26,10 +26,12 @@ from lf_export_pipeline.runs import (
     in_flight_runs,
     is_retried,
     root_run_id,
+    runs_by_export,
 )
 from lf_export_pipeline.settings import Settings
 
 STATUS_INTERVAL_SECONDS = 5
+LAUNCHES_MAX = 15  # five rounds, each of which Dagster's run retries repeat twice
 REMEMBERED_RECOVERIES = 1_000
 BAD_ID_SENTENCE = (
     "The id of this export holds characters that a partition cannot have. Please start it again."
@@ -103,7 +105,8 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         monitored_jobs=[job],
         minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sets an export FAILED whose run ended without saying so, if no retry is left.",
+        description="Sets an export FAILED whose run ended without saying so, if no retry is left; "
+        "one whose run could not even begin waits again.",
     )
     def sensor(
         context: dg.RunFailureSensorContext,
@@ -117,11 +120,25 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
             return
         asked = asked_at(context.instance, run)
         if export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), asked):
-            context.log.warning("Export %s is FAILED: its run ended without a word", export_id)
+            if may_be_launched_again(context.instance, export_id):
+                export_rows.requeue(export_id, only="FAILED")
+                context.log.warning("Export %s waits again: its run could not begin", export_id)
+            else:
+                context.log.warning("Export %s is FAILED: its run ended without a word", export_id)
         folder = AttemptFolder.of(spool, export_id, root_run_id(run))
         discard_object(folder, files, export_rows.get(export_id))
 
     return sensor
+
+
+def may_be_launched_again(instance: dg.DagsterInstance, export_id: str) -> bool:
+    """Whether no run of the export has ever begun, and not too many were tried.
+
+    A code server that is being restarted, or is starved on a busy machine, refuses to begin runs
+    for some seconds. That says nothing about the export.
+    """
+    records = runs_by_export(instance, [export_id]).get(export_id, [])
+    return len(records) < LAUNCHES_MAX and all(record.start_time is None for record in records)
 
 
 def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
