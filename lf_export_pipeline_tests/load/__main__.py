@@ -41,7 +41,7 @@ def _of_waiting(waiting: int, ticks: Ticks, late: list[str]) -> Iterator[tuple[s
     yield "exports that wait", f"{waiting:,}"
     yield "looks of the sensor at them", f"{len(ticks.seconds):,}"
     yield "median of a look, seconds", f"{statistics.median(ticks.seconds):.2f}"
-    yield "longest look, seconds", f"{max(ticks.seconds):.2f}"
+    yield "longest look, seconds (aim: 2)", f"{max(ticks.seconds):.2f}"
     yield "runs begun meanwhile", f"{len(ticks.order):,}"
     yield "of them begun after a younger export of their project", f"{len(late):,}"
 
@@ -87,7 +87,7 @@ def main(
     click.echo(table)
     for problem in wrong:
         click.echo(f"WRONG: {problem}")
-    if document is not None and not wrong:
+    if document is not None:
         keep(table, document)
     raise SystemExit(bool(wrong))
 
