@@ -1,7 +1,7 @@
 """The file as it is uploaded: the parts in order, with what the format puts around them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,23 +30,23 @@ def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     )
 
 
+def size_of(writer: "FormatWriter", parts: Iterable[PartFile]) -> int:
+    """The bytes of the whole, known before any of them is read."""
+    sizes = [part.bytes for part in parts if part.rows]
+    if not sizes:
+        return len(writer.empty)
+    between = len(writer.separator) * (len(sizes) - 1)
+    return len(writer.prefix) + sum(sizes) + between + len(writer.suffix)
+
+
 class AssembledFile:
     """A file that exists only piece by piece, so that its size does not matter."""
 
-    def __init__(self, writer: "FormatWriter", parts: Sequence[PartFile], spool: Spool) -> None:
+    def __init__(self, writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> None:
         self._writer = writer
-        self._parts = [part for part in parts if part.rows]
+        self._parts = parts
         self._spool = spool
         self._digest = hashlib.sha256()
-
-    @property
-    def size(self) -> int:
-        """The bytes of the whole, known before any of them is read."""
-        if not self._parts:
-            return len(self._writer.empty)
-        frame = len(self._writer.prefix) + len(self._writer.suffix)
-        between = len(self._writer.separator) * (len(self._parts) - 1)
-        return frame + between + sum(part.bytes for part in self._parts)
 
     @property
     def sha256(self) -> str:
@@ -65,15 +65,14 @@ class AssembledFile:
             yield piece
 
     def _raw_pieces(self) -> Iterator[bytes]:
-        if not self._parts:
-            yield self._writer.empty
-            return
-        yield self._writer.prefix
-        for at, part in enumerate(self._parts):
-            if at:
-                yield self._writer.separator
-            yield from self._part_pieces(part)
-        yield self._writer.suffix
+        before = self._writer.prefix
+        for part in self._parts:
+            if part.rows:
+                yield before
+                yield from self._part_pieces(part)
+                before = self._writer.separator
+        is_empty = before is self._writer.prefix
+        yield self._writer.empty if is_empty else self._writer.suffix
 
     def _part_pieces(self, part: PartFile) -> Iterator[bytes]:
         found = PartBytes()

@@ -136,6 +136,11 @@ class PipelineSettings(BaseModel):
     lf_export_preview: bool = Field(
         default=True, description="Show the first rows of the file in the run's metadata."
     )
+    lf_export_upload_ahead: bool = Field(
+        default=True,
+        description="Upload the first chunks while the later ones are made. Needs the executor "
+        "`in_process`, and memory for a few parts of the upload.",
+    )
     lf_export_chunk_target_mib: int = Field(
         default=CHUNK_TARGET_BYTES // MEBIBYTE,
         ge=1,

@@ -11,6 +11,7 @@ from lf_export_pipeline.resources.definitions import RESOURCES
 from lf_export_pipeline.resources.reader import StatementRouter
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.spool_io import SpoolIOManager
+from lf_export_pipeline.upload_ahead import UploadsAhead
 
 
 @dg.resource(description="All stores.", required_resource_keys={"clickhouse", "postgres"})
@@ -38,12 +39,25 @@ def plan_tables_resource(_: dg.InitResourceContext) -> PlanTables:
     return PlanTables()
 
 
+@dg.resource(description="What is sent while chunks are made.", required_resource_keys={"settings"})
+def uploads_ahead_resource(context: dg.InitResourceContext) -> Iterator[UploadsAhead]:
+    """The upload of a run whose steps share this process; it is aborted unless it was finished."""
+    settings: Settings = context.resources.settings
+    shares_process = settings.lf_export_executor == "in_process"
+    uploads = UploadsAhead(is_on=shares_process and settings.lf_export_upload_ahead)
+    try:
+        yield uploads
+    finally:
+        uploads.close()
+
+
 PORTS: Mapping[str, dg.ResourceDefinition] = {
     "settings": RESOURCES["settings"],
     "clickhouse": RESOURCES["clickhouse"],
     "postgres": RESOURCES["postgres"],
     "reader": reader_resource,
     "plan_tables": plan_tables_resource,
+    "uploads_ahead": uploads_ahead_resource,
     "export_rows": export_rows_resource,
     "spool": RESOURCES["spool"],
     "files": RESOURCES["s3"],

@@ -11,6 +11,7 @@ from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.spool_io import SpoolIOManager
+from lf_export_pipeline.upload_ahead import UploadsAhead
 from lf_export_pipeline_tests.fakes import (
     FakeExportRows,
     MemoryFileStore,
@@ -46,6 +47,7 @@ class World:
         self.reader = NumbersReader(self.numbers)
         self.files = MemoryFileStore()
         self.mailer = OutboxMailer()
+        self.uploads_ahead = UploadsAhead()
         self.spool = MemorySpool()
 
     def run(
@@ -71,6 +73,7 @@ class World:
             "files": self.files,
             "mailer": self.mailer,
             "plan_tables": PlanTables(),
+            "uploads_ahead": self.uploads_ahead,
             "spool": self.spool,
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(io_manager),
         }

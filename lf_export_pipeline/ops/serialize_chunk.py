@@ -13,7 +13,7 @@ from lf_export_pipeline.assembled_file import writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.chunk_reading import ChunkReader, Keys, PlanTables
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import ExportRows, RowReader, Spool
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery, PartFile
 from lf_export_pipeline.core.statement import Store
 from lf_export_pipeline.ops.boundary import (
@@ -25,7 +25,10 @@ from lf_export_pipeline.ops.boundary import (
 from lf_export_pipeline.part_bytes import PartBytes
 from lf_export_pipeline.preview import PREVIEW, preview_of
 from lf_export_pipeline.progress import MEGABYTE, per_second, progress_line
+from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.upload_ahead import UploadsAhead
+from lf_export_pipeline.uploading import Upload
 from lf_export_pipeline.write_behind import write_behind
 
 if TYPE_CHECKING:
@@ -44,7 +47,9 @@ def serialize_chunk(
     reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
     export_rows: dg.ResourceParam[ExportRows],
+    files: dg.ResourceParam[FileStore],
     plan_tables: dg.ResourceParam[PlanTables],
+    uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> Iterator[dg.Output[PartFile]]:
     """Writes the chunk's part file, unless an earlier run has; then it is only named."""
     # The plan's keys and parts go; the values stay, since the other mapped steps load them first.
@@ -54,6 +59,12 @@ def serialize_chunk(
         rows = ChunkReader(tagged(reader, context), plan_tables)
         part = part_of(chunk, plan.query, rows, spool, settings)
         context.log.info(progress_line(chunk, part.seconds))
+        if chunk.chunk_count > 1:
+            folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+            upload = Upload(plan, folder, files, settings)
+            expected_bytes = part.bytes * chunk.total_rows // max(part.rows, 1)
+            send = partial(upload.send, expected_bytes=expected_bytes)
+            uploads_ahead.offer(chunk.folder, part, send)
         yield dg.Output(part, metadata=_metadata(part))
 
 

@@ -1,19 +1,15 @@
 """Puts the parts together in the bucket and publishes the file in one guarded update."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 
 import dagster as dg
 
-from lf_export_pipeline.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.core.errors import ExportCancelledError, ExportError, TransientError
+from lf_export_pipeline.core.errors import ExportCancelledError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
-from lf_export_pipeline.leftovers import abort_uploads_to, is_published_as
-from lf_export_pipeline.object_keys import OBJECT, ObjectKey, free_key
+from lf_export_pipeline.leftovers import is_published_as
 from lf_export_pipeline.ops.boundary import export_errors, leave_nothing, require_running, tagged
 from lf_export_pipeline.ops.serialize_chunk import part_of
 from lf_export_pipeline.ops.stream_chunks import CHUNKS
@@ -22,6 +18,8 @@ from lf_export_pipeline.progress import progress_line
 from lf_export_pipeline.run_metadata import asset_event
 from lf_export_pipeline.runs import root_run_id
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline.upload_ahead import UploadsAhead
+from lf_export_pipeline.uploading import Upload
 
 STORED = "stored"
 
@@ -38,6 +36,7 @@ def upload_file(
     files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
     plan_tables: dg.ResourceParam[PlanTables],
+    uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> Iterator[dg.Output[StoredFile]]:
     """Uploads, checks, signs and completes; a row that is no longer PROCESSING gets nothing."""
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
@@ -51,7 +50,8 @@ def upload_file(
                 require_running(context, export_rows)
                 parts.append(part_of(chunk, plan.query, rows, spool, settings))
                 context.log.info(progress_line(chunk, parts[-1].seconds))
-            stored = Upload(plan, parts, folder, files, settings).stored()
+            sent = uploads_ahead.finished(plan.folder, parts)
+            stored = Upload(plan, folder, files, settings).stored(parts, sent)
             folder.write(STORED, stored)
             publish(stored, files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
@@ -126,84 +126,3 @@ def row_log(stored: StoredFile) -> str | None:
     if stored.vanished_rows:
         sentences.append(f"{stored.vanished_rows:,} rows were deleted while the export ran.")
     return " ".join(sentences) or None
-
-
-class Upload:
-    """Writes the object of an export from its parts."""
-
-    def __init__(
-        self,
-        plan: ExportPlan,
-        parts: Sequence[PartFile],
-        folder: AttemptFolder,
-        files: FileStore,
-        settings: Settings,
-    ) -> None:
-        self._request = plan.query.request
-        self._plan = plan
-        self._parts = sorted(parts, key=lambda part: part.index)
-        self._folder = folder
-        self._files = files
-        self._settings = settings
-        self._writer = writer_of(plan.query, settings)
-
-    def stored(self) -> StoredFile:
-        """The object, complete and of the right size.
-
-        Raises:
-            TransientError: A part is missing or damaged, or the bucket holds another size.
-        """
-        self._check_parts()
-        key = self._key()
-        file = AssembledFile(self._writer, self._parts, self._folder.spool)
-        self._files.upload(key, file.pieces(), self._writer.content_type, file.size)
-        self._check_object(key, file.size)
-        self._abort_strays(key)
-        finished_at = datetime.now(UTC)
-        return StoredFile(
-            request=self._request,
-            object_key=key,
-            rows=sum(part.rows for part in self._parts),
-            bytes=file.size,
-            sha256=file.sha256,
-            finished_at=finished_at,
-            expires_at=finished_at + self._settings.link_lifetime,
-            limit_hit=self._plan.limit_hit,
-            row_limit=self._plan.query.row_limit,
-            vanished_rows=sum(part.expected_rows - part.rows for part in self._parts),
-        )
-
-    def _key(self) -> str:
-        """The key that an earlier try has written to, or a new one, noted before it is used."""
-        noted = self._folder.read(OBJECT, ObjectKey)
-        if noted is None:
-            prefix = self._settings.langfuse_s3_batch_export_prefix
-            now = datetime.now(UTC)
-            key = free_key(self._request, prefix, self._writer.extension, self._files, now)
-            noted = ObjectKey(key=key)
-            self._folder.write(OBJECT, noted)
-        else:
-            self._abort_strays(noted.key)
-        return noted.key
-
-    def _abort_strays(self, key: str) -> None:
-        """Uploads that nobody goes on with, if the bucket's policy lets them be listed.
-
-        A process that is killed cannot abort what it has begun; and if the answer to the beginning
-        of an upload is lost, the client begins another one.
-        """
-        with suppress(ExportError):  # what is left to the sweep is no reason to fail
-            abort_uploads_to(key, self._files)
-
-    def _check_parts(self) -> None:
-        found = [part.index for part in self._parts]
-        if found != list(range(len(self._plan.chunk_rows))):
-            raise TransientError(
-                f"Of {len(self._plan.chunk_rows):,} chunks {len(found):,} are there."
-            )
-
-    def _check_object(self, key: str, size: int) -> None:
-        stored = self._files.head(key)
-        if stored is None or stored.size != size:
-            found = f"{stored.size:,} bytes" if stored else "nothing"
-            raise TransientError(f"The bucket holds {found} instead of {size:,} bytes.")

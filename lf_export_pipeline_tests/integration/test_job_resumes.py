@@ -23,6 +23,7 @@ PORTS = (
     "settings",
     "reader",
     "plan_tables",
+    "uploads_ahead",
     "export_rows",
     "files",
     "mailer",

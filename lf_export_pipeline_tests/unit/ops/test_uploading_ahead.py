@@ -1,0 +1,117 @@
+"""What the bucket sees while the chunks of an export are still being made."""
+
+import threading
+from collections.abc import Iterable
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import PermanentError, TransientError
+from lf_export_pipeline.upload_ahead import UploadsAhead
+from lf_export_pipeline_tests.fakes import MemoryFileStore
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+SECONDS = 10
+LAST_NUMBER = 9
+
+
+class WatchedFileStore(MemoryFileStore):
+    """Tells when the first row has arrived."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row_arrived = threading.Event()
+
+    def upload(
+        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
+    ) -> None:
+        super().upload(key, self._watched(pieces), content_type, expected_bytes)
+
+    def _watched(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
+        for piece in pieces:
+            yield piece
+            if b"number 0" in piece:
+                self.row_arrived.set()
+
+
+@pytest.fixture
+def world() -> World:
+    """Ten rows in four chunks."""
+    made = World(export_row(), environment={"LF_EXPORT_CHUNK_TARGET_MIB": "1"})
+    made.reader.row_bytes = 340_000.0
+    made.files = WatchedFileStore()
+    return made
+
+
+def wait_in_the_last_chunk(world: World) -> list[bool]:
+    """Whether the first row was with the bucket, and no object, when the last chunk was read."""
+    found: list[bool] = []
+    files = world.files
+    assert isinstance(files, WatchedFileStore)
+
+    def look(numbers: list[int]) -> None:
+        if LAST_NUMBER in numbers:
+            found.extend([files.row_arrived.wait(SECONDS), not files.objects])
+
+    world.reader.before_rows = look
+    return found
+
+
+def test_first_rows_are_sent_while_the_last_ones_are_read(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    found = wait_in_the_last_chunk(world)
+
+    world.run(instance)
+
+    assert found == [True, True]
+    assert len(world.text.splitlines()) == 1 + 10
+    assert world.state.status == "COMPLETED"
+
+
+def test_upload_that_breaks_off_is_made_again_as_a_whole(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.files.failures = [TransientError("The bucket was away.")]
+
+    result = world.run(instance)
+
+    assert result.success
+    assert len(world.text.splitlines()) == 1 + 10
+    assert len(world.mailer.sent) == 1
+    assert world.reader.asked.count("rows") == 4
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
+def test_export_that_ends_early_leaves_no_object(
+    world: World, instance: dg.DagsterInstance, status: str
+) -> None:
+    def end(numbers: list[int]) -> None:
+        if LAST_NUMBER not in numbers:
+            return
+        if status == "FAILED":
+            raise PermanentError("The server gave up.")
+        world.rows.cancel(world.row.id)
+
+    world.reader.before_rows = end
+
+    world.run(instance)
+    world.uploads_ahead.close()
+
+    assert world.state.status == status
+    assert world.files.objects == {}
+    assert "upload-ahead" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_nothing_is_sent_early_when_it_is_off(world: World, instance: dg.DagsterInstance) -> None:
+    world.uploads_ahead = UploadsAhead(is_on=False)
+    files = world.files
+    assert isinstance(files, WatchedFileStore)
+    world.reader.before_rows = lambda _: (
+        pytest.fail("It was sent.") if files.row_arrived.is_set() else None
+    )
+
+    world.run(instance)
+
+    assert len(world.text.splitlines()) == 1 + 10
