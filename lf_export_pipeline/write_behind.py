@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 Write = Callable[[memoryview], None]
 
-PIECES_WAITING_MAX = 2
+PIECES_WAITING_MAX = 1
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def write_behind(write: Write) -> Iterator[Write]:
     """A function that takes pieces at once and has them written, in order, by a thread of its own.
 
     Checksums and the kernel's copy let other threads run meanwhile. At most ``PIECES_WAITING_MAX``
-    pieces are in memory beside the one that is being made.
+    pieces wait or are being written, beside the one that is being made.
 
     What ``write`` raises is raised by the next call, or at the end of the context. Leaving the
     context well writes everything; leaving it early, nothing that has not been begun.

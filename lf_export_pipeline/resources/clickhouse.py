@@ -24,7 +24,7 @@ from lf_export_pipeline.resources.clickhouse_errors import from_client
 from lf_export_pipeline.settings import ClickHouseSettings
 
 _CONNECT_SECONDS = 10
-_BLOCK_ROWS = 8192
+_BLOCK_ROWS = 2048
 _SILENCE_SECONDS = 180  # Langfuse: request_timeout
 _NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9+/=]*")  # base64
 _SAME_EVERYWHERE = {
@@ -118,7 +118,7 @@ class ClickHouseReader:
 def query_settings(settings: ClickHouseSettings, tags: Mapping[str, str]) -> dict[str, Any]:
     """What every query asks of the server.
 
-    The time-outs are Langfuse's. Blocks are short, so that sorted rows of 2 KB arrive 16 MB at a
+    The time-outs are Langfuse's. Blocks are short, so that sorted rows of 2 KB arrive 5 MB at a
     time and not as one block of a whole chunk. The text of values and the meaning of NULL are the
     same on every server, whatever its version and its profiles say. Memory is bounded, and sorts
     and groups go to disk before they reach the bound; a reader that leaves ends its query.

@@ -42,7 +42,7 @@ class S3FileStore:
         """Write an object; nothing appears under the key unless all of it was written.
 
         boto3's transfer manager takes the pieces in a thread of its own and sends some parts at the
-        same time; memory is bounded by ``concurrent parts + 2`` parts. Whatever ends the
+        same time; memory is bounded by ``concurrent parts + 1`` parts. Whatever ends the
         upload early, an interrupt too, aborts it on the server. An exception out of ``pieces``
         arrives as it is.
 
@@ -191,7 +191,7 @@ class S3FileStore:
         config: Any = TransferConfig(
             multipart_threshold=size, multipart_chunksize=size, max_concurrency=concurrency
         )
-        config.max_in_memory_upload_chunks = concurrency + 1
+        config.max_in_memory_upload_chunks = concurrency
         return config  # type: ignore[no-any-return]
 
     def _bears(self, key: str, mark: dict[str, str]) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.request import ExportFormat
 
-SLICE_BYTES: Final = 16 * 1024 * 1024
+SLICE_BYTES: Final = 5 * 1024 * 1024
 """Rows are turned to text in slices of about this size, so that neither 1 MB cells nor thousands
 of score columns can multiply the memory that a batch takes."""
 
