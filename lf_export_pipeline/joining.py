@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.query import Lookup
@@ -18,16 +17,20 @@ class LookupTable:
     def __init__(self, lookup: Lookup, batches: Iterable[pa.RecordBatch]) -> None:
         self._key = lookup.key
         found = list(batches)
-        self._keys = _one_array([batch.column("key") for batch in found], pa.string())
+        keys = (key for batch in found for key in batch.column("key").to_pylist())
+        self._positions = {key: at for at, key in enumerate(keys)}
         self._columns = {
             name: _with_default(name, [batch.column(name) for batch in found], default)
             for name, default in lookup.defaults.items()
         }
 
     def joined(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows with the lookup's columns; a row without a match gets the defaults."""
-        without_match = pa.scalar(len(self._keys), pa.int32())
-        at = pc.index_in(rows.column(self._key), value_set=self._keys).fill_null(without_match)
+        """The rows with the lookup's columns; a row without a match gets the defaults.
+
+        Arrow's ``index_in`` would hash all keys again for every batch of rows.
+        """
+        keys, without_match = rows.column(self._key).to_pylist(), len(self._positions)
+        at = pa.array([self._positions.get(key, without_match) for key in keys], pa.int32())
         added = {name: column.take(at) for name, column in self._columns.items()}
         return _extended(rows, added)
 
