@@ -14,6 +14,7 @@ import pytest
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.query import Answers
 from lf_export_pipeline.core.request import ExportRequest
+from lf_export_pipeline.core.scores import COUNT_ANSWER, NAMES_ANSWER
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import (
     dataset_run_items,
@@ -24,9 +25,11 @@ from lf_export_pipeline.core.tables import (
     table_source,
     traces,
 )
+from lf_export_pipeline.core.tables.tracing import COMMENTS_ANSWER
 from lf_export_pipeline_tests.exporting import NOON, Project, Row, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
+COUNTS = {COUNT_ANSWER, COMMENTS_ANSWER}
 pytestmark = pytest.mark.services
 
 MARKER = "hostile7f3a"
@@ -145,10 +148,10 @@ def hostile_filters(columns: Sequence[str]) -> list[Row]:
 
 
 def statements_of(project: Project, request: ExportRequest) -> list[Statement]:
-    """All that would be asked, without asking; no comment and no score is known."""
+    """All that would be asked, without asking; no comment and no score is known, nor how many."""
     source = table_source(request.query.table)
     asked = source.prerequisites(request, project.settings.limits)
-    answers: Answers = {name: [("row", 1)] for name in asked}
+    answers: Answers = {name: [("row", 1)] for name in asked if name not in COUNTS}
     query = source.compile(request, answers, project.settings.limits)
     read = [query.key_scan, query.chunk_rows, query.sample]
     lookups = (lookup.statement for lookup in query.lookups)
@@ -277,8 +280,7 @@ def test_hostile_score_names_are_bound(project: Project, table: str, from_events
     source = table_source(table)
     request = project.request(table, useEventsTable=from_events)
     limits = project.settings.limits
-    names: list[tuple[object, ...]] = [(text,) for text in HOSTILE]
-    answers = dict.fromkeys(source.prerequisites(request, limits), names)
+    answers: Answers = {NAMES_ANSWER: [(text,) for text in HOSTILE]}
     query = source.compile(request, answers, limits)
     assert query.score_columns == tuple(HOSTILE)
     assert_bound([lookup.statement for lookup in query.lookups])
