@@ -59,9 +59,12 @@ class World:
     ) -> dg.ExecuteInProcessResult:
         """Run the job on the export."""
         job = batch_export_job(retries=NO_WAIT)
-        return run_export(
-            job, instance, self.row.id, self.resources(), force=force, project_id=project_id
-        )
+        try:
+            return run_export(
+                job, instance, self.row.id, self.resources(), force=force, project_id=project_id
+            )
+        finally:
+            self.uploads_ahead.close()
 
     def resources(self) -> dict[str, object]:
         """The ports by the names that ops ask for."""
