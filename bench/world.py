@@ -108,8 +108,9 @@ def ensure_wide_row(here: World, project: str, size: int) -> None:
     with here.clickhouse() as client:
         client.command(
             f"INSERT INTO traces (id, timestamp, name, project_id, input, event_ts) SELECT 'wide', "
-            f"'2026-05-01 00:00:00', 'wide', '{project}', repeat('012345\\\\n\"', "
-            f"{size // 10}), '2026-05-01 00:00:00' WHERE NOT EXISTS "
+            f"'2026-05-01 00:00:00', 'wide', '{project}', "
+            f"repeat(repeat('012345\\\\n\"', 1000), {size // 9_000}), "
+            "'2026-05-01 00:00:00' WHERE NOT EXISTS "
             f"(SELECT 1 FROM traces WHERE project_id = '{project}')"
         )
 
