@@ -50,8 +50,13 @@ def upload_file(
                 require_running(context, export_rows)
                 parts.append(part_of(chunk, plan.query, rows, spool, settings))
                 context.log.info(progress_line(chunk, parts[-1].seconds))
-            sent = uploads_ahead.finished(plan.folder, parts)
-            stored = Upload(plan, folder, files, settings).stored(parts, sent)
+            try:
+                sent = uploads_ahead.finished(plan.folder, parts)
+                stored = Upload(plan, folder, files, settings).stored(parts, sent)
+            except Exception:
+                # Another run of this export may have finished it, and cleaned up after both.
+                require_running(context, export_rows)
+                raise
             folder.write(STORED, stored)
             publish(stored, files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"

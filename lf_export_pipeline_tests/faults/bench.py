@@ -206,7 +206,10 @@ class Trial:
     def _repair_once(self) -> bool:
         row = self.bench.rows.get(self.export_id)
         with instance_of(self.circumstances.folder) as instance:
-            last = self._runs(instance)[-1] if self._runs(instance) else None
+            runs = self._runs(instance)
+            if self._is_done(row, runs):
+                return False
+            last = runs[-1] if runs else None
             if last is None or last.status is dg.DagsterRunStatus.SUCCESS:
                 return self._repair_finished(row)
             steps = _steps(instance, last.run_id)
@@ -222,6 +225,11 @@ class Trial:
             self.run(resumed=last.run_id)
             return True
         return self._queue_again()
+
+    def _is_done(self, row: ExportRow | None, runs: list[dg.DagsterRun]) -> bool:
+        """Whether one of several runs has finished the export: nobody goes on with another one."""
+        succeeded = any(run.status is dg.DagsterRunStatus.SUCCESS for run in runs)
+        return bool(len(runs) > 1 and succeeded and row and row.status == "COMPLETED")
 
     def _repair_finished(self, row: ExportRow | None) -> bool:
         """An export that waits still, as that of a run that has found nothing to do."""

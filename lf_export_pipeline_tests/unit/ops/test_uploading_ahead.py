@@ -104,6 +104,25 @@ def test_export_that_ends_early_leaves_no_object(
     assert "upload-ahead" not in {thread.name for thread in set(threading.enumerate()) - before}
 
 
+def test_upload_that_fails_since_another_run_has_finished_the_export_is_no_failure(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    upload = world.files.upload
+
+    def lose(key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int) -> None:
+        upload(key, pieces, content_type, expected_bytes)
+        world.rows.cancel(world.row.id)
+        raise TransientError("The part is gone.")
+
+    world.files.upload = lose  # type: ignore[method-assign]
+
+    result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "CANCELLED"
+    assert not world.mailer.sent
+
+
 def test_nothing_is_sent_early_when_it_is_off(world: World, instance: dg.DagsterInstance) -> None:
     world.uploads_ahead = UploadsAhead(is_on=False)
     files = world.files
