@@ -69,13 +69,12 @@ class AssembledFile:
             yield piece
 
     def _raw_pieces(self) -> Iterator[bytes]:
-        before = self._writer.prefix
+        is_empty = True
         for part in self._parts:
             if part.rows:
-                yield before
+                yield self._writer.prefix if is_empty else self._writer.separator
                 yield from self._part_pieces(part)
-                before = self._writer.separator
-        is_empty = before is self._writer.prefix
+                is_empty = False
         yield self._writer.empty if is_empty else self._writer.suffix
 
     def _part_pieces(self, part: PartFile) -> Iterator[bytes]:

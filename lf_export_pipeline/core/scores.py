@@ -146,6 +146,21 @@ def newest_scores(project: str, restriction: str, fields: Sequence[str] = FIELDS
     )
 
 
+def scores_of_traces(
+    project: str, traces: str | None, key: str, grouping: Sequence[str]
+) -> "ScoreGroups":
+    """The newest scores that name a trace, averaged.
+
+    Args:
+        project: The placeholder of the project id.
+        traces: A query for the ids of the traces that matter; None: all of the project's.
+        key: As in ``ScoreGroups``.
+        grouping: What scores must agree in to be averaged.
+    """
+    restriction = f"t.trace_id IN ({traces})" if traces else "isNotNull(t.trace_id)"
+    return ScoreGroups(newest_scores(project, restriction, grouping), key, grouping)
+
+
 def _score_value(field: str) -> str:
     if field == _OBSERVED:
         return "isNotNull(t.observation_id)"

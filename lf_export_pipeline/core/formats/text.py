@@ -2,8 +2,8 @@
 
 All functions take and give Arrow ``large_string`` arrays: 64-bit offsets, because the rows of a
 batch may exceed 2 GiB once they are joined. Two engines are used, each for what it does best:
-Arrow joins columns (4 to 8 GB/s), polars replaces and searches within
-cells (2.7 and 17 GB/s; Arrow 1.4 and 0.7) and escapes JSON strings (1.5 GB/s).
+Arrow joins columns (4 to 8 GB/s), polars replaces and searches within cells (2.7 and 17 GB/s; Arrow
+1.4 and 0.7) and escapes JSON strings (1.5 GB/s).
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,8 @@ TEXT: Final = pa.large_string()
 NARROW_CELL_BYTES: Final = 64
 """Up to this average three looks at all bytes cost less than escaping each cell."""
 
-_SEARCHED_BYTES: Final = (
-    256 * 1024
-)  # what fits into a core's cache, with what the search makes of it
+_SEARCHED_BYTES: Final = 256 * 1024
+"""What fits into a core's cache, with what a search makes of it."""
 
 Fragment: TypeAlias = str | pa.LargeStringArray
 """A piece of every row: the same text for all of them, or a text for each."""

@@ -19,7 +19,7 @@ from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.scores import (
     SCORE_KEY,
     ScoreGroups,
-    newest_scores,
+    scores_of_traces,
 )
 from lf_export_pipeline.core.search import SearchColumns
 from lf_export_pipeline.core.selection import Selection, select
@@ -129,11 +129,7 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
 
 
 def _scores(project: str, traces: str | None) -> ScoreGroups:
-    """The scores of the traces that a query selects, or of all."""
-    restriction = f"t.trace_id IN ({traces})" if traces else "isNotNull(t.trace_id)"
-    return ScoreGroups(
-        newest_scores(project, restriction, _SCORE_GROUPING), _SCORE_KEY_OF_GROUP, _SCORE_GROUPING
-    )
+    return scores_of_traces(project, traces, _SCORE_KEY_OF_GROUP, _SCORE_GROUPING)
 
 
 def _chunk_rows(request: ExportRequest) -> Statement:

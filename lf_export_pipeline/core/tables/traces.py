@@ -24,7 +24,7 @@ from lf_export_pipeline.core.scores import (
     SCORE_FILTER_COLUMNS,
     SCORE_KEY,
     ScoreGroups,
-    newest_scores,
+    scores_of_traces,
 )
 from lf_export_pipeline.core.search import SearchColumns, search_condition
 from lf_export_pipeline.core.selection import Selection, select
@@ -213,11 +213,7 @@ def _lookups(project_id: str, extras: Extras) -> tuple[Lookup, ...]:
 
 
 def _scores(project: str, traces: str | None) -> ScoreGroups:
-    """The scores of the traces that a query selects, or of all."""
-    restriction = f"t.trace_id IN ({traces})" if traces else "isNotNull(t.trace_id)"
-    return ScoreGroups(
-        newest_scores(project, restriction, _SCORE_GROUPING), "trace_id", _SCORE_GROUPING
-    )
+    return scores_of_traces(project, traces, "trace_id", _SCORE_GROUPING)
 
 
 register(Traces())
