@@ -1,12 +1,19 @@
-"""What an attempt may leave in the bucket when it ends early."""
+"""What an attempt leaves in bucket and spool when it ends early, and who removes it.
 
-from collections.abc import Iterator
+A run that is alive removes its own files when it finds its export stopped. What dead ones have left
+is removed by whoever finishes the export, by the sensor that hears of their failure, and at last by
+the hourly sweep.
+"""
+
+from collections.abc import Collection, Iterator
 from urllib.parse import unquote, urlsplit
 
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.object_keys import OBJECT, ObjectKey
+
+ENDED = ("COMPLETED", "CANCELLED")
 
 
 def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> str | None:
@@ -37,16 +44,37 @@ def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | No
 
 
 def discard_other_attempts(
-    own: AttemptFolder, export_path: str, files: FileStore, row: ExportRow | None
+    own: AttemptFolder, files: FileStore, row: ExportRow | None, alive: Collection[str]
 ) -> None:
-    """Removes what other attempts have left, once an export is finished.
+    """Removes what the other attempts at a finished export have left.
 
-    None of them can publish any more, not even one whose process still runs: the row is COMPLETED.
+    Those that still run are let be: they can publish nothing any more, find the row COMPLETED, and
+    clean up themselves.
+
+    Args:
+        own: The folder of the attempt that has finished the export.
+        files: Where the objects are.
+        row: The export's, as it is now.
+        alive: The root runs of the attempts with a run that has not ended.
     """
-    for name in own.spool.folders(export_path):
-        folder = AttemptFolder(own.spool, f"{export_path}/{name}")
-        if folder.path != own.path:
-            discard_attempt(folder, files, row)
+    export_path, _, own_root = own.path.rpartition("/")
+    for root_run in own.spool.folders(export_path):
+        if root_run != own_root and root_run not in alive:
+            discard_attempt(AttemptFolder(own.spool, f"{export_path}/{root_run}"), files, row)
+
+
+def discard_failed_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:
+    """Removes what nobody can use of an attempt that has failed.
+
+    A re-execution goes on with its parts, or with the e-mail of what it has published. Once the
+    export has ended in another way, nothing is left to go on with.
+    """
+    noted = folder.read(OBJECT, ObjectKey)
+    is_over = row is None or row.status in ENDED
+    is_published = row is not None and noted is not None and is_published_as(row, noted.key)
+    discard_object(folder, files, row)
+    if is_over and not is_published:
+        folder.remove()
 
 
 def is_published_as(row: ExportRow, key: str) -> bool:

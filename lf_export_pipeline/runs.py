@@ -88,12 +88,22 @@ def in_flight_runs(instance: dg.DagsterInstance) -> list[dg.RunRecord]:
     return list(instance.get_run_records(wanted))
 
 
-def has_live_sibling(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether another run of the same export has not ended: then the row is that one's to set."""
+def live_siblings(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
+    """The other runs of the same export that have not ended, newest first."""
     export_id = export_id_of(run) or ""
     records = runs_by_export(instance, [export_id]).get(export_id, [])
     others = (record.dagster_run for record in records if record.dagster_run.run_id != run.run_id)
-    return any(other.status in IN_FLIGHT for other in others)
+    return [other for other in others if other.status in IN_FLIGHT]
+
+
+def has_live_sibling(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether another run of the same export has not ended: then the row is that one's to set."""
+    return bool(live_siblings(instance, run))
+
+
+def live_attempts(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
+    """The root runs of the chains, other runs' of the same export, that may still write files."""
+    return {root_run_id(other) for other in live_siblings(instance, run)}
 
 
 def asked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:

@@ -15,7 +15,7 @@ from lf_export_pipeline.core.errors import GENERIC_SENTENCE
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.launching import PAGE_ROWS, next_requests
-from lf_export_pipeline.leftovers import discard_object
+from lf_export_pipeline.leftovers import discard_failed_attempt, discard_object
 from lf_export_pipeline.partitions import EXPORTS, is_partition_key
 from lf_export_pipeline.recovery import fail_silent_runs, queue_lost_exports_again
 from lf_export_pipeline.runs import (
@@ -126,7 +126,7 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
             else:
                 context.log.warning("Export %s is FAILED: its run ended without a word", export_id)
         folder = AttemptFolder.of(spool, export_id, root_run_id(run))
-        discard_object(folder, files, export_rows.get(export_id))
+        discard_failed_attempt(folder, files, export_rows.get(export_id))
 
     return sensor
 

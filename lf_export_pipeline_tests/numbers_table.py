@@ -41,6 +41,7 @@ class NumbersReader:
     Attributes:
         row_bytes: What the sample of row sizes says.
         asked: The first word of each statement that was run.
+        before_scan: Called before the keys are scanned.
         before_rows: Called with the numbers of a chunk before they are read.
         vanished: Numbers that the key scan finds, and nothing after it does.
         lost: Numbers that are there, and that the reading does not give.
@@ -51,6 +52,7 @@ class NumbersReader:
     batch_rows: int = 4
     row_bytes: float = 100.0
     asked: list[str] = field(default_factory=list)
+    before_scan: Callable[[], object] = lambda: None
     before_rows: Callable[[list[int]], object] = lambda _: None
     vanished: set[int] = field(default_factory=set)
     lost: set[int] = field(default_factory=set)
@@ -63,6 +65,8 @@ class NumbersReader:
     def batches(self, statement: Statement) -> Iterator[Iterator[pa.RecordBatch]]:
         word = statement.sql.split()[0]
         self.asked.append(word)
+        if word == "scan":
+            self.before_scan()
         numbers = list(range(self.count)) if word == "scan" else packed_keys(statement)
         if word == "rows":
             self.before_rows(numbers)

@@ -195,7 +195,10 @@ class Spool(Protocol):
         ...
 
     def remove(self, folder: str) -> None:
-        """Delete a folder with all that is in it; a missing one is no error."""
+        """Delete a folder with all that is in it; a missing one is no error.
+
+        A folder above it that holds nothing else is gone as well.
+        """
         ...
 
     def folders(self, folder: str = "") -> Sequence[str]:

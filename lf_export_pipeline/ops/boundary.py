@@ -20,7 +20,13 @@ from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.leftovers import discard_attempt
-from lf_export_pipeline.runs import asked_at, has_failed_step, has_live_sibling, root_run_id
+from lf_export_pipeline.runs import (
+    asked_at,
+    has_failed_step,
+    has_live_sibling,
+    live_attempts,
+    root_run_id,
+)
 from lf_export_pipeline.signs_of_life import signs_of_life
 
 # Steps that read much at once, over all runs; `dagster.yaml` and the UI say how many there may be.
@@ -51,14 +57,14 @@ def export_errors(
         context: The step's.
         export_rows: Where the export is cancelled if a person terminates the run.
         when_stopped: Called when the export was found cancelled or finished, unless another run of
-            it goes on, which may need the same files.
+            the same chain goes on, which needs the same files.
     """
     try:
         with signs_of_life(export_rows, context.partition_key):
             yield
     except ExportCancelledError as stop:
         context.log.warning(str(stop))
-        if not has_live_sibling(context.instance, context.run):
+        if root_run_id(context.run) not in live_attempts(context.instance, context.run):
             when_stopped()
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error

@@ -3,13 +3,13 @@
 import dagster as dg
 from pydantic import BaseModel
 
-from lf_export_pipeline.attempt_folder import AttemptFolder, export_folder
+from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, Spool
 from lf_export_pipeline.core.query import StoredFile
 from lf_export_pipeline.leftovers import discard_other_attempts
 from lf_export_pipeline.notification import build_notification
-from lf_export_pipeline.runs import root_run_id
+from lf_export_pipeline.runs import live_attempts, root_run_id
 from lf_export_pipeline.settings import Settings
 
 NOTIFIED = "notified"
@@ -53,10 +53,10 @@ def _tidy_up(
 
     Another try of the step sends no second e-mail: the mark that one was sent is still there.
     """
-    path = export_folder(context.partition_key)
+    alive = live_attempts(context.instance, context.run)
     try:
-        discard_other_attempts(folder, path, files, export_rows.get(context.partition_key))
-        folder.spool.remove(path)
+        discard_other_attempts(folder, files, export_rows.get(context.partition_key), alive)
+        folder.remove()
     except ExportError as error:
         _try_again(context, error)
         context.log.warning("The export is COMPLETED, but has left files behind: %s", error)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 READINGS_MAX = 3
 
 
-@dg.op(out=dg.Out(PartFile, is_required=False), pool=CLICKHOUSE_POOL)
+@dg.op(pool=CLICKHOUSE_POOL)
 def serialize_chunk(
     context: dg.OpExecutionContext,
     plan: ExportPlan,
@@ -50,11 +50,14 @@ def serialize_chunk(
     files: dg.ResourceParam[FileStore],
     plan_tables: dg.ResourceParam[PlanTables],
     uploads_ahead: dg.ResourceParam[UploadsAhead],
-) -> Iterator[dg.Output[PartFile]]:
-    """Writes the chunk's part file, unless an earlier run has; then it is only named."""
-    # The plan's keys and parts go; the values stay, since the other mapped steps load them first.
-    stopped = AttemptFolder(spool, chunk.folder).remove
-    with export_errors(context, export_rows, when_stopped=stopped):
+) -> dg.Output[PartFile | None]:
+    """Writes the chunk's part file, unless an earlier run has; then it is only named.
+
+    If the export was stopped there is no part, but an output all the same: Dagster would skip
+    ``upload_file`` if it got none, and that is what cleans up.
+    """
+    part = None
+    with export_errors(context, export_rows):
         require_running(context, export_rows)
         rows = ChunkReader(tagged(reader, context), plan_tables)
         part = part_of(chunk, plan.query, rows, spool, settings)
@@ -65,7 +68,7 @@ def serialize_chunk(
             expected_bytes = part.bytes * chunk.total_rows // max(part.rows, 1)
             send = partial(upload.send, expected_bytes=expected_bytes)
             uploads_ahead.offer(chunk.folder, part, send)
-        yield dg.Output(part, metadata=_metadata(part))
+    return dg.Output(part, metadata=_metadata(part) if part else {})
 
 
 def part_of(

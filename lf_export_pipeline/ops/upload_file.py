@@ -28,7 +28,7 @@ STORED = "stored"
 def upload_file(
     context: dg.OpExecutionContext,
     plan: ExportPlan,
-    parts: list[PartFile],
+    parts: list[PartFile | None],
     *,
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
@@ -38,30 +38,30 @@ def upload_file(
     plan_tables: dg.ResourceParam[PlanTables],
     uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> Iterator[dg.Output[StoredFile]]:
-    """Uploads, checks, signs and completes; a row that is no longer PROCESSING gets nothing."""
+    """Uploads, checks, signs and completes; a row that is no longer PROCESSING gets nothing.
+
+    Every run that has a plan comes here in the end, so this is where a stopped export is cleaned up
+    after.
+    """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+    made = [part for part in parts if part is not None]
     stopped = leave_nothing(context, spool, files, export_rows)
     with export_errors(context, export_rows, when_stopped=stopped):
         stored = published_before(folder, export_rows)
         if stored is None:
             require_running(context, export_rows)
             rows = ChunkReader(tagged(reader, context), plan_tables)
-            for chunk in missing_chunks(plan, parts, spool):
+            for chunk in missing_chunks(plan, made, spool):
                 require_running(context, export_rows)
-                parts.append(part_of(chunk, plan.query, rows, spool, settings))
-                context.log.info(progress_line(chunk, parts[-1].seconds))
-            try:
-                sent = uploads_ahead.finished(plan.folder, parts)
-                stored = Upload(plan, folder, files, settings).stored(parts, sent)
-            except Exception:
-                # Another run of this export may have finished it, and cleaned up after both.
-                require_running(context, export_rows)
-                raise
+                made.append(part_of(chunk, plan.query, rows, spool, settings))
+                context.log.info(progress_line(chunk, made[-1].seconds))
+            sent = uploads_ahead.finished(plan.folder, made)
+            stored = Upload(plan, folder, files, settings).stored(made, sent)
             folder.write(STORED, stored)
             publish(stored, files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
-        context.log_event(asset_event(context, stored, plan, _preview(spool, parts)))
+        context.log_event(asset_event(context, stored, plan, _preview(spool, made)))
         yield dg.Output(stored)
 
 

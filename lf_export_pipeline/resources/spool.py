@@ -83,9 +83,14 @@ class DirectorySpool:
         return self._root.joinpath(*safe_parts(path)).is_file()
 
     def remove(self, folder: str) -> None:
-        """Delete a folder with all that is in it."""
+        """Delete a folder with all that is in it, and the folders above that it leaves empty."""
+        target = self._root.joinpath(*safe_parts(folder))
         with _disk_errors(), suppress(FileNotFoundError):
-            shutil.rmtree(self._root.joinpath(*safe_parts(folder)))
+            shutil.rmtree(target)
+        above = target.relative_to(self._root).parents
+        with suppress(OSError):  # something else is in it, or somebody else has removed it
+            for parent in list(above)[:-1]:
+                (self._root / parent).rmdir()
 
     def folders(self, folder: str = "") -> Sequence[str]:
         """The folders in a folder, sorted; the top-level ones without it."""

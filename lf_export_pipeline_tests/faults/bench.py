@@ -145,9 +145,10 @@ class Trial:
         """The exit code of a run during which the scenario is played; -9 if it was killed."""
         self.bench.wire.play(scenario)
         child = start(self.export_id, replace(self.circumstances, **circumstances))
-        return self._end_of(child)
+        return self.end_of(child)
 
-    def _end_of(self, child: Any) -> int:
+    def end_of(self, child: Any) -> int:
+        """The exit code of a run, which is waited for."""
         child.join(RUN_MAX_SECONDS)
         assert child.exitcode is not None, f"the run of {self.export_id} does not end"
         code: int = child.exitcode
@@ -172,7 +173,7 @@ class Trial:
 
         self.bench.wire.play(scenario)
         children.append(start(self.export_id, self.circumstances))
-        return self._end_of(children[0])
+        return self.end_of(children[0])
 
     def repaired(self) -> Outcome:
         """The outcome once Dagster and an operator have done what they do after a fault."""
@@ -206,10 +207,7 @@ class Trial:
     def _repair_once(self) -> bool:
         row = self.bench.rows.get(self.export_id)
         with instance_of(self.circumstances.folder) as instance:
-            runs = self._runs(instance)
-            if self._is_done(row, runs):
-                return False
-            last = runs[-1] if runs else None
+            last = self._runs(instance)[-1] if self._runs(instance) else None
             if last is None or last.status is dg.DagsterRunStatus.SUCCESS:
                 return self._repair_finished(row)
             steps = _steps(instance, last.run_id)
@@ -225,11 +223,6 @@ class Trial:
             self.run(resumed=last.run_id)
             return True
         return self._queue_again()
-
-    def _is_done(self, row: ExportRow | None, runs: list[dg.DagsterRun]) -> bool:
-        """Whether one of several runs has finished the export: nobody goes on with another one."""
-        succeeded = any(run.status is dg.DagsterRunStatus.SUCCESS for run in runs)
-        return bool(len(runs) > 1 and succeeded and row and row.status == "COMPLETED")
 
     def _repair_finished(self, row: ExportRow | None) -> bool:
         """An export that waits still, as that of a run that has found nothing to do."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from threading import Thread
@@ -86,9 +86,7 @@ def _finished(fault: Fault, end: Outcome, expected: str) -> list[str]:
 def _unpublished(stage: Outcome) -> list[str]:
     found = [f"{stage.status} with {len(stage.objects)} objects"] if stage.objects else []
     found += [f"{stage.status} with an e-mail"] if stage.mails else []
-    # What ops hand on is not rows; the hourly sweep takes it from exports that were stopped.
-    rows = tuple(path for path in stage.spooled if "/values/" not in path)
-    return found + _litter(replace(stage, spooled=rows))
+    return found + _litter(stage)
 
 
 def _litter(end: Outcome) -> list[str]:
@@ -146,17 +144,20 @@ def _changed(op: str, sql: str, bench: Bench) -> list[Outcome]:
     return [first, trial.repaired()]
 
 
-def _twice(delay: float, bench: Bench) -> list[Outcome]:
+def _twice(delay: float, bench: Bench, *, is_killed: bool = False) -> list[Outcome]:
     trial = bench.new_export()
     bench.wire.play()
     with instance_of(trial.circumstances.folder) as records:
         records.get_dynamic_partitions(PARTITIONS_NAME)  # makes the databases, which two may not
-    runs = []
-    for _ in range(2):
-        runs.append(start(trial.export_id, trial.circumstances))
-        time.sleep(delay)
-    for run in runs:
-        trial._end_of(run)
+    first = start(trial.export_id, trial.circumstances)
+    time.sleep(delay)
+    second = start(trial.export_id, trial.circumstances)
+    if is_killed:
+        while first.is_alive() and trial.outcome().status != "COMPLETED":
+            time.sleep(0.01)
+        second.kill()
+    for run in (first, second):
+        trial.end_of(run)
     return [trial.repaired()]
 
 
@@ -207,7 +208,10 @@ def _others() -> Iterator[Fault]:
         jump = {"clock_ahead": clock, "clock_jumps": True}
         yield Fault(f"clock jumps {said}", "within a run", partial(_found, jump))
     yield Fault("two runs at once", "same instant", partial(_twice, 0.0), is_short=True)
+    yield Fault("two runs at once", "one second apart", partial(_twice, 1.0))
     yield Fault("two runs at once", "two seconds apart", partial(_twice, 2.0))
+    killed = partial(_twice, 1.0, is_killed=True)
+    yield Fault("two runs at once", "one is killed when the other has finished", killed)
     for op in OPS:
         short = op == "serialize_chunk"
         yield Fault("row is cancelled", op, partial(_changed, op, CANCEL), is_short=short)

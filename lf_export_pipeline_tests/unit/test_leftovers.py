@@ -8,7 +8,8 @@ import pytest
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import IncompleteUpload
-from lf_export_pipeline.leftovers import discard_object
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.leftovers import discard_failed_attempt, discard_object
 from lf_export_pipeline.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline_tests.fakes import FakeExportRows, MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -50,6 +51,28 @@ def test_attempt_that_never_wrote_leaves_nothing_to_remove() -> None:
     empty = AttemptFolder(MemorySpool(), "export-1/run")
 
     assert discard_object(empty, MemoryFileStore(), None) is None
+
+
+OTHER = "https://bucket.test/exports/of-another-run.csv"
+
+
+@pytest.mark.parametrize(
+    ("row", "is_left"),
+    [
+        (export_row(status="FAILED"), True),
+        (export_row(status="COMPLETED", url=f"https://bucket.test/{KEY}?signature=1"), True),
+        (export_row(status="COMPLETED", url=OTHER), False),
+        (export_row(status="CANCELLED"), False),
+        (None, False),
+    ],
+    ids=["failed", "completed by it", "completed by another run", "cancelled", "gone"],
+)
+def test_what_a_failed_attempt_has_left_stays_only_for_those_who_go_on_with_it(
+    folder: AttemptFolder, row: ExportRow | None, is_left: bool
+) -> None:
+    discard_failed_attempt(folder, MemoryFileStore(), row)
+
+    assert folder.has(OBJECT) is is_left
 
 
 class LosesTheAnswer(FakeExportRows):

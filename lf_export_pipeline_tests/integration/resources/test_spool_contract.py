@@ -105,6 +105,17 @@ def test_folders_are_listed_and_removed_with_all_that_is_in_them(spool: Spool) -
     spool.remove("b")
 
 
+def test_a_folder_that_nothing_is_left_in_is_gone_with_the_last(spool: Spool) -> None:
+    for path in ("b/run-1/x", "b/run-2/x"):
+        write(spool, path, b"1")
+    spool.remove("b/run-1")
+    assert list(spool.folders()) == ["b"]
+    spool.remove("b/run-2")
+    assert list(spool.folders()) == []
+    write(spool, "b/run-3/x", b"1")
+    assert read(spool, "b/run-3/x") == b"1"
+
+
 def test_an_unused_spool_has_no_folders(spool: Spool) -> None:
     assert list(spool.folders()) == []
 

@@ -234,6 +234,19 @@ def test_export_that_is_cancelled_while_it_runs_publishes_nothing(
     assert world.spool.files == {}
 
 
+def test_export_that_is_cancelled_before_any_chunk_is_done_leaves_nothing(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = small_chunks(World(export_row()))
+    world.reader.before_scan = lambda: world.rows.cancel(world.row.id)
+
+    result = world.run(instance)
+
+    assert result.success
+    assert world.reader.asked.count("rows") == 0
+    assert world.spool.files == {}
+
+
 def test_export_that_is_cancelled_during_the_upload_loses_its_object(
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,12 +1,15 @@
 """Several runs of one export: whose row it is, and what a late run may do."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.partitions import PARTITION_TAG
 from lf_export_pipeline.runs import asked_at, has_live_sibling
 from lf_export_pipeline.sensors import unwanted_runs
@@ -71,6 +74,72 @@ def test_run_that_goes_on_while_its_export_is_queued_again_publishes_nothing(
     assert world.state.status == "QUEUED"
     assert not world.files.objects
     assert not world.mailer.sent
+
+
+def test_run_whose_export_another_run_has_finished_stands_down_and_leaves_nothing(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row(), environment={"LF_EXPORT_CHUNK_TARGET_MIB": "1"})
+    world.reader.row_bytes = 340_000.0
+    record_run(instance, world.row.id, dg.DagsterRunStatus.STARTED)
+    now = datetime.now(UTC)
+
+    def finish(_numbers: list[int]) -> None:
+        world.rows.complete(world.row.id, "https://bucket.test/other", now, now, None)
+
+    world.reader.before_rows = finish
+
+    result = world.run(instance)
+
+    assert result.success
+    assert (world.state.status, world.state.url) == ("COMPLETED", "https://bucket.test/other")
+    assert not world.files.objects
+    assert not world.mailer.sent
+    assert not world.spool.files
+
+
+def test_finished_export_leaves_the_files_of_a_run_that_goes_on(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+    other = record_run(instance, world.row.id, dg.DagsterRunStatus.STARTED)
+    folder = AttemptFolder.of(world.spool, world.row.id, other.run_id)
+    folder.write(OBJECT, ObjectKey(key="exports/of-the-other"))
+    world.files.objects = {"exports/of-the-other": b"on its way"}
+
+    result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "COMPLETED"
+    assert folder.has(OBJECT)
+    assert len(world.files.objects) == 2
+
+
+def test_zombie_and_the_run_that_resumed_it_share_their_files(
+    instance: dg.DagsterInstance,
+) -> None:
+    """A run that was taken for dead must not take them from the one that goes on with them."""
+    world = World(export_row())
+    shared: list[str] = []
+
+    def resume_and_cancel(_numbers: list[int]) -> None:
+        (zombie,) = instance.get_runs()
+        record_run(
+            instance,
+            world.row.id,
+            dg.DagsterRunStatus.STARTED,
+            root_run_id=zombie.run_id,
+            parent_run_id=zombie.run_id,
+        )
+        world.rows.cancel(world.row.id)
+        shared.extend(path for path in world.spool.files if "keys-" in path)
+
+    world.reader.before_rows = resume_and_cancel
+
+    world.run(instance)
+
+    assert shared
+    assert set(shared) <= set(world.spool.files)
 
 
 def test_mistake_in_the_program_is_not_tried_again(instance: dg.DagsterInstance) -> None:
