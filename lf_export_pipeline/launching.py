@@ -18,6 +18,7 @@ from lf_export_pipeline.runs import (
     root_run_id,
     runs_by_export,
 )
+from lf_export_pipeline.settings_operating import OperatingSettings
 
 PAGE_ROWS = 100
 PAGES_MAX = 10
@@ -114,22 +115,24 @@ def occupancy_of(records: Sequence[dg.RunRecord]) -> Occupancy:
 def next_requests(
     instance: dg.DagsterInstance,
     export_rows: ExportRows,
-    max_runs: int,
+    settings: OperatingSettings,
     recoveries: Mapping[str, int],
 ) -> list[dg.RunRequest]:
     """As many requests as there is room for in Dagster; the other exports stay queued in Langfuse.
 
-    However many rows wait, only a page of them is read: the oldest of each project.
+    However many rows wait, only a page of them is read: the oldest of each project. And however
+    much room there is, only a few runs begin at once: Dagster makes them one by one within the
+    tick, and each is a process that needs a core to itself until it has imported everything.
     """
     taken = occupancy_of(in_flight_runs(instance))
-    room = max_runs - taken.runs
+    room = settings.lf_export_max_runs - taken.runs
     passed_by = set(taken.export_ids)
     for _ in range(PAGES_MAX if room > 0 else 0):
         rows = export_rows.waiting(room, PAGE_ROWS, passed_by)
         attempts = attempts_of(instance, [row.id for row in rows])
         requests = requests_for(fair_order(rows, taken.by_project), attempts, recoveries)
         if requests or not rows:
-            return requests[:room]
+            return requests[: min(room, settings.starts_per_look)]
         passed_by |= {row.id for row in rows}
     return []
 

@@ -34,7 +34,8 @@ def progress_of(instance: dg.DagsterInstance, run_id: str) -> RunProgress:
     records = instance.all_logs(run_id, of_type=kinds)
     events = [record.dagster_event for record in records if record.dagster_event]
     plan = next(_counts(events, PLAN_STEP, "plan"), {})
-    done = list(_counts(events, CHUNK_STEP, "result"))
+    # A chunk of an export that was stopped is not written, and its output has no counts.
+    done = [counts for counts in _counts(events, CHUNK_STEP, "result") if counts]
     started = [event.step_key for event in events if event.is_step_start and event.step_key]
     return RunProgress(
         step=started[-1] if started else "",

@@ -59,9 +59,7 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         fail_silent_runs(context.instance, export_rows, settings)
         found = queue_lost_exports_again(context.instance, export_rows, settings)
         recoveries = _remembered(context.cursor) | found
-        requests = next_requests(
-            context.instance, export_rows, settings.lf_export_max_runs, recoveries
-        )
+        requests = next_requests(context.instance, export_rows, settings, recoveries)
         return _launched(requests, recoveries)
 
     return queued_exports

@@ -1,5 +1,6 @@
 """What an operator decides about running exports, beside Dagster's own ``dagster.yaml``."""
 
+import os
 from datetime import timedelta
 
 from pydantic import BaseModel, Field
@@ -13,6 +14,12 @@ class OperatingSettings(BaseModel):
         ge=1,
         description="Runs that the sensor keeps in Dagster, waiting or running; further exports "
         "stay QUEUED in Langfuse, where the projects take turns.",
+    )
+    lf_export_starts_per_look: int | None = Field(
+        default=None,
+        ge=1,
+        description="Runs that the sensor starts at one look; by default one per processor core of "
+        "the code server, since each run that starts keeps a core busy for some seconds.",
     )
     lf_export_max_recoveries: int = Field(
         default=3,
@@ -46,6 +53,11 @@ class OperatingSettings(BaseModel):
     lf_export_failures_warning: int = Field(
         default=1, ge=1, description="Failed exports in an hour from which a check fails."
     )
+
+    @property
+    def starts_per_look(self) -> int:
+        """How many runs begin together."""
+        return self.lf_export_starts_per_look or os.cpu_count() or 1
 
     @property
     def lost_after(self) -> timedelta:

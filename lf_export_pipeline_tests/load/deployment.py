@@ -119,7 +119,6 @@ def _opened(stack: LocalStack, folder: Path, at_once: int) -> Iterator[LoadDeplo
     _allow(home, at_once)
     environment = dict(stack.environment()) | {
         "LF_EXPORT_CHUNK_TARGET_MIB": "4",
-        "LF_EXPORT_SENSOR_INTERVAL_SECONDS": "2",
     }
     settings = Settings.load(environment)
     database = LangfusePostgres(settings)

@@ -1,5 +1,6 @@
 """Who is next: turns of the projects, and room in Dagster."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.launching import BACKFILL_TAG, fair_order, next_requests, requests_for
 from lf_export_pipeline.partitions import PARTITION_TAG, PROJECT_TAG, RECOVERY_TAG
+from lf_export_pipeline.settings_operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
 
@@ -30,6 +32,10 @@ def row_of(project: str, minute: int) -> ExportRow:
     return export_row(
         f"{project}-{minute:04d}", project_id=project, created_at=NOON + minute * MINUTE
     )
+
+
+def at_most(runs: int, starts: int = 100) -> OperatingSettings:
+    return OperatingSettings(lf_export_max_runs=runs, lf_export_starts_per_look=starts)
 
 
 def names(rows: list[ExportRow]) -> list[str]:
@@ -90,7 +96,7 @@ def test_row_behind_five_thousand_of_another_project_is_asked_for_at_once(
     heavy = [row_of("heavy", minute) for minute in range(5_000)]
     rows = FakeExportRows(*heavy, row_of("light", 9_000))
 
-    requests = next_requests(instance, rows, 4, {})
+    requests = next_requests(instance, rows, at_most(4), {})
 
     assert asked_for(requests) == ["heavy-0000", "light-9000", "heavy-0001", "heavy-0002"]
 
@@ -99,12 +105,24 @@ def test_no_more_is_asked_for_than_there_is_room(instance: dg.DagsterInstance) -
     rows = FakeExportRows(*(row_of("heavy", minute) for minute in range(9)))
     run_of(instance, "heavy-0000", "heavy")
 
-    assert asked_for(next_requests(instance, rows, 3, {})) == ["heavy-0001", "heavy-0002"]
-    assert next_requests(instance, rows, 1, {}) == []
+    assert asked_for(next_requests(instance, rows, at_most(3), {})) == ["heavy-0001", "heavy-0002"]
+    assert next_requests(instance, rows, at_most(1), {}) == []
+
+
+def test_no_more_begin_at_one_look_than_the_machine_bears(instance: dg.DagsterInstance) -> None:
+    rows = FakeExportRows(*(row_of("heavy", minute) for minute in range(9)))
+
+    asked = asked_for(next_requests(instance, rows, at_most(20, starts=2), {}))
+
+    assert asked == ["heavy-0000", "heavy-0001"]
+
+
+def test_by_default_a_run_begins_per_core() -> None:
+    assert OperatingSettings().starts_per_look == os.cpu_count()
 
 
 def test_backfill_takes_no_room_from_the_sensor(instance: dg.DagsterInstance) -> None:
     rows = FakeExportRows(row_of("heavy", 1), row_of("heavy", 2))
     run_of(instance, "heavy-0001", "heavy", **{BACKFILL_TAG: "b"})
 
-    assert asked_for(next_requests(instance, rows, 1, {})) == ["heavy-0002"]
+    assert asked_for(next_requests(instance, rows, at_most(1), {})) == ["heavy-0002"]

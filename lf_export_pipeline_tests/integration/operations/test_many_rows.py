@@ -28,7 +28,8 @@ FROM generate_series(:first, :last) AS n
 
 @pytest.fixture
 def settings(stack: LocalStack) -> Settings:
-    return Settings.load(dict(stack.environment()) | {"LF_EXPORT_MAX_RUNS": "10"})
+    limits = {"LF_EXPORT_MAX_RUNS": "10", "LF_EXPORT_STARTS_PER_LOOK": "100"}
+    return Settings.load(dict(stack.environment()) | limits)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.ops import notify_requester
 from lf_export_pipeline.ops.validate_export import DISABLED_SENTENCE, STALE_SENTENCE
+from lf_export_pipeline.run_progress import progress_of
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -245,6 +246,8 @@ def test_export_that_is_cancelled_before_any_chunk_is_done_leaves_nothing(
     assert result.success
     assert world.reader.asked.count("rows") == 0
     assert world.spool.files == {}
+    progress = progress_of(instance, result.run_id)
+    assert (progress.step, progress.done_chunks, progress.done_rows) == ("upload_file", 0, 0)
 
 
 def test_export_that_is_cancelled_during_the_upload_loses_its_object(
