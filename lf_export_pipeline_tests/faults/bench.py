@@ -1,5 +1,6 @@
 """Makes exports through the wire, repairs what faults have left, and tells what came of it."""
 
+import resource
 import shutil
 import signal
 import threading
@@ -44,6 +45,7 @@ UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 USER = "user-ada"
 REPAIRS_MAX = 6
 RUN_MAX_SECONDS = 180
+FULL_DISK_BYTES = 1 << 16
 QUICK = {
     "LF_EXPORT_CHUNK_TARGET_MIB": "3",
     "BATCH_EXPORT_S3_PART_SIZE_MIB": "5",
@@ -87,11 +89,25 @@ class Bench:
 
     def restart(self, server: str) -> None:
         """Kill a server as a power cut does, and start it again."""
+        process.stop(self._process_of(server), request=signal.SIGKILL)
+        self.stack.up()
+
+    @contextmanager
+    def full_disk(self, server: str) -> Iterator[None]:
+        """While it lasts, the server's files cannot grow, as on a disk that is full."""
+        pid = self._process_of(server).pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_DISK_BYTES, hard))
+        try:
+            yield
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+    def _process_of(self, server: str) -> process.ProcessRecord:
         name = {"S3": "seaweedfs"}.get(server, server.lower())
         known = state.load(self.stack.state_dir)
         assert known
-        process.stop(known.processes[name], request=signal.SIGKILL)
-        self.stack.up()
+        return known.processes[name]
 
     def keys(self) -> set[str]:
         """The objects in the bucket."""

@@ -131,6 +131,13 @@ def _found(circumstances: dict[str, Any], bench: Bench) -> list[Outcome]:
     return [trial.repaired()]
 
 
+def _s3_is_full(bench: Bench) -> list[Outcome]:
+    trial = bench.new_export()
+    with bench.full_disk("S3"):
+        assert trial.run() == 1, "the disk was not full"
+    return [trial.repaired()]
+
+
 def _changed(op: str, sql: str, bench: Bench) -> list[Outcome]:
     words = bench.words_by_op[op]
     trial = bench.new_export()
@@ -202,6 +209,7 @@ def _spoilings() -> Iterator[Fault]:
 def _others() -> Iterator[Fault]:
     full = {"file_max_bytes": 1_500_000}
     yield Fault("disk full", "spool", partial(_found, full))
+    yield Fault("disk full", "S3", _s3_is_full)
     for clock, said in ((timedelta(days=31), "31 days ahead"), (timedelta(hours=-30), "30 h back")):
         yield Fault(f"clock is {said}", "one run", partial(_found, {"clock_ahead": clock}))
     for clock, said in ((timedelta(hours=2), "2 h ahead"), (timedelta(hours=-2), "2 h back")):
