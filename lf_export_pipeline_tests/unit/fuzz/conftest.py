@@ -1,4 +1,4 @@
-"""How many examples hypothesis makes: a few in the short form, 20,000 in all in the long one."""
+"""How many examples hypothesis makes for each test: a few, or 20,000 in the long form."""
 
 import os
 

@@ -42,8 +42,7 @@ pytestmark = pytest.mark.fuzz
 
 NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
 LIMITS: ExportLimits = Settings.load(ENVIRONMENT).limits
-MUCH = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
-SOME = settings(settings.get_profile("fuzz"), max_examples=max(EXAMPLES // 10, 50))
+FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
 
 
 def stored(query: Any, **changes: Any) -> ExportRow:
@@ -77,7 +76,7 @@ def assert_is_a_sentence(error: ExportError) -> None:
     assert "Traceback" not in error.sentence
 
 
-@MUCH
+@FUZZED
 @given(query=hostile.queries)
 def test_a_stored_query_is_refused_in_a_sentence_or_bound(query: Any) -> None:
     try:
@@ -92,7 +91,7 @@ def test_a_stored_query_is_refused_in_a_sentence_or_bound(query: Any) -> None:
         assert is_bound or " FROM users " in statement.sql  # users belong to no project
 
 
-@SOME
+@FUZZED
 @given(
     ids=st.tuples(hostile.any_text, hostile.any_text),
     name=hostile.any_text,
@@ -122,7 +121,7 @@ def assert_fits_in_a_header(value: str) -> None:
     assert inside.partition('"')[2].partition("filename*=UTF-8''")[2].isascii()
 
 
-@SOME
+@FUZZED
 @given(name=hostile.stored_text, export_name=hostile.stored_text, address=hostile.stored_text)
 def test_an_email_has_the_headers_that_it_is_given_and_no_others(
     name: str, export_name: str, address: str
@@ -156,7 +155,7 @@ def test_an_email_has_the_headers_that_it_is_given_and_no_others(
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@SOME
+@FUZZED
 @given(
     cells=st.lists(unicode_text, min_size=1),
     names=st.lists(unicode_text.filter(lambda name: name != "text"), unique=True, max_size=4),
