@@ -1,6 +1,9 @@
-"""Audit logs, from Postgres."""
+"""Audit logs, from Postgres: one row per log entry, the youngest first.
 
-from collections.abc import Mapping
+Langfuse ignores filters, order and search. A filter that is ignored gives people rows they asked
+not to get, so here filters on the exported columns are applied and all others refused. Order and
+search stay without effect: the page has neither.
+"""
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.postgres_filters import (
@@ -8,9 +11,6 @@ from lf_export_pipeline.core.postgres_filters import (
     PostgresFilters,
     PostgresType,
 )
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
-from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.postgres_reading import PostgresTable, iso_instant
 
@@ -40,6 +40,7 @@ COLUMNS = tuple(
 
 LOGS = PostgresTable(
     name="audit_logs",
+    columns=COLUMNS,
     is_current="TRUE",
     order="t.created_at DESC",
     filters=PostgresFilters(
@@ -58,40 +59,4 @@ LOGS = PostgresTable(
     long_columns=("t.before", "t.after"),
 )
 
-
-class AuditLogs:
-    """One row per log entry, the youngest first.
-
-    Langfuse ignores filters, order and search. A filter that is ignored gives people rows they
-    asked not to get, so here filters on the exported columns are applied and all others refused.
-    Order and search stay without effect: the page has neither.
-    """
-
-    name = "audit_logs"
-
-    def prerequisites(
-        self,
-        request: ExportRequest,  # noqa: ARG002 - the protocol of all tables
-        limits: ExportLimits,  # noqa: ARG002
-    ) -> Mapping[str, Statement]:
-        """Nothing."""
-        return {}
-
-    def compile(
-        self,
-        request: ExportRequest,
-        answers: Answers,  # noqa: ARG002 - nothing was asked
-        limits: ExportLimits,
-    ) -> ExportQuery:
-        """Reads by id."""
-        return ExportQuery(
-            request=request,
-            columns=COLUMNS,
-            key_scan=LOGS.key_scan(request, limits),
-            chunk_rows=LOGS.chunk_rows(request.project_id),
-            sample=LOGS.row_size_sample(request.project_id),
-            row_limit=limits.row_limit,
-        )
-
-
-register(AuditLogs())
+register(LOGS)

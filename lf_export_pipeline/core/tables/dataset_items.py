@@ -1,6 +1,9 @@
-"""Items of datasets, from Postgres."""
+"""Items of datasets, from Postgres: the latest version of each, the one that changed last first.
 
-from collections.abc import Mapping
+Archived items are exported too. Langfuse: order and search of the request are ignored. Its older
+way of reading, which a setting of the worker brings back and which exports all versions, is left
+out.
+"""
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.postgres_filters import (
@@ -8,9 +11,6 @@ from lf_export_pipeline.core.postgres_filters import (
     PostgresFilters,
     PostgresType,
 )
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
-from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.postgres_reading import (
     PostgresTable,
@@ -48,6 +48,7 @@ _LATEST = """t.valid_to IS NULL AND NOT t.is_deleted AND NOT EXISTS (
 
 ITEMS = PostgresTable(
     name="dataset_items",
+    columns=COLUMNS,
     is_current=_LATEST,
     order="t.valid_from DESC",
     filters=PostgresFilters(
@@ -85,39 +86,4 @@ ITEMS = PostgresTable(
     long_columns=("t.input", "t.expected_output", "t.metadata"),
 )
 
-
-class DatasetItems:
-    """The latest version of each item, archived ones too, the one that changed last first.
-
-    Langfuse: order and search of the request are ignored. Its older way of reading, which a setting
-    of the worker brings back and which exports all versions, is left out.
-    """
-
-    name = "dataset_items"
-
-    def prerequisites(
-        self,
-        request: ExportRequest,  # noqa: ARG002 - the protocol of all tables
-        limits: ExportLimits,  # noqa: ARG002
-    ) -> Mapping[str, Statement]:
-        """Nothing."""
-        return {}
-
-    def compile(
-        self,
-        request: ExportRequest,
-        answers: Answers,  # noqa: ARG002 - nothing was asked
-        limits: ExportLimits,
-    ) -> ExportQuery:
-        """Reads by id."""
-        return ExportQuery(
-            request=request,
-            columns=COLUMNS,
-            key_scan=ITEMS.key_scan(request, limits),
-            chunk_rows=ITEMS.chunk_rows(request.project_id),
-            sample=ITEMS.row_size_sample(request.project_id),
-            row_limit=limits.row_limit,
-        )
-
-
-register(DatasetItems())
+register(ITEMS)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX
+from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, OutputColumn
 from lf_export_pipeline.core.postgres_filters import (
     PostgresFilters,
     PostgresParams,
     bound_instant,
 )
+from lf_export_pipeline.core.query import Answers, ExportQuery
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.statement import Statement, Store
 
@@ -20,15 +21,44 @@ _COMPACT = r"""regexp_replace(CAST({column} AS text), '("(?:[^"\\]|\\.)*")|([,:]
 
 @dataclass(frozen=True, slots=True)
 class PostgresTable:
-    """A table whose rows are exported as they are, through the alias ``t``."""
+    """A ``TableSource`` whose rows are exported as they are, read by id through the alias ``t``."""
 
     name: str
+    columns: tuple[OutputColumn, ...]
     is_current: str  # the condition that a row is one that users see; at most one per id
     order: str  # over ``t``; the id breaks ties
     filters: PostgresFilters
     fields: Mapping[str, str]  # Arrow field ← expression
     joins: str = ""
     long_columns: Sequence[str] = ()
+
+    def prerequisites(
+        self,
+        request: ExportRequest,  # noqa: ARG002 - the protocol of all tables
+        limits: ExportLimits,  # noqa: ARG002
+    ) -> Mapping[str, Statement]:
+        """Nothing."""
+        return {}
+
+    def compile(
+        self,
+        request: ExportRequest,
+        answers: Answers,  # noqa: ARG002 - nothing was asked
+        limits: ExportLimits,
+    ) -> ExportQuery:
+        """The scan of the ids, and the reading by them.
+
+        Raises:
+            InvalidFilterError: A filter cannot be applied.
+        """
+        return ExportQuery(
+            request=request,
+            columns=self.columns,
+            key_scan=self.key_scan(request, limits),
+            chunk_rows=self.chunk_rows(request.project_id),
+            sample=self.row_size_sample(request.project_id),
+            row_limit=limits.row_limit,
+        )
 
     def key_scan(self, request: ExportRequest, limits: ExportLimits) -> Statement:
         """The ids of the rows, in the order of the file, one row above the limit.
