@@ -37,6 +37,20 @@ class TableSource(Protocol):
         ...
 
 
+class AsksNothing:
+    """For tables that need to know nothing before they compile a request."""
+
+    __slots__ = ()
+
+    def prerequisites(
+        self,
+        request: ExportRequest,  # noqa: ARG002 - the protocol of all tables
+        limits: ExportLimits,  # noqa: ARG002
+    ) -> Mapping[str, Statement]:
+        """No statements."""
+        return {}
+
+
 _TABLES: dict[str, TableSource] = {}
 
 

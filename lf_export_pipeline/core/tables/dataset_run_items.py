@@ -1,7 +1,5 @@
 """Items of dataset runs, from ``dataset_run_items_rmt``."""
 
-from collections.abc import Mapping
-
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.expressions import iso_time
@@ -20,7 +18,7 @@ from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.scores import SCORE_ALIAS, ScoreGroups, newest_scores
 from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store
-from lf_export_pipeline.core.tables import register
+from lf_export_pipeline.core.tables import AsksNothing, register
 
 RUN_ITEMS = VersionedTable(
     name="dataset_run_items_rmt",
@@ -96,7 +94,7 @@ FILTER_TABLE = FilterTable(
 )
 
 
-class DatasetRunItems:
+class DatasetRunItems(AsksNothing):
     """The latest item of each dataset item in each run, youngest first.
 
     Langfuse: filters come before the choice of the latest, which is made by creation, then by
@@ -105,14 +103,6 @@ class DatasetRunItems:
     """
 
     name = "dataset_run_items"
-
-    def prerequisites(
-        self,
-        request: ExportRequest,  # noqa: ARG002 - the protocol of all tables
-        limits: ExportLimits,  # noqa: ARG002
-    ) -> Mapping[str, Statement]:
-        """Nothing."""
-        return {}
 
     def compile(
         self,

@@ -12,6 +12,7 @@ from lf_export_pipeline.core.postgres_filters import (
 from lf_export_pipeline.core.query import Answers, ExportQuery
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.tables import AsksNothing
 
 SAMPLE_ROWS = 1_000
 _ROW_OVERHEAD_BYTES = 300  # ids, instants and separators
@@ -20,7 +21,7 @@ _COMPACT = r"""regexp_replace(CAST({column} AS text), '("(?:[^"\\]|\\.)*")|([,:]
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresTable:
+class PostgresTable(AsksNothing):
     """A ``TableSource`` whose rows are exported as they are, read by id through the alias ``t``."""
 
     name: str
@@ -31,14 +32,6 @@ class PostgresTable:
     fields: Mapping[str, str]  # Arrow field ← expression
     joins: str = ""
     long_columns: Sequence[str] = ()
-
-    def prerequisites(
-        self,
-        request: ExportRequest,  # noqa: ARG002 - the protocol of all tables
-        limits: ExportLimits,  # noqa: ARG002
-    ) -> Mapping[str, Statement]:
-        """Nothing."""
-        return {}
 
     def compile(
         self,

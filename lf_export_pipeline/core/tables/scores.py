@@ -1,6 +1,5 @@
 """Scores, one row each, with what they show of their trace and of their author."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
@@ -23,7 +22,7 @@ from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.scores import EXPORTED_TYPES
 from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store
-from lf_export_pipeline.core.tables import register
+from lf_export_pipeline.core.tables import AsksNothing, register
 from lf_export_pipeline.core.tables.score_filters import FILTER_TABLE
 from lf_export_pipeline.core.tables.score_traces import (
     ALIAS,
@@ -92,18 +91,10 @@ _ORDER, _DAY = "#order", "#day"
 _EXPORTED = f"t.data_type IN ({', '.join(repr(word) for word in EXPORTED_TYPES)})"
 
 
-class Scores:
+class Scores(AsksNothing):
     """One row per score, its newest version, in the order of the UI. It has no search."""
 
     name = "scores"
-
-    def prerequisites(
-        self,
-        request: ExportRequest,  # noqa: ARG002
-        limits: ExportLimits,  # noqa: ARG002
-    ) -> Mapping[str, Statement]:
-        """Nothing needs to be known first."""
-        return {}
 
     def compile(
         self,
