@@ -9,7 +9,8 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -116,6 +117,15 @@ class Project:
         """Rows of a Postgres table as they are."""
         with postgres_transaction(self.addresses) as connection:
             insert_postgres_rows(connection, table, [json.dumps(row) for row in rows])
+
+    @contextmanager
+    def unmerged(self, table: str) -> Iterator[None]:
+        """While it lasts, ClickHouse keeps every version of a row that was inserted."""
+        self.client.command(f"SYSTEM STOP MERGES {table}")
+        try:
+            yield
+        finally:
+            self.client.command(f"SYSTEM START MERGES {table}")
 
     def request(
         self,

@@ -59,8 +59,7 @@ def test_an_observation_shows_the_version_of_its_trace_that_was_stored_first_and
     project: Project,
 ) -> None:
     """Until ClickHouse has merged the versions of a trace, the recorded exports show this one."""
-    project.client.command("SYSTEM STOP MERGES traces")
-    try:
+    with project.unmerged("traces"):
         project.add("traces", {"id": "t", "name": "first", "user_id": "ada"})
         newer = {"event_ts": "2031-03-01T13:00:00.000Z"}
         project.add("traces", {"id": "t", "name": "second", "user_id": "bob", **newer})
@@ -68,7 +67,5 @@ def test_an_observation_shows_the_version_of_its_trace_that_was_stored_first_and
         row = project.export("observations").row
         shown = project.ids("observations", where("userId", "string", "=", row["userId"]))
         hidden = project.ids("observations", where("traceName", "string", "=", "second"))
-    finally:
-        project.client.command("SYSTEM START MERGES traces")
     assert (row["traceName"], row["userId"]) == ("first", "ada")
     assert (shown, hidden) == ({"o"}, set())

@@ -118,7 +118,7 @@ def _never_ready() -> None:
 
 
 def test_a_server_that_ends_while_starting_is_reported_with_its_last_log_lines(log: Path) -> None:
-    record = _start("print('one'); print('two'); raise SystemExit('port in use')", log)
+    record = _start("print('one\\ntwo', flush=True); raise SystemExit('port in use')", log)
 
     with pytest.raises(ServiceNotReadyError) as caught:
         process.wait_until_ready("demo", record, _never_ready, log=log, deadline_seconds=30)

@@ -163,18 +163,19 @@ def test_a_trace_is_shown_as_its_newest_version_tells_it(project: Project) -> No
 def test_what_a_filter_on_the_trace_found_is_what_is_shown(
     project: Project, *, events: bool
 ) -> None:
-    add_trace(project, events=events, name="one", user_id="ada", event_ts=at(1))
-    add_trace(project, events=events, name="two", user_id="bob", event_ts=at(2))
-    add_score(project, "a", trace_id="trace")
-    for name, user in (("one", "ada"), ("two", "bob")):
-        wanted = where("traceName", "stringOptions", "any of", [name])
-        row = project.export("scores", [wanted], useEventsTable=events).row
-        assert (row["traceName"], row["userId"]) == (name, user)
-    crossed = [
-        where("traceName", "stringOptions", "any of", ["one"]),
-        where("userId", "string", "=", "bob"),
-    ]
-    assert project.ids("scores", *crossed, useEventsTable=events) == set()
+    with project.unmerged("events_core" if events else "traces"):
+        add_trace(project, events=events, name="one", user_id="ada", event_ts=at(1))
+        add_trace(project, events=events, name="two", user_id="bob", event_ts=at(2))
+        add_score(project, "a", trace_id="trace")
+        for name, user in (("one", "ada"), ("two", "bob")):
+            wanted = where("traceName", "stringOptions", "any of", [name])
+            row = project.export("scores", [wanted], useEventsTable=events).row
+            assert (row["traceName"], row["userId"]) == (name, user)
+        crossed = [
+            where("traceName", "stringOptions", "any of", ["one"]),
+            where("userId", "string", "=", "bob"),
+        ]
+        assert project.ids("scores", *crossed, useEventsTable=events) == set()
 
 
 @BOTH
