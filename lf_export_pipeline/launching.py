@@ -15,6 +15,7 @@ from lf_export_pipeline.runs import (
     IN_FLIGHT,
     export_id_of,
     in_flight_runs,
+    number_in,
     root_run_id,
     runs_by_export,
 )
@@ -32,13 +33,14 @@ class Attempts:
     """The runs that an export has had.
 
     Attributes:
-        count: How many there were.
+        last: The number of the last one. Older runs may have been deleted, so it is not only
+            counted, but also read from the runs that are left.
         in_flight: Whether one of them has not ended.
         unanswered_since: When the newest was asked for, if it failed or was terminated; until that
             is in the row, a row that is still queued is not waiting for another run.
     """
 
-    count: int = 0
+    last: int = 0
     in_flight: bool = False
     unanswered_since: datetime | None = None
 
@@ -69,7 +71,8 @@ def requests_for(
     """One request per row that waits for a run, in the order of the rows.
 
     The run key holds the number of the attempt: an id alone would keep a re-queued export from
-    ever running again, and an attempt that was asked for twice is started once.
+    ever running again, and an attempt that was asked for twice is started once. No run that Dagster
+    still has may hold the key, since then it would skip the request at every look.
 
     Args:
         rows: Rows that are QUEUED.
@@ -78,7 +81,7 @@ def requests_for(
     """
     known = ((row, attempts.get(row.id, Attempts())) for row in rows)
     return [
-        _request(row, history.count + 1, (recoveries or {}).get(row.id))
+        _request(row, history.last + 1, (recoveries or {}).get(row.id))
         for row, history in known
         if _waits(row, history)
     ]
@@ -161,7 +164,10 @@ def _attempts(newest_first: list[dg.RunRecord]) -> Attempts:
     made = {record.dagster_run.run_id: record.create_timestamp for record in newest_first}
     asked = made.get(root_run_id(newest), made[newest.run_id]).astimezone(UTC)
     return Attempts(
-        count=len(newest_first),
+        last=max(
+            len(newest_first),
+            *(number_in(record.dagster_run, ATTEMPT_TAG) for record in newest_first),
+        ),
         in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
         unanswered_since=asked if newest.status in UNANSWERED else None,
     )

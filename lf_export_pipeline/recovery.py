@@ -21,6 +21,7 @@ from lf_export_pipeline.runs import (
     export_id_of,
     in_flight_runs,
     is_retried,
+    number_in,
     runs_by_export,
 )
 from lf_export_pipeline.settings_operating import OperatingSettings
@@ -126,14 +127,8 @@ def _last_run(newest_first: Sequence[dg.RunRecord]) -> LastRun:
         in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
         ended_at=datetime.fromtimestamp(ended, UTC) if ended else _changed_at(newest),
         is_retried=is_retried(newest.dagster_run),
-        recoveries=recoveries_of(newest.dagster_run),
+        recoveries=number_in(newest.dagster_run, RECOVERY_TAG),
     )
-
-
-def recoveries_of(run: dg.DagsterRun) -> int:
-    """The how many-th recovery of its export a run is; 0 for one that somebody has asked for."""
-    tag = run.tags.get(RECOVERY_TAG, "")
-    return int(tag) if tag.isdecimal() else 0
 
 
 def fail_silent_runs(

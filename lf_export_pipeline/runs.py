@@ -38,6 +38,12 @@ def export_id_of(run: dg.DagsterRun) -> str | None:
     return run.tags.get(PARTITION_TAG)
 
 
+def number_in(run: dg.DagsterRun, tag: str) -> int:
+    """The number that a tag of ours holds; 0 without one, or where a person has written words."""
+    text = run.tags.get(tag, "")
+    return int(text) if text.isdecimal() else 0
+
+
 def has_failed_step(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Whether a step of this very run has failed for good."""
     failures = instance.get_records_for_run(

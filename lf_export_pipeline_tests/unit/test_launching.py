@@ -7,19 +7,26 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.launching import BACKFILL_TAG, fair_order, next_requests, requests_for
-from lf_export_pipeline.partitions import PARTITION_TAG, PROJECT_TAG, RECOVERY_TAG
+from lf_export_pipeline.launching import (
+    BACKFILL_TAG,
+    attempts_of,
+    fair_order,
+    next_requests,
+    requests_for,
+)
+from lf_export_pipeline.partitions import ATTEMPT_TAG, PARTITION_TAG, PROJECT_TAG, RECOVERY_TAG
 from lf_export_pipeline.settings_operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
 
 NOON = datetime(2021, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+RUN_KEY_TAG = "dagster/run_key"
 
 
 @pytest.fixture
@@ -51,6 +58,18 @@ def run_of(instance: dg.DagsterInstance, export_id: str, project: str, **tags: s
         batch_export_job(),
         status=dg.DagsterRunStatus.STARTED,
         tags={PARTITION_TAG: export_id, PROJECT_TAG: project, **tags},
+    )
+
+
+def launch(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.DagsterRun | None:
+    """The run that the daemon makes of a request; None: it skips a key that a run has already."""
+    tags = {RUN_KEY_TAG: request.run_key or ""}
+    if instance.get_runs(dg.RunsFilter(tags=tags)):
+        return None
+    return instance.create_run_for_job(
+        batch_export_job(),
+        status=dg.DagsterRunStatus.SUCCESS,
+        tags={**request.tags, **tags, PARTITION_TAG: request.partition_key or ""},
     )
 
 
@@ -126,3 +145,34 @@ def test_backfill_takes_no_room_from_the_sensor(instance: dg.DagsterInstance) ->
     run_of(instance, "heavy-0001", "heavy", **{BACKFILL_TAG: "b"})
 
     assert asked_for(next_requests(instance, rows, at_most(1), {})) == ["heavy-0002"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=6))
+def test_export_that_is_queued_again_gets_a_run_whichever_runs_were_deleted(
+    deleted_after: list[list[int]],
+) -> None:
+    row = row_of("a", 0)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for deleted in [*deleted_after, []]:
+            (request,) = next_requests(instance, FakeExportRows(row), at_most(1), {})
+
+            assert launch(instance, request)
+            runs = instance.get_runs()
+            for at in {number % len(runs) for number in deleted}:
+                instance.delete_run(runs[at].run_id)
+
+
+def test_queueing_that_two_looks_see_gets_one_run(instance: dg.DagsterInstance) -> None:
+    rows = FakeExportRows(row_of("a", 0))
+    (once,) = next_requests(instance, rows, at_most(1), {})
+    (twice,) = next_requests(instance, rows, at_most(1), {})
+
+    assert launch(instance, once)
+    assert launch(instance, twice) is None
+
+
+def test_words_in_the_tag_of_an_attempt_do_not_count(instance: dg.DagsterInstance) -> None:
+    run_of(instance, "a-0000", "a", **{ATTEMPT_TAG: "the third"})
+
+    assert attempts_of(instance, ["a-0000"])["a-0000"].last == 1

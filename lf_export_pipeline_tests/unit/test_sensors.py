@@ -59,7 +59,7 @@ def test_each_waiting_row_gets_one_request_in_order() -> None:
 
 
 def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
-    (request,) = requests_for([export_row("a", format="JSONL")], {"a": Attempts(count=2)})
+    (request,) = requests_for([export_row("a", format="JSONL")], {"a": Attempts(last=2)})
 
     assert request.tags == {
         "lf_export/project": "project-1",
@@ -70,12 +70,12 @@ def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
 
 
 def test_row_whose_run_has_not_ended_gets_no_other() -> None:
-    assert requests_for([export_row("a")], {"a": Attempts(count=1, in_flight=True)}) == []
+    assert requests_for([export_row("a")], {"a": Attempts(last=1, in_flight=True)}) == []
 
 
 def test_row_that_was_queued_again_gets_the_next_attempt() -> None:
     row = export_row("a", updated_at=NOON + MINUTE)
-    history = Attempts(count=1, unanswered_since=NOON)
+    history = Attempts(last=1, unanswered_since=NOON)
 
     assert [request.run_key for request in requests_for([row], {"a": history})] == ["a:2"]
 
@@ -83,7 +83,7 @@ def test_row_that_was_queued_again_gets_the_next_attempt() -> None:
 def test_row_whose_run_died_before_it_began_waits_to_be_failed() -> None:
     row = export_row("a", updated_at=NOON - MINUTE)
 
-    assert requests_for([row], {"a": Attempts(count=1, unanswered_since=NOON)}) == []
+    assert requests_for([row], {"a": Attempts(last=1, unanswered_since=NOON)}) == []
 
 
 @pytest.mark.parametrize("query", [None, "text", ["list"], {}, {"tableName": 7}])
@@ -144,7 +144,7 @@ def test_attempts_are_counted_from_the_records_of_runs(instance: dg.DagsterInsta
 
     attempts = attempts_of(instance, ["a", "b", "c"])
 
-    assert (attempts["a"].count, attempts["a"].in_flight) == (2, True)
+    assert (attempts["a"].last, attempts["a"].in_flight) == (2, True)
     assert attempts["b"].unanswered_since is not None
     assert "c" not in attempts
 
