@@ -179,9 +179,14 @@ def people(database: LangfusePostgres) -> Iterator[str]:
     statements = [
         "INSERT INTO users (id, name, email) VALUES ('member-{w}', 'Zoë', 'member-{w}@x.test'), "
         "('nameless-{w}', NULL, 'nameless-{w}@x.test'), "
-        "('mute-{w}', 'Mute', NULL), ('stranger-{w}', 'S', 'stranger-{w}@x.test')",
-        "INSERT INTO organizations (id, name) VALUES ('org-{w}', 'O')",
-        "INSERT INTO projects (id, name, org_id) VALUES ('project-{w}', 'P', 'org-{w}')",
+        "('mute-{w}', 'Mute', NULL), ('stranger-{w}', 'S', 'stranger-{w}@x.test'), "
+        "('foreigner-{w}', 'F', 'foreigner-{w}@x.test'), ('guest-{w}', 'G', 'guest-{w}@x.test')",
+        "INSERT INTO organizations (id, name) VALUES ('org-{w}', 'O'), ('abroad-{w}', 'A')",
+        "INSERT INTO projects (id, name, org_id) VALUES ('project-{w}', 'P', 'org-{w}'), "
+        "('faraway-{w}', 'Q', 'abroad-{w}')",
+        "INSERT INTO organization_memberships (id, org_id, user_id, role) VALUES "
+        "('m-foreigner-{w}', 'abroad-{w}', 'foreigner-{w}', 'OWNER'), "
+        "('m-guest-{w}', 'org-{w}', 'guest-{w}', 'NONE')",
         "INSERT INTO organization_memberships (id, org_id, user_id, role) SELECT "
         "'m-' || u || '-{w}', 'org-{w}', u || '-{w}', 'MEMBER' "
         "FROM unnest(ARRAY['member', 'nameless', 'mute']) AS u",
@@ -240,6 +245,29 @@ def test_a_stranger_gets_mail_only_where_membership_is_not_required(
     assert database.exports.recipient(who, project) is None
     assert lenient.recipient(who, project) == Recipient(f"{who}@x.test", "S")
     assert lenient.recipient("gone", project) is None
+
+
+def test_an_owner_of_another_organization_is_a_stranger_here(
+    database: LangfusePostgres, people: str
+) -> None:
+    who = f"foreigner-{people}"
+    lenient = PostgresExportRows(database.engine, require_membership=False)
+    at_home = Recipient(f"{who}@x.test", "F")
+    assert database.exports.recipient(who, f"project-{people}") is None
+    assert database.exports.recipient(who, f"faraway-{people}") == at_home
+    assert lenient.recipient(who, f"project-{people}") == at_home
+
+
+def test_who_may_see_single_projects_only_is_a_member_too(
+    database: LangfusePostgres, people: str
+) -> None:
+    """Langfuse: a membership of a project belongs to one of its organization, with the role NONE.
+
+    Which projects those are is in a table that this pipeline has no right to read.
+    """
+    guest = Recipient(f"guest-{people}@x.test", "G")
+    assert database.exports.recipient(f"guest-{people}", f"project-{people}") == guest
+    assert database.exports.recipient(f"guest-{people}", f"faraway-{people}") is None
 
 
 def test_two_that_complete_the_same_row_do_not_both_succeed(rows: Rows) -> None:
