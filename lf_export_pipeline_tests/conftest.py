@@ -14,17 +14,6 @@ from lf_export_pipeline.local.stack import LocalStack
 REPOSITORY = Path(__file__).parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of whole deployments a second try, but not those in a browser.
-
-    They hold a dozen processes to deadlines; a machine that is busy with something else for a
-    minute is not what they are about. In a browser a second try would hide what the page does.
-    """
-    for item in items:
-        if item.get_closest_marker("daemon") and not item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     """The embedded stack with empty tables, started once for all tests.
