@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import click
 import sqlalchemy as sa
+from dotenv import dotenv_values
 from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
@@ -67,9 +68,9 @@ def run_checks(settings: Settings, environ: Mapping[str, str] | None = None) -> 
 
     Args:
         settings: What to check.
-        environ: Where Dagster's own variables are looked up; default: this process's environment.
+        environ: Where Dagster's own variables are looked up; default: where Dagster does.
     """
-    probes = _probes(settings, os.environ if environ is None else environ)
+    probes = _probes(settings, _environ_of_dagster() if environ is None else environ)
     return [_check(name, probe) for name, probe in probes]
 
 
@@ -98,6 +99,12 @@ def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
     yield "e-mail", lambda: _mail(settings)
     yield "spool", lambda: _spool(settings)
     yield "Dagster storage", lambda: _dagster(environ)
+
+
+def _environ_of_dagster() -> Mapping[str, str]:
+    """What Dagster's own commands see: a ``.env`` file in the working directory wins there."""
+    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return {**os.environ, **from_file}
 
 
 def _check(name: str, probe: Probe) -> Check:
