@@ -1,27 +1,15 @@
 """Files whose link has expired; they go only where an operator has asked for that."""
 
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, FileStore
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.housekeeping.findings import Finding
-from lf_export_pipeline.leftovers import keys_of_link
-from lf_export_pipeline.object_keys import is_export_key
+from lf_export_pipeline.links import key_of_link
 from lf_export_pipeline.settings_s3 import S3Settings
 
 DELETED_SENTENCE = "The file was deleted after its download link had expired."
-
-
-def key_of_link(url: str, bucket: str, prefix: str) -> str | None:
-    """The key of an export in our bucket that a link leads to; None for any other link."""
-    parts = urlsplit(url)
-    is_ours = parts.path.startswith(f"/{bucket}/") or (parts.hostname or "").startswith(
-        f"{bucket}."
-    )
-    keys = (key for key in keys_of_link(url) if is_export_key(key, prefix))
-    return next(keys, None) if is_ours else None
 
 
 def delete_expired_files(
@@ -45,9 +33,8 @@ def _deleted(
     settings: S3Settings,
     dry_run: bool,  # noqa: FBT001 - one caller
 ) -> Finding:
-    bucket = settings.langfuse_s3_batch_export_bucket or ""
     url = row.url or ""
-    key = key_of_link(url, bucket, settings.langfuse_s3_batch_export_prefix)
+    key = key_of_link(url, settings)
     if key is None:
         return Finding(row.id, is_litter=False, reason="its link leads to no export in the bucket")
     if not dry_run:

@@ -16,6 +16,7 @@ from lf_export_pipeline_tests.world import World
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=60)
 KEY = "exports/1931774400123-lf-traces-export-project-1.csv"
+SERVICE = {"LANGFUSE_S3_BATCH_EXPORT_ENDPOINT": "https://bucket.test"}
 JOBS = {job.name: job for job in SWEEPS}
 IN_EARNEST = {
     schedule.job.name: schedule.evaluate_tick(dg.build_schedule_context()).run_requests
@@ -120,7 +121,7 @@ def test_expired_files_go_only_where_that_was_asked_for(
     fresh = export_row(
         "new", status="COMPLETED", url=url, expires_at=datetime.now(UTC) + timedelta(days=1)
     )
-    world = World(expired, environment={"LF_EXPORT_DELETE_EXPIRED_FILES": switch})
+    world = World(expired, environment=SERVICE | {"LF_EXPORT_DELETE_EXPIRED_FILES": switch})
     world.rows.add(fresh)
     world.files.objects = {KEY: b"1"}
 

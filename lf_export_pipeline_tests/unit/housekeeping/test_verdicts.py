@@ -7,7 +7,6 @@ import pytest
 from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.housekeeping.expired_files import key_of_link
 from lf_export_pipeline.housekeeping.partitions import partition_verdict
 from lf_export_pipeline.housekeeping.spool import RunsOfExport, spool_verdict
 from lf_export_pipeline.housekeeping.uploads import upload_verdict
@@ -91,18 +90,3 @@ def test_partition_is_litter_thirty_days_after_its_last_use(
     ran_at = NOW - ran if ran else None
 
     assert partition_verdict("a", asked_at, ran_at, NOW).is_litter is is_litter
-
-
-@pytest.mark.parametrize(
-    ("url", "key"),
-    [
-        (f"http://host:8333/bucket/exports/{KEY}?X-Amz-Signature=1", f"exports/{KEY}"),
-        (f"https://bucket.s3.test/exports/{KEY}", f"exports/{KEY}"),
-        (f"https://other.s3.test/exports/{KEY}", None),
-        (f"http://host/other/exports/{KEY}", None),
-        (f"http://host/bucket/media/{KEY}", None),
-        ("http://host/bucket/exports/report.csv", None),
-    ],
-)
-def test_link_leads_to_a_file_of_ours_or_is_left_alone(url: str, key: str | None) -> None:
-    assert key_of_link(url, "bucket", "exports/") == key
