@@ -5,12 +5,12 @@ is removed by whoever finishes the export, by the sensor that hears of their fai
 the hourly sweep.
 """
 
-from collections.abc import Collection, Iterator
-from urllib.parse import unquote, urlsplit
+from collections.abc import Collection
 
 from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.links import leads_to
 from lf_export_pipeline.object_keys import OBJECT, ObjectKey
 
 ENDED = ("COMPLETED", "CANCELLED")
@@ -79,11 +79,4 @@ def discard_failed_attempt(folder: AttemptFolder, files: FileStore, row: ExportR
 
 def is_published_as(row: ExportRow, key: str) -> bool:
     """Whether the row's link is one to this object."""
-    return row.url is not None and key in keys_of_link(row.url)
-
-
-def keys_of_link(url: str) -> Iterator[str]:
-    """The keys that a link may mean: its path is ``/key``, or ``/bucket/key``."""
-    path = unquote(urlsplit(url).path).removeprefix("/")
-    yield path
-    yield path.partition("/")[2]
+    return row.url is not None and leads_to(row.url, key)

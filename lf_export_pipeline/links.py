@@ -11,6 +11,16 @@ from lf_export_pipeline.settings_s3 import S3Settings
 _AWS_HOST = r"s3(\.dualstack)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?"
 
 
+def leads_to(url: str, key: str) -> bool:
+    """Whether a link may be one to this object; what a link may lead to is not deleted.
+
+    Host, bucket and the path of the service's own address stand before the key, and an operator can
+    have changed each of them since. The key itself holds its millisecond and its project.
+    """
+    path = re.split(r"[?#]", url, maxsplit=1)[0]
+    return unquote(path).endswith(f"/{key}")
+
+
 def key_of_link(url: str, settings: S3Settings) -> str | None:
     """The key of an export in our bucket that a link leads to; None for any other link.
 

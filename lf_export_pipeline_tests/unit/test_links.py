@@ -1,13 +1,18 @@
-"""Which object a link leads to."""
+"""Which object a link leads to: to keep what a row offers, and to delete what has expired."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
-from lf_export_pipeline.links import key_of_link
+from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.leftovers import discard_object
+from lf_export_pipeline.links import key_of_link, leads_to
+from lf_export_pipeline.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import ENVIRONMENT
 
 NAME = "1931774400123-lf-traces-export-project-1.csv"
@@ -39,7 +44,22 @@ def test_a_link_of_ours_leads_to_its_object(service: str, prefix: str) -> None:
 
     link = S3FileStore(settings).signed_url(key, timedelta(hours=1))
 
+    assert leads_to(link, key)
     assert key_of_link(link, settings) == key
+    assert not leads_to(link, key.replace("123-lf", "124-lf"))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_object_that_a_row_offers_is_not_discarded(service: str) -> None:
+    settings, key = settings_with("exports/", **SERVICES[service]), f"exports/{NAME}"
+    folder, files = AttemptFolder(MemorySpool(), "export-1/run"), MemoryFileStore()
+    folder.write(OBJECT, ObjectKey(key=key))
+    files.objects = {key: b"what the user downloads"}
+    link = S3FileStore(settings).signed_url(key, timedelta(hours=1))
+
+    assert discard_object(folder, files, export_row(status="COMPLETED", url=link)) is None
+
+    assert set(files.objects) == {key}
 
 
 @pytest.mark.parametrize(
@@ -67,3 +87,7 @@ def test_without_a_bucket_no_link_is_ours() -> None:
     link = f"https://s3.amazonaws.com/{NAME}"
 
     assert key_of_link(link, settings_with(**{f"{S3}_BUCKET": ""})) is None
+
+
+def test_a_link_that_cannot_be_read_leads_nowhere() -> None:
+    assert not leads_to("https://[broken", NAME)
