@@ -1,4 +1,8 @@
-"""Which queued exports get a run now: the decisions, as functions over plain values."""
+"""Which queued exports get a run now.
+
+``requests_for`` and ``fair_order`` decide over plain values; the other functions fetch these from
+Dagster and Langfuse.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Starts a run for each queued export, and keeps the rows true when runs end on their own.
 
-The decisions are functions over plain values, in ``launching`` and ``recovery``; what is here only
-fetches and passes on.
+Which exports get a run is decided in ``launching``, which ones were lost in ``recovery``, and what
+becomes of an export when a run of it has ended, here.
 """
 
 import json

@@ -118,7 +118,10 @@ class ExportRows(Protocol):
         ...
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
-        """The user, if there is one with an e-mail address."""
+        """The user, if there is one with an e-mail address who may see the project's data.
+
+        That is a member of the project's organization, unless membership is not required.
+        """
         ...
 
 

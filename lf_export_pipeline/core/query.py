@@ -60,7 +60,10 @@ class ExportQuery(_Frozen):
 
 
 class ExportPlan(_Frozen):
-    """How an export is cut. Written once to the export's folder in the spool, beside the keys."""
+    """How an export is cut. Its keys and parts are in ``folder`` of the spool.
+
+    The plan itself is handed from op to op, in ``values/<run id>/`` of the spool.
+    """
 
     query: ExportQuery
     folder: str
@@ -72,8 +75,8 @@ class ExportPlan(_Frozen):
 class Chunk(_Frozen):
     """A part of the rows that is read and written at once.
 
-    It is a reference: the plan (with the query) and the chunk's keys are files in ``folder`` of the
-    spool.
+    It is a reference: the chunk's keys are a file in ``folder`` of the spool. The plan, with the
+    query, comes to its op as a value of its own.
     """
 
     export_id: str

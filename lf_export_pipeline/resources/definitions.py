@@ -69,4 +69,4 @@ RESOURCES: dict[str, dg.ResourceDefinition] = {
     "smtp": smtp_resource,
     "spool": spool_resource,
 }
-"""By the keys that ops ask for."""
+"""By what they are; ``wiring.PORTS`` has them under the names that ops and sensors ask for."""
