@@ -1,6 +1,6 @@
 """How fast the serialisers are, beside the ways that were weighed against them.
 
-    python bench/formats.py [--rows 8192] [--columns 30] [--repeat 9]
+    python -m bench.formats [--rows 8192] [--columns 30] [--repeat 9]
 
 Prints MB of output per second of processor time (all threads, best of the repetitions) on
 believable observations: chat messages as JSON, prose answers, metadata, short columns with nulls.

@@ -149,7 +149,7 @@ class PipelineSettings(BaseModel):
     )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,
-        description="Put a quote before CSV cells that a spreadsheet would run as a formula.",
+        description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula.",
     )
     lf_export_sensor_interval_seconds: int = Field(
         default=5, ge=1, description="Seconds between two looks for queued exports."

@@ -36,7 +36,7 @@ class OperatingSettings(BaseModel):
         default=300,
         ge=1,
         description="A run in the middle of a step, which touches its row every 20 seconds, counts "
-        "as dead after that much silence. Above 60, so that a short pause is none.",
+        "as dead after that much silence. Keep it above 60, or a short pause looks like a crash.",
     )
     lf_export_spool_keep_hours: int = Field(
         default=24,

@@ -7,6 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from lf_export_pipeline.settings_values import HttpUrl, authorities
 
+_ONLY_S3 = "`true` is refused: only S3 is supported."
+
 
 class S3Settings(BaseModel):
     """The bucket of the finished files: AWS S3 or a service that speaks its protocol."""
@@ -61,11 +63,9 @@ class S3Settings(BaseModel):
         default=3, ge=1, le=10, description="Parts of one upload that travel at the same time."
     )
 
-    langfuse_use_azure_blob: bool = Field(default=False, description="Not supported.")
-    langfuse_use_google_cloud_storage: bool = Field(default=False, description="Not supported.")
-    langfuse_use_oci_native_object_storage: bool = Field(
-        default=False, description="Not supported."
-    )
+    langfuse_use_azure_blob: bool = Field(default=False, description=_ONLY_S3)
+    langfuse_use_google_cloud_storage: bool = Field(default=False, description=_ONLY_S3)
+    langfuse_use_oci_native_object_storage: bool = Field(default=False, description=_ONLY_S3)
 
     @model_validator(mode="after")
     def _stores_with_other_protocols_are_refused(self) -> Self:
