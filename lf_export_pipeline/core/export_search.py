@@ -1,6 +1,6 @@
 """Which exports an operator or a sweep is talking about, as data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lf_export_pipeline.core.request import ExportRow
@@ -23,6 +23,7 @@ class ExportSearch:
         untouched_since: No change of the row is younger.
         finished_since: The first instant of the end of the last attempt.
         expired_by: The link had ended by then, and the row still has it.
+        after: ``created_at`` and id of an export; only those behind it, by age and then by id.
         limit: How many exports at most, the oldest of them.
     """
 
@@ -36,7 +37,12 @@ class ExportSearch:
     untouched_since: datetime | None = None
     finished_since: datetime | None = None
     expired_by: datetime | None = None
+    after: tuple[datetime, str] | None = None
     limit: int = SEARCH_MAX_ROWS
+
+    def behind(self, last: ExportRow) -> "ExportSearch":
+        """The same search for the page that follows the one that ends with this row."""
+        return replace(self, after=(last.created_at, last.id))
 
     def matches(self, row: ExportRow) -> bool:
         """Whether a row is meant; what a database answers in one query, for rows at hand."""
@@ -61,6 +67,7 @@ class ExportSearch:
             and (self.untouched_since is None or row.updated_at <= self.untouched_since)
             and (self.finished_since is None or _finished_since(row, self.finished_since))
             and (self.expired_by is None or _has_dead_link(row, self.expired_by))
+            and (self.after is None or (row.created_at, row.id) > self.after)
         )
 
 

@@ -1,12 +1,13 @@
 """What a sweep has looked at, and what has become of it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import dagster as dg
 from pydantic import Field
 
+from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.markdown import markdown_table
 
 BATCH = 500
@@ -27,36 +28,54 @@ class Finding:
         name: A folder, a key or a partition.
         is_litter: Whether it is removed.
         reason: Why, or why not.
+        failure: Why it is still there although it was to go.
     """
 
     name: str
     is_litter: bool
     reason: str
+    failure: str | None = None
+
+
+def acted_on(finding: Finding, remove: Callable[[], None], *, dry_run: bool) -> Finding:
+    """The finding, its litter removed; what cannot be removed keeps nothing else from going."""
+    if finding.is_litter and not dry_run:
+        try:
+            remove()
+        except ExportError as error:
+            return replace(finding, failure=str(error))
+    return finding
 
 
 def summary_of(findings: Sequence[Finding], *, dry_run: bool) -> str:
     """One line with the counts."""
+    failures = [finding.failure for finding in findings if finding.failure]
     litter = sum(finding.is_litter for finding in findings)
     deed = "would be removed" if dry_run else "removed"
-    return f"{litter:,} {deed}, {len(findings) - litter:,} left alone"
+    done = f"{litter - len(failures):,} {deed}, {len(findings) - litter:,} left alone"
+    return f"{done}, {len(failures):,} could not be removed: {failures[0]}" if failures else done
 
 
 def report_of(findings: Sequence[Finding], *, dry_run: bool) -> dict[str, dg.MetadataValue]:
-    """What the run's page shows: what is removed comes first."""
-    deed = "would be removed" if dry_run else "removed"
-    ordered = sorted(findings, key=lambda finding: (not finding.is_litter, finding.name))
-    rows = (
-        (finding.name, deed if finding.is_litter else "left alone", finding.reason)
-        for finding in ordered[:SHOWN_MAX_ROWS]
+    """What the run's page shows: first what could not be removed, then what was."""
+    ordered = sorted(
+        findings, key=lambda finding: (not finding.failure, not finding.is_litter, finding.name)
     )
+    removed = sum(finding.is_litter and not finding.failure for finding in findings)
+    rows = (_line(finding, dry_run=dry_run) for finding in ordered[:SHOWN_MAX_ROWS])
     return {
-        "removed": dg.MetadataValue.int(
-            0 if dry_run else sum(finding.is_litter for finding in findings)
-        ),
+        "removed": dg.MetadataValue.int(0 if dry_run else removed),
         "looked_at": dg.MetadataValue.int(len(findings)),
         "dry_run": dg.MetadataValue.bool(dry_run),
         "report": dg.MetadataValue.md(markdown_table(("what", "outcome", "why"), rows)),
     }
+
+
+def _line(finding: Finding, *, dry_run: bool) -> tuple[str, str, str]:
+    if finding.failure:
+        return finding.name, "not removed", finding.failure
+    deed = "would be removed" if dry_run else "removed"
+    return finding.name, deed if finding.is_litter else "left alone", finding.reason
 
 
 def batches_of(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -75,8 +75,13 @@ def delete_files_of_expired_links(
 
 
 def _tell(context: dg.OpExecutionContext, found: Sequence[Finding], config: SweepConfig) -> None:
-    context.log.info(summary_of(found, dry_run=config.dry_run))
-    context.add_output_metadata(report_of(found, dry_run=config.dry_run))
+    """Puts down what was done; a run fails in the end if something could not be removed."""
+    said = summary_of(found, dry_run=config.dry_run)
+    report = report_of(found, dry_run=config.dry_run)
+    if any(finding.failure for finding in found):
+        raise dg.Failure(description=said, metadata=report, allow_retries=False)
+    context.log.info(said)
+    context.add_output_metadata(report)
 
 
 def _job(name: str, op: dg.OpDefinition) -> dg.JobDefinition:

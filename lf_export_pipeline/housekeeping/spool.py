@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import unquote
 
 import dagster as dg
@@ -11,7 +12,7 @@ from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, Spool
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.housekeeping.findings import Finding, batches_of
+from lf_export_pipeline.housekeeping.findings import Finding, acted_on, batches_of
 from lf_export_pipeline.runs import IN_FLIGHT, is_retried, runs_by_export
 
 SETTLED_AFTER = timedelta(hours=1)  # an export in an operator's shell has no run that shows
@@ -56,12 +57,10 @@ def sweep_spool(
     dry_run: bool,
 ) -> list[Finding]:
     """Removes the litter, or only finds it."""
-    findings = []
-    for finding in _findings(instance, export_rows, spool, kept_for):
-        if finding.is_litter and not dry_run:
-            spool.remove(finding.name)
-        findings.append(finding)
-    return findings
+    return [
+        acted_on(finding, partial(spool.remove, finding.name), dry_run=dry_run)
+        for finding in _findings(instance, export_rows, spool, kept_for)
+    ]
 
 
 def _findings(

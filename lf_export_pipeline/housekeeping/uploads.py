@@ -1,9 +1,10 @@
 """Uploads that were begun and never finished; the bucket bills their parts."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from lf_export_pipeline.core.ports import FileStore, IncompleteUpload
-from lf_export_pipeline.housekeeping.findings import Finding
+from lf_export_pipeline.housekeeping.findings import Finding, acted_on
 from lf_export_pipeline.object_keys import is_export_key
 
 ABANDONED_AFTER = timedelta(days=1)
@@ -20,10 +21,8 @@ def upload_verdict(upload: IncompleteUpload, prefix: str, now: datetime) -> Find
 
 def abort_uploads(files: FileStore, prefix: str, *, dry_run: bool) -> list[Finding]:
     """Aborts what is abandoned, or only finds it."""
-    now, findings = datetime.now(UTC), []
-    for upload in files.incomplete_uploads(prefix):
-        finding = upload_verdict(upload, prefix, now)
-        if finding.is_litter and not dry_run:
-            files.abort(upload)
-        findings.append(finding)
-    return findings
+    now = datetime.now(UTC)
+    return [
+        acted_on(upload_verdict(upload, prefix, now), partial(files.abort, upload), dry_run=dry_run)
+        for upload in files.incomplete_uploads(prefix)
+    ]

@@ -200,11 +200,18 @@ def _conditions(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         _C.query["tableName"].astext: search.tables,
     }
     among = [column == sa.any_(_texts(values)) for column, values in chosen.items() if values]
-    return among + _said(search.log_contains) + _timely(search)
+    return among + _said(search.log_contains) + _timely(search) + _behind(search.after)
 
 
 def _said(text: str | None) -> list[sa.ColumnElement[bool]]:
     return [_C.log.icontains(_storable(text), autoescape=True)] if text else []
+
+
+def _behind(after: tuple[datetime, str] | None) -> list[sa.ColumnElement[bool]]:
+    if after is None:
+        return []
+    last = sa.tuple_(*(sa.literal(_storable(value)) for value in after))
+    return [sa.tuple_(*_OLDEST_FIRST) > last]
 
 
 def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:

@@ -117,6 +117,17 @@ def test_last_instant_is_excluded_and_the_oldest_come_first(rows: Rows) -> None:
     assert [row.id for row in rows.find(until)] == [first.id]
 
 
+def test_pages_follow_one_another_also_within_one_instant(rows: Rows) -> None:
+    there = [added(rows, minute) for minute in (1, 1, 1, 2)]
+    pages, search = [], ExportSearch(ids=tuple(row.id for row in there), limit=2)
+    while page := rows.find(search):
+        pages.append(page)
+        search = search.behind(page[-1])
+
+    oldest_first = sorted(there, key=lambda row: (row.created_at, row.id))
+    assert pages == [oldest_first[:2], oldest_first[2:]]
+
+
 def test_untouched_rows_can_be_found(rows: Rows) -> None:
     old, new = added(rows), added(rows, updated_at=LONG_AGO + SECOND)
     search = ExportSearch(ids=(old.id, new.id), untouched_since=LONG_AGO)

@@ -6,17 +6,22 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.core.errors import ConfigurationError, TransientError
+from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.housekeeping.expired_files import DELETED_SENTENCE
 from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=60)
 KEY = "exports/1931774400123-lf-traces-export-project-1.csv"
 SERVICE = {"LANGFUSE_S3_BATCH_EXPORT_ENDPOINT": "https://bucket.test"}
+SWITCHED_ON = SERVICE | {"LF_EXPORT_DELETE_EXPIRED_FILES": "true"}
 JOBS = {job.name: job for job in SWEEPS}
 IN_EARNEST = {
     schedule.job.name: schedule.evaluate_tick(dg.build_schedule_context()).run_requests
@@ -131,3 +136,104 @@ def test_expired_files_go_only_where_that_was_asked_for(
     assert world.state.url == (None if is_deleted else url)
     assert world.state.log == (DELETED_SENTENCE if is_deleted else None)
     assert world.rows.rows["new"] == fresh
+
+
+def expired_row(export_id: str, url: str, days: int = 0) -> ExportRow:
+    asked_at = LONG_AGO + timedelta(days=days)
+    return export_row(
+        export_id, status="COMPLETED", url=url, created_at=asked_at, expires_at=asked_at
+    )
+
+
+def test_links_that_lead_elsewhere_hide_no_expired_file_behind_them(
+    instance: dg.DagsterInstance,
+) -> None:
+    ours = expired_row("ours", f"https://bucket.test/exports/{KEY}", days=1)
+    world = World(ours, environment=SWITCHED_ON)
+    for number in range(SEARCH_MAX_ROWS):
+        world.rows.add(expired_row(f"elsewhere-{number}", "https://elsewhere.test/file"))
+    world.files.objects = {KEY: b"1"}
+
+    said = sweep("delete_expired_files", world, instance, in_earnest=True)
+
+    assert not world.files.objects
+    assert world.state.url is None
+    assert (said["removed"], said["looked_at"]) == (1, SEARCH_MAX_ROWS + 1)
+
+
+class Refusing(MemoryFileStore):
+    """A bucket that keeps some of its objects and uploads, whoever asks."""
+
+    def __init__(self, *kept: str) -> None:
+        super().__init__()
+        self.kept = kept
+
+    def delete(self, key: str) -> None:
+        if key in self.kept:
+            raise ConfigurationError("The bucket refuses access.")
+        super().delete(key)
+
+    def abort(self, upload: IncompleteUpload) -> None:
+        if upload.key in self.kept:
+            raise TransientError("The bucket's service was busy.")
+        super().abort(upload)
+
+
+def test_file_that_cannot_be_deleted_stops_no_other_and_is_reported(
+    instance: dg.DagsterInstance,
+) -> None:
+    stubborn, plain = KEY.replace("project-1", "stubborn"), KEY
+    world = World(
+        expired_row("a", f"https://bucket.test/exports/{stubborn}"), environment=SWITCHED_ON
+    )
+    world.rows.add(expired_row("b", f"https://bucket.test/exports/{plain}", days=1))
+    world.files = Refusing(stubborn)
+    world.files.objects = {stubborn: b"1", plain: b"2"}
+
+    with pytest.raises(dg.Failure) as failure:
+        sweep("delete_expired_files", world, instance, in_earnest=True)
+
+    assert set(world.files.objects) == {stubborn}
+    assert world.state.url is not None
+    assert world.rows.rows["b"].url is None
+    assert failure.value.description == (
+        "1 removed, 0 left alone, 1 could not be removed: The bucket refuses access."
+    )
+    assert "| a | not removed | The bucket refuses access. |" in str(
+        failure.value.metadata["report"].value
+    )
+
+
+def test_upload_that_cannot_be_aborted_stops_no_other(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    stubborn = IncompleteUpload(KEY.replace("project-1", "stubborn"), "stubborn", LONG_AGO)
+    world.files = Refusing(stubborn.key)
+    world.files.incomplete = [stubborn, IncompleteUpload(KEY, "plain", LONG_AGO)]
+
+    with pytest.raises(dg.Failure, match="1 could not be removed"):
+        sweep("abort_uploads", world, instance, in_earnest=True)
+
+    assert world.files.incomplete == [stubborn]
+
+
+class StubbornSpool(MemorySpool):
+    """A spool whose folder ``a`` belongs to somebody else."""
+
+    def remove(self, folder: str) -> None:
+        if folder == "a":
+            raise ConfigurationError("The spool cannot be written.")
+        super().remove(folder)
+
+
+def test_folder_that_cannot_be_removed_stops_no_other(instance: dg.DagsterInstance) -> None:
+    world = World(export_row("a", status="COMPLETED", updated_at=LONG_AGO))
+    world.rows.add(export_row("b", status="COMPLETED", updated_at=LONG_AGO))
+    world.spool = StubbornSpool()
+    for name in ("a/run/part", "b/run/part"):
+        with world.spool.create(name) as file:
+            file.write(b"1")
+
+    with pytest.raises(dg.Failure, match="1 could not be removed"):
+        sweep("sweep_spool", world, instance, in_earnest=True)
+
+    assert world.spool.folders() == ["a"]
