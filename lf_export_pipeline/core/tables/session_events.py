@@ -38,7 +38,7 @@ def _sessions(project: str, rows: SessionRows, parts: frozenset[str]) -> str:
         "argMaxIf(toString(t.environment), t.event_ts, t.environment != '') AS environment",
         *(column for part in sorted(parts) for column in _PARTS[part]),
     ]
-    conditions = all_of([*rows.own, *rows.chunk])
+    conditions = all_of([*rows.own, *rows.box, *rows.chunk])
     return (
         f"SELECT {', '.join(columns)}\nFROM events_core AS t\n"
         f"WHERE t.project_id = {project} AND {conditions}\nGROUP BY t.session_id"

@@ -7,6 +7,11 @@ their first and their last row bound what ClickHouse has to look at.
 Until ClickHouse has merged its parts, a row may have several versions. A session then adds up the
 versions that Langfuse's own table of sessions adds up, so that the file holds the numbers on the
 screen: of a trace the one stored first, of an observation the newest, of spans all.
+
+While others write, each session is exported once, and one whose rows nobody touches is what it is
+without them. A session whose rows are added to or changed is there, with every trace that is there
+throughout and stays in the session; which version of a changed row it adds up is left open, as is
+whether rows count that come meanwhile. A session that loses its last row may be gone.
 """
 
 from collections.abc import Callable
@@ -51,6 +56,7 @@ class SessionRows:
 
     own: tuple[str, ...]  # of traces or spans
     observations: tuple[str, ...] = ()  # of the observations of these traces
+    box: tuple[str, ...] = ()  # the row lies where those of the chunk's sessions lay in the scan
     chunk: tuple[str, ...] = ()  # the row's session belongs to the chunk
 
 
@@ -72,7 +78,8 @@ class SessionSource:
         """Those of the rows that belong to the sessions of a chunk."""
         kind = self.bound.type
         box = f"{self.bound.expression} BETWEEN {{lo_0:{kind}}} AND {{hi_1:{kind}}}"
-        return replace(rows, chunk=(box, "/*keys:cityHash64(assumeNotNull(t.session_id))*/"))
+        chosen = "/*keys:cityHash64(assumeNotNull(t.session_id))*/"
+        return replace(rows, box=(box,), chunk=(chosen,))
 
 
 def sums(alias: str) -> str:

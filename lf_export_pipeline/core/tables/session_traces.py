@@ -59,7 +59,11 @@ def _sessions(project: str, rows: SessionRows, parts: frozenset[str]) -> str:
 
 
 def _traces(project: str, rows: SessionRows) -> str:
-    """One version of each trace. For a chunk, a trace may have been in another session before."""
+    """One version of each trace. For a chunk, a trace may have been in another session before.
+
+    Where the version lies is not asked: merging changes which one of a trace's is the first, and a
+    session must not vanish because that one is of another day than the one of the scan.
+    """
     where = f"t.project_id = {project} AND {all_of(rows.own)}"
     if rows.chunk:
         where += f" AND t.id IN ({_trace_ids(project, rows)})"
@@ -82,7 +86,7 @@ def _observation_totals(project: str, rows: SessionRows) -> str:
 
 
 def _trace_ids(project: str, rows: SessionRows) -> str:
-    conditions = all_of([*rows.own, *rows.chunk])
+    conditions = all_of([*rows.own, *rows.box, *rows.chunk])
     return f"SELECT t.id FROM traces AS t WHERE t.project_id = {project} AND {conditions}"
 
 
