@@ -46,7 +46,7 @@ lint: $(INSTALLED) ## Check style and format
 type: $(INSTALLED) ## Check types
 	$(BIN)/mypy
 
-format: $(INSTALLED) ## Put the code in form
+format: $(INSTALLED) ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -201,7 +201,7 @@ def _mail(settings: Settings) -> str:
     if not mailer.configured:
         return "not configured, so exports complete without one"
     mailer.greet()
-    return "the mail server lets us in; nothing was sent"
+    return "sign-in works; nothing was sent"
 
 
 def _spool(settings: Settings) -> str:
@@ -254,11 +254,11 @@ def _dagster(environ: Mapping[str, str]) -> str:
             "The user in DAGSTER_POSTGRES_USER may not make tables in its database; make it the "
             "database's owner, as deploy/sql/dagster_database.sql does."
         )
-    return "the database lets us in, and Dagster may make its tables there"
+    return "sign-in works, and Dagster may create its tables"
 
 
 def _port(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise ConfigurationError("DAGSTER_POSTGRES_PORT is no number.") from error
+        raise ConfigurationError("DAGSTER_POSTGRES_PORT is not a number.") from error

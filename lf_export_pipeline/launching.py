@@ -81,7 +81,7 @@ def requests_for(
     Args:
         rows: Rows that are QUEUED.
         attempts: What Dagster knows of them.
-        recoveries: For those that were found lost, the how many-th time it is.
+        recoveries: For those that were found lost, which recovery this is, counting from 1.
     """
     known = ((row, attempts.get(row.id, Attempts())) for row in rows)
     return [

@@ -42,8 +42,8 @@ def build_notification(
         remark: A sentence such as that the row limit cut the file.
 
     Raises:
-        ConfigurationError: EMAIL_FROM_ADDRESS is missing or no address.
-        PermanentError: the user's address is none.
+        ConfigurationError: EMAIL_FROM_ADDRESS is missing or not a valid e-mail address.
+        PermanentError: the user's address is not a valid e-mail address.
     """
     message = EmailMessage()
     sender = _sender(settings.email_from_address)
@@ -83,7 +83,7 @@ def _sender(address: str | None) -> Address:
         return Address("Langfuse", addr_spec=address or "")
     except (ValueError, IndexError, MessageError) as error:
         raise ConfigurationError(
-            "EMAIL_FROM_ADDRESS is not an e-mail address; expected is name@example.com."
+            "EMAIL_FROM_ADDRESS is not a valid e-mail address; expected is name@example.com."
         ) from error
 
 
@@ -91,7 +91,9 @@ def _receiver(address: str) -> Address:
     try:
         return Address(addr_spec=address)
     except (ValueError, IndexError, MessageError) as error:
-        raise PermanentError("The address of the user who asked for the export is none.") from error
+        raise PermanentError(
+            "The address of the user who asked for the export is not a valid e-mail address."
+        ) from error
 
 
 def _one_line(text: str) -> str:

@@ -94,7 +94,7 @@ def give_up_sentence(recoveries: int) -> str:
 def queue_lost_exports_again(
     instance: dg.DagsterInstance, export_rows: ExportRows, settings: OperatingSettings
 ) -> dict[str, int]:
-    """Queues exports again that nobody works on; for each, the how many-th time it is.
+    """Queues exports again that nobody works on; says which recovery of each this is, from 1.
 
     An export that has been lost too often is FAILED instead. Every change is guarded by the instant
     at which the row was seen to be untouched.

@@ -101,7 +101,7 @@ def _instant(name: str, text: str | None) -> datetime | None:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        sentence = f"{name} is no instant; write it like 2031-03-01T08:00:00Z."
+        sentence = f"{name} is not a valid time; write it like 2031-03-01T08:00:00Z."
         raise PermanentError(sentence) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 

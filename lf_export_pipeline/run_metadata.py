@@ -76,7 +76,7 @@ def queue_wait_seconds(context: dg.OpExecutionContext, stored: StoredFile) -> fl
 
 
 def attempt_of(context: dg.OpExecutionContext) -> int:
-    """The how many-th run of its export it is; the sensor has counted, others have not."""
+    """Which run of its export this is, from 1: by the sensor's tag, or else counted now."""
     if tag := context.run.tags.get(ATTEMPT_TAG):
         return int(tag)
     export_id = context.partition_key

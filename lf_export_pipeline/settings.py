@@ -51,7 +51,7 @@ class ClickHouseSettings(BaseModel):
     lf_export_clickhouse_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
         description="PEM file of the authorities that may sign the certificate of an `https://` "
-        "server. Unset: those that are publicly known.",
+        "server. Default: the public CAs.",
     )
     clickhouse_db: str = Field(default="default", description="Langfuse's database.")
     clickhouse_max_open_connections: int = Field(
@@ -88,7 +88,7 @@ class MailSettings(BaseModel):
     lf_export_smtp_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
         description="PEM file of the authorities that may sign the mail server's certificate. "
-        "Unset: the system's.",
+        "Default: the system's CAs.",
     )
     nextauth_url: str | None = Field(
         default=None,
@@ -107,7 +107,8 @@ class LimitSettings(BaseModel):
     batch_export_row_limit: int = Field(
         default=1_500_000,
         ge=1,
-        description="Rows of one export; a cut is said in row, run, e-mail.",
+        description="Rows of one export. If it cuts an export, the row, the run and the e-mail say "
+        "so.",
     )
     batch_export_download_link_expiration_hours: int = Field(
         default=24,

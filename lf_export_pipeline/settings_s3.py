@@ -39,7 +39,7 @@ class S3Settings(BaseModel):
     lf_export_s3_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
         description="PEM file of the authorities that may sign the certificate of an `https://` "
-        "endpoint. Unset: AWS_CA_BUNDLE, or those that are publicly known.",
+        "endpoint. Default: `AWS_CA_BUNDLE`, or the public CAs.",
     )
     langfuse_s3_batch_export_force_path_style: bool = Field(
         default=False, description="Bucket in the path instead of the host name (MinIO, SeaweedFS)."

@@ -22,7 +22,7 @@ def expected(field: FieldInfo) -> str:
         return "true or false"
     if kind is int:
         return _range(field)
-    return "a text"
+    return "text"
 
 
 def base_type(field: FieldInfo) -> Any:

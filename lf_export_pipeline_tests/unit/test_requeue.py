@@ -103,7 +103,7 @@ def test_export_that_is_no_longer_failed_is_left_alone(
 
 
 def test_instant_that_cannot_be_read_is_said() -> None:
-    with pytest.raises(PermanentError, match="since is no instant"):
+    with pytest.raises(PermanentError, match="since is not a valid time"):
         search_of(RequeueConfig(since="yesterday"))
 
 

@@ -75,4 +75,4 @@ def test_instant_that_cannot_be_read_ends_with_an_error(stack: LocalStack) -> No
     result = call(stack, "--since", "yesterday")
 
     assert result.exit_code == 1
-    assert "since is no instant" in result.output
+    assert "since is not a valid time" in result.output
