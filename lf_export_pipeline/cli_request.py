@@ -86,4 +86,4 @@ def _json(option: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise click.BadParameter(f"This is no JSON: {error}", param_hint=option) from error
+        raise click.BadParameter(f"This is not JSON: {error}", param_hint=option) from error

@@ -128,7 +128,9 @@ def _postgres(settings: Settings) -> str:
         database.exports.recipient("nobody", "nothing")
         waiting = database.exports.oldest_queued()
     queue = (
-        f"oldest waiting export of {waiting.created_at:%Y-%m-%d %H:%M}" if waiting else "no queue"
+        f"the oldest waiting export is from {waiting.created_at:%Y-%m-%d %H:%M}"
+        if waiting
+        else "no export is waiting"
     )
     return f"{len(_POSTGRES_TABLES)} tables can be read, batch_exports can be updated; {queue}"
 
@@ -244,14 +246,14 @@ def _dagster(environ: Mapping[str, str]) -> str:
             may = connection.scalar(sa.text("SELECT has_schema_privilege('public', 'CREATE')"))
     except DBAPIError as error:
         raise ConfigurationError(
-            "Dagster's Postgres does not let us in; check the DAGSTER_POSTGRES_ variables and "
+            "Cannot sign in to Dagster's Postgres; check the DAGSTER_POSTGRES_ variables and "
             "that deploy/sql/dagster_database.sql was run."
         ) from error
     finally:
         engine.dispose()
     if not may:
         raise ConfigurationError(
-            "The user in DAGSTER_POSTGRES_USER may not make tables in its database; make it the "
+            "The user in DAGSTER_POSTGRES_USER may not create tables in its database; make it the "
             "database's owner, as deploy/sql/dagster_database.sql does."
         )
     return "sign-in works, and Dagster may create its tables"

@@ -83,7 +83,7 @@ def _sender(address: str | None) -> Address:
         return Address("Langfuse", addr_spec=address or "")
     except (ValueError, IndexError, MessageError) as error:
         raise ConfigurationError(
-            "EMAIL_FROM_ADDRESS is not a valid e-mail address; expected is name@example.com."
+            "EMAIL_FROM_ADDRESS is not a valid e-mail address; expected one like name@example.com."
         ) from error
 
 

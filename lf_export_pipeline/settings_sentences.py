@@ -54,7 +54,7 @@ def _sentence(problem: Any, settings: type[BaseModel]) -> str:
     name = str(problem["loc"][0])
     field, variable = settings.model_fields[name], name.upper()
     if problem["type"] == "missing":
-        return f"{variable} is not set. It says: {field.description}"
+        return f"{variable} is not set. Its meaning: {field.description}"
     wanted = problem["msg"] if problem["type"] == "url" else expected(field)
     shown = "has a value of the wrong form" if is_secret(field) else f"is {problem['input']!r}"
-    return f"{variable} {shown}; expected is {wanted}."
+    return f"{variable} {shown}; expected {wanted}."

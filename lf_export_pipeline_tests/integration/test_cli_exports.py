@@ -76,7 +76,7 @@ def test_export_that_does_not_exist_is_said_to_be_missing(cli: CliRunner) -> Non
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--filters", "{"), "This is no JSON"),
+        (("--filters", "{"), "This is not JSON"),
         (("--filters", '[{"type": "colour"}]'), "Filter 1"),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path:
         ("SMTP_CONNECTION_URL", "smtp://127.0.0.1:9", "e-mail", "Is it running"),
         ("LF_EXPORT_SPOOL", "/dev/null/spool", "spool", "LF_EXPORT_SPOOL"),
         ("DAGSTER_POSTGRES_HOST", "", "Dagster storage", "DAGSTER_POSTGRES_HOST not set"),
-        ("DAGSTER_POSTGRES_PASSWORD", "wrong", "Dagster storage", "does not let us in"),
+        ("DAGSTER_POSTGRES_PASSWORD", "wrong", "Dagster storage", "Cannot sign in"),
         ("DAGSTER_POSTGRES_PORT", "many", "Dagster storage", "DAGSTER_POSTGRES_PORT"),
     ],
 )

@@ -53,20 +53,20 @@ def test_every_missing_variable_is_named_in_a_sentence_of_its_own() -> None:
         (
             "BATCH_EXPORT_S3_PART_SIZE_MIB",
             "ten",
-            "BATCH_EXPORT_S3_PART_SIZE_MIB is 'ten'; expected is a whole number from 5 to 100.",
+            "BATCH_EXPORT_S3_PART_SIZE_MIB is 'ten'; expected a whole number from 5 to 100.",
         ),
         (
             "BATCH_EXPORT_ROW_LIMIT",
             "0",
-            "BATCH_EXPORT_ROW_LIMIT is '0'; expected is a whole number, 1 or more.",
+            "BATCH_EXPORT_ROW_LIMIT is '0'; expected a whole number, 1 or more.",
         ),
         (
             "LF_EXPORT_EXECUTOR",
             "threads",
             "LF_EXPORT_EXECUTOR is 'threads'; "
-            "expected is one of in_process, multiprocess, celery, k8s.",
+            "expected one of in_process, multiprocess, celery, k8s.",
         ),
-        ("LF_EXPORT_PREVIEW", "maybe", "LF_EXPORT_PREVIEW is 'maybe'; expected is true or false."),
+        ("LF_EXPORT_PREVIEW", "maybe", "LF_EXPORT_PREVIEW is 'maybe'; expected true or false."),
     ],
 )
 def test_a_bad_value_is_named_with_what_was_expected(
@@ -86,7 +86,7 @@ def test_a_bad_value_is_named_with_what_was_expected(
 )
 def test_a_bad_secret_is_named_but_never_shown(variable: str, value: str) -> None:
     sentence = problem(**{variable: value})
-    assert sentence.startswith(f"{variable} has a value of the wrong form; expected is ")
+    assert sentence.startswith(f"{variable} has a value of the wrong form; expected ")
     assert "hunter2" not in sentence
 
 
