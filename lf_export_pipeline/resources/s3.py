@@ -17,7 +17,13 @@ from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
 from lf_export_pipeline.resources.s3_checksum import PartsChecksum
-from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
+from lf_export_pipeline.resources.s3_client import (
+    from_client,
+    head_of,
+    s3_client,
+    s3_errors,
+    status_of,
+)
 from lf_export_pipeline.settings_s3 import S3Settings
 
 if TYPE_CHECKING:
@@ -94,14 +100,9 @@ class S3FileStore:
 
     def head(self, key: str) -> StoredObject | None:
         """The object, if it is there."""
-        try:
-            found = self._client.head_object(Bucket=self.bucket, Key=key)
-        except ClientError as error:
-            if status_of(error) == 404:
-                return None
-            raise from_client(error) from error
-        except BotoCoreError as error:
-            raise from_client(error) from error
+        found = head_of(self._client, self.bucket, key)
+        if found is None:
+            return None
         etag = found.get("ETag", "").strip('"')
         return StoredObject(key, found["ContentLength"], found.get("ContentType"), etag or None)
 

@@ -25,6 +25,7 @@ from lf_export_pipeline.settings_s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 _PREFIX = "LANGFUSE_S3_BATCH_EXPORT"
 _KEYS = f"{_PREFIX}_ACCESS_KEY_ID and {_PREFIX}_SECRET_ACCESS_KEY"
@@ -83,6 +84,17 @@ def s3_errors() -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise from_client(error) from error
+
+
+def head_of(client: "S3Client", bucket: str, key: str) -> "HeadObjectOutputTypeDef | None":
+    """What the service says of an object; None: there is none."""
+    with s3_errors():
+        try:
+            return client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if status_of(error) == 404:
+                return None
+            raise
 
 
 def from_client(error: Exception) -> ExportError:

@@ -11,11 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from botocore.exceptions import ClientError
-
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.resources.s3_client import from_client, s3_client, s3_errors, status_of
+from lf_export_pipeline.resources.s3_client import head_of, s3_client, s3_errors
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,7 +78,9 @@ class DirectorySpool:
 
     def exists(self, path: str) -> bool:
         """Whether the complete file is there."""
-        return self._root.joinpath(*safe_parts(path)).is_file()
+        target = self._root.joinpath(*safe_parts(path))
+        with _disk_errors():
+            return target.is_file()
 
     def remove(self, folder: str) -> None:
         """Delete a folder with all that is in it, and the folders above that it leaves empty."""
@@ -95,10 +95,11 @@ class DirectorySpool:
     def folders(self, folder: str = "") -> Sequence[str]:
         """The folders in a folder, sorted; the top-level ones without it."""
         inside = self._root.joinpath(*safe_parts(folder)) if folder else self._root
-        if not inside.is_dir():
-            return []
-        entries = inside.iterdir()
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        with _disk_errors():
+            if not inside.is_dir():
+                return []
+            entries = inside.iterdir()
+            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
     def _make_folder(self, folder: Path) -> None:
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -139,13 +140,7 @@ class BucketSpool:
 
     def exists(self, path: str) -> bool:
         """Whether the complete file is there."""
-        try:
-            self._client.head_object(Bucket=self._bucket, Key=self._key(path))
-        except ClientError as error:
-            if status_of(error) == 404:
-                return False
-            raise from_client(error) from error
-        return True
+        return head_of(self._client, self._bucket, self._key(path)) is not None
 
     def remove(self, folder: str) -> None:
         """Delete a folder with all that is in it."""
