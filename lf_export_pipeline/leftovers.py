@@ -6,8 +6,10 @@ the hourly sweep.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.links import leads_to
@@ -31,10 +33,15 @@ def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | Non
 
 
 def abort_uploads_to(key: str, files: FileStore) -> None:
-    """Throws away the parts of uploads to a key that were never finished."""
-    for upload in files.incomplete_uploads(key):
-        if upload.key == key:
-            files.abort(upload)
+    """Throws away the parts of uploads to a key that were never finished, where that can be done.
+
+    They are never to be seen as an object, and a bucket's policy need not let them be listed: the
+    daily sweep, or a rule of the bucket's own, removes what stays.
+    """
+    with suppress(ExportError):
+        for upload in files.incomplete_uploads(key):
+            if upload.key == key:
+                files.abort(upload)
 
 
 def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:

@@ -1,13 +1,12 @@
 """Writes the object of an export from its parts."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lf_export_pipeline.assembled_file import AssembledFile, size_of, writer_of
 from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.core.errors import ExportError, TransientError
+from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.query import ExportPlan, PartFile, StoredFile
 from lf_export_pipeline.leftovers import abort_uploads_to
@@ -58,7 +57,8 @@ class Upload:
         size = size_of(self._writer, parts)
         sent = sent or self.send(parts, size)
         self._check_object(sent.key, size)
-        self._abort_strays(sent.key)
+        # If the answer to the beginning of an upload is lost, the client begins another one.
+        abort_uploads_to(sent.key, self._files)
         finished_at = datetime.now(UTC)
         return StoredFile(
             request=self._request,
@@ -83,17 +83,9 @@ class Upload:
             noted = ObjectKey(key=key)
             self._folder.write(OBJECT, noted)
         else:
-            self._abort_strays(noted.key)
+            # A process that is killed cannot abort what it has begun.
+            abort_uploads_to(noted.key, self._files)
         return noted.key
-
-    def _abort_strays(self, key: str) -> None:
-        """Uploads that nobody goes on with, if the bucket's policy lets them be listed.
-
-        A process that is killed cannot abort what it has begun; and if the answer to the beginning
-        of an upload is lost, the client begins another one.
-        """
-        with suppress(ExportError):  # what is left to the sweep is no reason to fail
-            abort_uploads_to(key, self._files)
 
     def _check_parts(self, parts: Sequence[PartFile]) -> None:
         found = [part.index for part in parts]

@@ -1,12 +1,12 @@
 """What an attempt that ended early leaves in the bucket, and an end that nobody heard of."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
 from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.leftovers import discard_failed_attempt, discard_object
@@ -51,6 +51,57 @@ def test_attempt_that_never_wrote_leaves_nothing_to_remove() -> None:
     empty = AttemptFolder(MemorySpool(), "export-1/run")
 
     assert discard_object(empty, MemoryFileStore(), None) is None
+
+
+class HidesUploads(MemoryFileStore):
+    """A bucket whose policy, or whose moment, does not let unfinished uploads be listed."""
+
+    def __init__(self, refusal: ExportError) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+    def incomplete_uploads(self, prefix: str) -> list[IncompleteUpload]:  # noqa: ARG002
+        raise self.refusal
+
+
+HIDDEN = pytest.mark.parametrize(
+    "refusal", [ConfigurationError("Not to be listed."), TransientError("Busy.")]
+)
+
+
+@HIDDEN
+def test_object_is_removed_also_where_uploads_cannot_be_listed(
+    folder: AttemptFolder, refusal: ExportError
+) -> None:
+    files = HidesUploads(refusal)
+    files.objects = {KEY: b"1"}
+
+    assert discard_object(folder, files, export_row(status="CANCELLED")) == KEY
+
+    assert not files.objects
+
+
+@HIDDEN
+def test_cancelled_export_ends_well_also_where_uploads_cannot_be_listed(
+    refusal: ExportError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(export_row())
+    world.files = HidesUploads(refusal)
+    signed_url = world.files.signed_url
+
+    def cancel_then_sign(key: str, expires_in: timedelta) -> str:
+        world.rows.cancel(world.row.id)
+        return signed_url(key, expires_in)
+
+    monkeypatch.setattr(world.files, "signed_url", cancel_then_sign)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "CANCELLED"
+    assert not world.files.objects
+    assert not world.spool.files
 
 
 OTHER = "https://bucket.test/exports/of-another-run.csv"
