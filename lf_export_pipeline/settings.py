@@ -50,7 +50,7 @@ class ClickHouseSettings(BaseModel):
     clickhouse_password: SecretStr = Field(description="Password of the user.")
     lf_export_clickhouse_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
-        description="PEM file of the authorities that may sign the certificate of an `https://` "
+        description="PEM file of the CAs that may sign the certificate of an `https://` "
         "server. Default: the public CAs.",
     )
     clickhouse_db: str = Field(default="default", description="Langfuse's database.")
@@ -59,7 +59,7 @@ class ClickHouseSettings(BaseModel):
     )
     clickhouse_disable_lazy_materialization: Switch = Field(
         default="auto",
-        description="`true` turns off lazy materialization on the server; otherwise it decides.",
+        description="`true` turns off lazy materialization; otherwise the server decides.",
     )
     langfuse_clickhouse_query_max_attempts: int = Field(
         default=3, ge=1, description="Attempts of one small read when the connection fails."
@@ -87,13 +87,13 @@ class MailSettings(BaseModel):
     )
     lf_export_smtp_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
-        description="PEM file of the authorities that may sign the mail server's certificate. "
+        description="PEM file of the CAs that may sign the mail server's certificate. "
         "Default: the system's CAs.",
     )
     nextauth_url: str | None = Field(
         default=None,
-        description="Address of Langfuse's web app, for the link to the exports page. Unset: the "
-        "e-mail holds the download link itself.",
+        description="Address of Langfuse's web app, for the link to the exports page. Without it "
+        "the e-mail holds the download link itself.",
     )
     lf_export_require_membership: bool = Field(
         default=True,
@@ -146,7 +146,7 @@ class PipelineSettings(BaseModel):
         default=CHUNK_TARGET_BYTES // MEBIBYTE,
         ge=1,
         le=1024,
-        description="Output of one chunk, in MiB (by a sample of rows).",
+        description="Size of one chunk's output, in MiB, estimated from a sample of rows.",
     )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,

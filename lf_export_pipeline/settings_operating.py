@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 
 class OperatingSettings(BaseModel):
-    """What operators watch over; how many runs go at once is said in `dagster.yaml`."""
+    """What operators watch over; `dagster.yaml` says how many runs go at once."""
 
     lf_export_max_runs: int = Field(
         default=20,
@@ -36,7 +36,7 @@ class OperatingSettings(BaseModel):
         default=300,
         ge=1,
         description="A run in the middle of a step, which touches its row every 20 seconds, counts "
-        "as dead after that much silence. Keep it above 60, or a short pause looks like a crash.",
+        "as dead after this much silence. Keep it above 60, or a short pause looks like a crash.",
     )
     lf_export_spool_keep_hours: int = Field(
         default=24,
@@ -48,10 +48,12 @@ class OperatingSettings(BaseModel):
         description="Delete files from the bucket once their link has expired, every day.",
     )
     lf_export_queue_wait_warning_seconds: int = Field(
-        default=900, ge=1, description="Wait of the oldest QUEUED export from which a check fails."
+        default=900,
+        ge=1,
+        description="Seconds that the oldest QUEUED export may wait before a check fails.",
     )
     lf_export_failures_warning: int = Field(
-        default=1, ge=1, description="Failed exports in an hour from which a check fails."
+        default=1, ge=1, description="How many failed exports within an hour make a check fail."
     )
 
     @property

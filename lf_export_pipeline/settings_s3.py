@@ -28,17 +28,17 @@ class S3Settings(BaseModel):
     )
     langfuse_s3_batch_export_external_endpoint: HttpUrl | None = Field(
         default=None,
-        description="Address of the same service as a browser reaches it; links are made for it.",
+        description="Address at which browsers reach the same service; links are made for it.",
     )
     langfuse_s3_batch_export_access_key_id: str | None = Field(
-        default=None, description="Unset: AWS's own chain of credentials."
+        default=None, description="Default: AWS's own credential chain."
     )
     langfuse_s3_batch_export_secret_access_key: SecretStr | None = Field(
         default=None, description="Belongs to the access key id."
     )
     lf_export_s3_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
-        description="PEM file of the authorities that may sign the certificate of an `https://` "
+        description="PEM file of the CAs that may sign the certificate of an `https://` "
         "endpoint. Default: `AWS_CA_BUNDLE`, or the public CAs.",
     )
     langfuse_s3_batch_export_force_path_style: bool = Field(
@@ -60,7 +60,7 @@ class S3Settings(BaseModel):
         default=3, ge=1, le=10, description="Attempts of each request to the bucket."
     )
     langfuse_s3_upload_max_concurrent_parts: int = Field(
-        default=3, ge=1, le=10, description="Parts of one upload that travel at the same time."
+        default=3, ge=1, le=10, description="Parts of one upload that are sent at the same time."
     )
 
     langfuse_use_azure_blob: bool = Field(default=False, description=_ONLY_S3)
