@@ -1,5 +1,9 @@
 """Tells the user by e-mail; whatever happens here, the export is finished."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 import dagster as dg
 from pydantic import BaseModel
 
@@ -31,16 +35,47 @@ def notify_requester(
     files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> None:
-    """Sends one e-mail, then removes what the export has left in the spool."""
+    """Sends one e-mail, then removes what the export has left in the spool.
+
+    The step is tried again only as long as nothing was sent, so that no try of this run can send a
+    second e-mail, whether or not the mark of the first could be written.
+    """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-    if not folder.has(NOTIFIED):
-        try:
-            context.log.info(notify(stored, mailer, export_rows, settings))
-            folder.write(NOTIFIED, Notified())
-        except ExportError as error:
-            _try_again(context, error)
-            context.log.warning("The export is COMPLETED, but its e-mail was not sent: %s", error)
-    _tidy_up(context, folder, files, export_rows)
+    if not _was_notified(context, folder):
+        with _warned_of(context, "The export is COMPLETED, but its e-mail was not sent"):
+            context.log.info(_sent(context, stored, mailer, export_rows, settings))
+            with _warned_of(context, "The mark of the e-mail could not be written"):
+                folder.write(NOTIFIED, Notified())
+    with _warned_of(context, "The export is COMPLETED, but has left files behind"):
+        _tidy_up(context, folder, files, export_rows)
+
+
+def _was_notified(context: dg.OpExecutionContext, folder: AttemptFolder) -> bool:
+    """Whether an earlier run of this attempt has sent the e-mail and was killed after that.
+
+    If that cannot be read it has not: few runs are killed just there, and who has asked for an
+    export waits for the e-mail.
+    """
+    try:
+        return folder.has(NOTIFIED)
+    except ExportError as error:
+        _try_again(context, error)
+        context.log.warning("Whether the e-mail was sent before cannot be read: %s", error)
+        return False
+
+
+def _sent(
+    context: dg.OpExecutionContext,
+    stored: StoredFile,
+    mailer: Mailer,
+    export_rows: ExportRows,
+    settings: Settings,
+) -> str:
+    try:
+        return notify(stored, mailer, export_rows, settings)
+    except TransientError as error:
+        _try_again(context, error)
+        raise
 
 
 def _tidy_up(
@@ -49,17 +84,40 @@ def _tidy_up(
     files: FileStore,
     export_rows: ExportRows,
 ) -> None:
-    """Removes what this and other attempts have left; what stays is left to the sweeps.
+    """Removes what this and other attempts have left; what stays is left to the sweeps."""
+    for seconds in RETRY_SECONDS:
+        with suppress(TransientError):
+            return _remove_leftovers(context, folder, files, export_rows)
+        time.sleep(seconds)
+    return _remove_leftovers(context, folder, files, export_rows)
 
-    Another try of the step sends no second e-mail: the mark that one was sent is still there.
-    """
+
+def _remove_leftovers(
+    context: dg.OpExecutionContext,
+    folder: AttemptFolder,
+    files: FileStore,
+    export_rows: ExportRows,
+) -> None:
     alive = live_attempts(context.instance, context.run)
+    discard_other_attempts(folder, files, export_rows.get(context.partition_key), alive)
+    folder.remove()
+
+
+@contextmanager
+def _warned_of(context: dg.OpExecutionContext, harm: str) -> Iterator[None]:
+    """Lets the run of an export that is COMPLETED end well, with a warning, whatever the body does.
+
+    Of a mistake in the program only its kind is said: its message may hold a password.
+    """
     try:
-        discard_other_attempts(folder, files, export_rows.get(context.partition_key), alive)
-        folder.remove()
+        yield
+    except dg.RetryRequested:
+        raise
     except ExportError as error:
-        _try_again(context, error)
-        context.log.warning("The export is COMPLETED, but has left files behind: %s", error)
+        context.log.warning("%s: %s", harm, error)
+    except Exception as error:  # noqa: BLE001 - as above
+        kind = type(error).__name__
+        context.log.warning("%s: a mistake in the program or its data (%s)", harm, kind)
 
 
 def _try_again(context: dg.OpExecutionContext, error: ExportError) -> None:
