@@ -1,6 +1,5 @@
 """Reads from ClickHouse over HTTP: Arrow streams that are complete or raise."""
 
-import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,27 +20,16 @@ from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.resources.arrow import StreamCutError, read_stream
 from lf_export_pipeline.resources.clickhouse_errors import from_client
+from lf_export_pipeline.resources.clickhouse_settings import (
+    changeable,
+    learn_settings,
+    query_settings,
+)
 from lf_export_pipeline.settings import ClickHouseSettings
 
 _CONNECT_SECONDS = 10
-_BLOCK_ROWS = 2048
 _SILENCE_SECONDS = 180  # Langfuse: request_timeout
 _NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9+/=]*")  # base64
-_SAME_EVERYWHERE = {
-    "output_format_json_escape_forward_slashes": 0,  # as JSON.stringify
-    "output_format_json_quote_64bit_integers": 0,  # on by default in older versions
-    "output_format_json_quote_64bit_floats": 0,
-    "output_format_json_quote_decimals": 0,
-    "output_format_json_quote_denormals": 0,
-    "output_format_json_named_tuples_as_objects": 1,
-    "output_format_decimal_trailing_zeros": 0,
-    "date_time_output_format": "simple",
-    "join_use_nulls": 0,
-    "group_by_use_nulls": 0,
-    "transform_null_in": 0,
-    "cast_keep_nullable": 0,
-    "aggregate_functions_null_for_empty": 0,
-}
 _FOREIGN_ERRORS = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -103,48 +91,10 @@ class ClickHouseReader:
             return [row for batch in batches for row in _tuples(batch)]
 
     def _query_settings(self, client: Client, threads: int | None = None) -> dict[str, Any]:
-        """Settings that this user may change; for the others the server's own values must do."""
         wanted = query_settings(self._settings, self._tags)
         if threads is not None:
             wanted["max_threads"] = threads
-        known = client.server_settings
-        return {
-            name: value
-            for name, value in wanted.items()
-            if name in known and not known[name].readonly and str(known[name].value) != str(value)
-        }
-
-
-def query_settings(settings: ClickHouseSettings, tags: Mapping[str, str]) -> dict[str, Any]:
-    """What every query asks of the server.
-
-    The time-outs are Langfuse's. Blocks are short, so that sorted rows of 2 KB arrive 5 MB at a
-    time and not as one block of a whole chunk. The text of values and the meaning of NULL are the
-    same on every server, whatever its version and its profiles say. Memory is bounded, and sorts
-    and groups go to disk before they reach the bound; a reader that leaves ends its query.
-    """
-    memory = settings.lf_export_clickhouse_memory_mib << 20
-    values: dict[str, Any] = {
-        **_SAME_EVERYWHERE,
-        "output_format_arrow_string_as_string": 1,
-        "output_format_arrow_low_cardinality_as_dictionary": 0,
-        "output_format_arrow_compression_method": "lz4_frame",
-        "max_block_size": _BLOCK_ROWS,
-        "cancel_http_readonly_queries_on_client_close": 1,
-        "max_execution_time": 185,
-        "http_send_timeout": 300,
-        "http_receive_timeout": 300,
-        "log_comment": json.dumps(dict(tags), sort_keys=True) if tags else "",
-    }
-    if memory:
-        values["max_memory_usage"] = memory
-        values["max_bytes_before_external_sort"] = memory // 2
-        values["max_bytes_before_external_group_by"] = memory // 2
-    if settings.lf_export_clickhouse_threads:
-        values["max_threads"] = settings.lf_export_clickhouse_threads
-    if settings.clickhouse_disable_lazy_materialization == "true":
-        values["query_plan_optimize_lazy_materialization"] = 0
-    return values
+        return changeable(wanted, client.server_settings)
 
 
 class _Clients:
@@ -187,7 +137,7 @@ class _Clients:
 
 def _connect(url: str, settings: ClickHouseSettings, pool: Any) -> Client:
     parts = urlsplit(url)
-    return clickhouse_connect.get_client(
+    client = clickhouse_connect.get_client(
         host=parts.hostname,
         port=parts.port or (8443 if parts.scheme == "https" else 8123),
         interface=parts.scheme,
@@ -204,6 +154,8 @@ def _connect(url: str, settings: ClickHouseSettings, pool: Any) -> Client:
         client_name="lf_export_pipeline",
         pool_mgr=pool,
     )
+    learn_settings(client)
+    return client
 
 
 def _mapped(response: Any, place: str) -> Iterator[pa.RecordBatch]:

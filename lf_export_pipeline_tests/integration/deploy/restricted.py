@@ -111,18 +111,8 @@ def clickhouse_user(stack: LocalStack) -> Iterator[dict[str, str]]:
 
 def engine_config(script: str, folder: Path) -> Path:
     """The grants and the settings profile of a script of SQL, as the engine's configuration."""
-    profile, constraints = _profile(script)
     grants = "".join(f"<query>{escape(grant)}</query>" for grant in granted(script))
-    users, config = folder / "restricted-users.xml", folder / "restricted.xml"
-    users.write_text(
-        f"<clickhouse><profiles><default>{profile}"
-        f"<constraints>{constraints}</constraints></default></profiles>"
-        "<quotas><default/></quotas><users><default><password></password>"
-        "<networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>"
-        f"<grants>{grants}</grants></default></users></clickhouse>"
-    )
-    config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
-    return config
+    return clickhouse.config_file(folder, _profile(script), f"<grants>{grants}</grants>")
 
 
 def granted(script: str) -> list[str]:
@@ -130,7 +120,7 @@ def granted(script: str) -> list[str]:
     return re.findall(rf"^(GRANT .+) TO {ROLE};$", script, re.MULTILINE)
 
 
-def _profile(script: str) -> tuple[str, str]:
+def _profile(script: str) -> str:
     found = re.search(rf"CREATE SETTINGS PROFILE {ROLE} SETTINGS(.+?);", script, re.DOTALL)
     assert found
     values, bounds = "", ""
@@ -140,7 +130,7 @@ def _profile(script: str) -> tuple[str, str]:
         if bound:
             kind, limit = bound
             bounds += f"<{name}><{kind.lower()}>{limit}</{kind.lower()}></{name}>"
-    return values, bounds
+    return f"{values}<constraints>{bounds}</constraints>"
 
 
 def s3_client(environment: dict[str, str]) -> "S3Client":

@@ -3,7 +3,8 @@ from typing import Any, cast
 
 import pytest
 
-from lf_export_pipeline.resources.clickhouse import ClickHouseReader, query_settings
+from lf_export_pipeline.resources.clickhouse import ClickHouseReader
+from lf_export_pipeline.resources.clickhouse_settings import query_settings
 from lf_export_pipeline.settings import ClickHouseSettings
 
 
@@ -28,12 +29,14 @@ def known(**values: tuple[str, int]) -> Any:
 def test_a_user_that_may_change_nothing_is_asked_to_change_nothing() -> None:
     names = query_settings(settings(), {"op": "x"})
     client = known(**dict.fromkeys(names, ("0", 1)))
-    assert ClickHouseReader(settings(), {"op": "x"})._query_settings(client) == {}
+    asked = ClickHouseReader(settings(), {"op": "x"})._query_settings(client)
+    assert asked == {"limit": 0, "offset": 0}  # which no server refuses that does not set them
 
 
 def test_settings_that_an_older_server_does_not_know_are_left_out() -> None:
     client = known(max_execution_time=("0", 0), http_send_timeout=("300", 0))
-    assert ClickHouseReader(settings())._query_settings(client) == {"max_execution_time": 185}
+    asked = ClickHouseReader(settings())._query_settings(client)
+    assert asked == {"max_execution_time": 185, "limit": 0, "offset": 0}
 
 
 def test_sorts_and_groups_go_to_disk_at_half_of_the_memory() -> None:

@@ -73,6 +73,19 @@ class ServerProcess:
         return self.process.wait(STOP_SECONDS)
 
 
+def config_file(folder: Path, profile: str, grants: str = "") -> Path:
+    """The engine's configuration for its one user: a settings profile and grants, as XML."""
+    users, config = folder / "restricted-users.xml", folder / "restricted.xml"
+    users.write_text(
+        f"<clickhouse><profiles><default>{profile}</default></profiles>"
+        "<quotas><default/></quotas><users><default><password></password>"
+        "<networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>"
+        f"{grants}</default></users></clickhouse>"
+    )
+    config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
+    return config
+
+
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     while process.poll() is None:
         if found := _LISTENS.search(log.read_text()):
