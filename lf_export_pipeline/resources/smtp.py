@@ -19,6 +19,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
     TransientError,
 )
+from lf_export_pipeline.resources.smtp_login import sign_in
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
 
@@ -118,7 +119,7 @@ class SmtpMailer:
         """
         with closing(self._connected()) as session:
             if self._server.user:
-                session.login(self._server.user, self._server.password)
+                sign_in(session, self._server.user, self._server.password)
             yield session
             with suppress(smtplib.SMTPException, OSError):
                 session.quit()
@@ -180,6 +181,11 @@ def smtp_errors() -> Iterator[None]:
         yield
     except (smtplib.SMTPException, OSError, ClientError, BotoCoreError) as error:
         raise from_client(error) from error
+    except UnicodeError as error:
+        raise ConfigurationError(
+            "The mail server has no name that can be looked up; check the host in "
+            "SMTP_CONNECTION_URL."
+        ) from error
 
 
 def from_client(error: Exception) -> ExportError:
