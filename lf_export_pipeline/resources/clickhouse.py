@@ -28,7 +28,7 @@ from lf_export_pipeline.resources.clickhouse_settings import (
 from lf_export_pipeline.settings import ClickHouseSettings
 
 _CONNECT_SECONDS = 10
-_SILENCE_SECONDS = 180  # Langfuse: request_timeout
+SILENCE_SECONDS = 180  # Langfuse: request_timeout
 _NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9+/=]*")  # base64
 _FOREIGN_ERRORS = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
 
@@ -147,7 +147,7 @@ def _connect(url: str, settings: ClickHouseSettings, pool: Any) -> Client:
         database=settings.clickhouse_db,
         compress=False,  # Arrow's own compression is faster, on both ends
         connect_timeout=_CONNECT_SECONDS,
-        send_receive_timeout=_SILENCE_SECONDS,
+        send_receive_timeout=SILENCE_SECONDS,
         query_retries=0,  # retries are the caller's: a stream must not start twice unnoticed
         autogenerate_session_id=False,  # sessions forbid parallel queries
         form_encode_query_params=True,  # parameters of any size; none in the server's access log

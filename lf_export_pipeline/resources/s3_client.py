@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
+SILENCE_SECONDS = 60
 _PREFIX = "LANGFUSE_S3_BATCH_EXPORT"
 _KEYS = f"{_PREFIX}_ACCESS_KEY_ID and {_PREFIX}_SECRET_ACCESS_KEY"
 _REFUSALS = {
@@ -48,7 +49,11 @@ _REFUSALS |= {
     "InvalidToken": _REFUSALS["InvalidAccessKeyId"],
     "301": _REFUSALS["PermanentRedirect"],
 }
-_BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "RequestTimeTooSkewed", "Throttling"}
+_BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "Throttling"}
+_WRONG_CLOCK = (
+    "The clock of this machine and that of the bucket's service differ by more than the service "
+    "allows (15 minutes at AWS); set this machine's clock."
+)
 
 
 def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
@@ -62,7 +67,7 @@ def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
         response_checksum_validation="when_required",
         retries={"mode": "standard", "max_attempts": settings.langfuse_s3_upload_max_part_attempts},
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=SILENCE_SECONDS,
         max_pool_connections=settings.langfuse_s3_upload_max_concurrent_parts + 2,
     )
     with s3_errors():
@@ -133,6 +138,8 @@ def _from_answer(error: ClientError) -> ExportError:
     code, status = code_of(error), status_of(error)
     if code in _REFUSALS:
         return ConfigurationError(_REFUSALS[code])
+    if code == "RequestTimeTooSkewed":
+        return TransientError(_WRONG_CLOCK)
     if status in (405, 501):
         return ConfigurationError(f"No S3 service answers there; check {_PREFIX}_ENDPOINT.")
     if code in _BUSY or status >= 500 or status in (0, 408, 429):

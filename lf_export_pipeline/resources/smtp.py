@@ -23,7 +23,7 @@ from lf_export_pipeline.resources.smtp_login import sign_in
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
 
-_SECONDS = 30
+SILENCE_SECONDS = 30
 
 
 class MailSender(Protocol):
@@ -128,8 +128,10 @@ class SmtpMailer:
         server = self._server
         trust = ssl.create_default_context(cafile=server.authorities)
         if server.tls_at_once:
-            return smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=trust)
-        session = smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
+            return smtplib.SMTP_SSL(
+                server.host, server.port, timeout=SILENCE_SECONDS, context=trust
+            )
+        session = smtplib.SMTP(server.host, server.port, timeout=SILENCE_SECONDS)
         try:
             self._secure(session, trust)
         except BaseException:
@@ -170,7 +172,9 @@ class SesMailer:
             self._client().get_account()
 
     def _client(self) -> Any:
-        retries = Config(retries={"mode": "standard"}, connect_timeout=10, read_timeout=_SECONDS)
+        retries = Config(
+            retries={"mode": "standard"}, connect_timeout=10, read_timeout=SILENCE_SECONDS
+        )
         return boto3.session.Session().client("sesv2", region_name=self._region, config=retries)
 
 

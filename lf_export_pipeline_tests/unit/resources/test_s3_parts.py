@@ -61,6 +61,7 @@ def test_a_key_stays_inside_the_file_name(key: str, header: str) -> None:
         ("SomethingNew", 403, ConfigurationError, "PutObject"),
         ("PermanentRedirect", 301, ConfigurationError, "REGION"),
         ("SlowDown", 503, TransientError, "busy"),
+        ("RequestTimeTooSkewed", 403, TransientError, "set this machine's clock"),
         ("InternalError", 500, TransientError, "busy"),
         ("NotImplemented", 501, ConfigurationError, "ENDPOINT"),
     ],
