@@ -17,6 +17,7 @@ import click
 from lf_export_pipeline.markdown import markdown_table
 from lf_export_pipeline_tests.faults.bench import Bench, open_bench
 from lf_export_pipeline_tests.faults.outcome import Outcome
+from lf_export_pipeline_tests.faults.rehearsal import Rehearsal, Wish
 from lf_export_pipeline_tests.faults.table import Fault, all_faults, problems_of
 
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
@@ -55,23 +56,7 @@ def judged(fault: Fault, bench: Bench) -> Verdict:
         outcomes = fault.play(bench)
     except Exception as error:  # noqa: BLE001 - whatever it is, the row is red
         return Verdict(fault, [], [f"{type(error).__name__}: {error}"[:300]])
-    return Verdict(fault, outcomes, problems_of(fault, outcomes, bench.expected))
-
-
-class _Rehearsal:
-    """What the first bench has learnt holds for all of them: they have the same rows."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: Bench | None = None
-
-    def prepare(self, bench: Bench) -> None:
-        with self._lock:
-            if self._known is None:
-                bench.rehearse()
-                self._known = bench
-            bench.expected = self._known.expected
-            bench.words_by_op = self._known.words_by_op
+    return Verdict(fault, outcomes, problems_of(fault, outcomes))
 
 
 def _next(waiting: "queue.SimpleQueue[tuple[int, Fault]]") -> tuple[int, Fault] | None:
@@ -87,13 +72,13 @@ def play_all(faults: Sequence[Fault], benches: int, folder: Path) -> list[Verdic
     for numbered in enumerate(faults):
         waiting.put(numbered)
     found: dict[int, Verdict] = {}
-    rehearsal = _Rehearsal()
+    known: dict[Wish, Rehearsal] = {}  # the benches have the same rows
 
     def work(number: int) -> None:
         own = folder / str(number)
         own.mkdir()
         with open_bench(own) as bench:
-            rehearsal.prepare(bench)
+            bench.rehearsals = known
             while (numbered := _next(waiting)) is not None:
                 at, fault = numbered
                 found[at] = judged(fault, bench)

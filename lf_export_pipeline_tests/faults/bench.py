@@ -8,43 +8,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import boto3
-import dagster as dg
 
-from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.cli_request import requested_row
-from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.local import process, state
 from lf_export_pipeline.local.rows import postgres_transaction
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
 from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.partitions import PARTITION_TAG
 from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.runs import IN_FLIGHT
-from lf_export_pipeline.sensors import runs_that_failed
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
-from lf_export_pipeline_tests.faults.export_process import (
-    Circumstances,
-    instance_of,
-    start,
-    the_job,
-)
-from lf_export_pipeline_tests.faults.outcome import Outcome, downloaded, text_of
-from lf_export_pipeline_tests.faults.wire import Scenario, Wire, Word, tapped
-from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Spoiling
+from lf_export_pipeline_tests.faults.export_process import Circumstances
+from lf_export_pipeline_tests.faults.outcome import Mail, mail_at
+from lf_export_pipeline_tests.faults.rehearsal import Rehearsal, Wish, rehearse
+from lf_export_pipeline_tests.faults.trial import Trial
+from lf_export_pipeline_tests.faults.wire import Wire, tapped
 
-PROJECT, NEIGHBOUR = "project-faults", "project-next-door"
-SIZE = SampleSize(traces=2_500, observations_per_trace=0, text_bytes=3_000, comments=20)
+__all__ = ["Bench", "Trial", "open_bench"]
+
+USER, ADDRESS = "user-ada", "ada@example.com"
+TRACES = Wish("traces", "JSONL")
+WIDE = SampleSize(traces=2_500, observations_per_trace=0, text_bytes=3_000, comments=20)
+MANY = SampleSize(
+    traces=2_000, observations_per_trace=1, text_bytes=1_500, dataset_items=2_000, audit_logs=3_000
+)
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
-USER = "user-ada"
-REPAIRS_MAX = 6
-RUN_MAX_SECONDS = 180
 FULL_DISK_BYTES = 1 << 16
 QUICK = {
     "LF_EXPORT_CHUNK_TARGET_MIB": "3",
@@ -53,16 +44,33 @@ QUICK = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Two projects of the same size; the second one belongs to other customers."""
+
+    exported: str
+    other: str
+    size: SampleSize
+
+
+WIDE_ROWS = Neighbours("project-faults", "project-next-door", WIDE)
+MANY_TABLES = Neighbours("project-tables", "project-upstairs", MANY)
+
+
 @dataclass
 class Bench:
-    """A project, the servers that hold it, and the wire through which it is exported."""
+    """Projects, the servers that hold them, and the wire through which they are exported.
+
+    Attributes:
+        rehearsals: What is known of undisturbed exports; benches with the same rows may share it.
+        returning: Brings back a server that was killed.
+    """
 
     stack: LocalStack
     wire: Wire
     environment: dict[str, str]
     folder: Path
-    expected: str = ""
-    words_by_op: dict[str, list[int]] = field(default_factory=dict)
+    rehearsals: dict[Wish, Rehearsal] = field(default_factory=dict)
     returning: threading.Thread | None = None
 
     def __post_init__(self) -> None:
@@ -77,19 +85,43 @@ class Bench:
             aws_secret_access_key=self.stack.addresses().credentials.s3_secret_access_key,
         )
 
-    def new_export(self, **changes: Any) -> "Trial":
-        """An export that waits, of the project's traces."""
-        row = requested_row(project=PROJECT, table="traces", file_format="JSONL", user=USER)
+    def new_export(self, wish: Wish = TRACES, **changes: Any) -> Trial:
+        """An export that waits."""
+        row = requested_row(
+            project=neighbours_of(wish).exported,
+            table=wish.table,
+            file_format=wish.format,
+            user=USER,
+        )
         row = replace(row, name=f"faults {row.id}", **changes)
         self.rows.add(row)
         folder = self.folder / row.id
         folder.mkdir()
         found = Circumstances(environment=self.environment, folder=folder)
-        return Trial(self, row.id, found, self.keys() | set(self.uploads()))
+        return Trial(self, row.id, wish, found, self.keys() | set(self.uploads()))
 
-    def restart(self, server: str) -> None:
-        """Kill a server as a power cut does, and start it again."""
+    def rehearsal(self, wish: Wish = TRACES) -> Rehearsal:
+        """What an undisturbed export gives and says; made when it is asked for first."""
+        if wish not in self.rehearsals:
+            pair = neighbours_of(wish)
+            self.rehearsals[wish] = rehearse(self, wish, pair.exported, pair.other)
+        return self.rehearsals[wish]
+
+    def kill(self, server: str) -> None:
+        """End a server as a power cut does; it is dead when this returns."""
         process.stop(self._process_of(server), request=signal.SIGKILL)
+
+    def kill_and_restart(self, server: str) -> None:
+        """The same, and start it again while the export goes on."""
+        self.kill(server)
+        self.returning = threading.Thread(target=self.stack.up)
+        self.returning.start()
+
+    def bring_back(self) -> None:
+        """Wait until all servers are there."""
+        if self.returning:
+            self.returning.join()
+            self.returning = None
         self.stack.up()
 
     @contextmanager
@@ -124,172 +156,30 @@ class Bench:
         with postgres_transaction(self.stack.addresses()) as connection:
             connection.cursor().execute(sql, (export_id,))
 
-    def mails_about(self, export_id: str) -> int:
-        """How many e-mails name the export."""
-        return sum(export_id in text_of(path) for path in self.inbox())
+    def mails_about(self, export_id: str) -> list[Mail]:
+        """The e-mails that name the export."""
+        return [mail for mail in map(mail_at, self.inbox()) if export_id in mail.text]
 
     def inbox(self) -> list[Path]:
         """All e-mails."""
         return sorted(self.stack.addresses().inbox.glob("*.eml"))
 
-    def rehearse(self) -> None:
-        """Export once undisturbed: what the file must be, and which words belong to which op."""
-        trial = self.new_export()
-        trial.run()
-        began = trial.began()
-        for number, (_, instant) in enumerate(self.wire.heard, start=1):
-            op = [step for step, start in began if start <= instant]
-            self.words_by_op.setdefault(op[-1] if op else "before", []).append(number)
-        outcome = trial.outcome()
-        assert outcome.status == "COMPLETED", outcome
-        assert (outcome.repairs, outcome.mails, len(outcome.objects)) == ((), 1, 1)
-        self.expected = outcome.sha256 or ""
 
-
-@dataclass
-class Trial:
-    """One export with what happens to it."""
-
-    bench: Bench
-    export_id: str
-    circumstances: Circumstances
-    keys_before: set[str]
-    repairs: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-
-    def run(self, scenario: Scenario | None = None, **circumstances: Any) -> int:
-        """The exit code of a run during which the scenario is played; -9 if it was killed."""
-        self.bench.wire.play(scenario)
-        child = start(self.export_id, replace(self.circumstances, **circumstances))
-        return self.end_of(child)
-
-    def end_of(self, child: Any) -> int:
-        """The exit code of a run, which is waited for."""
-        child.join(RUN_MAX_SECONDS)
-        assert child.exitcode is not None, f"the run of {self.export_id} does not end"
-        code: int = child.exitcode
-        child.close()
-        return code
-
-    def run_to_be_killed(self, deadly: int, *, after: bool) -> int:
-        """The same for a run whose process is killed at a word, heard by the server or not."""
-        children: list[ForkServerProcess] = []
-
-        def kill() -> None:
-            for child in children:
-                child.kill()
-
-        def scenario(word: Word) -> Spoiling:
-            if word.number < deadly:
-                return None
-            if after:
-                return Meanwhile(kill)
-            kill()
-            return Drop()
-
-        self.bench.wire.play(scenario)
-        children.append(start(self.export_id, self.circumstances))
-        return self.end_of(children[0])
-
-    def repaired(self) -> Outcome:
-        """The outcome once Dagster and an operator have done what they do after a fault."""
-        self.bench.wire.play()
-        if self.bench.returning:
-            self.bench.returning.join()
-            self.bench.returning = None
-        while self._repair_once():
-            assert len(self.repairs) < REPAIRS_MAX, self.repairs
-        return self.outcome()
-
-    def began(self) -> list[tuple[str, float]]:
-        """The ops of all runs with the instants at which they began."""
-        with instance_of(self.circumstances.folder) as instance:
-            return [step for run in self._runs(instance) for step in _steps(instance, run.run_id)]
-
-    def outcome(self) -> Outcome:
-        """What is there now."""
-        row = self.bench.rows.get(self.export_id)
-        return Outcome(
-            row=row,
-            sha256=downloaded(row.url) if row and row.url else None,
-            mails=self.bench.mails_about(self.export_id),
-            objects=tuple(self.bench.keys() - self.keys_before),
-            uploads=tuple(set(self.bench.uploads()) - self.keys_before),
-            spooled=self._spooled(),
-            steps=tuple(self.steps),
-            repairs=tuple(self.repairs),
-        )
-
-    def _repair_once(self) -> bool:
-        row = self.bench.rows.get(self.export_id)
-        with instance_of(self.circumstances.folder) as instance:
-            last = self._runs(instance)[-1] if self._runs(instance) else None
-            if last is None or last.status is dg.DagsterRunStatus.SUCCESS:
-                return self._repair_finished(row)
-            steps = _steps(instance, last.run_id)
-            self.steps.append(steps[-1][0] if steps else "before the first op")
-            was_killed = last.status in IN_FLIGHT
-            if was_killed:  # as run monitoring does it, and run retries after it
-                last = instance.report_run_failed(last) and instance.get_run_by_id(last.run_id)
-            assert last
-            if not was_killed:
-                self._tell_the_sensor(instance, last)
-        if was_killed or (row and row.status == "COMPLETED"):
-            self.repairs.append("resumed")
-            self.run(resumed=last.run_id)
-            return True
-        return self._queue_again()
-
-    def _repair_finished(self, row: ExportRow | None) -> bool:
-        """An export that waits still, as that of a run that has found nothing to do."""
-        return self._queue_again() if row and row.status in ("FAILED", "QUEUED") else False
-
-    def _queue_again(self) -> bool:
-        row = self.bench.rows.get(self.export_id)
-        if row is None or row.status == "CANCELLED":
-            return False
-        assert row.status in ("FAILED", "QUEUED"), row.status
-        self.repairs.append("queued again")
-        self.bench.rows.requeue(self.export_id)
-        self.run()
-        return True
-
-    def _tell_the_sensor(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-        """Dagster evaluates this sensor for every run that has failed."""
-        failure = instance.get_records_for_run(
-            run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE, limit=1
-        ).records[0]
-        event = failure.event_log_entry.dagster_event
-        assert event
-        with open_ports(self.bench.settings) as ports:
-            context = dg.build_run_status_sensor_context(
-                sensor_name="runs_that_failed",
-                dagster_event=event,
-                dagster_instance=instance,
-                dagster_run=run,
-                resources={name: ports[name] for name in ("export_rows", "spool", "files")},
-            )
-            runs_that_failed(the_job())(context.for_run_failure())
-
-    def _runs(self, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-        """Oldest first."""
-        wanted = dg.RunsFilter(tags={PARTITION_TAG: self.export_id})
-        return list(reversed(list(instance.get_runs(wanted))))
-
-    def _spooled(self) -> tuple[str, ...]:
-        folder = self.bench.settings.spool_directory / export_folder(self.export_id)
-        return tuple(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def neighbours_of(wish: Wish) -> Neighbours:
+    """The projects for an export: traces are wide, so that there are many chunks of few rows."""
+    return WIDE_ROWS if wish.table == "traces" else MANY_TABLES
 
 
 @contextmanager
 def open_bench(folder: Path) -> Iterator[Bench]:
-    """A bench on servers of its own, with a project of 15 MB and another one beside it."""
+    """A bench on servers of its own, with its projects and other customers' beside them."""
     stack = LocalStack(folder / "stack")
     wire = Wire()
     try:
         addresses = stack.up()
-        for seed, project in enumerate((PROJECT, NEIGHBOUR)):
-            generate_sample(addresses, project, SIZE, until=UNTIL, seed=seed)
+        for pair in (WIDE_ROWS, MANY_TABLES):
+            for seed, project in enumerate((pair.exported, pair.other)):
+                generate_sample(addresses, project, pair.size, until=UNTIL, seed=seed)
         with tapped(addresses, wire) as environment:
             bench = Bench(stack, wire, {**environment, **QUICK}, folder)
             try:
@@ -299,11 +189,3 @@ def open_bench(folder: Path) -> Iterator[Bench]:
     finally:
         stack.destroy()
         shutil.rmtree(folder / "stack", ignore_errors=True)
-
-
-def _steps(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, float]]:
-    found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_START)
-    return [
-        ((record.event_log_entry.step_key or "").partition("[")[0], record.timestamp)
-        for record in found.records
-    ]

@@ -1,30 +1,30 @@
 """One run of the real job in a process of its own, which can be killed.
 
-Nothing of the pipeline is replaced here; the clock is, where a test asks for that, since a machine
-that other tests run on has only one.
+Of the pipeline nothing is replaced but the pauses between tries, which are shorter, and where a
+fault asks for it the clock of the process and how long it waits for a server that is silent.
 """
 
 import multiprocessing
 import os
 import resource
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from types import ModuleType
-from typing import Self
 
 import dagster as dg
+import time_machine
 
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.ops import stream_chunks, upload_file, validate_export
 from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.resources import clickhouse, s3_client, smtp
 from lf_export_pipeline.wiring import PORTS
 
 QUICK_RETRIES = dg.RetryPolicy(max_retries=3, delay=0.5, backoff=dg.Backoff.EXPONENTIAL)
-CLOCKED = (validate_export, upload_file, stream_chunks)
+CLOCK_JUMPS = signal.SIGUSR1
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Circumstances:
         folder: Of Dagster's records; the process writes its output there too.
         resumed: The failed run to go on with from where it failed; None for a new run.
         file_max_bytes: Longer files cannot be written, as on a disk that is full.
-        clock_ahead: How wrong the clock is.
-        clock_jumps: Whether it is right until the row is in work, and wrong from then on.
+        clock_ahead: How wrong the clock of the process is, for everything in it.
+        clock_jumps: Whether it is right until the process gets ``CLOCK_JUMPS``.
+        patience_seconds: How long it waits for a server that is silent; None as in production.
     """
 
     environment: Mapping[str, str]
@@ -46,6 +47,7 @@ class Circumstances:
     file_max_bytes: int | None = None
     clock_ahead: timedelta = field(default=timedelta())
     clock_jumps: bool = False
+    patience_seconds: int | None = None
 
 
 def start(export_id: str, circumstances: Circumstances) -> ForkServerProcess:
@@ -76,7 +78,9 @@ def _main(export_id: str, circumstances: Circumstances) -> None:
     if circumstances.file_max_bytes is not None:
         limit = circumstances.file_max_bytes
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    _set_clock(circumstances.clock_ahead, CLOCKED[circumstances.clock_jumps :])
+    _set_clock(circumstances.clock_ahead, jumps=circumstances.clock_jumps)
+    if circumstances.patience_seconds is not None:
+        _lose_patience_after(circumstances.patience_seconds)
     with instance_of(circumstances.folder) as instance:
         _execute(export_id, circumstances.resumed, instance)
 
@@ -94,14 +98,17 @@ def _execute(export_id: str, resumed: str | None, instance: dg.DagsterInstance) 
         sys.exit(0 if result.success else 1)
 
 
-def _set_clock(ahead: timedelta, modules: Sequence[ModuleType]) -> None:
-    class WrongClock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            true = datetime.now(tz) + ahead
-            return cls.fromtimestamp(true.timestamp(), tz)
+def _set_clock(ahead: timedelta, *, jumps: bool) -> None:
+    def jump(*_: object) -> None:
+        time_machine.travel(datetime.now(UTC) + ahead, tick=True).start()
 
-    if ahead:
-        for module in modules:
-            if hasattr(module, "datetime"):
-                module.datetime = WrongClock  # type: ignore[attr-defined]
+    if jumps:
+        signal.signal(CLOCK_JUMPS, jump)
+    elif ahead:
+        jump()
+
+
+def _lose_patience_after(seconds: int) -> None:
+    clickhouse.SILENCE_SECONDS = seconds
+    s3_client.SILENCE_SECONDS = seconds
+    smtp.SILENCE_SECONDS = seconds

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_plus
 
 from lf_export_pipeline_tests.faults.wire import Word
+from lf_export_pipeline_tests.integration.resources.proxy import Answer as Answered
 from lf_export_pipeline_tests.integration.resources.proxy import Instead, Refuse, Request, Spoiling
 
 _QUERY = re.compile(rb'(name="query"\r\n\r\n)(.*?)(\s*FORMAT ArrowStream)', re.DOTALL)
@@ -23,33 +24,52 @@ class Strike:
         matches: Which of them.
         answer: What becomes of such a word.
         times: How many are spoiled; None for all.
+        must_break: Whether the server itself must begin an answer and fail before its end.
         struck: How many have been.
+        answers: What the server said to words that were rewritten.
     """
 
     server: str
     matches: Matches
     answer: Answer
     times: int | None = 1
+    must_break: bool = False
     struck: int = 0
+    answers: list[Answered] = field(default_factory=list)
 
     def __call__(self, word: Word) -> Spoiling:
         is_spared = self.times is not None and self.struck >= self.times
         if is_spared or word.server != self.server or not self.matches(word.request):
             return None
         self.struck += 1
-        return self.answer(word)
+        spoiling = self.answer(word)
+        if isinstance(spoiling, Instead):
+            return replace(spoiling, answered=self.answers.append)
+        return spoiling
+
+    def has_bitten(self) -> bool:
+        """Whether what the server was asked instead has gone wrong as it should."""
+        if self.must_break:
+            return all(a.status == 200 and a.body_bytes and not a.is_whole for a in self.answers)
+        return not any(a.status == 200 and a.is_whole for a in self.answers)
 
 
 @dataclass
 class At:
-    """Does something at the first word of an export that has this number or a later one."""
+    """Does something at the first word of an export that has this number or a later one.
+
+    Attributes:
+        server: If it must be a word to this server.
+    """
 
     number: int
     answer: Answer
+    server: str | None = None
     struck: int = 0
 
     def __call__(self, word: Word) -> Spoiling:
-        if self.struck or word.number < self.number:
+        is_other = self.server is not None and word.server != self.server
+        if self.struck or word.number < self.number or is_other:
             return None
         self.struck = 1
         return self.answer(word)
@@ -95,21 +115,26 @@ def row_is_completed(request: Request) -> bool:
 
 
 def with_failure_at_row(word: Word, row: int = 300) -> Spoiling:
-    """The same query, which fails at that row, when its beginning has been sent."""
+    """The same query, which fails at that row, when the rows before it have been sent."""
     end = rb") WHERE throwIf(rowNumberInAllBlocks() = %d) = 0" % row
     end += rb" SETTINGS max_block_size = 100, max_threads = 1"
-    return _rewritten(word, rb"\1SELECT * FROM (\2" + end + rb"\3")
+    spoiling = _rewritten(word, rb"\1SELECT * FROM (\2" + end + rb"\3")
+    return Instead(_with(spoiling.request, http_response_buffer_size=1))
 
 
 def with_settings(word: Word, **values: int) -> Spoiling:
     """The same query under other settings of the server's."""
-    given = "".join(f"&{name}={value}" for name, value in values.items())
-    path = re.sub("[?&](" + "|".join(values) + ")=[^&]*", "", word.request.path)
+    return Instead(_with(word.request, **values))
+
+
+def _with(request: Request, **settings: int) -> Request:
+    given = "".join(f"&{name}={value}" for name, value in settings.items())
+    path = re.sub("[?&](" + "|".join(settings) + ")=[^&]*", "", request.path)
     joined = path + given if "?" in path else f"{path}?{given[1:]}"
-    return Instead(Request(word.request.method, joined, word.request.body))
+    return Request(request.method, joined, request.body)
 
 
-def _rewritten(word: Word, template: bytes) -> Spoiling:
+def _rewritten(word: Word, template: bytes) -> Instead:
     body, found = _QUERY.subn(template, word.request.body)
     assert found == 1, word.request.body[:500]
     return Instead(Request(word.request.method, word.request.path, body))

@@ -1,6 +1,5 @@
 """Every way in which the answers of the servers are spoiled."""
 
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -9,11 +8,15 @@ from lf_export_pipeline_tests.integration.resources.proxy import (
     Cut,
     Drop,
     Lose,
-    Meanwhile,
     Refuse,
+    Reset,
+    Stall,
+    Trickle,
 )
 
-SECONDS_OF_SLOWNESS = 0.5
+PATIENCE_SECONDS = 2
+SILENT = Stall(PATIENCE_SECONDS + 3)
+SLOW = Trickle(pieces=20, pause_seconds=0.1)
 
 
 def strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
@@ -22,7 +25,7 @@ def strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
     yield (
         "throwIf in the middle of a response",
         "ClickHouse",
-        partial(clickhouse, s.with_failure_at_row),
+        partial(clickhouse, s.with_failure_at_row, must_break=True),
         True,
     )
     yield "response is cut off", "ClickHouse", partial(clickhouse, s.always(Cut(1000))), False
@@ -49,9 +52,10 @@ def strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
     yield (
         "is slow",
         "ClickHouse",
-        partial(s.Strike, "ClickHouse", s.anything, s.always(Meanwhile(_dawdle)), times=None),
+        partial(clickhouse, s.always(SLOW), times=None),
         False,
     )
+    yield "is silent", "ClickHouse", partial(clickhouse, s.always(SILENT)), False
     for matches, where in (
         (s.upload_begins, "CreateMultipartUpload"),
         (s.part_is_sent, "UploadPart"),
@@ -60,7 +64,8 @@ def strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
         s3 = partial(s.Strike, "S3", matches)
         yield "500", where, partial(s3, s.always(s.s3_error(500, "InternalError"))), False
         yield "503 SlowDown", where, partial(s3, s.always(s.s3_error(503, "SlowDown"))), False
-        yield "connection is reset", where, partial(s3, s.always(Drop())), False
+        yield "connection is reset", where, partial(s3, s.always(Reset())), False
+        yield "is silent", where, partial(s3, s.always(SILENT)), False
         is_short = matches is s.upload_is_completed
         yield "done, and the answer is lost", where, partial(s3, s.always(Lose())), is_short
         refusal = s.always(s.s3_error(403, "AccessDenied"))
@@ -83,6 +88,7 @@ def strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
         False,
     )
     yield "hangs up", "SMTP, the message", partial(mail, s.message_ends, s.always(Drop())), False
+    yield "is silent", "SMTP, greeting", partial(mail, s.anything, s.always(SILENT)), False
     postgres = partial(s.Strike, "Postgres", s.row_is_completed)
     yield (
         "update is done, and the answer is lost",
@@ -91,7 +97,3 @@ def strikes() -> Iterator[tuple[str, str, Callable[[], s.Strike], bool]]:
         True,
     )
     yield "connection is closed", "Postgres, COMPLETED", partial(postgres, s.always(Drop())), False
-
-
-def _dawdle() -> None:
-    time.sleep(SECONDS_OF_SLOWNESS)

@@ -15,7 +15,6 @@ SHORT = [fault for fault in all_faults() if fault.is_short]
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with open_bench(tmp_path_factory.mktemp("faults")) as made:
-        made.rehearse()
         yield made
 
 
@@ -23,4 +22,4 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def test_after_a_fault_there_is_one_correct_file_and_nothing_else(
     bench: Bench, fault: Fault
 ) -> None:
-    assert problems_of(fault, fault.play(bench), bench.expected) == []
+    assert problems_of(fault, fault.play(bench)) == []

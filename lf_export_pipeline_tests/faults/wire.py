@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from time import time
+from time import sleep, time
 
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline_tests.integration.resources.proxy import (
+    Beforehand,
     Drop,
     Lose,
     Meanwhile,
     Refuse,
     Request,
     Spoiling,
+    Stall,
     proxy,
 )
 
@@ -29,7 +31,7 @@ class Word:
 
     Attributes:
         server: Which one.
-        number: The how many-th word of the export, to whichever server; from 1.
+        number: Its place among the words of the export to all servers, counting from 1.
         request: For Postgres and SMTP only the body is filled, with what was sent at once.
     """
 
@@ -155,8 +157,12 @@ class _Conversation:
         spoiling = self._listen(Request("", "", data))
         if isinstance(spoiling, Refuse):
             self._client.sendall(spoiling.body)
+        if isinstance(spoiling, Stall):
+            sleep(spoiling.seconds)
+        if isinstance(spoiling, Beforehand):
+            spoiling.deed()
         self._next_answer = spoiling
-        return not isinstance(spoiling, Refuse | Drop)
+        return not isinstance(spoiling, Refuse | Drop | Stall)
 
     def _answered(self, _data: bytes) -> bool:
         spoiling, self._next_answer = self._next_answer, None

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from lf_export_pipeline_tests.faults.outcome import text_of
+from lf_export_pipeline_tests.faults.outcome import mail_at
 from lf_export_pipeline_tests.load.deployment import LoadDeployment, Wish, downloaded
 
 EXPORT_ID = re.compile(r"lf-export-[0-9a-f]+")
@@ -16,7 +16,7 @@ def problems(deployment: LoadDeployment, asked: Mapping[str, Wish]) -> list[str]
     mails = Counter(
         export_id
         for path in inbox.glob("*.eml")
-        for export_id in set(EXPORT_ID.findall(text_of(path)))
+        for export_id in set(EXPORT_ID.findall(mail_at(path).text))
     )
     found = [
         f"{export_id}: {problem}"

@@ -1,0 +1,211 @@
+"""One export on the bench: it is made, something happens to it, and it is repaired."""
+
+import os
+import signal
+from dataclasses import dataclass, field, replace
+from multiprocessing.context import ForkServerProcess
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from lf_export_pipeline.attempt_folder import export_folder
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.partitions import PARTITION_TAG
+from lf_export_pipeline.runs import IN_FLIGHT
+from lf_export_pipeline.sensors import runs_that_failed
+from lf_export_pipeline.wiring import open_ports
+from lf_export_pipeline_tests.faults.export_process import (
+    Circumstances,
+    instance_of,
+    start,
+    the_job,
+)
+from lf_export_pipeline_tests.faults.outcome import Outcome, downloaded
+from lf_export_pipeline_tests.faults.rehearsal import Wish
+from lf_export_pipeline_tests.faults.wire import Scenario, Word
+from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Spoiling
+
+if TYPE_CHECKING:
+    from lf_export_pipeline_tests.faults.bench import Bench
+
+REPAIRS_MAX = 6
+RUN_MAX_SECONDS = 180
+
+
+@dataclass
+class Trial:
+    """One export with what happens to it."""
+
+    bench: "Bench"
+    export_id: str
+    wish: Wish
+    circumstances: Circumstances
+    keys_before: set[str]
+    repairs: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    children: list[ForkServerProcess] = field(default_factory=list)
+
+    def run(self, scenario: Scenario | None = None, **circumstances: Any) -> int:
+        """The exit code of a run during which the scenario is played; -9 if it was killed."""
+        self.bench.wire.play(scenario)
+        return self.end_of(self.begin(**circumstances))
+
+    def begin(self, **circumstances: Any) -> ForkServerProcess:
+        """A run that goes on by itself."""
+        child = start(self.export_id, replace(self.circumstances, **circumstances))
+        self.children.append(child)
+        return child
+
+    def end_of(self, child: Any) -> int:
+        """The exit code of a run, which is waited for."""
+        child.join(RUN_MAX_SECONDS)
+        assert child.exitcode is not None, f"the run of {self.export_id} does not end"
+        code: int = child.exitcode
+        self.children.remove(child)
+        child.close()
+        return code
+
+    def run_to_be_killed(self, deadly: int, *, after: bool) -> int:
+        """The same for a run whose process is killed at a word, heard by the server or not."""
+
+        def scenario(word: Word) -> Spoiling:
+            if word.number < deadly:
+                return None
+            if after:
+                return Meanwhile(self.kill)
+            self.kill()
+            return Drop()
+
+        return self.run(scenario)
+
+    def kill(self) -> None:
+        """Kill the run that is at work."""
+        for child in self.children:
+            child.kill()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the run that is at work."""
+        for child in self.children:
+            if child.pid:
+                os.kill(child.pid, number)
+
+    def spooled(self) -> int:
+        """How many files the export has in the spool."""
+        return len(self._spooled())
+
+    def repaired(self) -> Outcome:
+        """The outcome once Dagster and an operator have done what they do after a fault."""
+        self.bench.wire.play()
+        self.bench.bring_back()
+        while self._repair_once():
+            assert len(self.repairs) < REPAIRS_MAX, self.repairs
+        return self.outcome()
+
+    def began(self) -> list[tuple[str, float]]:
+        """The ops of all runs with the instants at which they began."""
+        with instance_of(self.circumstances.folder) as instance:
+            return [step for run in self._runs(instance) for step in _steps(instance, run.run_id)]
+
+    def outcome(self) -> Outcome:
+        """What is there now."""
+        row = self.bench.rows.get(self.export_id)
+        known = self.bench.rehearsals.get(self.wish)
+        file = downloaded(row.url) if row and row.url else None
+        return Outcome(
+            row=row,
+            file=file,
+            is_right=bool(file and known and file.sha256 == known.sha256),
+            manifest=self._manifest(),
+            recipients=tuple(mail.recipient for mail in self.bench.mails_about(self.export_id)),
+            objects=tuple(self.bench.keys() - self.keys_before),
+            uploads=tuple(set(self.bench.uploads()) - self.keys_before),
+            spooled=self._spooled(),
+            steps=tuple(self.steps),
+            repairs=tuple(self.repairs),
+        )
+
+    def instants(self) -> list[float]:
+        """When Dagster's events of all runs happened, by the clocks of their processes."""
+        with instance_of(self.circumstances.folder) as instance:
+            runs = self._runs(instance)
+            return [entry.timestamp for run in runs for entry in instance.all_logs(run.run_id)]
+
+    def _manifest(self) -> dict[str, Any]:
+        """Of the run that has published the file; empty as long as none has."""
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        with instance_of(self.circumstances.folder) as instance:
+            for run in self._runs(instance):
+                for record in instance.get_records_for_run(run.run_id, of_type=kind).records:
+                    made = record.asset_materialization
+                    if made and "manifest" in made.metadata:
+                        found: dict[str, Any] = made.metadata["manifest"].value  # type: ignore[assignment]
+                        return found
+        return {}
+
+    def _repair_once(self) -> bool:
+        row = self.bench.rows.get(self.export_id)
+        with instance_of(self.circumstances.folder) as instance:
+            last = self._runs(instance)[-1] if self._runs(instance) else None
+            if last is None or last.status is dg.DagsterRunStatus.SUCCESS:
+                return self._repair_finished(row)
+            steps = _steps(instance, last.run_id)
+            self.steps.append(steps[-1][0] if steps else "before the first op")
+            was_killed = last.status in IN_FLIGHT
+            if was_killed:  # as run monitoring does it, and run retries after it
+                last = instance.report_run_failed(last) and instance.get_run_by_id(last.run_id)
+            assert last
+            if not was_killed:
+                self._tell_the_sensor(instance, last)
+        if was_killed or (row and row.status == "COMPLETED"):
+            self.repairs.append("resumed")
+            self.run(resumed=last.run_id)
+            return True
+        return self._queue_again()
+
+    def _repair_finished(self, row: ExportRow | None) -> bool:
+        """An export that waits still, as that of a run that has found nothing to do."""
+        return self._queue_again() if row and row.status in ("FAILED", "QUEUED") else False
+
+    def _queue_again(self) -> bool:
+        row = self.bench.rows.get(self.export_id)
+        if row is None or row.status == "CANCELLED":
+            return False
+        assert row.status in ("FAILED", "QUEUED"), row.status
+        self.repairs.append("queued again")
+        self.bench.rows.requeue(self.export_id)
+        self.run()
+        return True
+
+    def _tell_the_sensor(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+        """Dagster evaluates this sensor for every run that has failed."""
+        failure = instance.get_records_for_run(
+            run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE, limit=1
+        ).records[0]
+        event = failure.event_log_entry.dagster_event
+        assert event
+        with open_ports(self.bench.settings) as ports:
+            context = dg.build_run_status_sensor_context(
+                sensor_name="runs_that_failed",
+                dagster_event=event,
+                dagster_instance=instance,
+                dagster_run=run,
+                resources={name: ports[name] for name in ("export_rows", "spool", "files")},
+            )
+            runs_that_failed(the_job())(context.for_run_failure())
+
+    def _runs(self, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+        """Oldest first."""
+        wanted = dg.RunsFilter(tags={PARTITION_TAG: self.export_id})
+        return list(reversed(list(instance.get_runs(wanted))))
+
+    def _spooled(self) -> tuple[str, ...]:
+        folder = self.bench.settings.spool_directory / export_folder(self.export_id)
+        return tuple(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def _steps(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, float]]:
+    found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_START)
+    return [
+        ((record.event_log_entry.step_key or "").partition("[")[0], record.timestamp)
+        for record in found.records
+    ]
