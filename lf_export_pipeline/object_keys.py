@@ -2,13 +2,15 @@
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRequest
 
-_TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-.+\.(csv|json|jsonl)", re.DOTALL)
+_TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-[^/\\]+\.(csv|json|jsonl)")
+_SEPARATOR = re.compile(r"[/\\%]")
 
 MILLISECONDS_TRIED = 100_000
 OBJECT = "object"
@@ -28,10 +30,12 @@ def free_key(
 
     Langfuse: the key is unique by its millisecond alone. Two exports of a table that end together
     must not meet: the last three digits are the export's own, and a key that is taken is passed
-    by.
+    by. A project's id that an operator has chosen may hold a slash, which is percent-encoded: some
+    services take a key for a path, and ``..`` in it for the folder above.
     """
     milliseconds = int(now.astimezone(UTC).timestamp()) * 1000 + _own_millisecond(request.export_id)
-    tail = f"-lf-{request.query.table}-export-{request.project_id}.{extension}"
+    project = _SEPARATOR.sub(lambda found: quote(found[0], safe=""), request.project_id)
+    tail = f"-lf-{request.query.table}-export-{project}.{extension}"
     candidates = (f"{prefix}{milliseconds + later}{tail}" for later in range(MILLISECONDS_TRIED))
     return next(key for key in candidates if files.head(key) is None)
 

@@ -13,6 +13,10 @@ ATTACKS = (
     "\x00", "\r\nBcc: all@example.test", "\n\n<script>", "../../etc/passwd", "..", "a/b",
     "=cmd|' /C calc'!A0", "%0d%0aX-Evil: 1", "\u202e", "\u2028", "\x7f", "{{7*7}}", "${x}", "😀",
 )  # fmt: skip
+ODD_IDS = (
+    "", ".", "..", "...", "a...b", "a,b", "-", " ", "x" * 200, "x" * 201, "é" * 5_000, "😀" * 200,
+    "%2e%2e%2f", "a:1", '"a"', "\ud800",
+)  # fmt: skip
 KINDS = (
     "datetime", "string", "number", "stringOptions", "categoryOptions", "arrayOptions",
     "stringObject", "numberObject", "booleanObject", "boolean", "null", "positionInTrace",
@@ -34,6 +38,7 @@ hostile = st.builds(
     st.text(max_size=5),
 )
 any_text = st.one_of(hostile, st.text(max_size=20), st.text(st.characters(), max_size=10))
+any_id = any_text | st.sampled_from(ODD_IDS)
 # A text column of Postgres holds neither NUL nor halves of characters.
 stored_text = any_text.map(
     lambda text: text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

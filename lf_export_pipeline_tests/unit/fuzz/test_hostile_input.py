@@ -1,23 +1,19 @@
 """Whatever is stored: one sentence or a sound question, and no text where it could do harm."""
 
-import csv
-import io
-import json
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.errors import ExportError, PermanentError
-from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.query import ExportQuery
 from lf_export_pipeline.core.request import (
-    ExportFormat,
     ExportLimits,
     ExportRequest,
     ExportRow,
@@ -26,20 +22,18 @@ from lf_export_pipeline.core.request import (
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.notification import build_notification
-from lf_export_pipeline.object_keys import free_key
+from lf_export_pipeline.object_keys import free_key, is_export_key
 from lf_export_pipeline.resources.s3 import content_disposition
 from lf_export_pipeline.resources.spool import safe_parts
 from lf_export_pipeline.settings import MailSettings, Settings
 from lf_export_pipeline_tests.fakes import MemoryFileStore
-from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
-from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
-from lf_export_pipeline_tests.unit.core.formats.test_writers import TEXT
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
 from lf_export_pipeline_tests.world import ENVIRONMENT
 
 pytestmark = pytest.mark.fuzz
 
+KEY_MAX_BYTES, PREFIX_MAX_BYTES = 1024, 128
 NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
 LIMITS: ExportLimits = Settings.load(ENVIRONMENT).limits
 FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
@@ -114,6 +108,33 @@ def test_ids_names_and_formats_are_refused_or_harmless(
     assert all(hostile.MARKER not in one.sql for one in statements_of(request))
 
 
+@FUZZED
+@given(project=hostile.any_id, prefix=st.sampled_from(["", "exports/", "a/../b/"]))
+@example(project="a/../../../other-prefix/x", prefix="exports/")
+@example(project="..\\..\\x", prefix="exports/")
+@example(project="cm5q3xk9v0001mh08zt6y1b2c", prefix="exports/")
+def test_a_key_is_one_name_below_its_prefix_that_says_which_project_it_is_of(
+    project: str, prefix: str
+) -> None:
+    row = stored({"tableName": "traces", "filter": [], "orderBy": None}, project_id=project)
+    try:
+        request = parse_request(row)
+    except ExportError as error:
+        assert_is_a_sentence(error)
+        return
+    key = free_key(request, prefix, "csv", MemoryFileStore(), NOW)
+    name = key.removeprefix(prefix)
+    assert key == prefix + name
+    assert not set("/\\") & set(name)
+    assert name.isprintable()
+    assert len(name.encode()) <= KEY_MAX_BYTES - PREFIX_MAX_BYTES
+    said = name.partition("-lf-traces-export-")[2].removesuffix(".csv")
+    assert unquote(said) == project
+    assert said == project or set("/\\%") & set(project)  # Langfuse's own ids are as they are
+    assert is_export_key(key, prefix)
+    assert_fits_in_a_header(content_disposition(key))
+
+
 def assert_fits_in_a_header(value: str) -> None:
     value.encode("ascii")
     assert value.isprintable()
@@ -150,35 +171,3 @@ def test_an_email_has_the_headers_that_it_is_given_and_no_others(
         html = arrived.get_body(("html",))
         assert html
         assert "<script" not in str(html.get_content())
-
-
-unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-
-
-@FUZZED
-@given(
-    cells=st.lists(unicode_text, min_size=1),
-    names=st.lists(unicode_text.filter(lambda name: name != "text"), unique=True, max_size=4),
-)
-@pytest.mark.parametrize("fmt", list(ExportFormat))
-def test_cells_and_score_names_stay_where_they_belong(
-    fmt: ExportFormat, cells: list[str], names: list[str]
-) -> None:
-    writer = format_writer(fmt, TEXT, tuple(names))
-    batch = record_batch(TEXT, [Record({"text": cell}) for cell in cells])
-    header, rows = _table(fmt, file_bytes(writer, [[batch]]).decode())
-    assert header == ["text", *names]
-    assert len(rows) == len(cells)
-
-
-def _table(fmt: ExportFormat, data: str) -> tuple[list[str], list[Any]]:
-    """The names of the columns, and the rows."""
-    if fmt is ExportFormat.CSV:
-        header, *lines = csv.reader(io.StringIO(data, newline=""), strict=True)
-        return header, lines
-    rows = json.loads(data) if fmt is ExportFormat.JSON else _lines(data)
-    return list(rows[0]), rows
-
-
-def _lines(data: str) -> list[Any]:
-    return [json.loads(line) for line in data.split("\n") if line]
