@@ -32,6 +32,9 @@ from lf_export_pipeline.core.query import PartFile
 
 Model = TypeVar("Model", bound=BaseModel)
 
+FOLDER_MAX_CHARACTERS = 255
+"""What file systems take for a name; an id of other letters than ours takes up to twelve each."""
+
 
 def export_folder(export_id: str) -> str:
     """The top-level folder of an export: a plain name, whatever the id holds."""

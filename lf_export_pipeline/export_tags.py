@@ -49,4 +49,4 @@ def project_tag(row: ExportRow) -> str:
 
 def _tag(value: object) -> str:
     """A tag's value; whatever a row holds, it must not keep its run from starting."""
-    return str(value)[:TAG_MAX_CHARACTERS] or "unknown"
+    return "".join(filter(str.isprintable, str(value)))[:TAG_MAX_CHARACTERS] or "unknown"

@@ -2,6 +2,9 @@
 
 import dagster as dg
 
+from lf_export_pipeline.attempt_folder import FOLDER_MAX_CHARACTERS, export_folder
+from lf_export_pipeline.core.request import ID_MAX_CHARACTERS
+
 PARTITIONS_NAME = "batch_exports"
 
 EXPORTS = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
@@ -19,6 +22,11 @@ FAILURE_TAG = "lf_export/failure"
 def is_partition_key(export_id: str) -> bool:
     """Whether an export id can be a partition.
 
-    Dagster refuses dots in a row and control characters, and its UI cannot backfill a comma.
+    Dagster refuses dots in a row and control characters, takes an empty key for none at all, and
+    its UI cannot backfill a comma. It keeps keys in an index of Postgres, where a long one is an
+    error, and that of every export that was to start beside it. The spool names a folder after it.
     """
-    return export_id.isprintable() and not any(word in export_id for word in ("...", ","))
+    if not export_id.isprintable() or any(word in export_id for word in ("...", ",")):
+        return False
+    is_short = 0 < len(export_id) <= ID_MAX_CHARACTERS
+    return is_short and len(export_folder(export_id)) <= FOLDER_MAX_CHARACTERS

@@ -34,7 +34,8 @@ STATUS_INTERVAL_SECONDS = 5
 LAUNCHES_MAX = 15  # five rounds, each of which Dagster's run retries repeat twice
 REMEMBERED_RECOVERIES = 1_000
 BAD_ID_SENTENCE = (
-    "The id of this export holds characters that a partition cannot have. Please start it again."
+    "The id of this export is empty, too long, or holds characters that a partition cannot have. "
+    "Please start it again."
 )
 STOPPABLE = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED)
 
