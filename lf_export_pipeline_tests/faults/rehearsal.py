@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline.local.rows import clickhouse_client, postgres_transaction
 
 if TYPE_CHECKING:
@@ -70,9 +71,8 @@ _IDS = {
 IN_POSTGRES = ("dataset_items", "audit_logs")
 
 
-def ids_of(bench: "Bench", table: str, project: str) -> list[str]:
+def ids_of(addresses: StackAddresses, table: str, project: str) -> list[str]:
     """The ids of the rows that the databases hold of a project, sorted."""
-    addresses = bench.stack.addresses()
     if table in IN_POSTGRES:
         with postgres_transaction(addresses) as connection, connection.cursor() as cursor:
             cursor.execute(_IDS[table], (project,))
@@ -93,10 +93,10 @@ def rehearse(bench: "Bench", wish: Wish, project: str, neighbour: str) -> Rehear
     assert (outcome.repairs, outcome.mails, len(outcome.objects)) == ((), 1, 1)
     assert outcome.file is not None
     ids = [row["id"] for row in outcome.file.rows(wish.format)]
-    wanted = ids_of(bench, wish.table, project)
+    wanted = ids_of(bench.stack.addresses(), wish.table, project)
     assert sorted(ids) == wanted, f"{len(ids)} rows of {len(wanted)}"
     assert len(wanted) > 1
-    assert not set(ids) & set(ids_of(bench, wish.table, neighbour))
+    assert not set(ids) & set(ids_of(bench.stack.addresses(), wish.table, neighbour))
     return Rehearsal(outcome.file.sha256, _words(heard, began))
 
 

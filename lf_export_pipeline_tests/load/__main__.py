@@ -17,6 +17,12 @@ from lf_export_pipeline_tests.load.watch import Watch
 BEGIN, END = "<!-- load: begin -->", "<!-- load: end -->"
 LOOKS = 12
 TICK_MAX_SECONDS = 2.0
+BOUNDS = {
+    "memory of one run, MiB": 600,
+    "connections to ClickHouse": 40,
+    "connections to Postgres": 60,
+}
+"""What ten runs may take: each up to four connections to ClickHouse and six to Postgres."""
 
 
 def keep(table: str, document: Path) -> None:
@@ -37,6 +43,16 @@ def _of_load(made: Made, wrong: list[str], watch: Watch) -> Iterator[tuple[str, 
         yield f"most: {name}", f"{most:,}"
 
 
+def _unbounded(watch: Watch, at_once: int) -> list[str]:
+    found = [
+        f"{name}: {watch.peaks[name]:,}, more than {most:,}"
+        for name, most in BOUNDS.items()
+        if watch.peaks[name] > most
+    ]
+    runs = watch.peaks["runs at once"]
+    return found + ([f"{runs} runs at once instead of {at_once}"] if runs != at_once else [])
+
+
 def _of_waiting(waiting: int, ticks: Ticks, late: list[str]) -> Iterator[tuple[str, str]]:
     yield "exports that wait", f"{waiting:,}"
     yield "looks of the sensor at them", f"{len(ticks.seconds):,}"
@@ -55,12 +71,13 @@ def _load(
         made = keep_making(deployment, watch, seconds, unfinished=2 * at_once)
         wrong = problems(deployment, made.asked)
         figures = [*_of_load(made, wrong, watch)]
+        wrong += _unbounded(watch, at_once)
         if waiting:
             ticks = let_wait(deployment, waiting, LOOKS)
             late = out_of_order(ticks.order, len(PROJECTS))
             figures += _of_waiting(waiting, ticks, late)
             wrong += [f"{export_id} was begun too late" for export_id in late]
-            wrong += [f"a look took {s:.2f} s" for s in ticks.seconds if s > TICK_MAX_SECONDS]
+            wrong += [f"a look took {s:.2f} s" for s in ticks.seconds if s >= TICK_MAX_SECONDS]
     return figures, wrong
 
 

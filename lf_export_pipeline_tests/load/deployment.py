@@ -1,7 +1,5 @@
 """A deployment to put load on: the embedded stack, the real daemon, and five projects."""
 
-import hashlib
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +23,8 @@ from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.wiring import open_ports
+from lf_export_pipeline_tests.faults.outcome import downloaded
+from lf_export_pipeline_tests.faults.rehearsal import ids_of
 
 PROJECTS = tuple(f"project-load-{number}" for number in range(5))
 WISHES = tuple(
@@ -33,8 +33,8 @@ WISHES = tuple(
         PROJECTS,
     )
 )
-SIZE = SampleSize(traces=10_000, observations_per_trace=1, text_bytes=2_000)
-USER = "user-ada"
+SIZE = SampleSize(traces=30_000, observations_per_trace=1, text_bytes=2_000)
+USER, ADDRESS = "user-ada", "ada@example.com"
 WAITING = {"QUEUED", "PROCESSING"}
 
 Wish = tuple[tuple[str, str], str]
@@ -90,12 +90,6 @@ class LoadDeployment:
             connection.execute(sa.text(sql), values)
 
 
-def downloaded(url: str) -> str:
-    """The SHA-256 of what a link gives."""
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        return hashlib.sha256(answer.read()).hexdigest()
-
-
 @contextmanager
 def open_deployment(
     folder: Path, at_once: int, size: SampleSize = SIZE, wishes: Sequence[Wish] = WISHES
@@ -118,7 +112,7 @@ def _opened(stack: LocalStack, folder: Path, at_once: int) -> Iterator[LoadDeplo
     home = dagster.prepare_home(folder)
     _allow(home, at_once)
     environment = dict(stack.environment()) | {
-        "LF_EXPORT_CHUNK_TARGET_MIB": "4",
+        "LF_EXPORT_CHUNK_TARGET_MIB": "8",
     }
     settings = Settings.load(environment)
     database = LangfusePostgres(settings)
@@ -149,7 +143,11 @@ def _made_in_peace(deployment: LoadDeployment, wish: Wish) -> str:
     assert result.success
     assert row is not None
     assert row.url is not None
-    return downloaded(row.url)
+    file = downloaded(row.url)
+    (table, file_format), project = wish
+    held = ids_of(deployment.stack.addresses(), table, project)
+    assert sorted(row["id"] for row in file.rows(file_format)) == held
+    return file.sha256
 
 
 def endless_wishes() -> Iterator[Wish]:

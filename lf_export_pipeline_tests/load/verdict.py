@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from lf_export_pipeline_tests.faults.outcome import mail_at
-from lf_export_pipeline_tests.load.deployment import LoadDeployment, Wish, downloaded
+from lf_export_pipeline_tests.faults.outcome import downloaded, mail_at
+from lf_export_pipeline_tests.load.deployment import ADDRESS, LoadDeployment, Wish
 
 EXPORT_ID = re.compile(r"lf-export-[0-9a-f]+")
 
@@ -13,17 +13,16 @@ EXPORT_ID = re.compile(r"lf-export-[0-9a-f]+")
 def problems(deployment: LoadDeployment, asked: Mapping[str, Wish]) -> list[str]:
     """What is wrong with these exports, and what lies about that belongs to none of them."""
     inbox = deployment.stack.addresses().inbox
-    mails = Counter(
-        export_id
-        for path in inbox.glob("*.eml")
-        for export_id in set(EXPORT_ID.findall(mail_at(path).text))
-    )
+    sent = [mail_at(path) for path in inbox.glob("*.eml")]
+    mails = Counter(id_ for mail in sent for id_ in set(EXPORT_ID.findall(mail.text)))
+    strangers = {mail.recipient for mail in sent} - {ADDRESS}
     found = [
         f"{export_id}: {problem}"
         for export_id, wish in asked.items()
         for problem in _problems_of(deployment, export_id, wish, mails)
     ]
     spooled = [path for path in deployment.settings.spool_directory.rglob("*") if path.is_file()]
+    found += [f"{stranger} got an e-mail" for stranger in strangers]
     return [*found, *([f"{len(spooled)} files are left in the spool"] if spooled else [])]
 
 
@@ -34,7 +33,7 @@ def _problems_of(
     if row is None or row.status != "COMPLETED" or row.url is None:
         return [f"is {row.status}: {row.log}" if row else "has no row"]
     found = []
-    if downloaded(row.url) != deployment.expected[wish]:
+    if downloaded(row.url).sha256 != deployment.expected[wish]:
         found.append("the link gives another file than without load")
     if mails[export_id] != 1:
         found.append(f"{mails[export_id]} e-mails")

@@ -131,12 +131,17 @@ def test_events_are_read_where_their_setting_says(settings_with: SettingsWith) -
         reader.rows(Statement(store=Store.EVENTS, sql="SELECT 1"))
 
 
-def test_a_result_that_fails_after_the_first_row_raises_the_servers_reason(
+def test_a_result_that_fails_after_its_first_batch_raises_the_servers_reason(
     clickhouse: ClickHouseReader,
 ) -> None:
-    sql = "SELECT throwIf(number = 100) FROM numbers(200) SETTINGS max_block_size = 1"
-    with pytest.raises(PermanentError, match="395"):
-        clickhouse.rows(clickhouse_statement(sql))
+    sql = "SELECT randomString(1000), throwIf(number = 50000) FROM numbers(60000)"
+    arrived: list[pa.RecordBatch] = []
+    with (
+        pytest.raises(PermanentError, match="395"),
+        clickhouse.batches(clickhouse_statement(sql)) as batches,
+    ):
+        arrived.extend(batches)
+    assert 0 < sum(batch.num_rows for batch in arrived) < 50_000
 
 
 @pytest.mark.parametrize("missing", [1, 8, 9, 200])
