@@ -197,9 +197,14 @@ class PositionInTraceFilter(_Filter):
     @model_validator(mode="after")
     def _has_position(self) -> Self:
         counted = self.key in {"nthFromEnd", "nthFromStart"}
-        if counted and (self.value is None or self.value < 1 or self.value % 1):
+        if counted and not (self.value and self.value >= 1 and _is_whole(self.value)):
             raise refusal("a whole number of at least 1")
         return self
+
+
+def _is_whole(number: Decimal) -> bool:
+    """Whether a number of any size has no fraction; a remainder of a large one is an error."""
+    return number == number.to_integral_value()
 
 
 Filter = Annotated[

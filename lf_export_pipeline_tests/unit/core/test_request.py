@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import InvalidQueryError
-from lf_export_pipeline.core.filters import DatetimeFilter, NumberFilter
+from lf_export_pipeline.core.filters import DatetimeFilter, NumberFilter, PositionInTraceFilter
 from lf_export_pipeline.core.request import (
     ExportFormat,
     ExportRequest,
@@ -267,10 +267,18 @@ def test_a_bad_filter_ends_in_a_sentence_that_names_it(wanted: Any, expected: st
     assert expected in sentence
 
 
-@pytest.mark.parametrize("value", [0, 0.5, 1.5, -1])
-def test_a_position_counts_in_whole_numbers_from_one(value: float) -> None:
+@pytest.mark.parametrize("value", [0, 0.5, 1.5, -1, Decimal("1e20") + Decimal("0.5")])
+def test_a_position_counts_in_whole_numbers_from_one(value: float | Decimal) -> None:
     wanted = {"type": "positionInTrace", "column": "p", "operator": "=", "key": "nthFromStart"}
     assert f"'value' is {value}; expected a whole number" in filter_refusal(**wanted, value=value)
+
+
+@pytest.mark.parametrize("value", [10**400, Decimal("1e400"), float("inf")])
+def test_a_position_may_be_of_any_size(value: object) -> None:
+    wanted = {"type": "positionInTrace", "column": "p", "operator": "=", "key": "nthFromEnd"}
+    (read,) = request_for(filter=[wanted | {"value": value}]).query.filter
+    assert isinstance(read, PositionInTraceFilter)
+    assert read.value == value
 
 
 def test_the_sentence_counts_filters_from_one() -> None:
