@@ -2,6 +2,8 @@
 
 from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX
 
+_JSON_SPACE = "[ \\t\\r\\n]*"
+
 
 def iso_time(column: str) -> str:
     """``2031-02-20T00:00:00.000Z``: an instant as JavaScript writes it, cut to milliseconds."""
@@ -29,7 +31,7 @@ def is_json(column: str) -> str:
         f"replaceRegexpAll(replaceRegexpAll({column}, '\\\\\\\\u[dD][89a-fA-F][0-9a-fA-F]{{2}}', "
         "'\\\\\\\\u0041'), '[eE][+-]?[0-9]{3,}', 'e1')"
     )
-    odd = f"NOT isValidJSON({column}) AND match({column}, '^[ \\t\\r\\n]*[\"{{\\\\[0-9-]')"
+    odd = f"NOT isValidJSON({column}) AND match({column}, '^{_JSON_SPACE}[\"{{\\\\[0-9-]')"
     return (
         f"((isValidJSON({column}) AND NOT startsWith({column}, '\\xEF\\xBB\\xBF')) "
         f"OR isValidJSON(if({odd}, {tamed}, '')))"
@@ -68,11 +70,12 @@ def json_or_text(column: str, name: str) -> dict[str, str]:
 
 
 def unwrapped_json_or_text(column: str, name: str) -> dict[str, str]:
-    """As ``json_or_text``, but a JSON string is taken out of its quotes: CSV holds its text."""
+    """As ``json_or_text``, but for CSV: a JSON string is out of its quotes, a JSON null missing."""
     flag = f"ifNull({is_json(column)}, 0)"
-    is_string = f"ifNull(isValidJSON({column}), 0) AND startsWith(trimLeft({column}), '\"')"
+    is_string = f"ifNull(isValidJSON({column}), 0) AND match({column}, '^{_JSON_SPACE}\"')"
     string = f"JSONExtractString(ifNull({column}, ''))"
-    text = f"multiIf({is_string}, {string}, {flag}, {one_line(column)}, nullIf({column}, ''))"
+    is_null = f"empty({column}) OR match({column}, '^{_JSON_SPACE}null{_JSON_SPACE}$')"
+    text = f"multiIf({is_null}, NULL, {is_string}, {string}, {flag}, {one_line(column)}, {column})"
     return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"toBool({flag} AND NOT ({is_string}))"}
 
 

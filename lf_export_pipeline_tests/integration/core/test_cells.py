@@ -197,6 +197,39 @@ def test_json_is_embedded_and_everything_else_is_a_string(
         assert row["modelParameters" if column == "model_parameters" else "input"] == expected
 
 
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ("null", ""),
+        ("\t null\r\n", ""),
+        ("", ""),
+        (" ", " "),
+        ("nullify", "nullify"),
+        ('\n"null"', "null"),
+        ('{\n"a":null}', '{"a":null}'),
+    ],
+)
+@pytest.mark.parametrize("table", ["observations", "events_full"])
+def test_model_parameters_in_csv_are_what_their_json_says(
+    project: Project, table: str, stored: str, expected: str
+) -> None:
+    id_column = "id" if table == "observations" else "span_id"
+    project.add(table, {id_column: "row", "model_parameters": stored})
+    events = table == "events_full"
+    exported = project.export("observations", file_format="CSV", useEventsTable=events)
+    assert exported.cells["modelParameters"] == expected
+
+
+@pytest.mark.parametrize(("levels", "is_parsed"), [(1_024, True), (1_025, False)])
+def test_json_of_more_levels_than_the_engine_parses_is_a_string(
+    project: Project, levels: int, is_parsed: bool
+) -> None:
+    nested = "[" * levels + "]" * levels
+    project.add("observations", {"id": "row", "input": nested})
+    text = project.export("observations").data.decode()
+    assert f'"input":{nested if is_parsed else json.dumps(nested)},' in text
+
+
 @pytest.mark.parametrize("stored", ['{"a":1}', "[1,2", "9007199254740993", "null"])
 def test_inputs_of_traces_are_strings_in_every_format(project: Project, stored: str) -> None:
     project.add("traces", {"id": "row", "input": stored, "metadata": {"key": stored}})
