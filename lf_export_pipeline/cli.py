@@ -4,6 +4,9 @@ from importlib import import_module
 
 import click
 
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.local.errors import LocalStackError
+
 COMMANDS = {
     "demo": ("lf_export_pipeline.demo.cli:demo", "Show everything once, from nothing, and stop."),
     "dev": ("lf_export_pipeline.cli_dev:dev", "Run the embedded stack and Dagster's UI."),
@@ -20,7 +23,17 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports the one that is wanted."""
+    """A group that knows its commands by name and imports the one that is wanted.
+
+    What none of them can do ends in the sentence of the error, whichever command it is.
+    """
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (ExportError, LocalStackError) as error:
+            raise click.ClickException(str(error)) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order of the table above."""

@@ -43,8 +43,6 @@ def dev(port: int, traces: int, state_dir: Path) -> None:
                 _wait_while_running(record)
     except KeyboardInterrupt:
         click.echo("Stopped; the data are kept.")
-    except process.ServiceNotReadyError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

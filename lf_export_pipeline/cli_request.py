@@ -2,12 +2,12 @@
 
 import json
 import secrets
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.request import ExportFormat, ExportRow, parse_request
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
@@ -34,15 +34,9 @@ def request(filters: str, order_by: str, **options: Any) -> None:
     row = requested_row(
         filters=_json("--filters", filters), order_by=_json("--order-by", order_by), **options
     )
-    try:
-        parse_request(row)
-        database = LangfusePostgres(Settings.load())
-        try:
-            database.exports.add(row)
-        finally:
-            database.close()
-    except ExportError as error:
-        raise click.ClickException(str(error)) from error
+    parse_request(row)
+    with closing(LangfusePostgres(Settings.load())) as database:
+        database.exports.add(row)
     click.echo(row.id)
 
 

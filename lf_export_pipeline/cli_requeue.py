@@ -1,5 +1,6 @@
 """``lf-export requeue``: failed exports again, from the shell."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.requeue import (
     HEADINGS,
@@ -34,21 +34,11 @@ def requeue(*, do_it: bool, **conditions: Any) -> None:
     """Queue failed exports again: those with these IDS, or all that the options describe."""
     conditions |= {name: list(conditions[name]) for name in ("ids", "projects", "tables")}
     config = RequeueConfig(**conditions, dry_run=not do_it)
-    try:
-        requeued = _requeued(config)
-    except ExportError as error:
-        raise click.ClickException(str(error)) from error
+    with closing(LangfusePostgres(Settings.load())) as database:
+        requeued = requeue_failed(database.exports, config, datetime.now(UTC))
     if requeued:
         Console().print(requeue_table(requeued))
     click.echo(f"{summary_of(requeued)}.")
-
-
-def _requeued(config: RequeueConfig) -> list[Requeued]:
-    database = LangfusePostgres(Settings.load())
-    try:
-        return requeue_failed(database.exports, config, datetime.now(UTC))
-    finally:
-        database.close()
 
 
 def requeue_table(requeued: list[Requeued]) -> Table:

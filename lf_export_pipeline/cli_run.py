@@ -1,6 +1,5 @@
 """``lf-export run``: one export in this process."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,10 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.in_process import run_export
+from lf_export_pipeline.instances import configured_instance
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.partitions import PARTITION_TAG
 from lf_export_pipeline.run_progress import progress_of
@@ -29,10 +28,7 @@ POLL_SECONDS = 0.3
 @click.option("--force", is_flag=True, help="Make a COMPLETED export once more.")
 def run(export_id: str, *, force: bool) -> None:
     """Make one export in this process; the exit code is 0 if it is COMPLETED in the end."""
-    try:
-        settings = Settings.load()
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from error
+    settings = Settings.load()
     with instance_in_use() as instance, open_ports(settings) as ports:
         with progress_bar(instance, export_id):
             run_export(batch_export_job(), instance, export_id, ports, force=force)
@@ -43,9 +39,12 @@ def run(export_id: str, *, force: bool) -> None:
 @contextmanager
 def instance_in_use() -> Iterator[dg.DagsterInstance]:
     """The instance of DAGSTER_HOME, so that the UI shows the run; without it, one that forgets."""
-    is_configured = bool(os.environ.get("DAGSTER_HOME"))
-    with dg.DagsterInstance.get() if is_configured else dg.DagsterInstance.ephemeral() as instance:
-        yield instance
+    with configured_instance() as shared:
+        if shared is not None:
+            yield shared
+            return
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """``lf-export status``: exports and their runs as a table."""
 
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 
 import click
@@ -13,8 +12,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Column, Table
 
-from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.instances import configured_instance
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.run_progress import RunProgress, progress_of
 from lf_export_pipeline.runs import newest_runs
@@ -32,26 +31,13 @@ LOG_MAX_CHARACTERS = 60
 @click.option("--watch", is_flag=True, help="Keep the table current until Ctrl-C.")
 def status(limit: int, *, watch: bool) -> None:
     """Show exports and their runs; runs need DAGSTER_HOME."""
-    try:
-        with _sources() as (database, instance):
-            _show(database, instance, limit, watch=watch)
-    except ExportError as error:
-        raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        return
-
-
-@contextmanager
-def _sources() -> Iterator[tuple[LangfusePostgres, dg.DagsterInstance | None]]:
-    database = LangfusePostgres(Settings.load())
-    try:
-        if os.environ.get("DAGSTER_HOME"):
-            with dg.DagsterInstance.get() as instance:
-                yield database, instance
-        else:
-            yield database, None
-    finally:
-        database.close()
+    settings = Settings.load()
+    with (
+        suppress(KeyboardInterrupt),
+        closing(LangfusePostgres(settings)) as database,
+        configured_instance() as instance,
+    ):
+        _show(database, instance, limit, watch=watch)
 
 
 def _show(

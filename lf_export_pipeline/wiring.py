@@ -1,11 +1,12 @@
 """The ports under the names that ops and sensors ask for."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
 from lf_export_pipeline.chunk_reading import PlanTables
+from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import ExportRows, RowReader
 from lf_export_pipeline.resources.definitions import RESOURCES
 from lf_export_pipeline.resources.reader import StatementRouter
@@ -73,6 +74,16 @@ def ports_with(settings: Settings) -> dict[str, dg.ResourceDefinition]:
 
 @contextmanager
 def open_ports(settings: Settings) -> Iterator[dict[str, object]]:
-    """The ports themselves, for any number of runs in this process; they are closed at the end."""
-    with dg.build_resources(ports_with(settings)) as resources:
+    """The ports themselves, for any number of runs in this process; they are closed at the end.
+
+    Raises:
+        ExportError: One of them cannot be opened; Dagster hides that in an error of its own.
+    """
+    with ExitStack() as stack:
+        try:
+            resources = stack.enter_context(dg.build_resources(ports_with(settings)))
+        except dg.DagsterUserCodeExecutionError as error:
+            if isinstance(error.user_exception, ExportError):
+                raise error.user_exception from error
+            raise
         yield {name: getattr(resources, name) for name in PORTS}

@@ -44,11 +44,8 @@ def demo(state_dir: Path) -> None:
     console = Console(width=None if sys.stdout.isatty() else 200)
     stack = LocalStack(state_dir)
     stack.destroy()
-    try:
-        with stack:
-            results = _shown(stack, console)
-    except process.ServiceNotReadyError as error:
-        raise click.ClickException(str(error)) from error
+    with stack:
+        results = _shown(stack, console)
     console.print(_table(results))
     problems = [f"{r.export.name!r} {problem}" for r in results for problem in r.problems]
     if problems:

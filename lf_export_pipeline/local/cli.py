@@ -9,14 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lf_export_pipeline.local.ports import PortTakenError
-from lf_export_pipeline.local.process import ServiceNotReadyError
-from lf_export_pipeline.local.stack import (
-    DEFAULT_STATE_DIR,
-    LocalStack,
-    ServiceStatus,
-    StackNotStartedError,
-)
+from lf_export_pipeline.local.stack import DEFAULT_STATE_DIR, LocalStack, ServiceStatus
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -42,10 +35,7 @@ def local() -> None:
 def up(state_dir: Path) -> None:
     """Start what does not run yet; data of an earlier start are found again."""
     stack = LocalStack(state_dir)
-    try:
-        stack.up()
-    except (ServiceNotReadyError, PortTakenError) as error:
-        raise click.ClickException(str(error)) from error
+    stack.up()
     Console().print(_status_table(stack.status()))
 
 
@@ -80,11 +70,7 @@ def env(state_dir: Path) -> None:
 
     For a shell: eval "$(lf-export local env)"
     """
-    try:
-        environment = LocalStack(state_dir).environment()
-    except StackNotStartedError as error:
-        raise click.ClickException(str(error)) from error
-    for name, value in environment.items():
+    for name, value in LocalStack(state_dir).environment().items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 

@@ -4,6 +4,8 @@ import secrets
 import socket
 from collections.abc import Iterable, Mapping
 
+from lf_export_pipeline.local.errors import LocalStackError
+
 HOST = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections, so that none of those
 # can occupy a port between the moment it is chosen and the moment its server listens.
@@ -14,7 +16,7 @@ COMPANION_DISTANCE = 10_000
 ATTEMPTS = 1_000
 
 
-class PortTakenError(RuntimeError):
+class PortTakenError(LocalStackError):
     """A configured port belongs to another program."""
 
 

@@ -12,6 +12,8 @@ from typing import NoReturn
 import psutil
 from pydantic import BaseModel
 
+from lf_export_pipeline.local.errors import LocalStackError
+
 POLL_SECONDS = 0.05
 CLOCK_TOLERANCE_SECONDS = 2.0
 LOG_LINES = 20
@@ -21,7 +23,7 @@ LOG_LINES = 20
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-class ServiceNotReadyError(RuntimeError):
+class ServiceNotReadyError(LocalStackError):
     """A server did not become ready; the message ends with the last lines of its log."""
 
 

@@ -14,6 +14,7 @@ from typing import Self
 
 from lf_export_pipeline.local import ports, process, state
 from lf_export_pipeline.local.addresses import StackAddresses
+from lf_export_pipeline.local.errors import LocalStackError
 from lf_export_pipeline.local.services.base import Service
 from lf_export_pipeline.local.services.clickhouse import ClickHouse
 from lf_export_pipeline.local.services.mail import Mail
@@ -24,7 +25,7 @@ DEFAULT_STATE_DIR = Path(".lf-export")
 SERVICES: tuple[type[Service], ...] = (Postgres, ClickHouse, SeaweedFS, Mail)
 
 
-class StackNotStartedError(RuntimeError):
+class StackNotStartedError(LocalStackError):
     """The stack's addresses were asked for before it was ever started."""
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lf_export_pipeline.local.cli import local
+from lf_export_pipeline.cli import main
 from lf_export_pipeline.local.services.mail import Mail
 from lf_export_pipeline.local.stack import LocalStack
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.services
 
 
 def _run(command: str, state_dir: Path, *options: str) -> Result:
-    return CliRunner().invoke(local, [command, "--state-dir", str(state_dir), *options])
+    return CliRunner().invoke(main, ["local", command, "--state-dir", str(state_dir), *options])
 
 
 def test_a_stack_can_be_started_looked_at_and_stopped(state_dir: Path) -> None:

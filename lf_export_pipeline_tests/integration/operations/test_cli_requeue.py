@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
+from lf_export_pipeline.cli import main
 from lf_export_pipeline.cli_request import requested_row
-from lf_export_pipeline.cli_requeue import requeue
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
@@ -39,7 +39,8 @@ def failed(database: LangfusePostgres) -> str:
 
 def call(stack: LocalStack, *arguments: str) -> Result:
     environment = {**stack.environment(), "COLUMNS": "200"}
-    return CliRunner().invoke(requeue, ["--project", PROJECT, *arguments], env=environment)
+    words = ["requeue", "--project", PROJECT, *arguments]
+    return CliRunner().invoke(main, words, env=environment)
 
 
 def status(database: LangfusePostgres, export_id: str) -> tuple[str, str | None]:
