@@ -14,7 +14,7 @@ from typing import Self
 
 from lf_export_pipeline.local import ports, process, state
 from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.errors import LocalStackError
+from lf_export_pipeline.local.errors import ForeignFolderError, LocalStackError
 from lf_export_pipeline.local.services.base import Service
 from lf_export_pipeline.local.services.clickhouse import ClickHouse
 from lf_export_pipeline.local.services.mail import Mail
@@ -23,6 +23,7 @@ from lf_export_pipeline.local.services.seaweedfs import SeaweedFS
 
 DEFAULT_STATE_DIR = Path(".lf-export")
 SERVICES: tuple[type[Service], ...] = (Postgres, ClickHouse, SeaweedFS, Mail)
+LOCK_FILE = "lock"
 
 
 class StackNotStartedError(LocalStackError):
@@ -75,12 +76,15 @@ class LocalStack:
         Raises:
             ServiceNotReadyError: a server did not start; those started with it are stopped again.
             PortTakenError: a configured port is in use.
+            ForeignFolderError: the directory holds another program's state file.
         """
+        state.load(self.state_dir)  # before anything is made in a folder that is not ours
         self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-        (self.state_dir / "spool").mkdir(mode=0o700, exist_ok=True)
         with self._exclusively():
             remembered = state.load(self.state_dir) or state.StackState()
+            state.save(self.state_dir, remembered)  # whatever happens next, the folder is ours
+            for name in ("logs", "spool"):
+                (self.state_dir / name).mkdir(mode=0o700, exist_ok=True)
             missing = [s for s in self._services(remembered) if not _answers(s)]
             self._start_all(missing, remembered)
         return self.addresses()
@@ -96,12 +100,21 @@ class LocalStack:
         self._has_started_services = False
 
     def destroy(self) -> None:
-        """Stops the stack and removes its directory with all data."""
-        self.down()
+        """Stops the stack and removes its directory with all data.
+
+        Raises:
+            ForeignFolderError: the directory holds something, but no stack was ever started in it.
+        """
         remembered = state.load(self.state_dir)
+        if remembered is None and any(e.name != LOCK_FILE for e in self._entries()):
+            raise ForeignFolderError(
+                f"{self.state_dir} is not the folder of an embedded stack, so nothing in it is "
+                "removed; name another one."
+            )
+        self.down()
         if remembered is not None and remembered.postgres_home is not None:
             shutil.rmtree(remembered.postgres_home, ignore_errors=True)
-        shutil.rmtree(self.state_dir, ignore_errors=True)
+        self._remove_folder()
 
     def status(self) -> list[ServiceStatus]:
         """How each server is doing, asked now."""
@@ -149,10 +162,22 @@ class LocalStack:
     def _services(self, remembered: state.StackState) -> list[Service]:
         return [service(self.state_dir, remembered) for service in SERVICES]
 
+    def _entries(self) -> list[Path]:
+        return list(self.state_dir.iterdir()) if self.state_dir.is_dir() else []
+
+    def _remove_folder(self) -> None:
+        """The state file goes last: what an interrupt leaves is still known to be a stack's."""
+        for entry in self._entries():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.name != state.STATE_FILE:
+                entry.unlink(missing_ok=True)
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
         """Holds off other processes that start or stop the same stack."""
-        descriptor = os.open(self.state_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self.state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

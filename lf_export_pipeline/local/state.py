@@ -4,8 +4,9 @@ import os
 import secrets
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
+from lf_export_pipeline.local.errors import ForeignFolderError
 from lf_export_pipeline.local.process import ProcessRecord
 
 STATE_FILE = "state.json"
@@ -31,7 +32,7 @@ class Credentials(BaseModel, frozen=True):
     smtp_password: str = Field(default_factory=_new_secret, repr=False)
 
 
-class StackState(BaseModel):
+class StackState(BaseModel, extra="forbid"):
     """The content of the state file.
 
     Attributes:
@@ -48,11 +49,23 @@ class StackState(BaseModel):
 
 
 def load(state_dir: Path) -> StackState | None:
-    """The remembered state, or None if no stack was ever started in this directory."""
+    """The remembered state, or None if no stack was ever started in this directory.
+
+    Raises:
+        ForeignFolderError: the file is another program's that has the same name.
+    """
+    file = state_dir / STATE_FILE
     try:
-        return StackState.model_validate_json((state_dir / STATE_FILE).read_bytes())
+        state = StackState.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return None
+    except ValidationError:
+        state = StackState()
+    if "credentials" not in state.model_fields_set:
+        raise ForeignFolderError(
+            f"{file} is not the state file of an embedded stack; name another folder."
+        )
+    return state
 
 
 def save(state_dir: Path, state: StackState) -> None:
