@@ -126,9 +126,9 @@ def _postgres(settings: Settings) -> str:
             connection.execute(touch)
             connection.rollback()
         database.exports.recipient("nobody", "nothing")
-        waiting = database.exports.oldest_queued()
+        waiting = database.exports.longest_waiting()
     queue = (
-        f"the oldest waiting export is from {waiting.created_at:%Y-%m-%d %H:%M}"
+        f"the export that waits longest was queued at {waiting.updated_at:%Y-%m-%d %H:%M}"
         if waiting
         else "no export is waiting"
     )

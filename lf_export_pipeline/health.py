@@ -99,12 +99,13 @@ def health_of(
     now: datetime,
 ) -> list[dg.AssetCheckResult]:
     """Both checks, as of now."""
-    waiting = export_rows.find(ExportSearch(statuses=("QUEUED",)))
-    oldest = min(waiting, key=lambda row: row.updated_at, default=None)
     failed = export_rows.find(ExportSearch(statuses=("FAILED",), finished_since=now - HOUR))
     newest = newest_runs(instance, [row.id for row in failed])
     refused = {export_id for export_id, run in newest.items() if is_request_failure(run)}
-    return [queue_check(oldest, now, settings), failure_check(failed, refused, settings)]
+    return [
+        queue_check(export_rows.longest_waiting(), now, settings),
+        failure_check(failed, refused, settings),
+    ]
 
 
 @dg.multi_asset_check(name="export_health", specs=SPECS)

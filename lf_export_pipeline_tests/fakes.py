@@ -26,10 +26,11 @@ class FakeExportRows:
     def get(self, export_id: str) -> ExportRow | None:
         return self.rows.get(export_id)
 
-    def queued(self, limit: int, offset: int = 0) -> list[ExportRow]:
-        waiting = [row for row in self.rows.values() if row.status == "QUEUED"]
-        oldest_first = sorted(waiting, key=lambda row: (row.created_at, row.id))
-        return oldest_first[offset : offset + limit]
+    def queued(self, limit: int) -> list[ExportRow]:
+        return sorted(self._waiting(), key=lambda row: (row.created_at, row.id))[:limit]
+
+    def longest_waiting(self) -> ExportRow | None:
+        return min(self._waiting(), key=lambda row: (row.updated_at, row.id), default=None)
 
     def waiting(
         self, per_project: int, limit: int, without: Collection[str] = ()
@@ -50,9 +51,6 @@ class FakeExportRows:
     def recent(self, limit: int) -> list[ExportRow]:
         by_id = sorted(self.rows.values(), key=lambda row: row.id)
         return sorted(by_id, key=lambda row: row.created_at, reverse=True)[:limit]
-
-    def oldest_queued(self) -> ExportRow | None:
-        return next(iter(self.queued(1)), None)
 
     def add(self, row: ExportRow) -> None:
         self.rows[row.id] = row
@@ -114,6 +112,9 @@ class FakeExportRows:
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:  # noqa: ARG002
         return self.recipients.get(user_id)
+
+    def _waiting(self) -> list[ExportRow]:
+        return [row for row in self.rows.values() if row.status == "QUEUED"]
 
     def _in(self, export_id: str, *statuses: str) -> ExportRow | None:
         row = self.get(export_id)

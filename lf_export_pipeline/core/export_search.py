@@ -20,7 +20,6 @@ class ExportSearch:
         log_contains: A piece of the user's sentence, whatever its case.
         created_since: The first instant of asking.
         created_until: The first instant that is too late.
-        untouched_since: No change of the row is younger.
         finished_since: The first instant of the end of the last attempt.
         expired_by: The link had ended by then, and the row still has it.
         after: ``created_at`` and id of an export; only those behind it, by age and then by id.
@@ -34,7 +33,6 @@ class ExportSearch:
     log_contains: str | None = None
     created_since: datetime | None = None
     created_until: datetime | None = None
-    untouched_since: datetime | None = None
     finished_since: datetime | None = None
     expired_by: datetime | None = None
     after: tuple[datetime, str] | None = None
@@ -64,7 +62,6 @@ class ExportSearch:
         return (
             (self.created_since is None or row.created_at >= self.created_since)
             and (self.created_until is None or row.created_at < self.created_until)
-            and (self.untouched_since is None or row.updated_at <= self.untouched_since)
             and (self.finished_since is None or _finished_since(row, self.finished_since))
             and (self.expired_by is None or _has_dead_link(row, self.expired_by))
             and (self.after is None or (row.created_at, row.id) > self.after)

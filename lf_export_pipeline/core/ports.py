@@ -55,8 +55,12 @@ class ExportRows(Protocol):
         """The row as it is now."""
         ...
 
-    def queued(self, limit: int, offset: int = 0) -> list[ExportRow]:
+    def queued(self, limit: int) -> list[ExportRow]:
         """Rows that wait, oldest first."""
+        ...
+
+    def longest_waiting(self) -> ExportRow | None:
+        """The row that was queued before all others, however long ago it was asked for."""
         ...
 
     def waiting(

@@ -36,6 +36,7 @@ _MEMBERS = sa.table("organization_memberships", *map(sa.column, ("org_id", "user
 _C = _EXPORTS.c
 _NOTHING_LEFT = {"log": None, "url": None, "finished_at": None, "expires_at": None}
 _OLDEST_FIRST = (_C.created_at, _C.id)
+_WAITING = sa.select(_EXPORTS).where(_C.status == "QUEUED")
 
 
 class PostgresExportRows:
@@ -55,10 +56,14 @@ class PostgresExportRows:
         found = self._read(sa.select(_EXPORTS).where(_C.id == export_id))
         return found[0] if found else None
 
-    def queued(self, limit: int, offset: int = 0) -> list[ExportRow]:
+    def queued(self, limit: int) -> list[ExportRow]:
         """Rows that wait, oldest first."""
-        waiting = sa.select(_EXPORTS).where(_C.status == "QUEUED").order_by(*_OLDEST_FIRST)
-        return self._read(waiting.limit(limit).offset(offset))
+        return self._read(_WAITING.order_by(*_OLDEST_FIRST).limit(limit))
+
+    def longest_waiting(self) -> ExportRow | None:
+        """The row that was queued before all others, however long ago it was asked for."""
+        found = self._read(_WAITING.order_by(_C.updated_at, _C.id).limit(1))
+        return found[0] if found else None
 
     def waiting(
         self, per_project: int, limit: int, without: Collection[str] = ()
@@ -81,11 +86,6 @@ class PostgresExportRows:
     def recent(self, limit: int) -> list[ExportRow]:
         """The newest rows of any status, newest first."""
         return self._read(sa.select(_EXPORTS).order_by(_C.created_at.desc(), _C.id).limit(limit))
-
-    def oldest_queued(self) -> ExportRow | None:
-        """The row that waits longest."""
-        found = self.queued(1)
-        return found[0] if found else None
 
     def add(self, row: ExportRow) -> None:
         """Insert a row as it is given, as Langfuse's web app does when a user presses Export."""
@@ -218,7 +218,6 @@ def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
     instants = (
         (search.created_since, _C.created_at.__ge__),
         (search.created_until, _C.created_at.__lt__),
-        (search.untouched_since, _C.updated_at.__le__),
         (search.finished_since, _C.finished_at.__ge__),
         (search.expired_by, lambda instant: sa.and_(_C.url.is_not(None), _C.expires_at < instant)),
     )

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.health import (
     FAILED_LATELY,
     OLDEST_QUEUED,
@@ -39,6 +40,12 @@ def test_queue_is_unwell_when_the_oldest_waits_too_long(minutes: int, passed: bo
     rows = [export_row("old", updated_at=ago(minutes)), export_row("new")]
 
     assert outcome(*rows)[OLDEST_QUEUED] is passed
+
+
+def test_no_number_of_older_exports_hides_the_one_that_waits_longest() -> None:
+    older = [export_row(f"{at}", created_at=ago(600)) for at in range(SEARCH_MAX_ROWS)]
+
+    assert not outcome(*older, export_row("old", updated_at=ago(16)))[OLDEST_QUEUED]
 
 
 def test_export_that_was_queued_again_waits_since_then() -> None:

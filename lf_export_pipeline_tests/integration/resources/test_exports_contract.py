@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 import sqlalchemy as sa
 
+from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.core.ports import ExportRows, Recipient
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.resources.database import LangfusePostgres
@@ -29,7 +30,6 @@ class Rows(ExportRows, Protocol):
 
     def add(self, row: ExportRow) -> None: ...
     def recent(self, limit: int) -> list[ExportRow]: ...
-    def oldest_queued(self) -> ExportRow | None: ...
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -139,14 +139,22 @@ def test_a_sentence_with_characters_that_cannot_be_stored_is_stored_without_them
     assert stored(rows, export_id).log == "No column 'ab'."
 
 
-def test_queued_rows_come_oldest_first_and_in_pages(rows: Rows) -> None:
+def test_queued_rows_come_oldest_first(rows: Rows) -> None:
     ids = [added(rows, age=timedelta(days=days)) for days in (2, 3, 1)]
     added(rows, "PROCESSING", timedelta(days=9))
-    pages = [rows.queued(2), rows.queued(2, offset=2)]
-    assert [found.id for page in pages for found in page][:3] == [ids[1], ids[0], ids[2]]
-    oldest = rows.oldest_queued()
-    assert oldest is not None
-    assert oldest.id == ids[1]
+    oldest_first = [ids[1], ids[0], ids[2]]
+    for limit in (1, 2, 3):
+        assert [found.id for found in rows.queued(limit)] == oldest_first[:limit]
+
+
+def test_of_many_rows_the_one_that_was_queued_first_waits_longest(rows: Rows) -> None:
+    for _ in range(SEARCH_MAX_ROWS):
+        added(rows, age=timedelta(days=9))
+    longest = replace(row(), updated_at=LONG_AGO - timedelta(days=1))
+    for waiting in (longest, replace(longest, id=f"{longest.id}-also")):
+        rows.add(waiting)
+    rows.add(replace(row("PROCESSING"), updated_at=LONG_AGO - timedelta(days=2)))
+    assert rows.longest_waiting() == longest
 
 
 def test_recent_rows_come_newest_first_whatever_their_state(rows: Rows) -> None:

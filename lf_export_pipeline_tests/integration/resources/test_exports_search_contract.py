@@ -128,13 +128,6 @@ def test_pages_follow_one_another_also_within_one_instant(rows: Rows) -> None:
     assert pages == [oldest_first[:2], oldest_first[2:]]
 
 
-def test_untouched_rows_can_be_found(rows: Rows) -> None:
-    old, new = added(rows), added(rows, updated_at=LONG_AGO + SECOND)
-    search = ExportSearch(ids=(old.id, new.id), untouched_since=LONG_AGO)
-
-    assert [row.id for row in rows.find(search)] == [old.id]
-
-
 def test_hostile_texts_are_only_texts(rows: Rows) -> None:
     row = added(rows)
     hostile = "'; DELETE FROM batch_exports; --"
