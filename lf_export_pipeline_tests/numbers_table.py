@@ -133,7 +133,6 @@ class Numbers:
             key_scan=Statement(store=Store.CLICKHOUSE, sql="scan"),
             chunk_rows=chunk,
             sample=Statement(store=Store.CLICKHOUSE, sql="sample"),
-            bounds=("Date",),
             lookups=(
                 Lookup(
                     key="id",

@@ -41,11 +41,12 @@ class ExportQuery(_Frozen):
     """What to read, as data: the key scan, the reading of a chunk, the columns and the lookups.
 
     ``key_scan`` yields, in the order of the file, ``key`` (ClickHouse: a UInt64 hash of the row's
-    identity; Postgres: text) and one text column per entry of ``bounds``; it is cut at
-    ``row_limit + 1`` rows. ``chunk_rows`` and the lookups of scope CHUNK hold the placeholders that
-    ``core.plan.bind_chunk`` fills: ``/*keys:EXPRESSION*/`` (EXPRESSION is one of the chunk's keys)
-    and, per bound, ``{lo_0:Type}``, ``{hi_0:Type}``, … (its smallest and greatest value in the
-    chunk). ``sample`` yields one row ``row_bytes``: the mean bytes per row of a few rows, Float64.
+    identity; Postgres: text) and text columns ``b0``, ``b1``, … that a chunk is bounded by; it is
+    cut at ``row_limit + 1`` rows. ``chunk_rows`` and the lookups of scope CHUNK hold the
+    placeholders that ``core.plan.bind_chunk`` fills: ``/*keys:EXPRESSION*/`` (EXPRESSION is one of
+    the chunk's keys) and, per bound, ``{lo_0:Type}``, ``{hi_0:Type}``, … (its smallest and greatest
+    value in the chunk). ``sample`` yields one row ``row_bytes``: the mean bytes per row of a few
+    rows, Float64.
     """
 
     request: ExportRequest
@@ -54,7 +55,6 @@ class ExportQuery(_Frozen):
     key_scan: Statement | None  # None: nothing can match, the export is empty
     chunk_rows: Statement | None
     sample: Statement | None
-    bounds: tuple[str, ...] = ()  # ClickHouse types of the bound columns ``b0``, ``b1``, …
     lookups: tuple[Lookup, ...] = ()
     row_limit: int = Field(gt=0)
 
@@ -79,7 +79,6 @@ class Chunk(_Frozen):
     query, comes to its op as a value of its own.
     """
 
-    export_id: str
     folder: str
     index: int
     chunk_count: int

@@ -106,7 +106,6 @@ def _spooled(
         for index, found in enumerate(cutter.chunks(batches)):
             folder.write_keys(index, found.keys)
             yield Chunk(
-                export_id=query.request.export_id,
                 folder=folder.path,
                 index=index,
                 chunk_count=0,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pyarrow as pa
@@ -142,7 +142,7 @@ def _connect(url: str, settings: ClickHouseSettings, pool: Any) -> Client:
         port=parts.port or (8443 if parts.scheme == "https" else 8123),
         interface=parts.scheme,
         proxy_path=parts.path.strip("/"),
-        username=settings.clickhouse_user or unquote(parts.username or ""),
+        username=settings.clickhouse_user,
         password=settings.clickhouse_password.get_secret_value(),
         database=settings.clickhouse_db,
         compress=False,  # Arrow's own compression is faster, on both ends

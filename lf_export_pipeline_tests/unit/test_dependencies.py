@@ -26,6 +26,8 @@ PARTS = {
     "pydantic_core": "pydantic",
     "urllib3": "botocore",
 }
+# Used without an import: a storage in dagster.yaml, a command, the driver that SQLAlchemy loads.
+USED_BY_NAME = {"dagster-postgres", "dagster-webserver", "psycopg2-binary"}
 DISTRIBUTIONS = packages_distributions()
 
 
@@ -72,3 +74,10 @@ def test_what_a_module_imports_is_declared(module: Path) -> None:
     }
 
     assert missing == set()
+
+
+def test_what_is_declared_is_used() -> None:
+    names = {name for module in MODULES for name in imported(module) if is_foreign(name)}
+    used = {distribution for name in names for distribution in distributions_of(name)}
+
+    assert declared() - used - USED_BY_NAME == set()

@@ -8,7 +8,6 @@ from lf_export_pipeline.progress import duration, per_second, progress_line
 
 def chunk(index: int, rows: int, total: int, *, count: int = 30) -> Chunk:
     return Chunk(
-        export_id="export-1",
         folder="export-1/attempt",
         index=index,
         chunk_count=count,

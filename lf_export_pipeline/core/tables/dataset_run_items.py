@@ -117,7 +117,6 @@ class DatasetRunItems(AsksNothing):
             key_scan=_key_scan(request, limits),
             chunk_rows=_chunk_rows(request.project_id),
             sample=row_size_sample(RUN_ITEMS, request.project_id, list(_FIELDS.values())),
-            bounds=tuple(bound.type for bound in RUN_ITEMS.bounds),
             lookups=(_dataset_names(request.project_id),),
             row_limit=limits.row_limit,
         )

@@ -112,7 +112,6 @@ class Scores(AsksNothing):
             key_scan=reading.key_scan(limits),
             chunk_rows=reading.chunk_rows(),
             sample=row_size_sample(reading.table, request.project_id, _WIDE_COLUMNS),
-            bounds=tuple(bound.type for bound in SCORES.bounds),
             lookups=(reading.trace_lookup(), user_names_lookup("authorUserName", _AUTHOR)),
             row_limit=limits.row_limit,
         )

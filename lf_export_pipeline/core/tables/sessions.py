@@ -80,7 +80,6 @@ class Sessions:
             key_scan=scan,
             chunk_rows=reading.chunk_rows(),
             sample=None,  # adding up some sessions costs as much as adding up all
-            bounds=(source.bound.type, source.bound.type),
             lookups=(
                 _flags_lookup(request.project_id),
                 comments_lookup("SESSION", request.project_id),

@@ -100,7 +100,6 @@ class TracingExport:
             key_scan=None if comments.nothing_matches else key_scan(comments),
             chunk_rows=chunk_rows,
             sample=row_size_sample(self.table, request.project_id, self.wide_columns),
-            bounds=tuple(bound.type for bound in self.table.bounds),
             lookups=lookups(
                 Extras(
                     score_names=names,

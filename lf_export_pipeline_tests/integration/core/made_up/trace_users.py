@@ -44,7 +44,6 @@ class TraceUsers:
             key_scan=keys.statement(scan),
             chunk_rows=chunk.statement(rows),
             sample=row_size_sample(TRACES, request.project_id, ("t.user_id",)),
-            bounds=tuple(bound.type for bound in TRACES.bounds),
             row_limit=limits.row_limit,
         )
 
