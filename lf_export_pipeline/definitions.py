@@ -15,6 +15,7 @@ from lf_export_pipeline.sensors import (
     runs_that_were_cancelled,
 )
 from lf_export_pipeline.settings import PipelineSettings
+from lf_export_pipeline.settings_sentences import in_sentences
 from lf_export_pipeline.wiring import PORTS
 
 
@@ -22,6 +23,12 @@ class LoadSettings(PipelineSettings, BaseSettings):
     """The few settings that shape the definitions; the others are read when a run starts."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    @classmethod
+    def load(cls) -> "LoadSettings":
+        """Those of this process; a ``ConfigurationError`` if one is wrong."""
+        with in_sentences(cls):
+            return cls()
 
 
 def definitions_for(settings: PipelineSettings) -> dg.Definitions:
@@ -43,4 +50,4 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     )
 
 
-defs = definitions_for(LoadSettings())
+defs = definitions_for(LoadSettings.load())

@@ -9,15 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.plan import CHUNK_TARGET_BYTES, MEBIBYTE
 from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings_operating import OperatingSettings
 from lf_export_pipeline.settings_s3 import S3Settings
-from lf_export_pipeline.settings_sentences import sentences
+from lf_export_pipeline.settings_sentences import in_sentences
 from lf_export_pipeline.settings_values import HttpUrl, authorities, url_of
 
 Switch = Literal["auto", "true", "false"]
@@ -188,15 +187,13 @@ class Settings(
         Raises:
             ConfigurationError: a sentence per problem, which names the variable; no secrets.
         """
-        try:
+        with in_sentences(cls):
             if environ is None:
                 return Settings()
             known = {name.lower(): value for name, value in environ.items() if value != ""}
             return _Given.model_validate(
                 {name: value for name, value in known.items() if name in cls.model_fields}
             )
-        except ValidationError as error:
-            raise ConfigurationError(sentences(error, cls)) from None
 
     @property
     def limits(self) -> ExportLimits:

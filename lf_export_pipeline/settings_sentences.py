@@ -1,11 +1,28 @@
 """What is wrong with a setting, as a sentence for the operator who has to change it."""
 
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+
+from lf_export_pipeline.core.errors import ConfigurationError
+
+
+@contextmanager
+def in_sentences(settings: type[BaseModel]) -> Iterator[None]:
+    """Turns what pydantic finds wrong with settings into the sentences of one error.
+
+    Raises:
+        ConfigurationError: a sentence per problem, which names the variable; no secrets.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise ConfigurationError(sentences(error, settings)) from None
 
 
 def sentences(error: ValidationError, settings: type[BaseModel]) -> str:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -49,6 +50,29 @@ def test_definitions_load_with_each_executor(executor: str) -> None:
     settings = PipelineSettings.model_validate({"lf_export_executor": executor})
 
     dg.Definitions.validate_loadable(definitions_for(settings))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("LF_EXPORT_EXECUTOR", "foo", "LF_EXPORT_EXECUTOR is 'foo'; expected one of in_p"),
+        ("LF_EXPORT_SENSOR_INTERVAL_SECONDS", "0", "LF_EXPORT_SENSOR_INTERVAL_SECONDS is '0'; exp"),
+    ],
+)
+def test_wrong_setting_is_one_sentence_when_definitions_load(
+    variable: str, value: str, said: str
+) -> None:
+    loading = subprocess.run(
+        [sys.executable, "-c", "import lf_export_pipeline.definitions"],
+        env={**os.environ, variable: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    *_, last = loading.stderr.splitlines()
+    assert last.startswith(f"lf_export_pipeline.core.errors.ConfigurationError: {said}")
+    assert "pydantic_core" not in loading.stderr
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
