@@ -21,6 +21,7 @@ from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.resources.postgres_url import engine_url
 from lf_export_pipeline.resources.tls import refused_by_libpq
 
+TOO_DEEP = "nested too deeply to be read"
 _BATCH_ROWS = 2_000
 _TRANSIENT_CLASSES = {"08", "25", "40", "53", "55", "57", "58"}
 _SIGN_IN_CLASSES = {"28", "3D"}
@@ -47,8 +48,15 @@ def connect(database_url: str) -> sa.Engine:
 
 
 def exact_json(text: str) -> Any:
-    """JSON with numbers as they were written."""
-    return json.loads(text, parse_float=Decimal, parse_int=_exact_int)
+    """JSON with numbers as they were written.
+
+    What is nested too deeply for Python becomes a text that says so: one such value must not keep
+    the rows beside it from being read.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal, parse_int=_exact_int)
+    except RecursionError:
+        return TOO_DEEP
 
 
 @contextmanager
