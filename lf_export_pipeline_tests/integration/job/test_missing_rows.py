@@ -1,0 +1,82 @@
+"""Rows that are planned and do not arrive, though nobody has deleted them."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, RealExports
+from lf_export_pipeline_tests.integration.resources.proxy import (
+    Instead,
+    Request,
+    Spoiler,
+    Spoiling,
+    proxy,
+)
+
+pytestmark = pytest.mark.services
+
+ONE_CHUNK: dict[str, str] = {}
+_ROWS = re.compile(
+    rb'(name="query"\r\n\r\n)(SELECT \* EXCEPT \(`#deleted`\).*?)(\s*FORMAT ArrowStream)', re.DOTALL
+)
+
+
+@contextmanager
+def behind_clickhouse(exports: RealExports, spoil: Spoiler) -> Iterator[dict[str, str]]:
+    """The environment in which all that ClickHouse is asked can be spoiled."""
+    with proxy(exports.addresses.clickhouse_url, spoil) as url:
+        yield {"CLICKHOUSE_URL": url}
+
+
+@dataclass
+class Rewritten:
+    """Asks ClickHouse another question instead of the one for the rows of a chunk.
+
+    The question that counts the rows that are left stays as it is: nothing was deleted.
+
+    Attributes:
+        template: The other question; ROWS is the right one.
+        spared: How many chunks are read as they should be, before that.
+    """
+
+    template: bytes
+    spared: int = 0
+
+    def __call__(self, request: Request) -> Spoiling:
+        if not _ROWS.search(request.body):
+            return None
+        if self.spared:
+            self.spared -= 1
+            return None
+        question = self.template.replace(b"ROWS", rb"(\2)")
+        body = _ROWS.sub(rb"\1" + question + rb"\3", request.body)
+        return Instead(Request(request.method, request.path, body))
+
+
+@pytest.mark.parametrize(
+    ("question", "environment", "chunk"),
+    [
+        (b"SELECT * FROM ROWS LIMIT 0", ONE_CHUNK, 0),
+        (b"SELECT * FROM ROWS LIMIT 300", ONE_CHUNK, 0),
+        (b"SELECT * FROM ROWS WHERE rowNumberInAllBlocks() != 5", ONE_CHUNK, 0),
+        (b"SELECT q.* FROM ROWS AS q ARRAY JOIN [1, 2] AS twice", ONE_CHUNK, 0),
+        (b"SELECT * FROM ROWS LIMIT 300", SOME_CHUNKS, 0),
+        (b"SELECT * FROM ROWS LIMIT 300", SOME_CHUNKS, 2),
+    ],
+    ids=["no rows", "the first rows", "all but one", "each twice", "first chunk", "third chunk"],
+)
+def test_a_chunk_with_another_number_of_rows_than_planned_is_not_published(
+    exports: RealExports,
+    project: str,
+    question: bytes,
+    environment: dict[str, str],
+    chunk: int,
+) -> None:
+    with behind_clickhouse(exports, Rewritten(question, spared=chunk)) as address:
+        ended = exports.run(project, **environment, **address)
+
+    said = rf"Chunk {chunk} gave ([\d,]+) of ([\d,]+) rows, and \2 are there"
+    ended.assert_nothing_is_published(said)
