@@ -18,9 +18,15 @@ from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
 
-from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
+from lf_export_pipeline.core.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    ExportError,
+    PermanentError,
+)
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.object_keys import is_taken
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.postgres import postgres_errors
@@ -163,18 +169,28 @@ def _s3(settings: Settings) -> str:
     store = S3FileStore(settings)
     key = f"{settings.langfuse_s3_batch_export_prefix}lf-export-doctor-{secrets.token_hex(8)}.txt"
     data = secrets.token_bytes(64)
+    is_taken(key, store)
     store.upload(key, [data], "text/plain", len(data))
     try:
         trust = ssl.create_default_context(cafile=settings.lf_export_s3_ca_file)
         _download(store.signed_url(key, timedelta(minutes=5)), data, trust)
     finally:
         store.delete(key)
+    done = "an object was written, downloaded through its link and deleted"
+    return "; but ".join([done, *_shortcomings(store, key)])
+
+
+def _shortcomings(store: S3FileStore, key: str) -> Iterator[str]:
+    """What exports can do without."""
     if store.credentials_are_temporary:
-        return (
-            "an object was written, downloaded through its link and deleted; but the credentials "
-            "are temporary, and links die with them: use a permanent key"
+        yield "the credentials are temporary, and links die with them: use a permanent key"
+    try:
+        store.incomplete_uploads(key)
+    except AccessRefusedError:
+        yield (
+            "unfinished uploads cannot be found, and their parts are billed until a rule of the "
+            "bucket removes them: allow ListBucketMultipartUploads"
         )
-    return "an object was written, downloaded through its link and deleted"
 
 
 def _download(url: str, data: bytes, trust: ssl.SSLContext) -> None:

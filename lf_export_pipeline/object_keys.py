@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from lf_export_pipeline.core.errors import AccessRefusedError
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRequest
 
@@ -37,7 +38,21 @@ def free_key(
     project = _SEPARATOR.sub(lambda found: quote(found[0], safe=""), request.project_id)
     tail = f"-lf-{request.query.table}-export-{project}.{extension}"
     candidates = (f"{prefix}{milliseconds + later}{tail}" for later in range(MILLISECONDS_TRIED))
-    return next(key for key in candidates if files.head(key) is None)
+    return next(key for key in candidates if not is_taken(key, files))
+
+
+def is_taken(key: str, files: FileStore) -> bool:
+    """Whether an object is known to be there.
+
+    AWS answers 403 instead of 404 to those who may not list the bucket. To those who may read it an
+    object that is there is still shown, so that a refusal means that nothing is overwritten. Where
+    nothing may be read, no download link works either, and the export fails as soon as it looks at
+    what it has uploaded.
+    """
+    try:
+        return files.head(key) is not None
+    except AccessRefusedError:
+        return False
 
 
 def _own_millisecond(export_id: str) -> int:

@@ -7,6 +7,7 @@
     │   ├── InvalidQueryError     the stored query is not one that can be exported
     │   ├── InvalidFilterError    a filter or an order cannot be applied to this table
     │   └── ConfigurationError    a setting is missing or wrong; only an operator can help
+    │       └── AccessRefusedError  a service knows us, and does not let us do this
     ├── TransientError            a service had a bad moment; trying again may help
     └── ExportCancelledError      the user or an operator stopped it; nothing is to be published
 
@@ -46,6 +47,10 @@ class InvalidFilterError(PermanentError):
 
 class ConfigurationError(PermanentError):
     """A setting is missing or wrong, so no export can run until an operator changes it."""
+
+
+class AccessRefusedError(ConfigurationError):
+    """A service knows us, and does not let us do what was asked; it may grant other things."""
 
 
 class TransientError(ExportError):

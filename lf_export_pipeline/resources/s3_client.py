@@ -19,7 +19,12 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.core.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    ExportError,
+    TransientError,
+)
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings_s3 import S3Settings
 
@@ -34,8 +39,6 @@ _REFUSALS = {
     "NoSuchBucket": f"The bucket does not exist; check {_PREFIX}_BUCKET and {_PREFIX}_ENDPOINT.",
     "InvalidAccessKeyId": f"The bucket's service does not know the access key; check {_KEYS}.",
     "SignatureDoesNotMatch": f"The bucket's service refuses the secret key; check {_KEYS}.",
-    "AccessDenied": f"The bucket refuses access; allow PutObject and GetObject on {_PREFIX}_BUCKET "
-    f"to the key of {_PREFIX}_ACCESS_KEY_ID.",
     "ExpiredToken": f"The credentials for the bucket have expired; check {_KEYS}.",
     "PermanentRedirect": f"The bucket is in another region; check {_PREFIX}_REGION.",
     "AuthorizationHeaderMalformed": f"The bucket is in another region; check {_PREFIX}_REGION.",
@@ -43,12 +46,19 @@ _REFUSALS = {
     "KMS.DisabledException": f"The encryption key is disabled; check {_PREFIX}_SSE_KMS_KEY_ID.",
 }
 _REFUSALS |= {
-    "403": _REFUSALS["AccessDenied"],  # a HEAD has no body to say more
-    "Forbidden": _REFUSALS["AccessDenied"],
-    "AllAccessDisabled": _REFUSALS["AccessDenied"],
     "InvalidToken": _REFUSALS["InvalidAccessKeyId"],
     "301": _REFUSALS["PermanentRedirect"],
 }
+_PERMISSIONS = {
+    "HeadObject": "GetObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjectsV2": "ListBucket",
+}
+"""What a policy calls the requests that it has another word for."""
+
 _BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "Throttling"}
 _WRONG_CLOCK = (
     "The clock of this machine and that of the bucket's service differ by more than the service "
@@ -145,7 +155,11 @@ def _from_answer(error: ClientError) -> ExportError:
     if code in _BUSY or status >= 500 or status in (0, 408, 429):
         return TransientError(f"The bucket's service was busy ({code}, status {status}).")
     if status in (401, 403):
-        return ConfigurationError(_REFUSALS["AccessDenied"])
+        permission = _PERMISSIONS.get(error.operation_name, error.operation_name)
+        return AccessRefusedError(
+            f"The bucket refuses access; allow {permission} on {_PREFIX}_BUCKET to the key of "
+            f"{_PREFIX}_ACCESS_KEY_ID."
+        )
     return TransientError(f"The bucket's service refused a request ({code}, status {status}).")
 
 

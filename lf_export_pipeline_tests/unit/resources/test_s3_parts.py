@@ -7,7 +7,12 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.core.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    ExportError,
+    TransientError,
+)
 from lf_export_pipeline.resources import s3, s3_client
 from lf_export_pipeline.resources.s3_checksum import PartsChecksum
 
@@ -57,8 +62,9 @@ def test_a_key_stays_inside_the_file_name(key: str, header: str) -> None:
         ("NoSuchBucket", 404, ConfigurationError, "LANGFUSE_S3_BATCH_EXPORT_BUCKET"),
         ("InvalidAccessKeyId", 403, ConfigurationError, "ACCESS_KEY_ID"),
         ("SignatureDoesNotMatch", 403, ConfigurationError, "SECRET_ACCESS_KEY"),
-        ("AccessDenied", 403, ConfigurationError, "PutObject"),
-        ("SomethingNew", 403, ConfigurationError, "PutObject"),
+        ("AccessDenied", 403, AccessRefusedError, "allow PutObject"),
+        ("403", 403, AccessRefusedError, "allow PutObject"),
+        ("SomethingNew", 403, AccessRefusedError, "allow PutObject"),
         ("PermanentRedirect", 301, ConfigurationError, "REGION"),
         ("SlowDown", 503, TransientError, "busy"),
         ("RequestTimeTooSkewed", 403, TransientError, "set this machine's clock"),
