@@ -96,7 +96,8 @@ class MailSettings(BaseModel):
     )
     lf_export_require_membership: bool = Field(
         default=True,
-        description="Send e-mails only to users who are members of the project's organization.",
+        description="Send e-mails only to users whose role in the project, or else in its "
+        "organization, lets them see it.",
     )
 
 

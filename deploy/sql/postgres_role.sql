@@ -16,7 +16,8 @@ GRANT UPDATE (status, log, url, finished_at, expires_at, updated_at) ON batch_ex
 -- Who gets the e-mail, and the names of users in files. No password is in these columns.
 GRANT SELECT (id, email, name) ON users TO lf_export;
 GRANT SELECT (id, org_id) ON projects TO lf_export;
-GRANT SELECT (org_id, user_id) ON organization_memberships TO lf_export;
+GRANT SELECT (id, org_id, user_id, role) ON organization_memberships TO lf_export;
+GRANT SELECT (org_membership_id, project_id, role) ON project_memberships TO lf_export;
 
 -- What is exported from Postgres, and what is added to rows of ClickHouse.
 GRANT SELECT ON audit_logs TO lf_export;

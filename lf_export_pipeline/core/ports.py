@@ -124,7 +124,7 @@ class ExportRows(Protocol):
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
         """The user, if there is one with an e-mail address who may see the project's data.
 
-        That is a member of the project's organization, unless membership is not required.
+        Those have a role in the project, or else in its organization, unless none is required.
         """
         ...
 

@@ -31,7 +31,7 @@ def create_clickhouse_tables(client: Client) -> None:
 
 
 def create_postgres_tables(connection: "PostgresConnection") -> None:
-    """Creates all tables in one transaction, or nothing if they exist.
+    """Creates all tables in one transaction; of those that exist only what was added later.
 
     Args:
         connection: to Langfuse's database; committed here.
@@ -41,3 +41,4 @@ def create_postgres_tables(connection: "PostgresConnection") -> None:
         (exists,) = cursor.fetchone() or (False,)
         if not exists:
             cursor.execute(sql_text("postgres.sql"))
+        cursor.execute(sql_text("postgres_added.sql"))

@@ -32,7 +32,12 @@ _EXPORTS = sa.Table(
 )
 _USERS = sa.table("users", *map(sa.column, ("id", "email", "name")))
 _PROJECTS = sa.table("projects", *map(sa.column, ("id", "org_id")))
-_MEMBERS = sa.table("organization_memberships", *map(sa.column, ("org_id", "user_id")))
+_MEMBERS = sa.table(
+    "organization_memberships", *map(sa.column, ("id", "org_id", "user_id", "role"))
+)
+_PROJECT_MEMBERS = sa.table(
+    "project_memberships", *map(sa.column, ("org_membership_id", "project_id", "role"))
+)
 _C = _EXPORTS.c
 _NOTHING_LEFT = {"log": None, "url": None, "finished_at": None, "expires_at": None}
 _OLDEST_FIRST = (_C.created_at, _C.id)
@@ -44,7 +49,7 @@ class PostgresExportRows:
 
     Args:
         engine: The database.
-        require_membership: Whether a recipient must be a member of the project's organization.
+        require_membership: Whether a recipient must have a role by which the project can be seen.
     """
 
     def __init__(self, engine: sa.Engine, *, require_membership: bool = True) -> None:
@@ -157,7 +162,7 @@ class PostgresExportRows:
             _USERS.c.id == user_id, _USERS.c.email != ""
         )
         if self._require_membership:
-            query = query.where(_is_member(user_id, project_id))
+            query = query.where(_may_see(user_id, project_id))
         with postgres_errors(), self._engine.connect() as connection:
             found = connection.execute(query).first()
         return Recipient(found.email, found.name) if found else None
@@ -224,12 +229,19 @@ def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
     return [holds(_storable(instant)) for instant, holds in instants if instant is not None]
 
 
-def _is_member(user_id: str, project_id: str) -> sa.Exists:
+def _may_see(user_id: str, project_id: str) -> sa.Exists:
+    """Langfuse: the role in a project, or else the one in its organization; NONE sees nothing."""
+    in_project = sa.and_(
+        _PROJECT_MEMBERS.c.org_membership_id == _MEMBERS.c.id,
+        _PROJECT_MEMBERS.c.project_id == _PROJECTS.c.id,
+    )
+    role = sa.cast(sa.func.coalesce(_PROJECT_MEMBERS.c.role, _MEMBERS.c.role), sa.Text)
+    memberships = _MEMBERS.join(_PROJECTS, _PROJECTS.c.org_id == _MEMBERS.c.org_id)
     # Without a column of its own EXISTS selects `*`, which asks for the right to read every column.
-    return sa.exists(_MEMBERS.c.user_id).where(
-        _MEMBERS.c.user_id == user_id,
-        _MEMBERS.c.org_id == _PROJECTS.c.org_id,
-        _PROJECTS.c.id == project_id,
+    return (
+        sa.exists(_MEMBERS.c.user_id)
+        .select_from(memberships.outerjoin(_PROJECT_MEMBERS, in_project))
+        .where(_MEMBERS.c.user_id == user_id, _PROJECTS.c.id == project_id, role != "NONE")
     )
 
 

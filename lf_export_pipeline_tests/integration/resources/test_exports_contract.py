@@ -188,13 +188,12 @@ def people(database: LangfusePostgres) -> Iterator[str]:
         "INSERT INTO users (id, name, email) VALUES ('member-{w}', 'Zoë', 'member-{w}@x.test'), "
         "('nameless-{w}', NULL, 'nameless-{w}@x.test'), "
         "('mute-{w}', 'Mute', NULL), ('stranger-{w}', 'S', 'stranger-{w}@x.test'), "
-        "('foreigner-{w}', 'F', 'foreigner-{w}@x.test'), ('guest-{w}', 'G', 'guest-{w}@x.test')",
+        "('foreigner-{w}', 'F', 'foreigner-{w}@x.test')",
         "INSERT INTO organizations (id, name) VALUES ('org-{w}', 'O'), ('abroad-{w}', 'A')",
         "INSERT INTO projects (id, name, org_id) VALUES ('project-{w}', 'P', 'org-{w}'), "
         "('faraway-{w}', 'Q', 'abroad-{w}')",
         "INSERT INTO organization_memberships (id, org_id, user_id, role) VALUES "
-        "('m-foreigner-{w}', 'abroad-{w}', 'foreigner-{w}', 'OWNER'), "
-        "('m-guest-{w}', 'org-{w}', 'guest-{w}', 'NONE')",
+        "('m-foreigner-{w}', 'abroad-{w}', 'foreigner-{w}', 'OWNER')",
         "INSERT INTO organization_memberships (id, org_id, user_id, role) SELECT "
         "'m-' || u || '-{w}', 'org-{w}', u || '-{w}', 'MEMBER' "
         "FROM unnest(ARRAY['member', 'nameless', 'mute']) AS u",
@@ -264,18 +263,6 @@ def test_an_owner_of_another_organization_is_a_stranger_here(
     assert database.exports.recipient(who, f"project-{people}") is None
     assert database.exports.recipient(who, f"faraway-{people}") == at_home
     assert lenient.recipient(who, f"project-{people}") == at_home
-
-
-def test_who_may_see_single_projects_only_is_a_member_too(
-    database: LangfusePostgres, people: str
-) -> None:
-    """Langfuse: a membership of a project belongs to one of its organization, with the role NONE.
-
-    Which projects those are is in a table that this pipeline has no right to read.
-    """
-    guest = Recipient(f"guest-{people}@x.test", "G")
-    assert database.exports.recipient(f"guest-{people}", f"project-{people}") == guest
-    assert database.exports.recipient(f"guest-{people}", f"faraway-{people}") is None
 
 
 def test_two_that_complete_the_same_row_do_not_both_succeed(rows: Rows) -> None:

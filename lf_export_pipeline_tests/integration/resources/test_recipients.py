@@ -1,0 +1,87 @@
+"""Who may be told of an export: those whom Langfuse lets see the project, by their role."""
+
+import secrets
+
+import pytest
+import sqlalchemy as sa
+
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.exports import PostgresExportRows
+
+pytestmark = pytest.mark.services
+
+ROWS = """
+    INSERT INTO users (id, email) VALUES ('user-{w}', 'user-{w}@x.test');
+    INSERT INTO organizations (id, name) VALUES ('org-{w}', 'O'), ('abroad-{w}', 'A');
+    INSERT INTO projects (id, name, org_id) VALUES
+        ('project-{w}', 'P', 'org-{w}'), ('next-{w}', 'N', 'org-{w}'),
+        ('far-{w}', 'F', 'abroad-{w}')
+"""
+MEMBER = """
+    INSERT INTO organization_memberships (id, org_id, user_id, role)
+    VALUES ('m-{org}-{w}', '{org}-{w}', 'user-{w}', '{role}')
+"""
+PROJECT_MEMBER = """
+    INSERT INTO project_memberships (org_membership_id, project_id, user_id, role)
+    VALUES ('m-{org}-{w}', '{project}-{w}', 'user-{w}', '{role}')
+"""
+
+
+@pytest.fixture
+def word(database: LangfusePostgres) -> str:
+    """Ends the ids of a user without any role, of three projects and of their organizations."""
+    word = secrets.token_hex(6)
+    execute(database, ROWS, w=word)
+    return word
+
+
+def execute(database: LangfusePostgres, statement: str, **values: str) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(statement.format(**values)))
+
+
+@pytest.mark.parametrize(
+    ("in_organization", "in_project", "is_told"),
+    [
+        ("OWNER", None, True),
+        ("ADMIN", None, True),
+        ("MEMBER", None, True),
+        ("VIEWER", None, True),
+        ("NONE", None, False),
+        ("NONE", "VIEWER", True),
+        ("NONE", "OWNER", True),
+        ("NONE", "NONE", False),
+        ("MEMBER", "VIEWER", True),
+        ("MEMBER", "NONE", False),
+        ("OWNER", "NONE", False),
+        (None, None, False),
+    ],
+)
+def test_the_role_in_a_project_wins_over_the_one_in_its_organization(
+    database: LangfusePostgres,
+    word: str,
+    in_organization: str | None,
+    in_project: str | None,
+    is_told: bool,
+) -> None:
+    if in_organization:
+        execute(database, MEMBER, w=word, org="org", role=in_organization)
+    if in_project:
+        execute(database, PROJECT_MEMBER, w=word, org="org", project="project", role=in_project)
+    lenient = PostgresExportRows(database.engine, require_membership=False)
+
+    assert bool(database.exports.recipient(f"user-{word}", f"project-{word}")) is is_told
+    assert lenient.recipient(f"user-{word}", f"project-{word}")
+
+
+def test_a_role_in_one_project_opens_no_other(database: LangfusePostgres, word: str) -> None:
+    for org, project in (("org", "next"), ("abroad", "far")):
+        execute(database, MEMBER, w=word, org=org, role="NONE")
+        execute(database, PROJECT_MEMBER, w=word, org=org, project=project, role="ADMIN")
+    seen = [
+        project
+        for project in ("project", "next", "far")
+        if database.exports.recipient(f"user-{word}", f"{project}-{word}")
+    ]
+
+    assert seen == ["next", "far"]
