@@ -138,9 +138,9 @@ class ChunkWriter:
         ):
             for batch in batches:
                 self._show(batch, rows)
-                rows += batch.num_rows
                 for piece in encoder.rows(batch):
-                    write(piece)
+                    write(piece.data)
+                    rows += piece.count
         return PartFile(
             index=chunk.index,
             rows=rows,

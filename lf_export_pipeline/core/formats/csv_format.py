@@ -51,11 +51,11 @@ class CsvWriter:
         """This object: no row depends on the rows before it."""
         return self
 
-    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+    def rows(self, batch: pa.RecordBatch) -> Iterator[text.Rows]:
         """The rows of a batch, each with its line end."""
         overhead = self._tail.size + 3 * len(self._layout.columns)
         for piece in slices(batch, overhead):
-            yield text.row_bytes(self._lines(piece), piece.num_rows)
+            yield text.written(self._lines(piece), piece.num_rows)
 
     def _lines(self, batch: pa.RecordBatch) -> text.Fragment:
         # One separator between all fields takes half the time of a quote on either side of each.

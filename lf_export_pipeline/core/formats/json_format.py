@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats.json_rows import JsonRows
+from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.formats.writer import Layout, writes
 from lf_export_pipeline.core.request import ExportFormat
 
@@ -35,8 +36,8 @@ class JsonPart:
         self._rows = rows
         self._is_first = True
 
-    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+    def rows(self, batch: pa.RecordBatch) -> Iterator[Rows]:
         """The elements of a batch; each but the first of the part has its comma before it."""
         for piece in self._rows.rows(batch, before=",", after=""):
-            yield piece[1:] if self._is_first else piece
+            yield Rows(piece.data[1:], piece.count) if self._is_first else piece
             self._is_first = False

@@ -25,10 +25,10 @@ class JsonRows:
         self._tail = ScoreTail([f"{key}null" for key in scores], scores)
         self._overhead = self._tail.size + sum(len(key) + 2 for key in keys)
 
-    def rows(self, batch: pa.RecordBatch, before: str, after: str) -> Iterator[memoryview]:
+    def rows(self, batch: pa.RecordBatch, before: str, after: str) -> Iterator[text.Rows]:
         """The bytes of all rows of a batch; ``before`` and ``after`` surround each row."""
         for piece in slices(batch, self._overhead):
-            yield text.row_bytes(self._objects(piece, before, after), piece.num_rows)
+            yield text.written(self._objects(piece, before, after), piece.num_rows)
 
     def _objects(self, batch: pa.RecordBatch, before: str, after: str) -> text.Fragment:
         fragments: list[text.Fragment] = [before + "{"]

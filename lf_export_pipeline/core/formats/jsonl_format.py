@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats.json_rows import JsonRows
+from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.formats.writer import Layout, writes
 from lf_export_pipeline.core.request import ExportFormat
 
@@ -27,6 +28,6 @@ class JsonlWriter:
         """This object: no row depends on the rows before it."""
         return self
 
-    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+    def rows(self, batch: pa.RecordBatch) -> Iterator[Rows]:
         """The rows of a batch, each with its line end."""
         yield from self._rows.rows(batch, before="", after="\n")

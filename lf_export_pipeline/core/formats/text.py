@@ -7,6 +7,7 @@ Arrow joins columns (4 to 8 GB/s), polars replaces and searches within cells (2.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -25,6 +26,18 @@ _SEARCHED_BYTES: Final = 256 * 1024
 
 Fragment: TypeAlias = str | pa.LargeStringArray
 """A piece of every row: the same text for all of them, or a text for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows as they go to a file, and how many they are.
+
+    They are counted here and not where they come from, so that one that is lost on the way is
+    noticed.
+    """
+
+    data: memoryview
+    count: int
 
 
 def text_column(batch: pa.RecordBatch, name: str) -> pa.LargeStringArray:
@@ -132,8 +145,8 @@ def _from_polars(series: pl.Series) -> pa.LargeStringArray:
     return series.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def row_bytes(rows: Fragment, count: int) -> memoryview:
-    """That many rows as they go to a file, without a copy."""
+def written(rows: Fragment, count: int) -> Rows:
+    """The rows, without a copy; the count is needed only if they are all the same."""
     if isinstance(rows, str):
-        return memoryview(rows.encode() * count)
-    return data(rows).data
+        return Rows(memoryview(rows.encode() * count), count)
+    return Rows(data(rows).data, len(rows) - rows.null_count)

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import pyarrow as pa
 
 from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.request import ExportFormat
 
 SLICE_BYTES: Final = 5 * 1024 * 1024
@@ -27,8 +28,8 @@ class Layout:
 class PartEncoder(Protocol):
     """Turns the batches of one part into bytes. One object per part, as it may hold state."""
 
-    def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
-        """The bytes of the batch's rows, to be appended to the part in the order of the calls.
+    def rows(self, batch: pa.RecordBatch) -> Iterator[Rows]:
+        """The batch's rows, to be appended to the part in the order of the calls.
 
         What joins two rows of one part (the comma of JSON) is in these bytes, also between two
         batches; what joins two parts is not. Each piece keeps its own memory alive, and a batch

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pytest
 
+from lf_export_pipeline.core.formats import csv_format, json_rows
+from lf_export_pipeline.core.formats.writer import slices
 from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, RealExports
 from lf_export_pipeline_tests.integration.resources.proxy import (
     Instead,
@@ -79,4 +82,21 @@ def test_a_chunk_with_another_number_of_rows_than_planned_is_not_published(
         ended = exports.run(project, **environment, **address)
 
     said = rf"Chunk {chunk} gave ([\d,]+) of ([\d,]+) rows, and \2 are there"
+    ended.assert_nothing_is_published(said)
+
+
+@pytest.mark.parametrize("file_format", ["CSV", "JSON", "JSONL"])
+def test_a_row_that_is_read_and_not_written_is_missed(
+    exports: RealExports, project: str, monkeypatch: pytest.MonkeyPatch, file_format: str
+) -> None:
+    def lossy(batch: pa.RecordBatch, row_overhead: int) -> Iterator[pa.RecordBatch]:
+        """Loses the first row of each batch, as a mistake in a serialiser may."""
+        return slices(batch.slice(1), row_overhead)
+
+    monkeypatch.setattr(csv_format, "slices", lossy)
+    monkeypatch.setattr(json_rows, "slices", lossy)
+
+    ended = exports.run(project, file_format=file_format)
+
+    said = r"Chunk 0 gave (?!2,500)([\d,]+) of 2,500 rows, and 2,500 are there"
     ended.assert_nothing_is_published(said)

@@ -10,7 +10,7 @@ from lf_export_pipeline.core.formats import FormatWriter
 def part_bytes(writer: FormatWriter, batches: Iterable[pa.RecordBatch]) -> bytes:
     """One part, from one encoder."""
     encoder = writer.part()
-    return b"".join(bytes(piece) for batch in batches for piece in encoder.rows(batch))
+    return b"".join(bytes(piece.data) for batch in batches for piece in encoder.rows(batch))
 
 
 def file_bytes(writer: FormatWriter, parts: Iterable[Iterable[pa.RecordBatch]]) -> bytes:

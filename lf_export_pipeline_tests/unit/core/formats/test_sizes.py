@@ -26,7 +26,8 @@ def test_ten_thousand_score_columns_are_written_in_full_for_every_row(fmt: Expor
 def test_a_batch_of_many_wide_rows_comes_in_bounded_pieces() -> None:
     names = tuple(f"score {number}" for number in range(10_000))
     batch = record_batch(ID, [Record({"id": str(number)}) for number in range(1000)])
-    pieces = [p.nbytes for p in format_writer(ExportFormat.JSONL, ID, names).part().rows(batch)]
+    writer = format_writer(ExportFormat.JSONL, ID, names)
+    pieces = [piece.data.nbytes for piece in writer.part().rows(batch)]
     assert max(pieces) < 32 * 1024 * 1024
     assert sum(pieces) > 150 * 1024 * 1024
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.formats.pretty import indent_json
+from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.formats.writer import WRITERS, Layout, writes
 from lf_export_pipeline.core.request import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats import nasty
@@ -125,8 +126,9 @@ def test_a_new_format_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
         def part(self) -> "CountWriter":
             return self
 
-        def rows(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
-            yield memoryview(f"{len(self.layout.columns)}x{batch.num_rows}".encode())
+        def rows(self, batch: pa.RecordBatch) -> Iterator[Rows]:
+            said = f"{len(self.layout.columns)}x{batch.num_rows}"
+            yield Rows(memoryview(said.encode()), batch.num_rows)
 
     batch = record_batch(TEXT, [Record({"text": "x"})])
     assert file_bytes(format_writer(ExportFormat.CSV, TEXT), [[batch]]) == b"1x1"

@@ -1,0 +1,35 @@
+"""Writers count the rows that they have written, not those that they were given."""
+
+import pyarrow as pa
+import pytest
+
+from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.formats import format_writer, text, writer
+from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
+
+ID = (OutputColumn(name="id"),)
+BATCH = record_batch(ID, [Record({"id": f"row {number}"}) for number in range(50)])
+ALIKE = record_batch(ID, [Record({"id": None})] * 50)
+
+every_format = pytest.mark.parametrize("fmt", list(ExportFormat))
+
+
+@every_format
+@pytest.mark.parametrize("batch", [BATCH, ALIKE], ids=["rows that differ", "rows that do not"])
+def test_every_row_is_counted_in_however_many_pieces(
+    fmt: ExportFormat, batch: pa.RecordBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SLICE_BYTES", 100)
+    pieces = list(format_writer(fmt, ID).part().rows(batch))
+    assert len(pieces) > 10
+    assert sum(piece.count for piece in pieces) == 50
+    for piece in pieces:
+        ends = {"CSV": b"\n", "JSON": b"}", "JSONL": b"\n"}
+        assert bytes(piece.data).count(ends[fmt]) == piece.count
+
+
+@pytest.mark.parametrize("rows", [["a\n", None], ["a\n"]], ids=["a row without text", "no row"])
+def test_a_row_that_has_become_nothing_is_not_counted(rows: list[str | None]) -> None:
+    found = text.written(pa.array(rows, text.TEXT), 2)
+    assert (bytes(found.data), found.count) == (b"a\n", 1)
