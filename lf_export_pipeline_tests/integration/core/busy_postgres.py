@@ -1,114 +1,59 @@
-"""Writers into the items of a dataset, whose old versions Langfuse closes and keeps."""
+"""Writers into a table of Postgres, and VACUUM."""
 
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from itertools import count
-from typing import Any
+from typing import Protocol
 
 import psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-from lf_export_pipeline.local.rows import postgres_transaction
 from lf_export_pipeline_tests.exporting import Project
-from lf_export_pipeline_tests.integration.core.busy_writers import (
-    AT_ONCE,
-    BEGINNING,
-    CHANGING,
-    PADDING,
-    SIZES,
-    Busy,
-    at_full_speed,
-    ids_of,
-    iso,
-)
-
-_SAID = "%(said)s || id || ' ' || %(padding)s"
-_INSERT = (
-    "INSERT INTO dataset_items (id, project_id, dataset_id, created_at, updated_at, valid_from, "
-    "is_deleted, source_trace_id, input, expected_output, metadata)"
-)
-_ITEM = (
-    "id, %(project)s, 'ds', %(instant)s, %(instant)s, %(instant)s, %(is_deleted)s, "
-    f"{_SAID}, to_jsonb({_SAID}), to_jsonb({_SAID}), to_jsonb({_SAID})"
-)
+from lf_export_pipeline_tests.integration.core.busy_writers import Busy, at_full_speed
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
-    """The items of a project's only dataset."""
+class Table(Protocol):
+    """A table whose rows belong to a project."""
 
-    project: Project
+    @property
+    def name(self) -> str:
+        """In the database."""
+        ...
 
-    def add_first_versions(self) -> None:
-        """The dataset, and all items as they are before anybody writes."""
-        times = {"created_at": iso(BEGINNING), "updated_at": iso(BEGINNING)}
-        name = {"id": "ds", "name": self.project.id, "remote_experiment_enabled": True}
-        self.project.add_to_postgres("datasets", {**name, **times})
-        with postgres_transaction(self.project.addresses) as connection:
-            self.add(connection.cursor(), [row_id for group in SIZES for row_id in ids_of(group)])
+    @property
+    def project(self) -> Project:
+        """Whose rows are written."""
+        ...
 
     def add(self, cursor: Cursor, row_ids: Sequence[str]) -> None:
         """First versions."""
-        cursor.execute(f"{_INSERT} SELECT {_ITEM} FROM unnest(%(ids)s) AS id", self._about(row_ids))
-
-    def supersede(
-        self, cursor: Cursor, row_ids: Sequence[str], version: int, *, is_deleted: bool = False
-    ) -> None:
-        """Close the current versions and add newer ones, in one statement."""
-        cursor.execute(
-            f"WITH closed AS (UPDATE dataset_items SET valid_to = now() WHERE project_id = "
-            f"%(project)s AND id = ANY(%(ids)s) AND valid_to IS NULL RETURNING id) "
-            f"{_INSERT} SELECT {_ITEM} FROM closed",
-            {**self._about(row_ids, version), "is_deleted": is_deleted},
-        )
+        ...
 
     def erase(self, cursor: Cursor, row_ids: Sequence[str]) -> None:
         """All versions."""
-        sql = "DELETE FROM dataset_items WHERE project_id = %(project)s AND id = ANY(%(ids)s)"
-        cursor.execute(sql, self._about(row_ids))
-
-    def _about(self, row_ids: Sequence[str], version: int = 0) -> dict[str, Any]:
-        instant = BEGINNING + timedelta(milliseconds=version)
-        about = {"project": self.project.id, "ids": list(row_ids), "instant": instant}
-        return {**about, "said": f"version {version} of ", "padding": PADDING, "is_deleted": False}
+        ...
 
 
 @contextmanager
-def postgres_writers(project: Project, items: Items) -> Iterator[Busy]:
-    """Writers of every kind, and VACUUM, all of them at work until the context is left."""
-    busy = Busy()
-    versions = count(1)
-
-    def change(cursor: Cursor) -> None:
-        chosen, version = random.sample(ids_of(CHANGING), AT_ONCE), next(versions)
-        items.supersede(cursor, chosen, version)
-        busy.changed.update(dict.fromkeys(chosen, version))
+def at_work(table: Table, busy: Busy, *deeds: Callable[[Cursor], None]) -> Iterator[None]:
+    """Those who add and erase rows, VACUUM, and who else there is, on connections of their own."""
 
     def come(cursor: Cursor) -> None:
-        new = busy.newcomers()
-        items.add(cursor, new)
-        busy.come.update(new)
-
-    def leave(cursor: Cursor) -> None:
-        with busy.leavers() as gone:
-            items.supersede(cursor, gone, next(versions), is_deleted=True)
+        with busy.newcomers() as new:
+            table.add(cursor, new)
 
     def erase(cursor: Cursor) -> None:
         with busy.leavers() as gone:
-            items.erase(cursor, gone)
+            table.erase(cursor, gone)
 
     def clean(cursor: Cursor) -> None:
-        cursor.execute("VACUUM dataset_items")
+        cursor.execute(f"VACUUM {table.name}")
 
     @contextmanager
     def own_cursor() -> Iterator[Cursor]:
-        connection = psycopg2.connect(project.addresses.database_url)
+        connection = psycopg2.connect(table.project.addresses.database_url)
         connection.autocommit = True  # each deed is one statement
         with closing(connection), connection.cursor() as cursor:
             yield cursor
 
-    with at_full_speed(busy, own_cursor, change, come, leave, erase, clean):
-        yield busy
+    with at_full_speed(busy, own_cursor, come, erase, clean, *deeds):
+        yield
