@@ -10,6 +10,7 @@ from lf_export_pipeline_tests.integration.core.busy_clickhouse import (
 )
 from lf_export_pipeline_tests.integration.core.busy_exports import Beside, export_beside
 from lf_export_pipeline_tests.integration.core.busy_items import SHOWN_OF_ITEMS, Items, item_writers
+from lf_export_pipeline_tests.integration.core.busy_logs import SHOWN_OF_LOGS, Logs, log_writers
 from lf_export_pipeline_tests.integration.core.busy_subjects import SUBJECTS, Subject
 
 pytestmark = pytest.mark.services
@@ -33,6 +34,12 @@ def test_while_others_write_items_of_datasets_none_is_lost_repeated_or_mixed(
     items.add_first_versions()
     writers = item_writers(items)
     check(export_beside(project, {"table": "dataset_items"}, writers, SHOWN_OF_ITEMS))
+
+
+def test_while_others_write_audit_logs_none_is_lost_or_repeated(project: Project) -> None:
+    logs = Logs(project)
+    logs.add_first_versions()
+    check(export_beside(project, {"table": "audit_logs"}, log_writers(logs), SHOWN_OF_LOGS))
 
 
 def check(export: Beside) -> None:
