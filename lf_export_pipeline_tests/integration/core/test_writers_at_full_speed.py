@@ -11,6 +11,11 @@ from lf_export_pipeline_tests.integration.core.busy_clickhouse import (
 from lf_export_pipeline_tests.integration.core.busy_exports import Beside, export_beside
 from lf_export_pipeline_tests.integration.core.busy_items import SHOWN_OF_ITEMS, Items, item_writers
 from lf_export_pipeline_tests.integration.core.busy_logs import SHOWN_OF_LOGS, Logs, log_writers
+from lf_export_pipeline_tests.integration.core.busy_sessions import (
+    Sessions,
+    is_whole,
+    session_writers,
+)
 from lf_export_pipeline_tests.integration.core.busy_subjects import SUBJECTS, Subject
 
 pytestmark = pytest.mark.services
@@ -40,6 +45,19 @@ def test_while_others_write_audit_logs_none_is_lost_or_repeated(project: Project
     logs = Logs(project)
     logs.add_first_versions()
     check(export_beside(project, {"table": "audit_logs"}, log_writers(logs), SHOWN_OF_LOGS))
+
+
+@pytest.mark.parametrize("from_events", [False, True], ids=["traces", "events"])
+def test_while_others_write_traces_each_session_is_there_once_and_whole(
+    project: Project, from_events: bool
+) -> None:
+    sessions = Sessions(project, from_events)
+    sessions.add_first_versions()
+    export = export_beside(project, sessions.asked, session_writers(sessions))
+    check(export)
+    certain = [row for row in export.found.rows if row["id"] not in export.busy.leaving]
+    assert [row for row in certain if not is_whole(row, from_events=from_events)] == []
+    assert sessions.traces_merged_away(export.busy) > 0
 
 
 def check(export: Beside) -> None:
