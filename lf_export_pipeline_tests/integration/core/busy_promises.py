@@ -9,6 +9,7 @@ from lf_export_pipeline_tests.integration.core.busy_writers import (
     LATE,
     LEAVING,
     QUIET,
+    SIZES,
     Busy,
     ids_of,
     text_of,
@@ -41,7 +42,8 @@ class Promises:
         # What comes after this line is copied may be in the file, but need not.
         come, left, changed = frozenset(busy.come), frozenset(busy.left), dict(busy.changed)
         rows = {id_of(row): row for row in before}
-        return cls(rows, shown, come | rows.keys(), left, changed)
+        first = {row_id for group in SIZES for row_id in ids_of(group)}
+        return cls(rows, shown, come | first, left, changed)
 
     def broken(self, rows: Sequence[ExportedRow], busy: Busy) -> dict[str, set[str]]:
         """The ids of the rows that are not as promised, by the promise; empty if all is well."""
@@ -51,7 +53,9 @@ class Promises:
         unkept: dict[str, Set[str]] = {
             "no row twice": {each for each, times in ids.items() if times > 1},
             "no row lost": self.there - leaving - found.keys(),
-            "nobody touched it": {each for each in quiet if found.get(each) != self.before[each]},
+            "nobody touched it": {
+                each for each in quiet if found.get(each) != self.before.get(each)
+            },
             "none too late": {each for each in found if each.endswith(LATE)},
             "deleted before": self.left & found.keys(),
             "one version": {each for each, row in found.items() if self._is_mixed_or_old(row)},
