@@ -100,11 +100,17 @@ class RealExports:
         *,
         file_format: str = "JSONL",
         user: str = "nobody",
+        filters: Any = (),
         **environment: str,
     ) -> Ended:
         """Export a table in an environment with these changes."""
         row = requested_row(
-            project=project, table=table, file_format=file_format, user=user, name=uuid.uuid4().hex
+            project=project,
+            table=table,
+            file_format=file_format,
+            filters=list(filters),
+            user=user,
+            name=uuid.uuid4().hex,
         )
         before = self._keys(project)
         with self._ports(environment) as ports:
