@@ -36,9 +36,9 @@ from lf_export_pipeline.resources.spool import open_spool
 from lf_export_pipeline.settings import Settings
 
 _POSTGRES_TABLES = (
-    *("batch_exports", "users", "projects", "organization_memberships", "project_memberships"),
-    *("comments", "trace_sessions", "datasets", "dataset_items", "audit_logs", "models"),
-    *("prices", "pricing_tiers"),
+    *("batch_exports", "users", "projects", "organization_memberships", "comments"),
+    *("trace_sessions", "datasets", "dataset_items", "audit_logs", "models", "prices"),
+    "pricing_tiers",
 )
 _CLICKHOUSE_TABLES = ("traces", "observations", "scores", "dataset_run_items_rmt")
 _EVENTS_TABLES = ("events_full", "events_core")

@@ -17,7 +17,12 @@ GRANT UPDATE (status, log, url, finished_at, expires_at, updated_at) ON batch_ex
 GRANT SELECT (id, email, name) ON users TO lf_export;
 GRANT SELECT (id, org_id) ON projects TO lf_export;
 GRANT SELECT (id, org_id, user_id, role) ON organization_memberships TO lf_export;
-GRANT SELECT (org_membership_id, project_id, role) ON project_memberships TO lf_export;
+-- Without this one, roles in single projects are not looked at, only those in organizations.
+DO $$ BEGIN
+    IF to_regclass('project_memberships') IS NOT NULL THEN
+        GRANT SELECT (org_membership_id, project_id, role) ON project_memberships TO lf_export;
+    END IF;
+END $$;
 
 -- What is exported from Postgres, and what is added to rows of ClickHouse.
 GRANT SELECT ON audit_logs TO lf_export;

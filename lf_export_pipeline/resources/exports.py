@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.request import ExportRow
@@ -158,11 +159,15 @@ class PostgresExportRows:
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
         """The user, if there is one with an e-mail address who may see the project's data."""
-        query = sa.select(_USERS.c.email, _USERS.c.name).where(
-            _USERS.c.id == user_id, _USERS.c.email != ""
-        )
-        if self._require_membership:
-            query = query.where(_may_see(user_id, project_id))
+        if not self._require_membership:
+            return self._recipient(_USERS.c.id == user_id)
+        try:
+            return self._recipient(_USERS.c.id == user_id, _may_see(user_id, project_id))
+        except ConfigurationError:  # roles in projects are not there, or not for us to read
+            return self._recipient(_USERS.c.id == user_id, _is_member(user_id, project_id))
+
+    def _recipient(self, *conditions: sa.ColumnElement[bool]) -> Recipient | None:
+        query = sa.select(_USERS.c.email, _USERS.c.name).where(_USERS.c.email != "", *conditions)
         with postgres_errors(), self._engine.connect() as connection:
             found = connection.execute(query).first()
         return Recipient(found.email, found.name) if found else None
@@ -242,6 +247,19 @@ def _may_see(user_id: str, project_id: str) -> sa.Exists:
         sa.exists(_MEMBERS.c.user_id)
         .select_from(memberships.outerjoin(_PROJECT_MEMBERS, in_project))
         .where(_MEMBERS.c.user_id == user_id, _PROJECTS.c.id == project_id, role != "NONE")
+    )
+
+
+def _is_member(user_id: str, project_id: str) -> sa.Exists:
+    """Whether the role in the organization lets a user see its projects."""
+    return (
+        sa.exists(_MEMBERS.c.user_id)
+        .select_from(_MEMBERS.join(_PROJECTS, _PROJECTS.c.org_id == _MEMBERS.c.org_id))
+        .where(
+            _MEMBERS.c.user_id == user_id,
+            _PROJECTS.c.id == project_id,
+            sa.cast(_MEMBERS.c.role, sa.Text) != "NONE",
+        )
     )
 
 

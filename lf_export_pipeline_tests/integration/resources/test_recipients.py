@@ -1,6 +1,8 @@
 """Who may be told of an export: those whom Langfuse lets see the project, by their role."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -85,3 +87,50 @@ def test_a_role_in_one_project_opens_no_other(database: LangfusePostgres, word: 
     ]
 
     assert seen == ["next", "far"]
+
+
+NARROW_ROLE = """
+    CREATE ROLE narrow_{w};
+    GRANT SELECT ON users, projects, organization_memberships TO narrow_{w}
+"""
+SCHEMA_WITHOUT_ROLES_IN_PROJECTS = """
+    CREATE SCHEMA only_{w};
+    CREATE VIEW only_{w}.users AS SELECT * FROM users;
+    CREATE VIEW only_{w}.projects AS SELECT * FROM projects;
+    CREATE VIEW only_{w}.organization_memberships AS SELECT * FROM organization_memberships
+"""
+
+
+@pytest.mark.parametrize(("role", "is_told"), [("MEMBER", True), ("NONE", False), (None, False)])
+@pytest.mark.parametrize(
+    ("prepare", "option"),
+    [
+        (NARROW_ROLE, "-c role=narrow_{w}"),
+        (SCHEMA_WITHOUT_ROLES_IN_PROJECTS, "-c search_path=only_{w}"),
+    ],
+    ids=["not granted", "not there"],
+)
+def test_where_roles_in_projects_cannot_be_read_those_in_organizations_count(
+    database: LangfusePostgres,
+    word: str,
+    *,
+    prepare: str,
+    option: str,
+    role: str | None,
+    is_told: bool,
+) -> None:
+    execute(database, prepare, w=word)
+    if role:
+        execute(database, MEMBER, w=word, org="org", role=role)
+    with engine_with(database, option.format(w=word)) as engine:
+        found = PostgresExportRows(engine).recipient(f"user-{word}", f"project-{word}")
+    assert bool(found) is is_told
+
+
+@contextmanager
+def engine_with(database: LangfusePostgres, options: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(database.engine.url, connect_args={"options": options})
+    try:
+        yield engine
+    finally:
+        engine.dispose()
