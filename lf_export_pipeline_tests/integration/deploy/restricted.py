@@ -92,11 +92,18 @@ def bucket_key(stack: LocalStack) -> dict[str, str]:
 
 
 @contextmanager
-def clickhouse_user(stack: LocalStack) -> Iterator[dict[str, str]]:
-    """The stack's ClickHouse started again, its user held to ``clickhouse_role.sql``."""
+def clickhouse_user(stack: LocalStack, script: str | None = None) -> Iterator[dict[str, str]]:
+    """The stack's ClickHouse started again, its user held to ``clickhouse_role.sql``.
+
+    Args:
+        stack: Whose ClickHouse.
+        script: Another text of that file.
+    """
     process.stop(_running(stack, "clickhouse"), request=signal.SIGTERM, grace_seconds=30)
-    config = engine_config((DEPLOY / "sql" / "clickhouse_role.sql").read_text(), stack.state_dir)
+    script = script or clickhouse_role()
+    config = engine_config(script, stack.state_dir)
     log = stack.state_dir / "logs" / "clickhouse-restricted.log"
+    log.unlink(missing_ok=True)  # it tells the port of a server that was there before
     data = stack.state_dir / "clickhouse"
     server = clickhouse.ServerProcess.start(data, log, "--config-file", str(config))
     try:
@@ -107,6 +114,11 @@ def clickhouse_user(stack: LocalStack) -> Iterator[dict[str, str]]:
         }
     finally:
         server.stop()
+
+
+def clickhouse_role() -> str:
+    """What an administrator is given to run."""
+    return (DEPLOY / "sql" / "clickhouse_role.sql").read_text()
 
 
 def engine_config(script: str, folder: Path) -> Path:
