@@ -147,7 +147,7 @@ class KeyScan:
         in_range = f"t.project_id = {self.project} AND {all_of(self.selection.time_range)}"
         verdict = all_of(["t.is_deleted = 0", *self.selection.row])
         others = f"t.project_id = {self.project} AND NOT ({all_of(self.selection.time_range)})"
-        if len(self.selection.time_range) > 1:
+        if self.selection.is_bounded:
             others += (
                 f" AND {self.table.identity} IN "
                 f"(SELECT {self.table.identity} FROM {self.table.name} AS t WHERE {in_range})"
@@ -222,6 +222,24 @@ def row_size_sample(table: VersionedTable, project_id: str, columns: Sequence[st
         f"WHERE t.project_id = {params.bind(project_id, 'String')} LIMIT {SAMPLE_ROWS}) AS t"
     )
     return Statement(store=table.store, sql=sql, params=params.values)
+
+
+def versions_of(table: str, key: str, project: str, condition: str) -> str:
+    """The condition that ``t`` is a version of a row that has such a version, or had one.
+
+    Of these versions the newest is to be taken, and what that says counts. If the versions were
+    tested themselves, one would be taken for the newest that has been replaced.
+
+    Args:
+        table: The name of the table.
+        key: What versions of one row agree in, over ``t``; others may agree in it by chance.
+        project: The placeholder of the project id.
+        condition: Over ``t``.
+    """
+    return (
+        f"{key} IN (SELECT {key} FROM {table} AS t "
+        f"WHERE t.project_id = {project} AND ({condition}))"
+    )
 
 
 def quoted(name: str) -> str:

@@ -13,6 +13,7 @@ from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.compiler import FilterColumn, ValueType
 from lf_export_pipeline.core.instants import earlier
 from lf_export_pipeline.core.query import Answers, Lookup, LookupScope
+from lf_export_pipeline.core.reading import versions_of
 from lf_export_pipeline.core.statement import Params, Statement, Store
 
 SCORE_KEY = "#score_key"
@@ -55,6 +56,7 @@ _TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
 _ALWAYS = ("name", "data_type", "string_value", "value")
 _NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
 _OBSERVED = "observed"
+_VERSION_KEY = "(toDate(t.timestamp), cityHash64(t.name, t.id))"  # the day bounds what is read
 FIELDS = (
     "trace_id", "observation_id", "session_id", "comment", "execution_trace_id", "timestamp",
     _OBSERVED,
@@ -124,25 +126,32 @@ def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[st
     return tuple(headers)
 
 
-def newest_scores(project: str, restriction: str, fields: Sequence[str] = FIELDS) -> str:
-    """A query for the newest version of each score that is not deleted.
+def newest_scores(
+    project: str, target: str, versions: str | None, fields: Sequence[str] = FIELDS
+) -> str:
+    """A query for the newest version of each score, if that names a target and is not deleted.
 
-    Langfuse reads scores with FINAL, so a score that was moved to another day or name counts twice.
+    A score may have named another target before, so that targets appear that nobody asked about.
+    Langfuse reads scores with FINAL: a score that was moved to another day or name counts twice.
 
     Args:
         project: The placeholder of the project id.
-        restriction: A condition over ``t`` on all versions of a score.
+        target: ``trace_id`` or ``session_id``.
+        versions: A condition over ``t``. The scores are looked for first that have such a version;
+            None: all of the project's scores are read, which costs less where most of them do.
         fields: What the caller looks at beside id, name, type and value; each of them is read and
             held for every score.
     """
     values = ", ".join(f"{_score_value(name)} AS {name}" for name in (*_ALWAYS, *fields))
+    searched = versions_of("scores", _VERSION_KEY, project, versions) if versions else "1"
     return (
-        f"SELECT * EXCEPT (is_gone) FROM (SELECT t.id AS id, {values}, t.is_deleted AS is_gone "
-        f"FROM scores AS t WHERE t.project_id = {project} AND ({restriction}) "
+        f"SELECT * EXCEPT (counts) FROM (SELECT t.id AS id, {values}, "
+        f"t.is_deleted = 0 AND isNotNull(t.{target}) AS counts "
+        f"FROM scores AS t WHERE t.project_id = {project} AND {searched} "
         # Half the time of argMax over a tuple of the values, which copies them for each version.
         "ORDER BY t.event_ts DESC, t.is_deleted, t.updated_at DESC "
         "LIMIT 1 BY t.id, t.name, toDate(t.timestamp)) "
-        f"WHERE is_gone = 0 AND data_type IN ({_TYPES})"
+        f"WHERE counts AND data_type IN ({_TYPES})"
     )
 
 
@@ -153,12 +162,13 @@ def scores_of_traces(
 
     Args:
         project: The placeholder of the project id.
-        traces: A query for the ids of the traces that matter; None: all of the project's.
+        traces: A query for the ids of the traces that matter, though there may be scores of others;
+            None: all of the project's.
         key: As in ``ScoreGroups``.
         grouping: What scores must agree in to be averaged.
     """
-    restriction = f"t.trace_id IN ({traces})" if traces else "isNotNull(t.trace_id)"
-    return ScoreGroups(newest_scores(project, restriction, grouping), key, grouping)
+    versions = f"t.trace_id IN ({traces})" if traces else None
+    return ScoreGroups(newest_scores(project, "trace_id", versions, grouping), key, grouping)
 
 
 def _score_value(field: str) -> str:

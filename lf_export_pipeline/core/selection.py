@@ -19,6 +19,11 @@ class Selection:
     relations: frozenset[str]
     carried: Mapping[str, str] = field(default_factory=dict)  # what late conditions need of the row
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the time range leaves out more than what came after the cutoff."""
+        return len(self.time_range) > 1
+
 
 def select(
     filters: Sequence[Filter], table: FilterTable, time: str, cutoff: datetime, params: Params

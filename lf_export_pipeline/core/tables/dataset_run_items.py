@@ -1,5 +1,7 @@
 """Items of dataset runs, from ``dataset_run_items_rmt``."""
 
+from dataclasses import replace
+
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.expressions import iso_time
@@ -15,7 +17,7 @@ from lf_export_pipeline.core.reading import (
     row_size_sample,
 )
 from lf_export_pipeline.core.request import ExportLimits, ExportRequest
-from lf_export_pipeline.core.scores import SCORE_ALIAS, ScoreGroups, newest_scores
+from lf_export_pipeline.core.scores import SCORE_ALIAS, scores_of_traces
 from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store
 from lf_export_pipeline.core.tables import AsksNothing, register
@@ -152,8 +154,9 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
         f"SELECT t.trace_id FROM {RUN_ITEMS.name} AS t WHERE t.project_id = {project} "
         f"AND {all_of(selection.time_range)}"
     )
-    scores = newest_scores(project, f"t.trace_id IN ({traces})", ("trace_id",))
-    of_traces = ScoreGroups(scores, "trace_id", ("trace_id",), "data_type != 'TEXT'")
+    among = traces if selection.is_bounded else None
+    scores = scores_of_traces(project, among, "trace_id", ("trace_id",))
+    of_traces = replace(scores, condition="data_type != 'TEXT'")
     return {SCORE_ALIAS: Relation(of_traces.relation(), on="trace_id")}
 
 

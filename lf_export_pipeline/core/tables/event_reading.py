@@ -72,12 +72,13 @@ class EventReading:
         project = params.bind(self.request.project_id, "String")
         selection = self._selection(comments, params)
         in_range = f"t.project_id = {project} AND {all_of(selection.time_range)}"
+        scores = replace(self._scores(project, in_range, params), are_most=not selection.is_bounded)
         scan = KeyScan(
             table=EVENTS,
             project=project,
             selection=selection,
             carried=_SCORE_KEYS if selection.relations else {},
-            relations=self._scores(project, in_range, params).relations(selection.relations),
+            relations=scores.relations(selection.relations),
             order=[f"n.k{EVENTS.sorting_key.index(part)} DESC" for part in _NEWEST_FIRST],
             row_limit=limits.row_limit,
         )

@@ -59,6 +59,7 @@ class EventScores:
     rows: str  # FROM … WHERE … over ``t``
     start_from: datetime | None  # scores much older than this are of no interest
     params: Params
+    are_most: bool = False  # of the project's rows: then all of its scores are read
 
     def relations(self, wanted: Collection[str]) -> dict[str, Relation]:
         """What score filters look at, by alias; the scan carries ``span_key`` and ``trace_key``."""
@@ -82,7 +83,8 @@ class EventScores:
 
     def _groups(self) -> ScoreGroups:
         """The scores of both levels, read once; those of a trace have an empty observation id."""
-        newest = newest_scores(self.project, f"t.trace_id IN (SELECT t.trace_id {self.rows})")
+        versions = None if self.are_most else f"t.trace_id IN (SELECT t.trace_id {self.rows})"
+        newest = newest_scores(self.project, "trace_id", versions)
         scores = f"SELECT *, {_AVERAGED_BY} AS averaged_by FROM ({newest})"
         by = ("trace_id", "observation_id", "averaged_by")
         condition = f"observed = notEmpty(observation_id) AND {self._recent()}"

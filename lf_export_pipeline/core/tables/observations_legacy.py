@@ -121,9 +121,10 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
         f"SELECT t.trace_id FROM observations AS t WHERE t.project_id = {project} "
         f"AND {all_of(selection.time_range)}"
     )
+    scores = _scores(project, traces if selection.is_bounded else None)
     known = {
         TRACE_ALIAS: Relation(shown_traces(project, traces), on="trace_id"),
-        "s": Relation(_scores(project, traces).relation(), on="score_key"),
+        "s": Relation(scores.relation(), on="score_key"),
     }
     return {alias: known[alias] for alias in sorted(selection.relations)}
 

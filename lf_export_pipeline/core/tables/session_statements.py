@@ -115,6 +115,6 @@ class SessionReading:
 
     def _scores(self, project: str) -> str:
         """Langfuse: scores that name the session; texts are categories only beside spans."""
-        scores = newest_scores(project, "isNotNull(t.session_id)", ("session_id",))
+        scores = newest_scores(project, "session_id", "isNotNull(t.session_id)", ("session_id",))
         counted = "1" if self.source.store is Store.EVENTS else "data_type != 'TEXT'"
         return ScoreGroups(scores, "session_id", ("session_id",), counted).relation()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lf_export_pipeline.core.reading import Bound, all_of
+from lf_export_pipeline.core.reading import Bound, all_of, versions_of
 from lf_export_pipeline.core.statement import Store
 from lf_export_pipeline.core.tables.session_reading import (
     COST_AND_USAGE,
@@ -72,16 +72,18 @@ def _traces(project: str, rows: SessionRows) -> str:
 
 
 def _observation_totals(project: str, rows: SessionRows) -> str:
-    """What the observations of a trace add up to, by trace (``key``)."""
-    where = (
-        f"t.project_id = {project} AND {all_of(rows.observations)} "
-        f"AND t.trace_id IN ({_trace_ids(project, rows)})"
-    )
+    """What the observations of a trace add up to, by trace (``key``); there may be other traces.
+
+    An observation counts for the trace that its newest version names.
+    """
+    meant = f"{all_of(rows.observations)} AND t.trace_id IN ({_trace_ids(project, rows)})"
+    versions = versions_of("observations", "cityHash64(t.id)", project, meant)
+    where = f"t.project_id = {project} AND {versions}"
     version = _one_version("observations", _OBSERVATION_FIELDS, _NEWEST, where)
     return (
         "SELECT t.trace_id AS key, count() AS observations, min(t.start_time) AS first_start, "
         f"max(ifNull(t.end_time, t.start_time)) AS last_end, {sums('t')}\n"
-        f"FROM ({version}) AS t GROUP BY t.trace_id"
+        f"FROM ({version}) AS t WHERE {all_of(rows.observations)} GROUP BY t.trace_id"
     )
 
 

@@ -5,22 +5,29 @@ then holds more than the user asked for. Here they mean what they mean in the ta
 """
 
 from lf_export_pipeline.core.compiler import FilterColumn, NumberKind, ValueType
+from lf_export_pipeline.core.reading import versions_of
 
 ALIAS = "o"
 
+_VERSION_KEY = "cityHash64(t.id)"
 
-def observation_totals(project: str, traces: str) -> str:
+
+def observation_totals(project: str, traces: str | None) -> str:
     """A query with one row per trace (``key``) that has observations.
+
+    An observation counts for the trace that its newest version names.
 
     Args:
         project: The placeholder of the project id.
-        traces: A query for the ids of the traces that matter.
+        traces: A query for the ids of the traces that matter, though there may be rows of others;
+            None: all of the project's.
     """
+    meant = f"t.trace_id IN ({traces})"
+    versions = versions_of("observations", _VERSION_KEY, project, meant) if traces else "1"
     newest = (
         "SELECT argMax(tuple(t.trace_id, t.level, t.start_time, t.end_time, t.usage_details, "
         "t.cost_details, t.is_deleted), (t.event_ts, 1 - t.is_deleted, t.updated_at)) AS v "
-        f"FROM observations AS t WHERE t.project_id = {project} AND t.trace_id IN ({traces}) "
-        "GROUP BY t.id"
+        f"FROM observations AS t WHERE t.project_id = {project} AND {versions} GROUP BY t.id"
     )
     return (
         "SELECT key, error_count, warning_count, default_count, debug_count, "

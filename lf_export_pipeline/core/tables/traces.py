@@ -184,10 +184,11 @@ def _key_scan(
 
 
 def _relations(project: str, selection: Selection) -> dict[str, Relation]:
-    traces = (
+    in_range = (
         f"SELECT t.id FROM traces AS t WHERE t.project_id = {project} "
         f"AND {all_of(selection.time_range)}"
     )
+    traces = in_range if selection.is_bounded else None
     known = {
         SCORE_ALIAS: _scores(project, traces).relation(),
         OBSERVATIONS_ALIAS: observation_totals(project, traces),

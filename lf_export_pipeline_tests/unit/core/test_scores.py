@@ -72,7 +72,9 @@ def test_names_are_asked_for_up_to_the_cutoff_and_an_hour_before_the_lower_bound
 def test_the_cells_of_a_chunk_are_looked_up_at_once_by_bound_names() -> None:
     params = Params()
     project = params.bind("project", "String")
-    groups = ScoreGroups(newest_scores(project, "t.trace_id = '1'"), "trace_id", ("trace_id",))
+    groups = ScoreGroups(
+        newest_scores(project, "trace_id", "t.trace_id = '1'"), "trace_id", ("trace_id",)
+    )
     lookup = score_cells_lookup(groups.entries(), ["quality'", "id"], params)
     assert lookup.scope is LookupScope.CHUNK
     assert "quality" not in lookup.statement.sql
