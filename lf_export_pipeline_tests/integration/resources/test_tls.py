@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ import dagster as dg
 import pytest
 import trustme
 import yaml
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy import make_url
 
 from lf_export_pipeline.cli_request import requested_row
 from lf_export_pipeline.core.errors import ConfigurationError
@@ -47,7 +50,7 @@ pytestmark = [
 PROJECT = "project-tls"
 S3 = "LANGFUSE_S3_BATCH_EXPORT"
 ENDPOINT = f"{S3}_ENDPOINT"
-ONE = Statement(store=Store.CLICKHOUSE, sql="SELECT 1")
+CLICKHOUSE_CA = "LF_EXPORT_CLICKHOUSE_CA_FILE"
 ONE_OF_POSTGRES = Statement(store=Store.POSTGRES, sql="SELECT 1")
 
 
@@ -73,9 +76,9 @@ def use_postgres(settings: Settings) -> None:
         assert database.reader.rows(ONE_OF_POSTGRES) == [(1,)]
 
 
-def use_clickhouse(settings: Settings) -> None:
+def use_clickhouse(settings: Settings, store: Store = Store.CLICKHOUSE) -> None:
     with closing(ClickHouseReader(settings)) as reader:
-        assert reader.rows(ONE) == [(1,)]
+        assert reader.rows(Statement(store=store, sql="SELECT 1")) == [(1,)]
 
 
 def use_s3(settings: Settings) -> None:
@@ -91,12 +94,15 @@ def use_mail(settings: Settings) -> None:
     open_mailer(settings).send(message)
 
 
+use_events = partial(use_clickhouse, store=Store.EVENTS)
 PARTS = [
     Part("Postgres", "DATABASE_URL", "sslrootcert", use_postgres),
-    Part("ClickHouse", "CLICKHOUSE_URL", "LF_EXPORT_CLICKHOUSE_CA_FILE", use_clickhouse),
+    Part("ClickHouse", "CLICKHOUSE_URL", CLICKHOUSE_CA, use_clickhouse),
     Part("The bucket's service", ENDPOINT, "LF_EXPORT_S3_CA_FILE", use_s3),
     Part("The mail server", "SMTP_CONNECTION_URL", "LF_EXPORT_SMTP_CA_FILE", use_mail),
     Part("The mail server", "SMTPS", "LF_EXPORT_SMTP_CA_FILE", use_mail),
+    Part("ClickHouse", "CLICKHOUSE_READ_ONLY_URL", CLICKHOUSE_CA, use_clickhouse),
+    Part("ClickHouse", "CLICKHOUSE_EVENTS_READ_ONLY_URL", CLICKHOUSE_CA, use_events),
 ]
 ALL = pytest.mark.parametrize("part", PARTS, ids=lambda part: part.address)
 
@@ -151,6 +157,8 @@ def encrypted(
                 ENDPOINT: f"https://HOST:{s3}",
                 "SMTP_CONNECTION_URL": f"smtp://{sign_in}:{starttls}?requireTLS=true",
                 "SMTPS": f"smtps://{sign_in}:{smtps}",
+                "CLICKHOUSE_READ_ONLY_URL": f"https://HOST:{clickhouse}",
+                "CLICKHOUSE_EVENTS_READ_ONLY_URL": f"https://HOST:{clickhouse}",
             },
             authorities=authorities,
         )
@@ -232,23 +240,49 @@ def test_the_doctor_finds_every_part_good_through_tls(encrypted: Encrypted) -> N
     assert [check for check in checks if not check.ok] == []
 
 
-def test_dagsters_own_database_is_reached_through_tls_too(
-    encrypted: Encrypted, own_stack: LocalStack, tmp_path: Path
-) -> None:
-    credentials = own_stack.addresses().credentials
-    database = {
+def dagster_home(
+    encrypted: Encrypted, folder: Path, *, host: str = NAME, authority: Path | None = None
+) -> str:
+    """A DAGSTER_HOME whose storage is reached through TLS."""
+    database = make_url(encrypted.plain["DATABASE_URL"])
+    authority = authority or encrypted.authorities.right
+    storage = {
         "scheme": "postgresql+psycopg2",
-        "hostname": NAME,
+        "hostname": host,
         "port": urlsplit(encrypted.addresses["DATABASE_URL"]).port,
-        "username": credentials.postgres_user,
-        "password": credentials.postgres_password,
+        "username": database.username,
+        "password": database.password,
         "db_name": DAGSTER_DATABASE,
-        "params": {"sslmode": "verify-full", "sslrootcert": str(encrypted.authorities.right)},
+        "params": {"sslmode": "verify-full", "sslrootcert": str(authority)},
     }
-    config = {"storage": {"postgres": {"postgres_db": database}}, "telemetry": {"enabled": False}}
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+    config = {"storage": {"postgres": {"postgres_db": storage}}, "telemetry": {"enabled": False}}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return str(folder)
+
+
+def test_dagsters_own_database_is_reached_through_tls_too(
+    encrypted: Encrypted, tmp_path: Path
+) -> None:
+    with dg.DagsterInstance.from_config(dagster_home(encrypted, tmp_path)) as instance:
         assert instance.get_runs_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known", "said"),
+    [
+        ("127.0.0.1", True, "does not match host name"),
+        (NAME, False, "certificate verify failed"),
+    ],
+    ids=["another name", "an unknown authority"],
+)
+def test_dagsters_own_database_is_refused_like_any_other(
+    encrypted: Encrypted, tmp_path: Path, *, host: str, is_known: bool, said: str
+) -> None:
+    authority = encrypted.authorities.right if is_known else encrypted.authorities.wrong
+    home = dagster_home(encrypted, tmp_path, host=host, authority=authority)
+    with pytest.raises(DagsterPostgresException) as caught:
+        dg.DagsterInstance.from_config(home)
+    assert said in str(caught.value.__cause__)
 
 
 def refusal(part: Part, settings: Settings) -> str:
