@@ -33,7 +33,7 @@ WISHES = tuple(
         PROJECTS,
     )
 )
-SIZE = SampleSize(traces=30_000, observations_per_trace=1, text_bytes=2_000)
+SIZE = SampleSize(traces=10_000, observations_per_trace=1, text_bytes=2_000)
 USER, ADDRESS = "user-ada", "ada@example.com"
 WAITING = {"QUEUED", "PROCESSING"}
 
@@ -112,7 +112,7 @@ def _opened(stack: LocalStack, folder: Path, at_once: int) -> Iterator[LoadDeplo
     home = dagster.prepare_home(folder)
     _allow(home, at_once)
     environment = dict(stack.environment()) | {
-        "LF_EXPORT_CHUNK_TARGET_MIB": "8",
+        "LF_EXPORT_CHUNK_TARGET_MIB": "4",
     }
     settings = Settings.load(environment)
     database = LangfusePostgres(settings)
