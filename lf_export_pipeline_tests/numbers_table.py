@@ -79,8 +79,8 @@ class NumbersReader:
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         self.asked.append(statement.sql)
-        if "sample" in statement.sql:
-            return [(at, self.row_bytes) for at in range(statement.sql.count("sample"))]
+        if statement.sql == "sample":
+            return [(self.row_bytes,)]
         return [(len(set(packed_keys(statement)) - self.vanished),)]
 
 
