@@ -13,6 +13,7 @@ import pytest
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.filter_columns import ValueType
+from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline_tests.exporting import Project, Row
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 from lf_export_pipeline_tests.integration.core.hostile_rows import (
@@ -190,6 +191,10 @@ def test_a_hostile_filter_leaves_exactly_the_rows_that_it_says(
     constant = {column for column, counts in finds.items() if counts <= {0, len(held)}}
     assert constant == {*source.fixed, *source.projects}
     assert all(counts & {0, len(held)} for counts in finds.values())
+
+
+def test_every_table_is_here() -> None:
+    assert {source.table for source in SOURCES} == set(table_names()) - {"numbers"}
 
 
 def found_by(project: Project, source: HostileSource, wanted: Row) -> set[str] | InvalidFilterError:
