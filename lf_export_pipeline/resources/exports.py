@@ -41,6 +41,7 @@ _PROJECT_MEMBERS = sa.table(
 )
 _C = _EXPORTS.c
 _NOTHING_LEFT = {"log": None, "url": None, "finished_at": None, "expires_at": None}
+_LINK_SETTING = "lf_export.link"
 _OLDEST_FIRST = (_C.created_at, _C.id)
 _WAITING = sa.select(_EXPORTS).where(_C.status == "QUEUED")
 
@@ -110,16 +111,23 @@ class PostgresExportRows:
     def complete(
         self, export_id: str, url: str, finished_at: datetime, expires_at: datetime, log: str | None
     ) -> bool:
-        """PROCESSING → COMPLETED in one statement; False: the row is in another state by now."""
-        return self._change(
+        """PROCESSING → COMPLETED in one statement; False: the row is in another state by now.
+
+        The statement takes the link from a setting of its transaction: Postgres writes statements
+        that fail to its log, word by word, and a later try may well publish the object.
+        """
+        change = _change(
             export_id,
             _C.status == "PROCESSING",
             status="COMPLETED",
-            url=url,
+            url=sa.func.current_setting(_LINK_SETTING),
             finished_at=finished_at,
             expires_at=expires_at,
             log=log,
         )
+        with postgres_errors(), self._engine.begin() as connection:
+            connection.execute(sa.select(sa.func.set_config(_LINK_SETTING, url, True)))  # noqa: FBT003 - SQL's own
+            return connection.execute(change).first() is not None
 
     def fail(
         self,
@@ -178,16 +186,17 @@ class PostgresExportRows:
         return [_export_row(row) for row in found]
 
     def _change(self, export_id: str, guard: sa.ColumnElement[bool], **values: object) -> bool:
-        change = (
-            sa.update(_EXPORTS)
-            .where(_C.id == export_id, guard)
-            .values(
-                _stored(values) | {"updated_at": sa.text("clock_timestamp() AT TIME ZONE 'UTC'")}
-            )
-            .returning(_C.id)
-        )
+        change = _change(export_id, guard, **values)
         with postgres_errors(), self._engine.begin() as connection:
             return connection.execute(change).first() is not None
+
+
+def _change(
+    export_id: str, guard: sa.ColumnElement[bool], **values: object
+) -> sa.Executable:
+    now = sa.text("clock_timestamp() AT TIME ZONE 'UTC'")
+    change = sa.update(_EXPORTS).where(_C.id == export_id, guard)
+    return change.values(_stored(values) | {"updated_at": now}).returning(_C.id)
 
 
 def _in_work(queued_until: datetime | None) -> sa.ColumnElement[bool]:

@@ -1,21 +1,40 @@
 """Secrets appear nowhere: everything that runs leave behind is searched for them."""
 
+import base64
+import html
+import itertools
+import secrets
 import sqlite3
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, quote, quote_plus, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
 
+from lf_export_pipeline.cli import main
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.bench import Bench, Trial, open_bench
-from lf_export_pipeline_tests.integration.resources.proxy import Drop
+from lf_export_pipeline_tests.faults.needles import ENCODINGS, left_behind, mail_text, places_of
+from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Request
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 LOUD = {"LF_EXPORT_PREVIEW": "true"}
+# Words of every signed link and of every signed request; no encoding but base64 changes them.
+SIGNED = ("X-Amz-Signature", "AWS4-HMAC-SHA256")
+NASTY = f"wr0ng/p@ss\"&<'é\\{secrets.token_hex(4)}"
+# Postgres writes a statement that fails to its log, as it is.
+REFUSE_THE_LINK = """
+CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'no'; END $$ LANGUAGE plpgsql;
+CREATE TRIGGER refuse BEFORE UPDATE ON batch_exports FOR EACH ROW
+WHEN (NEW.status = 'COMPLETED') EXECUTE FUNCTION refuse()
+"""
+ACCEPT_IT_AGAIN = "DROP TRIGGER refuse ON batch_exports; DROP FUNCTION refuse"
 
 
 @pytest.fixture(scope="module")
@@ -25,57 +44,59 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def passwords(bench: Bench) -> list[str]:
-    credentials = bench.stack.addresses().credentials
-    plain = [
-        credentials.postgres_password,
-        credentials.clickhouse_password,
-        credentials.s3_secret_access_key,
-        credentials.smtp_password,
-    ]
-    return [form for secret in plain for form in {secret, quote(secret), quote_plus(secret)}]
+    """Each by itself, and as HTTP and SMTP send it with its user."""
+    known = bench.stack.addresses().credentials
+    pairs = (
+        (known.postgres_user, known.postgres_password),
+        (known.clickhouse_user, known.clickhouse_password),
+        (known.s3_access_key_id, known.s3_secret_access_key),
+        (known.smtp_user, known.smtp_password),
+    )
+    sent = (text for user, word in pairs for text in (f"{user}:{word}", f"\0{user}\0{word}"))
+    return [*(word for _, word in pairs), *map(ENCODINGS["base64"], sent)]
 
 
-def left_behind(trial: Trial) -> dict[str, bytes]:
-    """Dagster's records and the output of every process, and what is in the spool."""
-    spool = trial.bench.settings.spool_directory
-    places = (trial.circumstances.folder, spool)
-    files = [path for place in places for path in place.rglob("*") if path.is_file()]
-    assert any(path.name == "output.log" for path in files)
-    return {str(path): path.read_bytes() + _unpacked(path) for path in files}
+def assert_silent(trial: Trial, *needles: str, mails_with_link: int = 0) -> None:
+    """Neither passwords nor signatures are anywhere; a link may be in an e-mail."""
+    places = left_behind(trial)
+    assert places_of([*passwords(trial.bench), NASTY], places) == set()
+    linked = places_of([*SIGNED, *needles], places)
+    assert {Path(place).suffix for place in linked} <= {".eml"}
+    assert len(linked & {str(path) for path in trial.bench.inbox()}) == mails_with_link
 
 
-def _unpacked(path: Path) -> bytes:
-    """All rows of a database: a page boundary may cut what is searched for in two."""
-    if path.suffix != ".db":
-        return b""
-    with sqlite3.connect(path) as database:
-        text = "\n".join(database.iterdump())
-    database.close()
-    return text.encode()
-
-
-def assert_silent(trial: Trial, secrets: list[str]) -> None:
-    found = {
-        place
-        for place, data in left_behind(trial).items()
-        for secret in secrets
-        if secret.encode() in data
-    }
-    assert not found
-
-
-def signature_of(url: str) -> list[str]:
-    (signature,) = parse_qs(urlsplit(url).query)["X-Amz-Signature"]
-    return [signature, url]
+def link_of(trial: Trial) -> tuple[str, str]:
+    """The row's link, and the signature that makes it one."""
+    row = trial.bench.rows.get(trial.export_id)
+    assert row
+    assert row.url
+    (signature,) = parse_qs(urlsplit(row.url).query)["X-Amz-Signature"]
+    return row.url, signature
 
 
 def test_a_finished_export_tells_neither_passwords_nor_its_link(bench: Bench) -> None:
     trial = bench.new_export()
     assert trial.run(environment={**bench.environment, **LOUD}) == 0
-    row = bench.rows.get(trial.export_id)
-    assert row
-    assert row.url
-    assert_silent(trial, [*passwords(bench), *signature_of(row.url)])
+    assert_silent(trial, *link_of(trial))
+
+
+def test_a_run_that_was_killed_and_goes_on_tells_neither_passwords_nor_its_link(
+    bench: Bench,
+) -> None:
+    """It dies when the link is published and the e-mail is not, and the spool is full."""
+    trial = bench.new_export()
+    strike = s.Strike("SMTP", s.anything, s.always(Meanwhile(trial.kill)))
+    assert trial.run(strike) == -9
+    assert trial.spooled() > 0
+    link = link_of(trial)
+    assert_silent(trial, *link)
+    assert trial.repaired().repairs == ("resumed",)
+    assert link_of(trial) == link
+    assert_silent(trial, *link)
+
+
+def link_is_told(request: Request) -> bool:
+    return b"X-Amz-Signature" in request.body
 
 
 @pytest.mark.parametrize(
@@ -84,21 +105,180 @@ def test_a_finished_export_tells_neither_passwords_nor_its_link(bench: Bench) ->
         s.Strike("ClickHouse", s.rows_are_read, s.with_failure_at_row),
         s.Strike("ClickHouse", s.anything, s.always(Drop()), times=None),
         s.Strike("Postgres", s.row_is_completed, s.always(Drop()), times=None),
+        s.Strike("Postgres", link_is_told, s.always(Drop()), times=None),
         s.Strike("S3", s.anything, s.always(s.s3_error(403, "SignatureDoesNotMatch")), times=None),
         s.Strike("SMTP", s.anything, s.always(s.reply(535, "no")), times=None),
     ],
-    ids=["query fails", "no ClickHouse", "row cannot be set", "S3 refuses", "SMTP refuses"],
+    ids=[
+        "query fails",
+        "no ClickHouse",
+        "row cannot be set",
+        "link is lost",
+        "S3 refuses",
+        "SMTP refuses",
+    ],
 )
 def test_a_run_that_fails_tells_no_secrets(bench: Bench, strike: s.Strike) -> None:
     trial = bench.new_export()
     trial.run(strike)
     assert strike.struck
-    assert_silent(trial, [*passwords(bench), "X-Amz-Signature="])
+    assert_silent(trial)
+
+
+def test_a_link_that_postgres_refuses_is_not_in_the_log_of_postgres(bench: Bench) -> None:
+    trial = bench.new_export()
+    with bench.database.engine.begin() as connection:
+        connection.execute(sa.text(REFUSE_THE_LINK))
+    assert trial.run() == 1
+    with bench.database.engine.begin() as connection:
+        connection.execute(sa.text(ACCEPT_IT_AGAIN))
+    log = bench.stack.state_dir / "logs" / "postgres.log"
+    assert "STATEMENT:  UPDATE batch_exports" in log.read_text()
+    assert_silent(trial)
+
+
+def wrong(bench: Bench) -> dict[str, str]:
+    """The variables of all passwords, with one that needs quoting everywhere."""
+    sign_in = f"langfuse:{quote(NASTY, safe='')}"
+    mail = bench.environment["SMTP_CONNECTION_URL"].rpartition("@")[2]
+    database = bench.environment["DATABASE_URL"].rpartition("@")[2]
+    return {
+        "CLICKHOUSE_PASSWORD": NASTY,
+        "LANGFUSE_S3_BATCH_EXPORT_SECRET_ACCESS_KEY": NASTY,
+        "SMTP_CONNECTION_URL": f"smtp://{sign_in}@{mail}",
+        "DATABASE_URL": f"postgresql://{sign_in}@{database}",
+        "DAGSTER_POSTGRES_PASSWORD": NASTY,
+    }
+
+
+@pytest.mark.parametrize(
+    ("variable", "status"),
+    [
+        ("CLICKHOUSE_PASSWORD", "FAILED"),
+        ("LANGFUSE_S3_BATCH_EXPORT_SECRET_ACCESS_KEY", "FAILED"),
+        ("SMTP_CONNECTION_URL", "COMPLETED"),
+        ("DATABASE_URL", "QUEUED"),
+    ],
+)
+def test_a_run_with_a_wrong_password_does_not_tell_it(
+    bench: Bench, variable: str, status: str
+) -> None:
+    trial = bench.new_export()
+    trial.run(environment=bench.environment | {variable: wrong(bench)[variable]})
+    assert trial.outcome().status == status
+    assert_silent(trial)
+
+
+def test_only_the_email_tells_the_link_where_there_is_no_page_to_lead_to(bench: Bench) -> None:
+    trial = bench.new_export()
+    assert trial.run(environment=bench.environment | {"NEXTAUTH_URL": ""}) == 0
+    assert_silent(trial, *link_of(trial), mails_with_link=1)
+    (mail,) = [path for path in bench.inbox() if trial.export_id.encode() in mail_text(path)]
+    mail.unlink()  # so that the others may go on to find none
+
+
+def output_of(bench: Bench, *words: str, **environment: str) -> tuple[int, bytes]:
+    """Exit code of a command, and all that it has said or raised; no line of it is folded."""
+    runner = CliRunner(env=bench.environment | environment | {"COLUMNS": "9999"})
+    result = runner.invoke(main, words)
+    raised = traceback.format_exception(result.exception) if result.exception else []
+    return result.exit_code, f"{result.output}{result.stderr}{''.join(raised)}".encode()
+
+
+@pytest.fixture(scope="module")
+def finished(bench: Bench) -> Trial:
+    """An export whose row has a link."""
+    trial = bench.new_export()
+    assert trial.run() == 0
+    return trial
+
+
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [
+        *itertools.product(("doctor", "status", "run", "requeue"), ("well", "wrong passwords")),
+        *itertools.product(("doctor", "status", "requeue"), ("no servers",)),
+    ],
+)
+def test_commands_tell_no_secrets(bench: Bench, finished: Trial, command: str, state: str) -> None:
+    trial = bench.new_export()
+    bench.wire.play(s.always(Drop()) if state == "no servers" else None)
+    changes = wrong(bench) if state == "wrong passwords" else {}
+    words = (command, trial.export_id) if command == "run" else (command,)
+    code, said = output_of(bench, *words, **changes)
+    bench.wire.play()
+    assert code == (0 if state == "well" else 1), said
+    assert said.strip()
+    assert places_of([*passwords(bench), NASTY, *SIGNED, *link_of(finished)], {"": said}) == set()
 
 
 def test_nothing_that_holds_a_secret_shows_it(bench: Bench) -> None:
-    settings = Settings.load(bench.environment)
-    with open_ports(settings) as ports:
-        shown = "".join(f"{port!r}{port!s}" for port in (settings, *ports.values()))
-    shown += repr(bench.stack.addresses())
-    assert not [secret for secret in passwords(bench) if secret in shown]
+    for environment in (bench.environment, bench.environment | wrong(bench)):
+        settings = Settings.load(environment)
+        with open_ports(settings) as ports:
+            shown = "".join(f"{port!r}{port!s}" for port in (settings, *ports.values()))
+        shown += repr(bench.stack.addresses())
+        assert places_of([*passwords(bench), NASTY], {"shown": shown.encode()}) == set()
+
+
+def into_records(trial: Trial, text: str) -> None:
+    """Where the boundary of a page cuts it in two."""
+    path = trial.circumstances.folder / "planted.db"
+    path.unlink(missing_ok=True)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA page_size = 512")
+        database.execute("CREATE TABLE planted (text TEXT)")
+        database.execute("INSERT INTO planted VALUES ('')")
+        for before in range(0, 1_000, 8):
+            padded = f"{'x' * before}{text}{'x' * (1_000 - before)}"
+            database.execute("UPDATE planted SET text = ?", (padded,))
+            database.commit()
+            if text.encode() not in path.read_bytes():
+                break
+        else:
+            pytest.fail("no page cuts it")
+    database.close()
+
+
+def into_row(trial: Trial, text: str) -> None:
+    change = sa.text("UPDATE batch_exports SET log = :text WHERE id = :id")
+    with trial.bench.database.engine.begin() as connection:
+        connection.execute(change, {"text": text, "id": trial.export_id})
+
+
+def into_mail(trial: Trial, text: str) -> None:
+    head = b"Subject: planted\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    body = base64.encodebytes(f"{'x' * 70}{text}".encode())
+    (trial.bench.stack.addresses().inbox / "planted.eml").write_bytes(head + body)
+
+
+def into(folder: Callable[[Trial], Path], name: str) -> Callable[[Trial, str], None]:
+    def append(trial: Trial, text: str) -> None:
+        with (folder(trial) / name).open("a", encoding="utf-8") as file:
+            file.write(f"planted: {text}\n")
+
+    return append
+
+
+PLANTS: dict[str, Callable[[Trial, str], None]] = {
+    "planted.db": into_records,
+    "output.log": into(lambda trial: trial.circumstances.folder, "output.log"),
+    "part-planted": into(lambda trial: trial.bench.settings.spool_directory, "part-planted"),
+    "postgres.log": into(lambda trial: trial.bench.stack.state_dir / "logs", "postgres.log"),
+    "row": into_row,
+    "planted.eml": into_mail,
+}
+
+
+def test_the_search_finds_what_is_planted_in_every_place_and_form(bench: Bench) -> None:
+    trial = bench.new_export()
+    trial.run()
+    for name, plant in PLANTS.items():
+        for encode in ENCODINGS.values():  # all of them in HTML on top
+            needle = f"https://planted/é?a=1&b=\"<'{secrets.token_hex(8)}"
+            plant(trial, html.escape(encode(needle)))
+            found = places_of([needle], left_behind(trial))
+            assert [Path(place.partition(" ")[0]).name for place in found] == [name]
+    into_row(trial, needle := secrets.token_hex(8))
+    _, said = output_of(bench, "status")
+    assert places_of([needle], {"said": said}) == {"said"}
