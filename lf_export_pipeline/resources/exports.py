@@ -191,9 +191,7 @@ class PostgresExportRows:
             return connection.execute(change).first() is not None
 
 
-def _change(
-    export_id: str, guard: sa.ColumnElement[bool], **values: object
-) -> sa.Executable:
+def _change(export_id: str, guard: sa.ColumnElement[bool], **values: object) -> sa.Executable:
     now = sa.text("clock_timestamp() AT TIME ZONE 'UTC'")
     change = sa.update(_EXPORTS).where(_C.id == export_id, guard)
     return change.values(_stored(values) | {"updated_at": now}).returning(_C.id)
