@@ -9,16 +9,17 @@ from lf_export_pipeline.local.stack import LocalStack
 
 
 @pytest.fixture
-def state_dir() -> Iterator[Path]:
-    """A state directory whose stack is stopped and removed at the end.
+def reachable_dir() -> Iterator[Path]:
+    """A directory that the user that Postgres runs as can reach if root runs the tests."""
+    directory = Path(tempfile.mkdtemp(prefix="lf-export-tests-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
 
-    It can be reached by the user that Postgres runs as if root runs the tests, as a checkout can.
-    """
-    parent = Path(tempfile.mkdtemp(prefix="lf-export-tests-"))
-    parent.chmod(0o711)
-    directory = parent / "state"
-    try:
-        yield directory
-    finally:
-        LocalStack(directory).destroy()
-        shutil.rmtree(parent)
+
+@pytest.fixture
+def state_dir(reachable_dir: Path) -> Iterator[Path]:
+    """A state directory whose stack is stopped and removed at the end, as in a checkout."""
+    directory = reachable_dir / "state"
+    yield directory
+    LocalStack(directory).destroy()

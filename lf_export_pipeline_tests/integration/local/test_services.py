@@ -123,17 +123,17 @@ def test_postgres_of_root_finds_a_place_when_the_state_directory_is_out_of_its_r
 
 @as_root
 def test_postgres_of_root_runs_a_copy_of_programs_that_are_out_of_its_reach(
-    closed_dir: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    closed_dir: Path, reachable_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = postgres._installed_package()
     for directory in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(directory, closed_dir / directory.name)
     monkeypatch.setattr(postgres, "_installed_package", lambda: closed_dir / package.name)
-    service = Postgres(state_dir, StackState())
+    service = Postgres(reachable_dir / "state", StackState())
 
     _start_and_stop(service)
 
-    assert service.launch().argv[0].startswith(str(state_dir))
+    assert service.launch().argv[0].startswith(str(service.state_dir))
 
 
 def test_reach_depends_on_every_directory_above(tmp_path: Path) -> None:
