@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
-import pyarrow as pa
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.ports import Spool
@@ -57,14 +56,10 @@ class AttemptFolder:
         """The folder of the plan that this run has made."""
         return AttemptFolder(self.spool, f"{self.path}/{run_id}")
 
-    def write_keys(self, index: int, keys: pa.ChunkedArray) -> None:
-        """Store a chunk's keys: 64-bit ones packed little-endian, texts as a JSON list."""
+    def write_keys(self, index: int, keys: bytes | Sequence[str]) -> None:
+        """Store a chunk's keys: those that are packed as they are, texts as a JSON list."""
         with self.spool.create(_numbered(self.path, "keys", index)) as file:
-            if pa.types.is_uint64(keys.type):
-                for chunk in keys.chunks:
-                    file.write(chunk.to_numpy().astype("<u8", copy=False).tobytes())
-            else:
-                file.write(json.dumps(keys.to_pylist()).encode())
+            file.write(keys if isinstance(keys, bytes) else json.dumps(keys).encode())
 
     def read_packed_keys(self, index: int) -> bytes:
         """The 64-bit keys of a chunk, 8 bytes each."""

@@ -1,17 +1,19 @@
-"""Cuts the stream of keys into chunks, holding the keys of one chunk at a time."""
+"""The keys that a scan has found, and the parts of them that chunks and samples are read by."""
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 KEY = "key"
+UNIT_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChunk:
-    """The keys of one chunk in the order of the file, and the range of each bound column."""
+    """Keys in the order of the file, and a range of each bound column that they lie in."""
 
     keys: pa.ChunkedArray
     lower: tuple[str, ...]
@@ -22,60 +24,73 @@ class KeyChunk:
         """The number of rows."""
         return len(self.keys)
 
+    @property
+    def bindable(self) -> bytes | list[str]:
+        """The keys as a statement takes them: 64-bit ones packed little-endian, texts as a list."""
+        if not pa.types.is_uint64(self.keys.type):
+            return [str(key) for key in self.keys.to_pylist()]
+        return b"".join(
+            chunk.to_numpy().astype("<u8", copy=False).tobytes() for chunk in self.keys.chunks
+        )
 
-class KeyCutter:
-    """Cuts batches with the fields ``key``, ``b0``, ``b1``, … into chunks.
 
-    After ``chunks`` has been drained, ``limit_hit`` says whether there were more rows than allowed.
+class ScannedKeys:
+    """All keys of an export in the order of the file, up to its row limit.
+
+    They are held in memory, eight bytes a row: how long chunks have to be is known only when all
+    rows are. Of the bound columns, which are longer, the range of each thousand rows is held, so
+    the range of a part may be a little wide.
+
+    Args:
+        batches: With the fields ``key``, ``b0``, ``b1``, …
+        row_limit: How many rows to keep.
+
+    Attributes:
+        rows: How many there are.
+        limit_hit: Whether there were more than allowed.
     """
 
-    def __init__(self, rows_of_chunk: Callable[[int], int], row_limit: int) -> None:
-        self._rows_of_chunk = rows_of_chunk
-        self._row_limit = row_limit
+    def __init__(self, batches: Iterable[pa.RecordBatch], row_limit: int) -> None:
+        self.rows = 0
         self.limit_hit = False
-
-    def chunks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[KeyChunk]:
-        """The chunks, none of them empty; rows beyond the row limit are left out."""
-        pending: list[pa.RecordBatch] = []
-        index = 0
-        for batch in self._within_limit(batches):
-            pending.append(batch)
-            while _rows(pending) >= (wanted := self._rows_of_chunk(index)):
-                cut, pending = _split(pending, wanted)
-                yield _key_chunk(cut)
-                index += 1
-        if pending:
-            yield _key_chunk(pending)
-
-    def _within_limit(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        left = self._row_limit
+        self._pieces: list[pa.Array] = []
+        self._starts: list[int] = []
+        self._ranges: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
         for batch in batches:
-            if batch.num_rows > left:
-                self.limit_hit = True
-            if left and batch.num_rows:
-                yield batch.slice(0, left)
-            left -= min(left, batch.num_rows)
+            self.limit_hit = self.limit_hit or batch.num_rows > row_limit - self.rows
+            self._add(batch.slice(0, row_limit - self.rows))
+
+    def part(self, start: int, stop: int) -> KeyChunk:
+        """The keys from one position to before another, at least one."""
+        first, behind = bisect_right(self._starts, start) - 1, bisect_left(self._starts, stop)
+        lowers, uppers = zip(*self._ranges[first:behind], strict=True)
+        return KeyChunk(
+            keys=pa.chunked_array(self._pieces).slice(start, stop - start),
+            lower=tuple(map(min, zip(*lowers, strict=True))),
+            upper=tuple(map(max, zip(*uppers, strict=True))),
+        )
+
+    def _add(self, batch: pa.RecordBatch) -> None:
+        if not batch.num_rows:
+            return
+        for unit in _units(batch):
+            self._starts.append(self.rows)
+            self._ranges.append(_range(unit))
+            self.rows += unit.num_rows
+        self._pieces.append(_copied(batch.column(KEY)))
 
 
-def _rows(batches: list[pa.RecordBatch]) -> int:
-    return sum(batch.num_rows for batch in batches)
+def _units(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    for at in range(0, batch.num_rows, UNIT_ROWS):
+        yield batch.slice(at, UNIT_ROWS)
 
 
-def _split(
-    batches: list[pa.RecordBatch], rows: int
-) -> tuple[list[pa.RecordBatch], list[pa.RecordBatch]]:
-    """The first ``rows`` rows, and the rest; only the last batch can be cut in two."""
-    last = batches[-1]
-    kept = rows - _rows(batches[:-1])
-    rest = last.slice(kept)
-    return [*batches[:-1], last.slice(0, kept)], [rest] if rest.num_rows else []
+def _range(unit: pa.RecordBatch) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    names: Sequence[str] = [name for name in unit.schema.names if name != KEY]
+    ranges = [pc.min_max(unit.column(name)) for name in names]
+    return tuple(r["min"].as_py() for r in ranges), tuple(r["max"].as_py() for r in ranges)
 
 
-def _key_chunk(batches: list[pa.RecordBatch]) -> KeyChunk:
-    table = pa.Table.from_batches(batches)
-    ranges = [pc.min_max(table.column(name)) for name in table.column_names if name != KEY]
-    return KeyChunk(
-        keys=table.column(KEY),
-        lower=tuple(bound["min"].as_py() for bound in ranges),
-        upper=tuple(bound["max"].as_py() for bound in ranges),
-    )
+def _copied(keys: pa.Array) -> pa.Array:
+    """The keys alone: a column of a batch that has arrived keeps the whole batch in memory."""
+    return pa.concat_arrays([keys, keys.slice(0, 0)])

@@ -45,8 +45,8 @@ class ExportQuery(_Frozen):
     cut at ``row_limit + 1`` rows. ``chunk_rows`` and the lookups of scope CHUNK hold the
     placeholders that ``core.plan.bind_chunk`` fills: ``/*keys:EXPRESSION*/`` (EXPRESSION is one of
     the chunk's keys) and, per bound, ``{lo_0:Type}``, ``{hi_0:Type}``, … (its smallest and greatest
-    value in the chunk). ``sample`` yields one row ``row_bytes``: the mean bytes per row of a few
-    rows, Float64.
+    value in the chunk). ``sample``, which holds them too, yields one row ``row_bytes``: the mean
+    bytes of a row, Float64.
     """
 
     request: ExportRequest

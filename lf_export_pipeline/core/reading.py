@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from lf_export_pipeline.core.selection import Selection
 from lf_export_pipeline.core.statement import Params, Statement, Store
 
-SAMPLE_ROWS = 1_000
-
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -214,13 +212,11 @@ def reordered(rows: Statement, order: Sequence[str], hidden: Sequence[str]) -> S
 
 
 def row_size_sample(table: VersionedTable, project_id: str, columns: Sequence[str]) -> Statement:
-    """``row_bytes``: the mean size of some rows, by the columns that can be long."""
+    """``row_bytes``: the mean size of the rows of a chunk, by the columns that can be long."""
     params = Params()
     size = " + ".join(f"length(ifNull(toString({column}), ''))" for column in columns)
-    sql = (
-        f"SELECT avg({size}) AS row_bytes FROM (SELECT * FROM {table.name} AS t "
-        f"WHERE t.project_id = {params.bind(project_id, 'String')} LIMIT {SAMPLE_ROWS}) AS t"
-    )
+    chunk = table.chunk(params.bind(project_id, "String"))
+    sql = f"SELECT avg({size}) AS row_bytes FROM {table.name} AS t WHERE {chunk}"
     return Statement(store=table.store, sql=sql, params=params.values)
 
 

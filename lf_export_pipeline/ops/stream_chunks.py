@@ -1,14 +1,22 @@
 """Scans the keys: from here on it is known which rows are exported, and in which pieces."""
 
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import dagster as dg
 
 from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.core.plan import MEBIBYTE, rows_of_chunk
+from lf_export_pipeline.core.plan import (
+    MEBIBYTE,
+    beside,
+    bind_chunk,
+    chunk_ends,
+    sample_spans,
+)
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, ExportQuery
-from lf_export_pipeline.key_chunks import KeyCutter
+from lf_export_pipeline.key_chunks import ScannedKeys
 from lf_export_pipeline.ops.boundary import (
     CLICKHOUSE_POOL,
     export_errors,
@@ -64,23 +72,18 @@ def stream_chunks(
 def planned(
     query: ExportQuery, reader: RowReader, folder: AttemptFolder, target_bytes: int
 ) -> tuple[ExportPlan, list[Chunk]]:
-    """The plan of an export, whose keys are in the spool; only one chunk's are ever in memory."""
-    row_bytes = _row_bytes(query, reader)
-    cutter = KeyCutter(
-        lambda index: rows_of_chunk(index, row_bytes, query.row_limit, target_bytes),
-        query.row_limit,
-    )
-    drafts = list(_spooled(query, reader, folder, cutter))
-    rows = sum(draft.rows for draft in drafts)
+    """The plan of an export, whose keys are in the spool."""
+    keys = _scanned(query, reader)
+    ends = chunk_ends(keys.rows, _row_bytes(query, reader, keys), target_bytes)
+    chunks = list(_spooled(keys, ends, folder))
     plan = ExportPlan(
         query=query,
         folder=folder.path,
-        rows=rows,
-        limit_hit=cutter.limit_hit,
-        chunk_rows=tuple(draft.rows for draft in drafts),
+        rows=keys.rows,
+        limit_hit=keys.limit_hit,
+        chunk_rows=tuple(chunk.rows for chunk in chunks),
     )
-    totals = {"chunk_count": len(drafts), "total_rows": rows}
-    return plan, [draft.model_copy(update=totals) for draft in drafts]
+    return plan, chunks
 
 
 def _summary(plan: ExportPlan) -> str:
@@ -88,31 +91,45 @@ def _summary(plan: ExportPlan) -> str:
     return f"{plan.rows:,} rows in {len(plan.chunk_rows):,} chunks{cut}"
 
 
-def _row_bytes(query: ExportQuery, reader: RowReader) -> float:
-    sampled = reader.rows(query.sample) if query.sample else []
-    value = sampled[0][0] if sampled else None
-    # The mean of no rows is NaN, which is not equal to itself.
-    return float(value) if isinstance(value, (int, float)) and value == value else DEFAULT_ROW_BYTES  # noqa: PLR0124
-
-
-def _spooled(
-    query: ExportQuery, reader: RowReader, folder: AttemptFolder, cutter: KeyCutter
-) -> Iterator[Chunk]:
-    """The chunks as far as they are known while the scan runs."""
+def _scanned(query: ExportQuery, reader: RowReader) -> ScannedKeys:
     if query.key_scan is None:
-        return
-    first_row = 0
+        return ScannedKeys([], query.row_limit)
     with reader.batches(query.key_scan) as batches:
-        for index, found in enumerate(cutter.chunks(batches)):
-            folder.write_keys(index, found.keys)
-            yield Chunk(
-                folder=folder.path,
-                index=index,
-                chunk_count=0,
-                rows=found.rows,
-                first_row=first_row,
-                total_rows=0,
-                lower=found.lower,
-                upper=found.upper,
-            )
-            first_row += found.rows
+        return ScannedKeys(batches, query.row_limit)
+
+
+def _row_bytes(query: ExportQuery, reader: RowReader, keys: ScannedKeys) -> list[float]:
+    """The mean size of a row in each of equal stretches of the file, by a few rows of each."""
+    runs = [keys.part(*span) for span in sample_spans(keys.rows)] if query.sample else []
+    if not query.sample or not runs:
+        return [DEFAULT_ROW_BYTES]
+    samples = [
+        bind_chunk(query.sample, run.bindable, run.lower, run.upper, suffix=f"_of_{at}_")
+        for at, run in enumerate(runs)
+    ]
+    found = {at: _size(size) for at, size in reader.rows(beside(samples))}
+    known = [size for size in found.values() if size is not None]
+    mean = sum(known) / len(known) if known else DEFAULT_ROW_BYTES
+    return [mean if (size := found.get(at)) is None else size for at in range(len(runs))]
+
+
+def _size(value: object) -> float | None:
+    """A mean; that of no rows, which may have vanished since the scan, is NaN or NULL."""
+    return value if isinstance(value, float) and not math.isnan(value) else None
+
+
+def _spooled(keys: ScannedKeys, ends: list[int], folder: AttemptFolder) -> Iterator[Chunk]:
+    """The chunks, and their keys in the spool."""
+    for index, (start, end) in enumerate(pairwise([0, *ends])):
+        part = keys.part(start, end)
+        folder.write_keys(index, part.bindable)
+        yield Chunk(
+            folder=folder.path,
+            index=index,
+            chunk_count=len(ends),
+            rows=part.rows,
+            first_row=start,
+            total_rows=keys.rows,
+            lower=part.lower,
+            upper=part.upper,
+        )

@@ -1,8 +1,12 @@
+import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lf_export_pipeline.key_chunks import KeyChunk, KeyCutter
+from lf_export_pipeline.key_chunks import UNIT_ROWS, ScannedKeys
+
+EVERYTHING = 1_000_000
 
 
 def batch(*keys: int) -> pa.RecordBatch:
@@ -15,30 +19,40 @@ def batch(*keys: int) -> pa.RecordBatch:
     )
 
 
-def cut(batches: list[pa.RecordBatch], rows: int, limit: int = 1_000) -> list[KeyChunk]:
-    return list(KeyCutter(lambda _index: rows, limit).chunks(batches))
+def test_parts_go_across_batches_and_keep_the_order() -> None:
+    keys = ScannedKeys([batch(5, 1, 4), batch(), batch(2, 3)], EVERYTHING)
+
+    parts = [keys.part(0, 2), keys.part(2, 4), keys.part(4, 5)]
+
+    assert [part.keys.to_pylist() for part in parts] == [[5, 1], [4, 2], [3]]
 
 
-def test_chunks_are_cut_across_batches_and_keep_the_order() -> None:
-    chunks = cut([batch(5, 1, 4), batch(), batch(2, 3)], rows=2)
+def test_range_of_a_part_is_that_of_the_thousands_of_rows_it_touches() -> None:
+    keys = ScannedKeys([batch(*range(3 * UNIT_ROWS))], EVERYTHING)
 
-    assert [chunk.keys.to_pylist() for chunk in chunks] == [[5, 1], [4, 2], [3]]
+    inside, across = keys.part(10, 20), keys.part(UNIT_ROWS - 1, UNIT_ROWS + 1)
 
-
-def test_bounds_are_the_smallest_and_greatest_value_of_the_chunk() -> None:
-    (chunk,) = cut([batch(5, 1), batch(4)], rows=3)
-
-    assert (chunk.lower, chunk.upper) == (("0001",), ("0005",))
+    assert (inside.lower, inside.upper) == (("0000",), ("0999",))
+    assert (across.lower, across.upper) == (("0000",), ("1999",))
 
 
-def test_nothing_gives_no_chunk() -> None:
-    assert cut([], rows=2) == cut([batch()], rows=2) == []
+def test_nothing_has_no_rows() -> None:
+    assert ScannedKeys([], 1).rows == ScannedKeys([batch()], 1).rows == 0
 
 
-def test_each_chunk_may_have_a_length_of_its_own() -> None:
-    cutter = KeyCutter(lambda index: index + 1, 1_000)
+@pytest.mark.parametrize(
+    ("keys", "bindable"),
+    [
+        (pa.array([1, 2**64 - 1], pa.uint64()), np.array([1, 2**64 - 1], "<u8").tobytes()),
+        (pa.array(["x", "y"]), ["x", "y"]),
+    ],
+)
+def test_keys_are_bound_packed_or_as_texts(keys: pa.Array, bindable: object) -> None:
+    scanned = ScannedKeys([pa.RecordBatch.from_pydict({"key": keys})], EVERYTHING)
 
-    assert [chunk.rows for chunk in cutter.chunks([batch(*range(7))])] == [1, 2, 3, 1]
+    part = scanned.part(0, 2)
+
+    assert (part.bindable, part.lower, part.upper) == (bindable, (), ())
 
 
 @given(
@@ -46,18 +60,20 @@ def test_each_chunk_may_have_a_length_of_its_own() -> None:
     rows=st.integers(1, 7),
     limit=st.integers(1, 40),
 )
-def test_all_keys_up_to_the_limit_are_in_exactly_one_chunk(
+def test_all_keys_up_to_the_limit_are_there_and_in_their_ranges(
     lengths: list[int], rows: int, limit: int
 ) -> None:
     starts = [sum(lengths[:at]) for at in range(len(lengths))]
     batches = [
         batch(*range(start, start + length)) for start, length in zip(starts, lengths, strict=True)
     ]
-    cutter = KeyCutter(lambda _index: rows, limit)
 
-    chunks = list(cutter.chunks(batches))
+    keys = ScannedKeys(batches, limit)
 
-    found = [key for chunk in chunks for key in chunk.keys.to_pylist()]
-    assert found == list(range(min(sum(lengths), limit)))
-    assert cutter.limit_hit == (sum(lengths) > limit)
-    assert all(chunk.rows == rows for chunk in chunks[:-1])
+    assert keys.rows == min(sum(lengths), limit)
+    assert keys.limit_hit == (sum(lengths) > limit)
+    for start in range(0, keys.rows, rows):
+        part = keys.part(start, min(start + rows, keys.rows))
+        assert part.keys.to_pylist() == list(range(start, min(start + rows, keys.rows)))
+        assert part.lower <= (f"{start:04d}",)
+        assert part.upper >= (f"{start + part.rows - 1:04d}",)

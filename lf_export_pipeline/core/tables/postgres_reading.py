@@ -14,7 +14,6 @@ from lf_export_pipeline.core.request import ExportLimits, ExportRequest
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.core.tables import AsksNothing
 
-SAMPLE_ROWS = 1_000
 _ROW_OVERHEAD_BYTES = 300  # ids, instants and separators
 
 _COMPACT = r"""regexp_replace(CAST({column} AS text), '("(?:[^"\\]|\\.)*")|([,:]) ', '\1\2', 'g')"""
@@ -87,12 +86,12 @@ class PostgresTable(AsksNothing):
         return Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id})
 
     def row_size_sample(self, project_id: str) -> Statement:
-        """``row_bytes``: the mean size of some of the project's rows."""
+        """``row_bytes``: the mean size of the rows of a chunk."""
         lengths = [f"coalesce(octet_length(CAST({each} AS text)), 0)" for each in self.long_columns]
         size = " + ".join([str(_ROW_OVERHEAD_BYTES), *lengths])
         sql = (
-            f"SELECT CAST(avg({size}) AS float8) AS row_bytes FROM "
-            f"(SELECT * FROM {self.name} WHERE project_id = :project_id LIMIT {SAMPLE_ROWS}) AS t"
+            f"SELECT CAST(avg({size}) AS float8) AS row_bytes FROM {self.name} AS t "
+            "WHERE t.project_id = :project_id AND t.id = ANY(CAST(:keys AS text[]))"
         )
         return Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id})
 

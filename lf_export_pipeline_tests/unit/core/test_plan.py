@@ -1,4 +1,5 @@
 import base64
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,40 +15,90 @@ from lf_export_pipeline.core.plan import (
     OBJECT_MAX_BYTES,
     PART_MAX_COUNT,
     PART_MIN_BYTES,
+    SAMPLE_RUN_ROWS,
+    SAMPLE_RUNS,
+    beside,
     bind_chunk,
+    chunk_ends,
     part_bytes,
-    rows_of_chunk,
+    sample_spans,
 )
 from lf_export_pipeline.core.statement import Statement, Store
 
-
-def test_a_chunk_holds_as_many_rows_as_fit_into_the_target() -> None:
-    assert rows_of_chunk(0, row_bytes=2048, row_limit=1_500_000) == CHUNK_TARGET_BYTES // 2048
-    assert rows_of_chunk(0, 10.0, 1_500_000, target_bytes=1000) == 100
+MILLION = 1_000_000
+KILOBYTE, MEGABYTE = 1_000, 1_000_000
 
 
-def test_a_chunk_of_short_rows_stays_within_its_number_of_rows() -> None:
-    assert rows_of_chunk(0, row_bytes=0, row_limit=1_500_000) == CHUNK_MAX_ROWS
+def lengths(rows: int, row_bytes: list[float], target: int = CHUNK_TARGET_BYTES) -> list[int]:
+    """The rows of each chunk."""
+    return [end - start for start, end in pairwise([0, *chunk_ends(rows, row_bytes, target)])]
+
+
+def test_chunks_are_equal_and_hold_no_more_than_the_target() -> None:
+    assert lengths(250, [10.0], 1000) == [84, 84, 82]
+    assert lengths(200, [10.0], 1000) == [100, 100]
+    assert lengths(99, [10.0], 1000) == [99]
+
+
+def test_chunks_of_short_rows_stay_within_their_number_of_rows() -> None:
+    assert set(lengths(MILLION, [0.0])) == {CHUNK_MAX_ROWS}
 
 
 def test_a_row_beyond_the_target_is_a_chunk_of_its_own() -> None:
-    assert rows_of_chunk(0, row_bytes=1e12, row_limit=1_500_000) == 1
+    assert lengths(3, [1e12]) == [1, 1, 1]
+
+
+def test_an_export_that_needs_too_many_chunks_has_all_of_them_longer_alike() -> None:
+    of_a_megabyte = lengths(100_000, [MEGABYTE])
+
+    assert of_a_megabyte == [500] * CHUNK_MAX_COUNT
+
+
+def test_rows_are_counted_by_the_size_they_have_where_they_are() -> None:
+    first, *rest = lengths(1_000, [KILOBYTE, KILOBYTE, KILOBYTE, 100 * KILOBYTE], 5_000_000)
+
+    assert first > 180
+    assert sum(rest[-4:]) < 220
+
+
+def test_a_stretch_whose_sample_was_light_counts_like_the_mean() -> None:
+    sizes = lengths(1_000, [0.0, 0.0, 0.0, 4 * KILOBYTE], 100 * KILOBYTE)
+
+    assert max(sizes) <= 100
 
 
 @given(
-    row_bytes=st.floats(0, 1e9),
-    row_limit=st.integers(1, 10_000_000),
+    rows=st.integers(0, 10 * MILLION),
+    row_bytes=st.lists(st.floats(0, 1e9), min_size=1, max_size=16),
     target_mib=st.integers(1, 1024),
 )
-def test_the_chunks_hold_everything_up_to_the_limit(
-    row_bytes: float, row_limit: int, target_mib: int
+def test_the_chunks_hold_all_rows_and_are_never_too_many_nor_too_heavy(
+    rows: int, row_bytes: list[float], target_mib: int
 ) -> None:
-    sizes = [
-        rows_of_chunk(index, row_bytes, row_limit, target_mib * MEBIBYTE)
-        for index in range(CHUNK_MAX_COUNT)
-    ]
-    assert min(sizes) >= 1
-    assert sum(sizes) >= row_limit
+    target = target_mib * MEBIBYTE
+    sizes = lengths(rows, row_bytes, target)
+    mean = sum(row_bytes) / len(row_bytes)
+
+    assert sum(sizes) == rows
+    assert min(sizes, default=1) >= 1
+    assert len(sizes) <= CHUNK_MAX_COUNT
+    least = max(mean, target / CHUNK_MAX_ROWS)
+    heaviest = max(target, 2 * least * rows / CHUNK_MAX_COUNT)
+    assert max(sizes, default=0) * least <= heaviest + max(row_bytes) + least + 1
+
+
+@given(rows=st.integers(0, 10 * MILLION))
+def test_a_sample_is_of_rows_from_everywhere_and_small(rows: int) -> None:
+    spans = sample_spans(rows)
+
+    assert len(spans) <= SAMPLE_RUNS
+    assert all(0 <= start < stop <= rows for start, stop in spans)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    assert sum(stop - start for start, stop in spans) <= SAMPLE_RUNS * SAMPLE_RUN_ROWS
+    if rows >= SAMPLE_RUNS:
+        starts = [start for start, _ in spans]
+        assert starts[0] <= rows / len(spans)
+        assert starts[-1] >= rows - 2 * rows / len(spans) - 1
 
 
 @given(
@@ -114,6 +165,25 @@ def test_a_postgres_chunk_gets_its_keys_as_a_list() -> None:
         store=Store.POSTGRES, sql="SELECT 1 WHERE id = ANY(:keys)", params={"a": 1}
     )
     assert bind_chunk(statement, ("x", "y")).params == {"a": 1, "keys": ["x", "y"]}
+
+
+def test_several_chunks_can_be_asked_for_at_once() -> None:
+    sql = "SELECT 1 AS n WHERE id >= {lo_0:String} AND /*keys:id*/ AND p = {p0:String}"
+    one = Statement(store=Store.CLICKHOUSE, sql=sql, params={"p0": "project"})
+    both = beside(
+        [bind_chunk(one, bytes(8), (name,), (name,), suffix=f"_{name}_") for name in ("a", "b")]
+    )
+    assert both.sql.count("UNION ALL\nSELECT 1 AS at, r.* FROM") == 1
+    assert both.params.keys() == {"p0", "lo_0_a_", "lo_0_b_", "k_a_0", "k_b_0"}
+    for name in both.params:
+        assert f"{{{name}:String}}" in both.sql
+
+
+def test_several_chunks_of_postgres_can_be_asked_for_at_once() -> None:
+    one = Statement(store=Store.POSTGRES, sql="SELECT 1 AS n WHERE id = ANY(:keys)")
+    both = beside([bind_chunk(one, ("x",), suffix=f"_{at}_") for at in range(2)])
+    assert both.params == {"keys_0_": ["x"], "keys_1_": ["x"]}
+    assert "ANY(:keys_1_)" in both.sql
 
 
 def test_texts_are_no_keys_of_clickhouse() -> None:

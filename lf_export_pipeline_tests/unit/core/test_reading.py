@@ -100,11 +100,11 @@ def test_a_chunk_is_read_inside_its_box_by_its_keys_newest_version_first() -> No
     ) in sql
 
 
-def test_the_sample_measures_the_long_columns_of_some_rows_of_the_project() -> None:
+def test_the_sample_measures_the_long_columns_of_the_rows_of_a_chunk() -> None:
     sample = row_size_sample(THINGS, "p", ("t.input", "t.output"))
     assert (sample.store, sample.params) == (Store.EVENTS, {"p0": "p"})
     assert "length(ifNull(toString(t.input), '')) + length(" in sample.sql
-    assert "LIMIT 1000" in sample.sql
+    assert THINGS.chunk("{p0:String}") in sample.sql
 
 
 @pytest.mark.parametrize(

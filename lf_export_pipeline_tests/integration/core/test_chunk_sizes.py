@@ -1,0 +1,88 @@
+"""How many bytes a chunk has where the rows of an export differ in size."""
+
+import pytest
+
+from lf_export_pipeline.assembled_file import writer_of
+from lf_export_pipeline.attempt_folder import AttemptFolder
+from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.ops.resolve_filters import resolved
+from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
+from lf_export_pipeline.ops.stream_chunks import planned
+from lf_export_pipeline_tests.exporting import Project, Row, where
+from lf_export_pipeline_tests.fakes import MemorySpool
+
+pytestmark = pytest.mark.services
+
+SHORT, LONG = "2031-03-01T12:00:00.000Z", "2031-03-02T12:00:00.000Z"
+SHORT_ROWS, LONG_ROWS = 1_600, 200
+TEXT = "0123456789" * 1_000
+TARGET_BYTES = 200_000
+COLUMNS = {
+    "traces": ("id", "timestamp"),
+    "observations": ("id", "start_time"),
+    "events_full": ("span_id", "start_time"),
+    "scores": ("id", "timestamp"),
+}
+
+
+def part_bytes(project: Project, table: str, *filters: Row) -> list[int]:
+    """The bytes of each chunk that the real plan of an export has."""
+    query = resolved(project.request(table, filters), project.reader, project.settings)
+    folder = AttemptFolder(MemorySpool(), "export/run")
+    _, chunks = planned(query, project.reader, folder, TARGET_BYTES)
+    writer, rows = writer_of(query, project.settings), ChunkReader(project.reader, PlanTables())
+    return [
+        ChunkWriter(rows, writer, query, chunk, folder, preview=False).verified_part().bytes
+        for chunk in chunks
+    ]
+
+
+def add_rows(project: Project, table: str, text_column: str) -> None:
+    """Short rows, then long ones of a later day."""
+    id_column, time_column = COLUMNS[table]
+    for day, count, text in ((SHORT, SHORT_ROWS, "x"), (LONG, LONG_ROWS, TEXT)):
+        row = {time_column: day, text_column: text}
+        project.add(table, *({id_column: f"{day}-{at:05d}", **row} for at in range(count)))
+
+
+@pytest.mark.parametrize(
+    ("table", "stored_in", "text_column"),
+    [
+        ("traces", "traces", "input"),
+        ("observations", "observations", "output"),
+        ("events", "events_full", "input"),
+        ("scores", "scores", "comment"),
+    ],
+)
+def test_chunks_of_long_rows_are_as_large_as_those_of_short_ones(
+    project: Project, table: str, stored_in: str, text_column: str
+) -> None:
+    add_rows(project, stored_in, text_column)
+
+    sizes = part_bytes(project, table)
+
+    assert sum(sizes) > LONG_ROWS * len(TEXT)
+    assert max(sizes) < 2 * TARGET_BYTES
+
+
+def test_sample_is_of_the_rows_that_the_filters_select(project: Project) -> None:
+    add_rows(project, "traces", "input")
+
+    sizes = part_bytes(project, "traces", where("timestamp", "datetime", ">=", LONG))
+
+    assert len(sizes) in {10, 11}  # of two megabytes and a little
+
+
+def test_rows_of_postgres_are_measured_too(project: Project) -> None:
+    project.add_to_postgres("datasets", {"id": "ds", "name": "data"})
+    day = {"created_at": SHORT, "dataset_id": "ds"}
+    rows = [(SHORT, "x")] * SHORT_ROWS + [(LONG, TEXT)] * LONG_ROWS
+    project.add_to_postgres(
+        "dataset_items",
+        *(
+            {"id": f"{at:05d}", "valid_from": valid_from, "input": text, **day}
+            for at, (valid_from, text) in enumerate(rows)
+        ),
+    )
+
+    assert max(part_bytes(project, "dataset_items")) < 2 * TARGET_BYTES
