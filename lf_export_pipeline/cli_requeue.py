@@ -23,7 +23,10 @@ from lf_export_pipeline.settings import Settings
 
 @click.command()
 @click.argument("ids", nargs=-1)
-@click.option("--since", help="Asked for at this instant or later, such as 2031-03-01T08:00Z.")
+@click.option(
+    "--since",
+    help="Asked for at this instant or later, such as 2031-03-01T08:00Z.  [default: 30 days ago]",
+)
 @click.option("--until", help="Asked for before this instant.")
 @click.option("--project", "projects", multiple=True, help="Id of a project; may be repeated.")
 @click.option("--table", "tables", multiple=True, help="Such as traces; may be repeated.")

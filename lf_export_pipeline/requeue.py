@@ -28,7 +28,11 @@ class RequeueConfig(dg.Config):
     """Which failed exports; conditions that are left out hold for all."""
 
     since: str | None = Field(
-        default=None, description="Asked for at this instant or later, such as 2031-03-01T08:00Z."
+        default=None,
+        description=(
+            "Asked for at this instant or later, such as 2031-03-01T08:00Z; without it and without "
+            "ids, within the last 30 days: older ones would be refused."
+        ),
     )
     until: str | None = Field(default=None, description="Asked for before this instant.")
     projects: list[str] = Field(default=[], description="Ids of projects.")
@@ -63,19 +67,23 @@ class Requeued:
         )
 
 
-def search_of(config: RequeueConfig) -> ExportSearch:
+def search_of(config: RequeueConfig, now: datetime) -> ExportSearch:
     """The failed exports that are meant.
+
+    Those that are too old to run count among them when they are named, by ids or by a time: else
+    a thousand of them, the oldest there are, would hide all others.
 
     Raises:
         PermanentError: An instant cannot be read.
     """
+    recent = None if config.ids else now - STALE_AFTER
     return ExportSearch(
         ids=tuple(config.ids),
         statuses=("FAILED",),
         projects=tuple(config.projects),
         tables=tuple(config.tables),
         log_contains=config.error_contains,
-        created_since=_instant("since", config.since),
+        created_since=_instant("since", config.since) or recent,
         created_until=_instant("until", config.until),
         limit=config.limit,
     )
@@ -83,7 +91,7 @@ def search_of(config: RequeueConfig) -> ExportSearch:
 
 def requeue_failed(export_rows: ExportRows, config: RequeueConfig, now: datetime) -> list[Requeued]:
     """What was done, or would be; an export that is no longer FAILED by now is left alone."""
-    rows = export_rows.find(search_of(config))
+    rows = export_rows.find(search_of(config, now))
     return [Requeued(row, _outcome(export_rows, row, now, config.dry_run)) for row in rows]
 
 

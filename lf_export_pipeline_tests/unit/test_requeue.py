@@ -25,6 +25,7 @@ from lf_export_pipeline_tests.numbers_table import export_row
 
 NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+FOR_LONG = RequeueConfig(since="2031-01-01")
 
 
 @pytest.fixture
@@ -49,14 +50,16 @@ def meant(rows: FakeExportRows, **config: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, ["old", "c", "b", "a"]),
+        ({}, ["c", "b", "a"]),
         ({"since": "2031-03-18T12:00:00Z"}, ["b", "a"]),
-        ({"until": "2031-03-18T12:00:00+00:00"}, ["old", "c"]),
+        ({"until": "2031-03-18T12:00:00+00:00"}, ["c"]),
+        ({"since": "2031-01-01"}, ["old", "c", "b", "a"]),
         ({"projects": ["project-2"]}, ["b"]),
         ({"tables": ["traces"]}, ["c"]),
         ({"error_contains": "BUCKET"}, ["c", "a"]),
         ({"ids": ["a", "cancelled", "nowhere"]}, ["a"]),
-        ({"limit": 2}, ["old", "c"]),
+        ({"ids": ["old"]}, ["old"]),
+        ({"limit": 2}, ["c", "b"]),
     ],
 )
 def test_conditions_choose_among_the_failed_exports(
@@ -68,14 +71,16 @@ def test_conditions_choose_among_the_failed_exports(
 def test_unless_told_otherwise_nothing_is_changed(rows: FakeExportRows) -> None:
     before = dict(rows.rows)
 
-    outcomes = {one.row.id: one.outcome for one in requeue_failed(rows, RequeueConfig(), NOW)}
+    outcomes = {one.row.id: one.outcome for one in requeue_failed(rows, FOR_LONG, NOW)}
 
     assert outcomes == {"a": WOULD_QUEUE, "b": WOULD_QUEUE, "c": WOULD_QUEUE, "old": TOO_OLD}
     assert rows.rows == before
 
 
 def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeExportRows) -> None:
-    requeued = requeue_failed(rows, RequeueConfig(dry_run=False), NOW)
+    config = FOR_LONG.model_copy(update={"dry_run": False})
+
+    requeued = requeue_failed(rows, config, NOW)
 
     assert {one.row.id for one in requeued if one.outcome == QUEUED} == {"a", "b", "c"}
     assert (rows.rows["a"].status, rows.rows["a"].log) == ("QUEUED", None)
@@ -104,13 +109,13 @@ def test_export_that_is_no_longer_failed_is_left_alone(
 
 def test_instant_that_cannot_be_read_is_said() -> None:
     with pytest.raises(PermanentError, match="since is not a valid time"):
-        search_of(RequeueConfig(since="yesterday"))
+        search_of(RequeueConfig(since="yesterday"), NOW)
 
 
 def test_instant_without_a_zone_is_utc() -> None:
-    assert search_of(RequeueConfig(until="2031-03-01")).created_until == datetime(
-        2031, 3, 1, tzinfo=UTC
-    )
+    search = search_of(RequeueConfig(until="2031-03-01"), NOW)
+
+    assert search.created_until == datetime(2031, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
