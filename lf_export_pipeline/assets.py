@@ -6,7 +6,7 @@ Nothing materializes them by itself: the job reports each finished file as an ev
 import dagster as dg
 
 from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.partitions import EXPORTS, PARTITIONS_NAME
+from lf_export_pipeline.runs.partitions import EXPORTS, PARTITIONS_NAME
 
 GROUP = "batch_exports"
 STORES = {"audit_logs": "postgres", "dataset_items": "postgres"}

@@ -7,7 +7,8 @@ from lf_export_pipeline.assets import export_assets
 from lf_export_pipeline.health import EXPORTS_ASSET, export_health, export_health_sensor
 from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.requeue import requeue_failed_exports
+from lf_export_pipeline.resources.wiring import PORTS
+from lf_export_pipeline.runs.requeue import requeue_failed_exports
 from lf_export_pipeline.sensors import (
     export_sensor,
     runs_of_cancelled_exports,
@@ -15,8 +16,7 @@ from lf_export_pipeline.sensors import (
     runs_that_were_cancelled,
 )
 from lf_export_pipeline.settings import PipelineSettings
-from lf_export_pipeline.settings_sentences import in_sentences
-from lf_export_pipeline.wiring import PORTS
+from lf_export_pipeline.settings.sentences import in_sentences
 
 
 class LoadSettings(PipelineSettings, BaseSettings):

@@ -9,9 +9,9 @@ import dagster as dg
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.partitions import PARTITIONS_NAME
-from lf_export_pipeline.runs import is_request_failure, newest_runs
-from lf_export_pipeline.settings_operating import OperatingSettings
+from lf_export_pipeline.runs.history import is_request_failure, newest_runs
+from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
+from lf_export_pipeline.settings.operating import OperatingSettings
 
 OLDEST_QUEUED = "oldest_queued_export"
 FAILED_LATELY = "failed_in_the_last_hour"

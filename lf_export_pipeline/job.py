@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 import dagster as dg
 
-from lf_export_pipeline.export_tags import tags_of_partition
 from lf_export_pipeline.ops.fail_export import fail_export
 from lf_export_pipeline.ops.notify_requester import notify_requester
 from lf_export_pipeline.ops.resolve_filters import resolve_filters
@@ -12,8 +11,9 @@ from lf_export_pipeline.ops.serialize_chunk import serialize_chunk
 from lf_export_pipeline.ops.stream_chunks import stream_chunks
 from lf_export_pipeline.ops.upload_file import upload_file
 from lf_export_pipeline.ops.validate_export import validate_export
-from lf_export_pipeline.partitions import EXPORTS
-from lf_export_pipeline.runs import JOB_NAME
+from lf_export_pipeline.runs.history import JOB_NAME
+from lf_export_pipeline.runs.partitions import EXPORTS
+from lf_export_pipeline.runs.tags import tags_of_partition
 
 RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS

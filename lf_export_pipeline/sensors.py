@@ -10,15 +10,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from lf_export_pipeline.attempt_folder import AttemptFolder, export_folder
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
-from lf_export_pipeline.launching import PAGE_ROWS, next_requests
-from lf_export_pipeline.leftovers import discard_failed_attempt, discard_object
-from lf_export_pipeline.partitions import EXPORTS, is_partition_key
-from lf_export_pipeline.recovery import fail_silent_runs, queue_lost_exports_again
-from lf_export_pipeline.runs import (
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder, export_folder
+from lf_export_pipeline.runs.history import (
     JOB_NAME,
     asked_at,
     export_id_of,
@@ -28,6 +24,10 @@ from lf_export_pipeline.runs import (
     root_run_id,
     runs_by_export,
 )
+from lf_export_pipeline.runs.launching import PAGE_ROWS, next_requests
+from lf_export_pipeline.runs.leftovers import discard_failed_attempt, discard_object
+from lf_export_pipeline.runs.partitions import EXPORTS, is_partition_key
+from lf_export_pipeline.runs.recovery import fail_silent_runs, queue_lost_exports_again
 from lf_export_pipeline.settings import Settings
 
 STATUS_INTERVAL_SECONDS = 5

@@ -18,12 +18,12 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from lf_export_pipeline.assembled_file import AssembledFile, writer_of
-from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query import ExportQuery
 from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
+from lf_export_pipeline.export_file.assembled_file import AssembledFile, writer_of
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline.local.rows import (
     insert_clickhouse_batch,

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lf_export_pipeline import dagster_processes as dagster
-from lf_export_pipeline.cli_status import runs_of, status_table
+from lf_export_pipeline.cli.status import runs_of, status_table
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.demo.exports import EXPORTS, PROJECT, SIZE
 from lf_export_pipeline.demo.results import Result, result_of
+from lf_export_pipeline.local import dagster_processes as dagster
 from lf_export_pipeline.local import process
 from lf_export_pipeline.local.sample import generate_sample
 from lf_export_pipeline.local.stack import DEFAULT_STATE_DIR, LocalStack

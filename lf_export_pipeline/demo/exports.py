@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.request import ExportFormat, ExportRow
 from lf_export_pipeline.local.sample import SampleSize
 

@@ -7,9 +7,9 @@ from functools import partial
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, FileStore
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.export_file.links import key_of_link
 from lf_export_pipeline.housekeeping.findings import Finding, acted_on
-from lf_export_pipeline.links import key_of_link
-from lf_export_pipeline.settings_s3 import S3Settings
+from lf_export_pipeline.settings.s3 import S3Settings
 
 DELETED_SENTENCE = "The file was deleted after its download link had expired."
 

@@ -8,12 +8,12 @@ from urllib.parse import unquote
 
 import dagster as dg
 
-from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, Spool
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.housekeeping.findings import Finding, acted_on, batches_of
-from lf_export_pipeline.runs import IN_FLIGHT, is_retried, runs_by_export
+from lf_export_pipeline.runs.history import IN_FLIGHT, is_retried, runs_by_export
 
 SETTLED_AFTER = timedelta(hours=1)  # an export in an operator's shell has no run that shows
 AT_WORK = ("QUEUED", "PROCESSING")

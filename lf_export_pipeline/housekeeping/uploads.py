@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from lf_export_pipeline.core.ports import FileStore, IncompleteUpload
+from lf_export_pipeline.export_file.object_keys import is_export_key
 from lf_export_pipeline.housekeeping.findings import Finding, acted_on
-from lf_export_pipeline.object_keys import is_export_key
 
 ABANDONED_AFTER = timedelta(days=1)
 

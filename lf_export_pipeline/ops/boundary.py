@@ -15,19 +15,19 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.leftovers import discard_attempt
-from lf_export_pipeline.runs import (
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.runs.history import (
     asked_at,
     has_failed_step,
     has_live_sibling,
     live_attempts,
     root_run_id,
 )
-from lf_export_pipeline.signs_of_life import signs_of_life
+from lf_export_pipeline.runs.leftovers import discard_attempt
+from lf_export_pipeline.runs.signs_of_life import signs_of_life
 
 # Steps that read much at once, over all runs; `dagster.yaml` and the UI say how many there may be.
 CLICKHOUSE_POOL = "clickhouse"

@@ -13,7 +13,7 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.core.ports import ExportRows
-from lf_export_pipeline.runs import (
+from lf_export_pipeline.runs.history import (
     Failure,
     asked_at,
     export_id_of,

@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 import dagster as dg
 from pydantic import BaseModel
 
-from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, Spool
 from lf_export_pipeline.core.query import StoredFile
-from lf_export_pipeline.leftovers import discard_other_attempts
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.notification import build_notification
-from lf_export_pipeline.runs import live_attempts, root_run_id
+from lf_export_pipeline.runs.history import live_attempts, root_run_id
+from lf_export_pipeline.runs.leftovers import discard_other_attempts
 from lf_export_pipeline.settings import Settings
 
 NOTIFIED = "notified"

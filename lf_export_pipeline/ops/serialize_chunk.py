@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pyarrow as pa
 
-from lf_export_pipeline.assembled_file import writer_of
-from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.chunk_reading import ChunkReader, Keys, PlanTables
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery, PartFile
 from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.export_file.assembled_file import writer_of
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.chunk_reading import ChunkReader, Keys, PlanTables
+from lf_export_pipeline.export_file.part_bytes import PartBytes
+from lf_export_pipeline.export_file.preview import PREVIEW, preview_of
+from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
+from lf_export_pipeline.export_file.uploading import Upload
+from lf_export_pipeline.export_file.write_behind import write_behind
 from lf_export_pipeline.ops.boundary import (
     CLICKHOUSE_POOL,
     export_errors,
     require_running,
     tagged,
 )
-from lf_export_pipeline.part_bytes import PartBytes
-from lf_export_pipeline.preview import PREVIEW, preview_of
-from lf_export_pipeline.progress import MEGABYTE, per_second, progress_line
-from lf_export_pipeline.runs import root_run_id
+from lf_export_pipeline.runs.history import root_run_id
+from lf_export_pipeline.runs.progress_line import MEGABYTE, per_second, progress_line
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.upload_ahead import UploadsAhead
-from lf_export_pipeline.uploading import Upload
-from lf_export_pipeline.write_behind import write_behind
 
 if TYPE_CHECKING:
     from lf_export_pipeline.core.formats import FormatWriter

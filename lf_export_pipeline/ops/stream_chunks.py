@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import dagster as dg
 
-from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.plan import (
     MEBIBYTE,
     beside,
@@ -16,7 +15,8 @@ from lf_export_pipeline.core.plan import (
 )
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, ExportQuery
-from lf_export_pipeline.key_chunks import ScannedKeys
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.key_chunks import ScannedKeys
 from lf_export_pipeline.ops.boundary import (
     CLICKHOUSE_POOL,
     export_errors,
@@ -24,7 +24,7 @@ from lf_export_pipeline.ops.boundary import (
     require_running,
     tagged,
 )
-from lf_export_pipeline.runs import root_run_id
+from lf_export_pipeline.runs.history import root_run_id
 from lf_export_pipeline.settings import Settings
 
 DEFAULT_ROW_BYTES = 2_000.0  # where there are no rows to take a sample from

@@ -4,22 +4,22 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.core.errors import ExportCancelledError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
-from lf_export_pipeline.leftovers import is_published_as
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.export_file.preview import PREVIEW, Preview
+from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
+from lf_export_pipeline.export_file.uploading import Upload
 from lf_export_pipeline.ops.boundary import export_errors, leave_nothing, require_running, tagged
 from lf_export_pipeline.ops.serialize_chunk import part_of
 from lf_export_pipeline.ops.stream_chunks import CHUNKS
-from lf_export_pipeline.preview import PREVIEW, Preview
-from lf_export_pipeline.progress import progress_line
-from lf_export_pipeline.run_metadata import asset_event
-from lf_export_pipeline.runs import root_run_id
+from lf_export_pipeline.runs.history import root_run_id
+from lf_export_pipeline.runs.leftovers import is_published_as
+from lf_export_pipeline.runs.metadata import asset_event
+from lf_export_pipeline.runs.progress_line import progress_line
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.upload_ahead import UploadsAhead
-from lf_export_pipeline.uploading import Upload
 
 STORED = "stored"
 

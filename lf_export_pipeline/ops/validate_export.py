@@ -12,7 +12,7 @@ from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
 from lf_export_pipeline.ops.boundary import export_errors
-from lf_export_pipeline.runs import Failure, record_failure
+from lf_export_pipeline.runs.history import Failure, record_failure
 from lf_export_pipeline.settings import Settings
 
 STALE_AFTER = timedelta(days=30)

@@ -24,7 +24,7 @@ from lf_export_pipeline.resources.s3_client import (
     s3_errors,
     status_of,
 )
-from lf_export_pipeline.settings_s3 import S3Settings
+from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -26,7 +26,7 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.resources.tls import refused_certificate
-from lf_export_pipeline.settings_s3 import S3Settings
+from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.local import process, state
 from lf_export_pipeline.local.rows import postgres_transaction
 from lf_export_pipeline.local.sample import SampleSize, generate_sample

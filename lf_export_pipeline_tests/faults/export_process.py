@@ -19,9 +19,9 @@ import dagster as dg
 import time_machine
 
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline.resources import clickhouse, s3_client, smtp
-from lf_export_pipeline.wiring import PORTS
+from lf_export_pipeline.resources.wiring import PORTS
+from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 
 QUICK_RETRIES = dg.RetryPolicy(max_retries=3, delay=0.5, backoff=dg.Backoff.EXPONENTIAL)
 CLOCK_JUMPS = signal.SIGUSR1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from lf_export_pipeline.partitions import PARTITIONS_NAME
+from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.bench import ADDRESS, TRACES, Bench
 from lf_export_pipeline_tests.faults.export_process import CLOCK_JUMPS, instance_of

@@ -14,9 +14,9 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from lf_export_pipeline.cli import main
+from lf_export_pipeline.cli.main import main
+from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.bench import Bench, Trial, open_bench
 from lf_export_pipeline_tests.faults.needles import ENCODINGS, left_behind, mail_text, places_of

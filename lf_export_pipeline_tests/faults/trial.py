@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.partitions import PARTITION_TAG
-from lf_export_pipeline.runs import IN_FLIGHT
+from lf_export_pipeline.export_file.attempt_folder import export_folder
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.history import IN_FLIGHT
+from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.sensors import runs_that_failed
-from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.faults.export_process import (
     Circumstances,
     instance_of,

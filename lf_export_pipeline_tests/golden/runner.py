@@ -12,14 +12,14 @@ from typing import Self
 import boto3
 import dagster as dg
 
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transaction
 from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
 from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.golden.cases import Case
 
 RECORDED_WORLD = {"NEXTAUTH_URL": "http://localhost:3000", "LF_EXPORT_PREVIEW": "false"}

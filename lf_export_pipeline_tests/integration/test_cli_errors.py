@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lf_export_pipeline import dagster_processes
-from lf_export_pipeline.cli import main
+from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.demo import cli as demo_cli
+from lf_export_pipeline.local import dagster_processes
 from lf_export_pipeline.local.ports import PortTakenError
 from lf_export_pipeline.local.stack import LocalStack
 
@@ -23,7 +23,7 @@ def environment(
 ) -> dict[str, str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setattr("lf_export_pipeline.cli_run.run_export", lambda *_, **__: None)  # retries
+    monkeypatch.setattr("lf_export_pipeline.cli.run.run_export", lambda *_, **__: None)  # retries
     return dict(stack.environment())
 
 
@@ -80,7 +80,7 @@ def test_command_without_the_repository_around_it_says_how_to_install(
 ) -> None:
     monkeypatch.setattr(LocalStack, "up", lambda _: None)
     monkeypatch.setattr(LocalStack, "addresses", lambda _: None)
-    monkeypatch.setattr("lf_export_pipeline.cli_dev.generate_sample", lambda *_, **__: {})
+    monkeypatch.setattr("lf_export_pipeline.cli.dev.generate_sample", lambda *_, **__: {})
     monkeypatch.setattr(demo_cli, "generate_sample", lambda *_, **__: {})
     monkeypatch.setattr(dagster_processes, "CONFIG", tmp_path / "dagster.yaml")
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lf_export_pipeline import dagster_processes as dagster
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.local import dagster_processes as dagster
 from lf_export_pipeline.local.ports import choose
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack

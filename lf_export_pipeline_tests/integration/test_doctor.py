@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lf_export_pipeline.doctor import doctor, run_checks
+from lf_export_pipeline.cli.doctor import doctor, run_checks
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.settings import Settings

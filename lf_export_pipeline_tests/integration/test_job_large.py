@@ -12,7 +12,6 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline.local.rows import (
@@ -22,8 +21,9 @@ from lf_export_pipeline.local.rows import (
 )
 from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
 from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 
 pytestmark = pytest.mark.services
 

@@ -10,8 +10,8 @@ import xxhash
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.query import PartFile
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.partitions import PARTITIONS_NAME
-from lf_export_pipeline.spool_io import SpoolIOManager
+from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
+from lf_export_pipeline.runs.spool_io import SpoolIOManager
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 

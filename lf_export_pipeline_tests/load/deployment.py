@@ -13,16 +13,16 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from lf_export_pipeline import dagster_processes as dagster
-from lf_export_pipeline.cli_request import requested_row
-from lf_export_pipeline.in_process import run_export
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.local import dagster_processes as dagster
 from lf_export_pipeline.local.process import ProcessRecord
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.faults.outcome import downloaded
 from lf_export_pipeline_tests.faults.rehearsal import ids_of
 

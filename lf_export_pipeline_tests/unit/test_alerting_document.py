@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.settings_operating import OperatingSettings
+from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.conftest import REPOSITORY
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row

@@ -5,7 +5,7 @@ import sys
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.cli import COMMANDS, main
+from lf_export_pipeline.cli.main import COMMANDS, main
 from lf_export_pipeline.definitions import definitions_for, defs
 from lf_export_pipeline.job import EXECUTORS
 from lf_export_pipeline.settings import PipelineSettings
@@ -85,7 +85,7 @@ def test_each_command_has_its_help(name: str) -> None:
 
 def test_help_of_the_command_line_imports_neither_dagster_nor_arrow() -> None:
     code = (
-        "import sys; from lf_export_pipeline.cli import main;"
+        "import sys; from lf_export_pipeline.cli.main import main;"
         "main(['--help'], standalone_mode=False);"
         "sys.exit(bool({'dagster', 'pyarrow', 'sqlalchemy'} & set(sys.modules)))"
     )

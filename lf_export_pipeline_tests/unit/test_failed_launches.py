@@ -7,7 +7,7 @@ import pytest
 
 from lf_export_pipeline import sensors
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 

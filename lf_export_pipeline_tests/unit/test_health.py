@@ -15,7 +15,7 @@ from lf_export_pipeline.health import (
     export_health_sensor,
     health_of,
 )
-from lf_export_pipeline.settings_operating import OperatingSettings
+from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
-from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
-from lf_export_pipeline.runs import JOB_NAME
+from lf_export_pipeline.runs.history import JOB_NAME
+from lf_export_pipeline.runs.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
+from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline.sensors import BAD_ID_SENTENCE, export_sensor
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows

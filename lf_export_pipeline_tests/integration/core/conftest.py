@@ -6,8 +6,8 @@ from clickhouse_connect.driver.client import Client
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.exporting import Project
 
 NewProject = Callable[[], Project]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lf_export_pipeline.assembled_file import writer_of
-from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.export_file.assembled_file import writer_of
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.ops.resolve_filters import resolved
 from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
 from lf_export_pipeline.ops.stream_chunks import planned

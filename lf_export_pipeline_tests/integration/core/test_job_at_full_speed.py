@@ -13,10 +13,10 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.exporting import Project
 from lf_export_pipeline_tests.integration.core.busy_clickhouse import (
     add_first_versions,

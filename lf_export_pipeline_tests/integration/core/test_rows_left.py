@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.attempt_folder import AttemptFolder
-from lf_export_pipeline.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.ops.resolve_filters import resolved

@@ -21,20 +21,20 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from psycopg2.errors import InsufficientPrivilege
 from pydantic import SecretStr
 
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.doctor import run_checks
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.doctor import run_checks
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.wiring import ports_with
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import ports_with
 from lf_export_pipeline_tests.integration.deploy.restricted import (
     DEPLOY,
     KEY,

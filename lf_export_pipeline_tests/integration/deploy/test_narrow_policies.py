@@ -12,17 +12,17 @@ import dagster as dg
 import pytest
 from botocore.exceptions import ClientError
 
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.doctor import run_checks
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.errors import AccessRefusedError
-from lf_export_pipeline.doctor import run_checks
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.s3 import S3FileStore
+from lf_export_pipeline.resources.wiring import ports_with
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import ports_with
 from lf_export_pipeline_tests.integration.deploy import restricted
 from lf_export_pipeline_tests.integration.deploy.restricted import DEPLOY, KEY, s3_client
 from lf_export_pipeline_tests.integration.local.clickhouse.server_process import wait_for

@@ -14,17 +14,17 @@ from typing import Any
 import boto3
 import dagster as dg
 
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
 from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.sensors import runs_that_failed
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 
 AT_ONCE = dg.RetryPolicy(max_retries=1, delay=0)
 SAMPLE = SampleSize(traces=2_500, observations_per_trace=1, text_bytes=3_000, comments=0)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lf_export_pipeline.cli import main
+from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.local.services.mail import Mail
 from lf_export_pipeline.local.stack import LocalStack
 

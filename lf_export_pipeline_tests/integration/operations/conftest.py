@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline import dagster_processes as dagster
+from lf_export_pipeline.local import dagster_processes as dagster
 from lf_export_pipeline.local.sample import ProjectNotEmptyError, SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres

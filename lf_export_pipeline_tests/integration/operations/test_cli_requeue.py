@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from lf_export_pipeline.cli import main
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.main import main
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings

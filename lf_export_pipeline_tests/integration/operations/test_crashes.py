@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.partitions import RECOVERY_TAG
-from lf_export_pipeline.recovery import give_up_sentence
+from lf_export_pipeline.runs.partitions import RECOVERY_TAG
+from lf_export_pipeline.runs.recovery import give_up_sentence
 from lf_export_pipeline_tests.integration.operations.deployment import (
     Deployment,
     eventually,

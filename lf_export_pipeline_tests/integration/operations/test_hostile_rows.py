@@ -12,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.partitions import PARTITIONS_NAME
+from lf_export_pipeline.resources.wiring import ports_with
+from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
 from lf_export_pipeline.sensors import BAD_ID_SENTENCE, export_sensor
-from lf_export_pipeline.wiring import ports_with
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 
 pytestmark = pytest.mark.services

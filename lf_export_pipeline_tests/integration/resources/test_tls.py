@@ -16,11 +16,10 @@ import yaml
 from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import make_url
 
-from lf_export_pipeline.cli_request import requested_row
+from lf_export_pipeline.cli.doctor import run_checks
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.statement import Statement, Store
-from lf_export_pipeline.doctor import run_checks
-from lf_export_pipeline.in_process import run_export
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.services.postgres import DAGSTER_DATABASE
@@ -29,8 +28,9 @@ from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.resources.smtp import open_mailer
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.wiring import open_ports
 from lf_export_pipeline_tests.integration.resources.encrypted import (
     MAIL_PASSWORD,
     MAIL_USER,

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.errors import ExportError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.query import ExportQuery
@@ -21,8 +20,9 @@ from lf_export_pipeline.core.request import (
 )
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import table_source
+from lf_export_pipeline.export_file.attempt_folder import export_folder
+from lf_export_pipeline.export_file.object_keys import free_key, is_export_key
 from lf_export_pipeline.notification import build_notification
-from lf_export_pipeline.object_keys import free_key, is_export_key
 from lf_export_pipeline.resources.s3 import content_disposition
 from lf_export_pipeline.resources.spool import safe_parts
 from lf_export_pipeline.settings import MailSettings, Settings

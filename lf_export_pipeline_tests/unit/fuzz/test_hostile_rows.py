@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline import export_tags
-from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.request import ExportRow, parse_request
+from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.partitions import PARTITION_TAG
+from lf_export_pipeline.runs import tags as export_tags
+from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.sensors import BAD_ID_SENTENCE, export_sensor
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows

@@ -13,7 +13,7 @@ from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.housekeeping.expired_files import DELETED_SENTENCE
 from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lf_export_pipeline.attempt_folder import export_folder
 from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.housekeeping.partitions import partition_verdict
 from lf_export_pipeline.housekeeping.spool import RunsOfExport, spool_verdict
 from lf_export_pipeline.housekeeping.uploads import upload_verdict

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lf_export_pipeline.cli import main
+from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.local import state
 from lf_export_pipeline.local.errors import ForeignFolderError
 from lf_export_pipeline.local.stack import LocalStack

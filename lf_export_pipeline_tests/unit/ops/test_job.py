@@ -14,7 +14,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.ops import notify_requester
 from lf_export_pipeline.ops.validate_export import DISABLED_SENTENCE, STALE_SENTENCE
-from lf_export_pipeline.run_progress import progress_of
+from lf_export_pipeline.runs.progress import progress_of
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 

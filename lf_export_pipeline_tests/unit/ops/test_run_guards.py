@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.attempt_folder import AttemptFolder
 from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.object_keys import OBJECT, ObjectKey
-from lf_export_pipeline.partitions import PARTITION_TAG
-from lf_export_pipeline.runs import asked_at, has_live_sibling
+from lf_export_pipeline.runs.history import asked_at, has_live_sibling
+from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.sensors import unwanted_runs
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row

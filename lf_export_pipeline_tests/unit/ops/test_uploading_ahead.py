@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError, TransientError
-from lf_export_pipeline.upload_ahead import UploadsAhead
+from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
 from lf_export_pipeline_tests.fakes import MemoryFileStore
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World

@@ -1,0 +1,1 @@
+"""``lf-export``, a module per command."""

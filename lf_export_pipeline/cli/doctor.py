@@ -1,0 +1,282 @@
+"""Tries every part that an export needs, and says of each whether it is good or what to do."""
+
+import os
+import secrets
+import shutil
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+
+import click
+import sqlalchemy as sa
+from dotenv import dotenv_values
+from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import DBAPIError
+
+from lf_export_pipeline.core.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    ExportError,
+    PermanentError,
+)
+from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.export_file.object_keys import is_taken
+from lf_export_pipeline.resources.clickhouse import ClickHouseReader
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.postgres import postgres_errors
+from lf_export_pipeline.resources.s3 import S3FileStore
+from lf_export_pipeline.resources.smtp import open_mailer
+from lf_export_pipeline.resources.spool import open_spool
+from lf_export_pipeline.settings import Settings
+
+_POSTGRES_TABLES = (
+    *("batch_exports", "users", "projects", "organization_memberships", "comments"),
+    *("trace_sessions", "datasets", "dataset_items", "audit_logs", "models", "prices"),
+    "pricing_tiers",
+)
+_CLICKHOUSE_TABLES = ("traces", "observations", "scores", "dataset_run_items_rmt")
+_EVENTS_TABLES = ("events_full", "events_core")
+_DAGSTER_VARIABLES = tuple(
+    f"DAGSTER_POSTGRES_{name}" for name in ("HOST", "PORT", "USER", "PASSWORD", "DB")
+)
+_OLDEST_CLICKHOUSE = (24, 3)
+_SPOOL_FREE_GIB = 5
+_GIB = 1 << 30
+_NAME_WIDTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found out about one part.
+
+    Attributes:
+        name: The part.
+        ok: Whether an export can rely on it.
+        sentence: What is good about it, or what is wrong and what to do.
+    """
+
+    name: str
+    ok: bool
+    sentence: str
+
+
+Probe = Callable[[], str]
+
+
+def run_checks(settings: Settings, environ: Mapping[str, str] | None = None) -> list[Check]:
+    """All checks, each finished whatever the others found. Changes nothing that stays.
+
+    Args:
+        settings: What to check.
+        environ: Where Dagster's own variables are looked up; default: where Dagster does.
+    """
+    probes = _probes(settings, _environ_of_dagster() if environ is None else environ)
+    return [_check(name, probe) for name, probe in probes]
+
+
+@click.command()
+def doctor() -> None:
+    """Try every part that exports need; exit code 1 if one of them is not good."""
+    try:
+        checks = [Check("settings", ok=True, sentence="read"), *run_checks(Settings.load())]
+    except ConfigurationError as error:
+        checks = [Check("settings", ok=False, sentence=str(error))]
+    console = Console(highlight=False)
+    for check in checks:
+        mark = "[green]good [/]" if check.ok else "[red]wrong[/]"
+        console.print(
+            f"{mark}  {check.name:<{_NAME_WIDTH}}{escape(check.sentence)}", soft_wrap=True
+        )
+    if not all(check.ok for check in checks):
+        raise click.exceptions.Exit(1)
+
+
+def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, Probe]]:
+    yield "Postgres", lambda: _postgres(settings)
+    yield "ClickHouse", lambda: _clickhouse(settings, Store.CLICKHOUSE, _CLICKHOUSE_TABLES)
+    yield "ClickHouse, events", lambda: _clickhouse(settings, Store.EVENTS, _EVENTS_TABLES)
+    yield "S3", lambda: _s3(settings)
+    yield "e-mail", lambda: _mail(settings)
+    yield "spool", lambda: _spool(settings)
+    yield "Dagster storage", lambda: _dagster(environ)
+
+
+def _environ_of_dagster() -> Mapping[str, str]:
+    """What Dagster's own commands see: a ``.env`` file in the working directory wins there."""
+    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return {**os.environ, **from_file}
+
+
+def _check(name: str, probe: Probe) -> Check:
+    try:
+        return Check(name, ok=True, sentence=probe())
+    except PermanentError as error:
+        return Check(name, ok=False, sentence=str(error))
+    except ExportError as error:
+        return Check(name, ok=False, sentence=f"{error} Is it running, and is its address right?")
+    except Exception as error:  # noqa: BLE001 - a doctor that dies helps nobody
+        return Check(name, ok=False, sentence=f"The check itself failed ({type(error).__name__}).")
+
+
+def _postgres(settings: Settings) -> str:
+    with closing(LangfusePostgres(settings)) as database:
+        _select(database.reader, Store.POSTGRES, _POSTGRES_TABLES)
+        touch = sa.text("UPDATE batch_exports SET status = status, log = log WHERE false")
+        with postgres_errors(), database.engine.connect() as connection:
+            connection.execute(touch)
+            connection.rollback()
+        database.exports.recipient("nobody", "nothing")
+        waiting = database.exports.longest_waiting()
+    queue = (
+        f"the export that waits longest was queued at {waiting.updated_at:%Y-%m-%d %H:%M}"
+        if waiting
+        else "no export is waiting"
+    )
+    return f"{len(_POSTGRES_TABLES)} tables can be read, batch_exports can be updated; {queue}"
+
+
+def _clickhouse(settings: Settings, store: Store, tables: Iterable[str]) -> str:
+    names = tuple(tables)
+    with closing(ClickHouseReader(settings).tagged(op="doctor")) as reader:
+        facts = Statement(store=store, sql="SELECT version(), timezone()")
+        version, zone = map(str, reader.rows(facts)[0])
+        if tuple(map(int, version.split(".")[:2])) < _OLDEST_CLICKHOUSE:
+            raise ConfigurationError(f"ClickHouse is {version}, but 24.3 is needed; upgrade it.")
+        if zone not in {"UTC", "Etc/UTC"}:
+            raise ConfigurationError(
+                f"ClickHouse's time zone is {zone}, but Langfuse needs UTC; set <timezone> to UTC."
+            )
+        _select(reader, store, names)
+    return f"version {version}, {len(names)} tables can be read"
+
+
+def _select(reader: RowReader, store: Store, tables: Iterable[str]) -> None:
+    for table in tables:
+        reader.rows(Statement(store=store, sql=f"SELECT 1 FROM {table} LIMIT 1"))
+
+
+def _s3(settings: Settings) -> str:
+    if not settings.langfuse_s3_batch_export_enabled:
+        raise ConfigurationError(
+            "Exports are switched off; set LANGFUSE_S3_BATCH_EXPORT_ENABLED to true."
+        )
+    store = S3FileStore(settings)
+    key = f"{settings.langfuse_s3_batch_export_prefix}lf-export-doctor-{secrets.token_hex(8)}.txt"
+    data = secrets.token_bytes(64)
+    is_taken(key, store)
+    store.upload(key, [data], "text/plain", len(data))
+    try:
+        trust = ssl.create_default_context(cafile=settings.lf_export_s3_ca_file)
+        _download(store.signed_url(key, timedelta(minutes=5)), data, trust)
+    finally:
+        store.delete(key)
+    done = "an object was written, downloaded through its link and deleted"
+    return "; but ".join([done, *_shortcomings(store, key)])
+
+
+def _shortcomings(store: S3FileStore, key: str) -> Iterator[str]:
+    """What exports can do without."""
+    if store.credentials_are_temporary:
+        yield "the credentials are temporary, and links die with them: use a permanent key"
+    try:
+        store.incomplete_uploads(key)
+    except AccessRefusedError:
+        yield (
+            "unfinished uploads cannot be found, and their parts are billed until a rule of the "
+            "bucket removes them: allow ListBucketMultipartUploads"
+        )
+
+
+def _download(url: str, data: bytes, trust: ssl.SSLContext) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=30, context=trust) as response:  # noqa: S310 - ours
+            arrived = response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _link_error(f"with status {error.code}") from error
+    except OSError as error:
+        raise _link_error(f"({type(error).__name__})") from error
+    if arrived != data:
+        raise _link_error("with other bytes than were written")
+
+
+def _link_error(answer: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"A download link is answered {answer}; check that "
+        "LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT (or _ENDPOINT) is the address of the bucket's "
+        "service as browsers reach it."
+    )
+
+
+def _mail(settings: Settings) -> str:
+    mailer = open_mailer(settings)
+    if not mailer.configured:
+        return "not configured, so exports complete without one"
+    mailer.greet()
+    return "sign-in works; nothing was sent"
+
+
+def _spool(settings: Settings) -> str:
+    spool, folder = open_spool(settings), f"doctor-{secrets.token_hex(8)}"
+    try:
+        with spool.create(f"{folder}/probe") as file:
+            file.write(b"probe")
+        with spool.open(f"{folder}/probe") as file:
+            file.read()
+    finally:
+        spool.remove(folder)
+    if settings.spool_is_remote:
+        return "the bucket can be written and read"
+    free = shutil.disk_usage(settings.spool_directory).free // _GIB
+    if free < _SPOOL_FREE_GIB:
+        raise ConfigurationError(
+            f"The spool has {free} GiB left, which a large export fills; "
+            "free some space or point LF_EXPORT_SPOOL elsewhere."
+        )
+    return f"writable, {free} GiB free"
+
+
+def _dagster(environ: Mapping[str, str]) -> str:
+    missing = [name for name in _DAGSTER_VARIABLES if not environ.get(name)]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)} not set; dagster.yaml needs them to keep runs in Postgres."
+        )
+    url = sa.URL.create(
+        "postgresql+psycopg2",
+        username=environ["DAGSTER_POSTGRES_USER"],
+        password=environ["DAGSTER_POSTGRES_PASSWORD"],
+        host=environ["DAGSTER_POSTGRES_HOST"],
+        port=_port(environ["DAGSTER_POSTGRES_PORT"]),
+        database=environ["DAGSTER_POSTGRES_DB"],
+    )
+    engine = sa.create_engine(url, connect_args={"connect_timeout": 10})
+    try:
+        with engine.connect() as connection:
+            may = connection.scalar(sa.text("SELECT has_schema_privilege('public', 'CREATE')"))
+    except DBAPIError as error:
+        raise ConfigurationError(
+            "Cannot sign in to Dagster's Postgres; check the DAGSTER_POSTGRES_ variables and "
+            "that deploy/sql/dagster_database.sql was run."
+        ) from error
+    finally:
+        engine.dispose()
+    if not may:
+        raise ConfigurationError(
+            "The user in DAGSTER_POSTGRES_USER may not create tables in its database; make it the "
+            "database's owner, as deploy/sql/dagster_database.sql does."
+        )
+    return "sign-in works, and Dagster may create its tables"
+
+
+def _port(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigurationError("DAGSTER_POSTGRES_PORT is not a number.") from error

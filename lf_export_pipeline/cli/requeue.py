@@ -1,0 +1,52 @@
+"""``lf-export requeue``: failed exports again, from the shell."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.runs.requeue import (
+    HEADINGS,
+    RequeueConfig,
+    Requeued,
+    requeue_failed,
+    summary_of,
+)
+from lf_export_pipeline.settings import Settings
+
+
+@click.command()
+@click.argument("ids", nargs=-1)
+@click.option(
+    "--since",
+    help="Asked for at this instant or later, such as 2031-03-01T08:00Z.  [default: 30 days ago]",
+)
+@click.option("--until", help="Asked for before this instant.")
+@click.option("--project", "projects", multiple=True, help="Id of a project; may be repeated.")
+@click.option("--table", "tables", multiple=True, help="Such as traces; may be repeated.")
+@click.option("--error", "error_contains", help="A piece of the sentence that the user was given.")
+@click.option("--limit", default=SEARCH_MAX_ROWS, show_default=True, help="At most so many.")
+@click.option("--do-it", is_flag=True, help="Queue them; without it, only show which they are.")
+def requeue(*, do_it: bool, **conditions: Any) -> None:
+    """Queue failed exports again: those with these IDS, or all that the options describe."""
+    conditions |= {name: list(conditions[name]) for name in ("ids", "projects", "tables")}
+    config = RequeueConfig(**conditions, dry_run=not do_it)
+    with closing(LangfusePostgres(Settings.load())) as database:
+        requeued = requeue_failed(database.exports, config, datetime.now(UTC))
+    if requeued:
+        Console().print(requeue_table(requeued))
+    click.echo(f"{summary_of(requeued)}.")
+
+
+def requeue_table(requeued: list[Requeued]) -> Table:
+    """One line per export."""
+    table = Table(*HEADINGS)
+    for one in requeued:
+        table.add_row(*map(escape, one.cells))
+    return table

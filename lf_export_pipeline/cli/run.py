@@ -1,0 +1,92 @@
+"""``lf-export run``: one export in this process."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import click
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.runs.instances import configured_instance
+from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline.runs.progress import progress_of
+from lf_export_pipeline.settings import Settings
+
+POLL_SECONDS = 0.3
+
+
+@click.command()
+@click.argument("export_id")
+@click.option("--force", is_flag=True, help="Make a COMPLETED export once more.")
+def run(export_id: str, *, force: bool) -> None:
+    """Make one export in this process; the exit code is 0 if it is COMPLETED in the end."""
+    settings = Settings.load()
+    with instance_in_use() as instance, open_ports(settings) as ports:
+        with progress_bar(instance, export_id):
+            run_export(batch_export_job(), instance, export_id, ports, force=force)
+        rows = cast("ExportRows", ports["export_rows"])
+        _report(export_id, rows.get(export_id))
+
+
+@contextmanager
+def instance_in_use() -> Iterator[dg.DagsterInstance]:
+    """The instance of DAGSTER_HOME, so that the UI shows the run; without it, one that forgets."""
+    with configured_instance() as shared:
+        if shared is not None:
+            yield shared
+            return
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
+
+
+@contextmanager
+def progress_bar(instance: dg.DagsterInstance, export_id: str) -> Iterator[None]:
+    """A bar on the terminal's error stream, while the context lasts."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rows"),
+        TimeRemainingColumn(),
+    )
+    ended = threading.Event()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        watcher = threading.Thread(target=_watch, args=(instance, export_id, progress, ended))
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def _watch(
+    instance: dg.DagsterInstance, export_id: str, progress: Progress, ended: threading.Event
+) -> None:
+    task = progress.add_task("starting", total=None)
+    is_over = False
+    while not is_over:
+        is_over = ended.wait(POLL_SECONDS)
+        runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: export_id}), limit=1)
+        if runs:
+            known = progress_of(instance, runs[0].run_id)
+            step = known.step or "starting"
+            progress.update(task, description=step, completed=known.done_rows, total=known.rows)
+
+
+def _report(export_id: str, row: ExportRow | None) -> None:
+    """One line for the export's end; the link is in the row, where it belongs."""
+    if row is None:
+        raise click.ClickException(f"There is no export {export_id}.")
+    said = f"{row.id}: {row.status}" + (f". {row.log}" if row.log else "")
+    if row.status != "COMPLETED":
+        raise click.ClickException(said)
+    click.echo(said)

@@ -1,0 +1,89 @@
+"""What an attempt leaves in bucket and spool when it ends early, and who removes it.
+
+A run that is alive removes its own files when it finds its export stopped. What dead ones have left
+is removed by whoever finishes the export, by the sensor that hears of their failure, and at last by
+the hourly sweep.
+"""
+
+from collections.abc import Collection
+from contextlib import suppress
+
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.ports import FileStore
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.links import leads_to
+from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
+
+ENDED = ("COMPLETED", "CANCELLED")
+
+
+def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> str | None:
+    """Deletes the object of an attempt that was not published, and aborts its upload.
+
+    Gives the key, if there was one. The key was noted before the first byte was sent, so that
+    nothing but this attempt's own object is touched.
+    """
+    noted = folder.read(OBJECT, ObjectKey)
+    if noted is None or (row is not None and is_published_as(row, noted.key)):
+        return None
+    abort_uploads_to(noted.key, files)
+    files.delete(noted.key)
+    return noted.key
+
+
+def abort_uploads_to(key: str, files: FileStore) -> None:
+    """Throws away the parts of uploads to a key that were never finished, where that can be done.
+
+    They are never to be seen as an object, and a bucket's policy need not let them be listed: the
+    daily sweep, or a rule of the bucket's own, removes what stays.
+    """
+    with suppress(ExportError):
+        for upload in files.incomplete_uploads(key):
+            if upload.key == key:
+                files.abort(upload)
+
+
+def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:
+    """Removes all that an attempt has left that ended without a file of its own."""
+    discard_object(folder, files, row)
+    folder.remove()
+
+
+def discard_other_attempts(
+    own: AttemptFolder, files: FileStore, row: ExportRow | None, alive: Collection[str]
+) -> None:
+    """Removes what the other attempts at a finished export have left.
+
+    Those that still run are let be: they can publish nothing any more, find the row COMPLETED, and
+    clean up themselves.
+
+    Args:
+        own: The folder of the attempt that has finished the export.
+        files: Where the objects are.
+        row: The export's, as it is now.
+        alive: The root runs of the attempts with a run that has not ended.
+    """
+    export_path, _, own_root = own.path.rpartition("/")
+    for root_run in own.spool.folders(export_path):
+        if root_run != own_root and root_run not in alive:
+            discard_attempt(AttemptFolder(own.spool, f"{export_path}/{root_run}"), files, row)
+
+
+def discard_failed_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:
+    """Removes what nobody can use of an attempt that has failed.
+
+    A re-execution goes on with its parts, or with the e-mail of what it has published. Once the
+    export has ended in another way, nothing is left to go on with.
+    """
+    noted = folder.read(OBJECT, ObjectKey)
+    is_over = row is None or row.status in ENDED
+    is_published = row is not None and noted is not None and is_published_as(row, noted.key)
+    discard_object(folder, files, row)
+    if is_over and not is_published:
+        folder.remove()
+
+
+def is_published_as(row: ExportRow, key: str) -> bool:
+    """Whether the row's link is one to this object."""
+    return row.url is not None and leads_to(row.url, key)

@@ -1,0 +1,188 @@
+"""Finds what crashes have left behind: runs without a process, and rows without a run.
+
+A run worker that dies is reported by the server that launched it, a pod that dies by Dagster's run
+monitoring. When machine, server and daemon die together, nobody is left to report anything: then
+only silence tells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+import dagster as dg
+
+from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.runs.history import (
+    IN_FLIGHT,
+    export_id_of,
+    in_flight_runs,
+    is_retried,
+    number_in,
+    runs_by_export,
+)
+from lf_export_pipeline.runs.partitions import RECOVERY_TAG
+from lf_export_pipeline.settings.operating import OperatingSettings
+
+SETTLING = timedelta(seconds=60)  # the time that the sensors of ended runs get to set their row
+LOST_MAX_ROWS = 100
+SILENCE_SENTENCE = "This run has given no sign of life and counts as dead."
+
+
+class Verdict(Enum):
+    """What happens to a row that is PROCESSING."""
+
+    LEAVE = "leave"
+    QUEUE_AGAIN = "queue again"
+    GIVE_UP = "give up"
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The end of the story of an export, as far as Dagster knows it.
+
+    Attributes:
+        in_flight: Whether any run has not ended.
+        ended_at: When the newest ended.
+        is_retried: Whether Dagster will start the newest again.
+        recoveries: How often the export has been found lost before.
+    """
+
+    in_flight: bool
+    ended_at: datetime
+    is_retried: bool = False
+    recoveries: int = 0
+
+
+def verdict_on(
+    row: ExportRow, last: LastRun | None, now: datetime, lost_after: timedelta, max_recoveries: int
+) -> Verdict:
+    """Whether a row that is PROCESSING has anybody who works on it.
+
+    A row that was changed after its last run had ended, or never had one, is someone else's:
+    Langfuse's own worker, or an export in an operator's shell. These get the long delay, since
+    nothing is known of them.
+    """
+    if last is not None and last.in_flight:
+        return Verdict.LEAVE
+    if now - _quiet_since(row, last) < _patience(row, last, lost_after):
+        return Verdict.LEAVE
+    recoveries = last.recoveries if last else 0
+    return Verdict.GIVE_UP if recoveries >= max_recoveries else Verdict.QUEUE_AGAIN
+
+
+def _quiet_since(row: ExportRow, last: LastRun | None) -> datetime:
+    return row.updated_at if last is None else max(row.updated_at, last.ended_at)
+
+
+def _patience(row: ExportRow, last: LastRun | None, lost_after: timedelta) -> timedelta:
+    is_known = last is not None and row.updated_at <= last.ended_at and not last.is_retried
+    return min(SETTLING, lost_after) if is_known else lost_after
+
+
+def give_up_sentence(recoveries: int) -> str:
+    """What the user of an export reads that does not survive."""
+    times = "once" if recoveries == 0 else f"{recoveries + 1} times"
+    return (
+        f"The export was interrupted {times} and was given up. Please start it again; if that does "
+        "not help, the operator of this installation can see the cause."
+    )
+
+
+def queue_lost_exports_again(
+    instance: dg.DagsterInstance, export_rows: ExportRows, settings: OperatingSettings
+) -> dict[str, int]:
+    """Queues exports again that nobody works on; says which recovery of each this is, from 1.
+
+    An export that has been lost too often is FAILED instead. Every change is guarded by the instant
+    at which the row was seen to be untouched.
+    """
+    rows = export_rows.find(ExportSearch(statuses=("PROCESSING",), limit=LOST_MAX_ROWS))
+    known = last_runs(instance, [row.id for row in rows])
+    now, queued = datetime.now(UTC), dict[str, int]()
+    for row in rows:
+        last = known.get(row.id)
+        times = last.recoveries if last else 0
+        limit = settings.lf_export_max_recoveries
+        verdict = verdict_on(row, last, now, settings.lost_after, limit)
+        if verdict is Verdict.QUEUE_AGAIN and export_rows.release(row.id, row.updated_at):
+            queued[row.id] = times + 1
+        elif verdict is Verdict.GIVE_UP:
+            export_rows.fail(row.id, give_up_sentence(times), now, row.updated_at)
+    return queued
+
+
+def last_runs(instance: dg.DagsterInstance, export_ids: Sequence[str]) -> dict[str, LastRun]:
+    """The last run of each of these exports that has had one."""
+    runs = runs_by_export(instance, export_ids)
+    return {export_id: _last_run(records) for export_id, records in runs.items()}
+
+
+def _last_run(newest_first: Sequence[dg.RunRecord]) -> LastRun:
+    newest = newest_first[0]
+    ended = newest.end_time
+    return LastRun(
+        in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
+        ended_at=datetime.fromtimestamp(ended, UTC) if ended else _changed_at(newest),
+        is_retried=is_retried(newest.dagster_run),
+        recoveries=number_in(newest.dagster_run, RECOVERY_TAG),
+    )
+
+
+def fail_silent_runs(
+    instance: dg.DagsterInstance, export_rows: ExportRows, settings: OperatingSettings
+) -> list[str]:
+    """Reports runs as failed that are said to be running and have given no sign of life for long.
+
+    A step that works touches its row, so little silence suffices to know that it is dead. A run
+    that waits for its next step (for a Celery worker, a pod) touches nothing, and is given longer.
+
+    Dagster's run retries then resume them, as they do with any run worker that has died. Should one
+    of them live after all, the guards of the row keep it from doing harm.
+    """
+    silent = [
+        record.dagster_run
+        for record in in_flight_runs(instance)
+        if record.dagster_run.status is dg.DagsterRunStatus.STARTED
+        and _is_dead(instance, export_rows, record, settings)
+    ]
+    for run in silent:
+        instance.report_run_failed(run, SILENCE_SENTENCE)
+    return [run.run_id for run in silent]
+
+
+def _is_dead(
+    instance: dg.DagsterInstance,
+    export_rows: ExportRows,
+    record: dg.RunRecord,
+    settings: OperatingSettings,
+) -> bool:
+    now, lost_after = datetime.now(UTC), settings.lost_after
+    soonest = min(settings.silent_after, lost_after)
+    if now - _changed_at(record) < soonest:
+        return False
+    silence = now - _last_word(instance, record)
+    if silence < soonest or silence >= lost_after:
+        return silence >= lost_after
+    row = export_rows.get(export_id_of(record.dagster_run) or "")
+    if row is None or row.status != "PROCESSING" or now - row.updated_at < soonest:
+        return False
+    return _is_in_a_step(instance, record)
+
+
+def _is_in_a_step(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Whether a step has begun that has not ended."""
+    steps = instance.get_run_step_stats(record.dagster_run.run_id)
+    return any(step.status is not None and step.status.value == "IN_PROGRESS" for step in steps)
+
+
+def _changed_at(record: dg.RunRecord) -> datetime:
+    return record.update_timestamp.astimezone(UTC)
+
+
+def _last_word(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
+    page = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False)
+    instants = [datetime.fromtimestamp(event.timestamp, UTC) for event in page.records]
+    return max(instants, default=_changed_at(record))

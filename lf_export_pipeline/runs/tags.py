@@ -1,0 +1,52 @@
+"""The tags of an export's runs: by them Dagster's queue limits runs, and people find them."""
+
+from functools import lru_cache
+
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.export_search import table_of
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.runs.partitions import FORMAT_TAG, PROJECT_TAG, TABLE_TAG
+from lf_export_pipeline.settings import Settings
+
+TAG_MAX_CHARACTERS = 63
+
+
+def tags_of(row: ExportRow) -> dict[str, str]:
+    """What every run of an export is tagged with, whoever asks for it."""
+    return {
+        PROJECT_TAG: project_tag(row),
+        TABLE_TAG: _tag(table_of(row)),
+        FORMAT_TAG: _tag(row.format),
+    }
+
+
+def tags_of_partition(export_id: str) -> dict[str, str]:
+    """The tags of an export that is known by its id alone.
+
+    Dagster asks for them wherever a run of a partition is made: by a backfill, in the launchpad, by
+    a sensor, from a shell. It hands over no resources, so the row is read on a connection of its
+    own, which stays open: a backfill asks for hundreds of partitions, one after the other. If that
+    cannot be done, the run goes without: what keeps it from its tags will keep it from its data,
+    and then the run says so better than a form in the UI.
+    """
+    try:
+        row = _database(Settings.load()).exports.get(export_id)
+    except ExportError:
+        return {}
+    return tags_of(row) if row else {}
+
+
+@lru_cache(maxsize=1)
+def _database(settings: Settings) -> LangfusePostgres:
+    return LangfusePostgres(settings)
+
+
+def project_tag(row: ExportRow) -> str:
+    """A project as the tags of runs name it."""
+    return _tag(row.project_id)
+
+
+def _tag(value: object) -> str:
+    """A tag's value; whatever a row holds, it must not keep its run from starting."""
+    return "".join(filter(str.isprintable, str(value)))[:TAG_MAX_CHARACTERS] or "unknown"

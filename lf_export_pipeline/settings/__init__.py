@@ -1,0 +1,232 @@
+"""The environment as typed settings: Langfuse's names and defaults, and a few of our own.
+
+One class per part, so that a resource can ask for no more than it uses; ``Settings`` is all of
+them. ``python -m lf_export_pipeline.settings.document`` writes ``docs/configuration.md`` from them.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lf_export_pipeline.core.plan import CHUNK_TARGET_BYTES, MEBIBYTE
+from lf_export_pipeline.core.request import ExportLimits
+from lf_export_pipeline.settings.operating import OperatingSettings
+from lf_export_pipeline.settings.s3 import S3Settings
+from lf_export_pipeline.settings.sentences import in_sentences
+from lf_export_pipeline.settings.values import HttpUrl, authorities, url_of
+
+Switch = Literal["auto", "true", "false"]
+
+
+class PostgresSettings(BaseModel):
+    """Langfuse's Postgres: the rows of ``batch_exports``, users, comments, datasets, audit logs."""
+
+    database_url: Annotated[SecretStr, url_of("postgresql", "postgres")] = Field(
+        description="Langfuse's database. Prisma's URL parameters are understood. With TLS: "
+        "`?sslmode=verify-full&sslrootcert=/path/ca.pem`, or Prisma's `sslaccept=strict&sslcert=`."
+    )
+
+
+class ClickHouseSettings(BaseModel):
+    """Langfuse's ClickHouse, over HTTP, version 24.3 or newer. Reading is enough."""
+
+    clickhouse_url: HttpUrl = Field(repr=False, description="HTTP(S) address of the server.")
+    clickhouse_read_only_url: HttpUrl | None = Field(
+        default=None,
+        repr=False,
+        description="Where reads go, if not to CLICKHOUSE_URL.",
+    )
+    clickhouse_events_read_only_url: HttpUrl | None = Field(
+        default=None,
+        repr=False,
+        description="Where reads of the events tables go, if not to CLICKHOUSE_URL.",
+    )
+    clickhouse_user: str = Field(description="Name of the user.")
+    clickhouse_password: SecretStr = Field(description="Password of the user.")
+    lf_export_clickhouse_ca_file: Annotated[str, authorities()] | None = Field(
+        default=None,
+        description="PEM file of the CAs that may sign the certificate of an `https://` "
+        "server. Default: the public CAs.",
+    )
+    clickhouse_db: str = Field(default="default", description="Langfuse's database.")
+    clickhouse_max_open_connections: int = Field(
+        default=25, ge=1, description="Connections that are kept for reuse, per process."
+    )
+    clickhouse_disable_lazy_materialization: Switch = Field(
+        default="auto",
+        description="`true` turns off lazy materialization; otherwise the server decides.",
+    )
+    langfuse_clickhouse_query_max_attempts: int = Field(
+        default=3, ge=1, description="Attempts of one small read when the connection fails."
+    )
+    lf_export_clickhouse_memory_mib: int = Field(
+        default=4096,
+        ge=0,
+        description="Memory that one query may take on the server, in MiB; it sorts and groups on "
+        "disk from half of it on. 0: as the server's profile says.",
+    )
+    lf_export_clickhouse_threads: int = Field(
+        default=0, ge=0, description="Threads of one query. 0: as the server's profile says."
+    )
+
+
+class MailSettings(BaseModel):
+    """The e-mail that tells the user that the file is ready. Exports complete without it."""
+
+    email_from_address: str | None = Field(default=None, description="Sender of the e-mails.")
+    smtp_connection_url: Annotated[SecretStr, url_of("smtp", "smtps", "ses")] | None = Field(
+        default=None,
+        description="`smtp://user:password@host:587` (TLS where the server offers STARTTLS; with "
+        "`?requireTLS=true` nothing is sent without), `smtps://…` (TLS from the first byte) or "
+        "`ses://region`.",
+    )
+    lf_export_smtp_ca_file: Annotated[str, authorities()] | None = Field(
+        default=None,
+        description="PEM file of the CAs that may sign the mail server's certificate. "
+        "Default: the system's CAs.",
+    )
+    nextauth_url: str | None = Field(
+        default=None,
+        description="Address of Langfuse's web app, for the link to the exports page. Without it "
+        "the e-mail holds the download link itself.",
+    )
+    lf_export_require_membership: bool = Field(
+        default=True,
+        description="Send e-mails only to users whose role in the project, or else in its "
+        "organization, lets them see it.",
+    )
+
+
+class LimitSettings(BaseModel):
+    """Bounds of an export."""
+
+    batch_export_row_limit: int = Field(
+        default=1_500_000,
+        ge=1,
+        description="Rows of one export. If it cuts an export, the row, the run and the e-mail say "
+        "so.",
+    )
+    batch_export_download_link_expiration_hours: int = Field(
+        default=24,
+        ge=1,
+        le=168,
+        description="Life of a download link, in hours; at most a week.",
+    )
+
+
+class PipelineSettings(BaseModel):
+    """How this project runs; Langfuse knows nothing of these."""
+
+    lf_export_spool: str = Field(
+        default=".lf-export/spool",
+        description="Where bytes wait between the ops: a directory, or `s3://bucket/prefix` when "
+        "ops run on several machines. Relative to the working directory.",
+    )
+    lf_export_executor: Literal["in_process", "multiprocess", "celery", "k8s"] = Field(
+        default="in_process", description="Dagster's executor of the export job."
+    )
+    lf_export_celery_broker: SecretStr | None = Field(
+        default=None,
+        description="Redis for the executor `celery`, as `redis://host:6379/0`; it has to be in "
+        "the environment itself, for the code location and for the workers.",
+    )
+    lf_export_preview: bool = Field(
+        default=True, description="Show the first rows of the file in the run's metadata."
+    )
+    lf_export_upload_ahead: bool = Field(
+        default=True,
+        description="Upload the first chunks while the later ones are made. Needs the executor "
+        "`in_process`, and memory for a few parts of the upload.",
+    )
+    lf_export_chunk_target_mib: int = Field(
+        default=CHUNK_TARGET_BYTES // MEBIBYTE,
+        ge=1,
+        le=1024,
+        description="Size of one chunk's output, in MiB, estimated from a sample of rows.",
+    )
+    lf_export_csv_guard_formulas: bool = Field(
+        default=False,
+        description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula.",
+    )
+    lf_export_sensor_interval_seconds: int = Field(
+        default=5, ge=1, description="Seconds between two looks for queued exports."
+    )
+
+
+class Settings(
+    OperatingSettings,
+    PipelineSettings,
+    LimitSettings,
+    MailSettings,
+    S3Settings,
+    ClickHouseSettings,
+    PostgresSettings,
+    BaseSettings,
+):
+    """Everything the pipeline is told by its environment. Secrets do not show in ``repr``."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """The settings of this process, or of the given variables alone.
+
+        Without ``environ`` the environment wins over a ``.env`` file in the working directory.
+        An empty value counts as unset, as in Langfuse.
+
+        Raises:
+            ConfigurationError: a sentence per problem, which names the variable; no secrets.
+        """
+        with in_sentences(cls):
+            if environ is None:
+                return Settings()
+            known = {name.lower(): value for name, value in environ.items() if value != ""}
+            return _Given.model_validate(
+                {name: value for name, value in known.items() if name in cls.model_fields}
+            )
+
+    @property
+    def limits(self) -> ExportLimits:
+        """The numbers that the core needs to compile an export."""
+        return ExportLimits(row_limit=self.batch_export_row_limit)
+
+    @property
+    def link_lifetime(self) -> timedelta:
+        """How long a download link lives."""
+        return timedelta(hours=self.batch_export_download_link_expiration_hours)
+
+    @property
+    def spool_is_remote(self) -> bool:
+        """Whether the spool is a bucket."""
+        return "://" in self.lf_export_spool
+
+    @property
+    def spool_directory(self) -> Path:
+        """The spool as an absolute directory; meaningful unless ``spool_is_remote``."""
+        return Path(self.lf_export_spool).expanduser().resolve()
+
+
+class _Given(Settings):
+    """Settings that look at nothing but what they are given."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
