@@ -81,7 +81,7 @@ def requests_for(
 
     The run key holds the number of the attempt: an id alone would keep a re-queued export from
     ever running again, and an attempt that was asked for twice is started once. No run that Dagster
-    still has may hold the key, since then it would skip the request at every look.
+    still has may hold the key, since then it would skip the request at every tick.
 
     Args:
         rows: Rows that are QUEUED.
@@ -144,7 +144,7 @@ def next_requests(
         attempts = attempts_of(instance, [row.id for row in rows])
         requests = requests_for(fair_order(rows, taken.by_project), attempts, recoveries)
         if requests or not rows:
-            return requests[: min(room, settings.starts_per_look)]
+            return requests[: min(room, settings.starts_per_tick)]
         passed_by |= {row.id for row in rows}
     return []
 

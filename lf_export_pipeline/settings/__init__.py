@@ -153,7 +153,9 @@ class PipelineSettings(BaseModel):
         description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula.",
     )
     lf_export_sensor_interval_seconds: int = Field(
-        default=5, ge=1, description="Seconds between two looks for queued exports."
+        default=5,
+        ge=1,
+        description="Seconds between two ticks of the sensor that finds queued exports.",
     )
 
 

@@ -15,10 +15,10 @@ class OperatingSettings(BaseModel):
         description="Runs that the sensor keeps in Dagster, waiting or running; further exports "
         "stay QUEUED in Langfuse, where the projects take turns.",
     )
-    lf_export_starts_per_look: int | None = Field(
+    lf_export_starts_per_tick: int | None = Field(
         default=None,
         ge=1,
-        description="Runs that the sensor starts at one look; by default one per processor core of "
+        description="Runs that the sensor starts in one tick; by default one per processor core of "
         "the code server, since each run that starts keeps a core busy for some seconds.",
     )
     lf_export_max_recoveries: int = Field(
@@ -57,9 +57,9 @@ class OperatingSettings(BaseModel):
     )
 
     @property
-    def starts_per_look(self) -> int:
+    def starts_per_tick(self) -> int:
         """How many runs begin together."""
-        return self.lf_export_starts_per_look or os.cpu_count() or 1
+        return self.lf_export_starts_per_tick or os.cpu_count() or 1
 
     @property
     def lost_after(self) -> timedelta:

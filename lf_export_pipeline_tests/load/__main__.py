@@ -15,7 +15,7 @@ from lf_export_pipeline_tests.load.verdict import problems
 from lf_export_pipeline_tests.load.watch import Watch
 
 BEGIN, END = "<!-- load: begin -->", "<!-- load: end -->"
-LOOKS = 12
+TICKS = 12
 TICK_MAX_SECONDS = 2.0
 BOUNDS = {
     "memory of one run, MiB": 600,
@@ -55,9 +55,9 @@ def _unbounded(watch: Watch, at_once: int) -> list[str]:
 
 def _of_waiting(waiting: int, ticks: Ticks, late: list[str]) -> Iterator[tuple[str, str]]:
     yield "exports that wait", f"{waiting:,}"
-    yield "looks of the sensor at them", f"{len(ticks.seconds):,}"
-    yield "median of a look, seconds", f"{statistics.median(ticks.seconds):.2f}"
-    yield "longest look, seconds (aim: 2)", f"{max(ticks.seconds):.2f}"
+    yield "ticks of the sensor on them", f"{len(ticks.seconds):,}"
+    yield "median of a tick, seconds", f"{statistics.median(ticks.seconds):.2f}"
+    yield "longest tick, seconds (aim: 2)", f"{max(ticks.seconds):.2f}"
     yield "runs begun meanwhile", f"{len(ticks.order):,}"
     yield "of them begun after a younger export of their project", f"{len(late):,}"
 
@@ -73,11 +73,11 @@ def _load(
         figures = [*_of_load(made, wrong, watch)]
         wrong += _unbounded(watch, at_once)
         if waiting:
-            ticks = let_wait(deployment, waiting, LOOKS)
+            ticks = let_wait(deployment, waiting, TICKS)
             late = out_of_order(ticks.order, len(PROJECTS))
             figures += _of_waiting(waiting, ticks, late)
             wrong += [f"{export_id} was begun too late" for export_id in late]
-            wrong += [f"a look took {s:.2f} s" for s in ticks.seconds if s >= TICK_MAX_SECONDS]
+            wrong += [f"a tick took {s:.2f} s" for s in ticks.seconds if s >= TICK_MAX_SECONDS]
     return figures, wrong
 
 

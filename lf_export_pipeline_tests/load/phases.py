@@ -43,7 +43,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """Looks of the sensor at many rows that wait.
+    """Ticks of the sensor while many rows wait.
 
     Attributes:
         seconds: How long each of them took.
@@ -77,13 +77,13 @@ def keep_making(deployment: LoadDeployment, watch: Watch, seconds: float, unfini
             return Made(asked, elapsed)
 
 
-def let_wait(deployment: LoadDeployment, many: int, looks: int) -> Ticks:
-    """Queues exports while the daemon runs, until the sensor has looked at them so often."""
+def let_wait(deployment: LoadDeployment, many: int, wanted: int) -> Ticks:
+    """Queues exports while the daemon runs, until the sensor has ticked so often."""
     before = time.time()
     projects = list(PROJECTS)
     deployment.change(_FILL, many=many, projects=projects, number=len(projects), user=USER)
     try:
-        eventually(lambda: len(_ticks(deployment, before)) >= looks)
+        eventually(lambda: len(_ticks(deployment, before)) >= wanted)
         return Ticks(tuple(_ticks(deployment, before)), _order(deployment))
     finally:
         deployment.change("DELETE FROM batch_exports WHERE id LIKE 'waits-%' AND status = 'QUEUED'")

@@ -1,4 +1,4 @@
-"""The nastiest rows that Langfuse's Postgres can hold, from the sensor's look to their end."""
+"""The nastiest rows that Langfuse's Postgres can hold, from the sensor's tick to their end."""
 
 import json
 import random
@@ -91,7 +91,7 @@ EMPTY = {"nasty-folder", "nasty-file", "nasty-or", "nasty-value", "nasty-search"
 
 @pytest.fixture(scope="module")
 def ended(quiet_deployment: Deployment) -> dict[str, ExportRow]:
-    """All of them, and a good one that must not suffer from them, after a look and their runs."""
+    """All of them, and a good one that must not suffer from them, after a tick and their runs."""
     at = quiet_deployment
     with at.database.engine.begin() as connection:
         for nasty in (*ROWS, Nasty("nasty-good", {})):
@@ -118,7 +118,7 @@ def ids(stack: LocalStack) -> dict[str, set[str]]:
 
 def looked_at(at: Deployment) -> list[dg.RunRequest]:
     """What the sensor asks for, each of which Dagster's database keeps as a run."""
-    plenty = {"lf_export_max_runs": 100, "lf_export_starts_per_look": 100}
+    plenty = {"lf_export_max_runs": 100, "lf_export_starts_per_tick": 100}
     settings = at.settings.model_copy(update=plenty)
     resources = {"export_rows": at.database.exports, "settings": settings}
     context = dg.build_sensor_context(instance=at.instance, resources=resources)

@@ -28,7 +28,7 @@ FROM generate_series(:first, :last) AS n
 
 @pytest.fixture
 def settings(stack: LocalStack) -> Settings:
-    limits = {"LF_EXPORT_MAX_RUNS": "10", "LF_EXPORT_STARTS_PER_LOOK": "100"}
+    limits = {"LF_EXPORT_MAX_RUNS": "10", "LF_EXPORT_STARTS_PER_TICK": "100"}
     return Settings.load(dict(stack.environment()) | limits)
 
 
@@ -50,7 +50,7 @@ def database(settings: Settings) -> Iterator[LangfusePostgres]:
     connected.close()
 
 
-def test_a_look_at_five_thousand_rows_reads_a_page_and_starts_a_few_runs(
+def test_a_tick_on_five_thousand_rows_reads_a_page_and_starts_a_few_runs(
     settings: Settings, database: LangfusePostgres
 ) -> None:
     read: list[int] = []

@@ -42,7 +42,7 @@ def row_of(project: str, minute: int) -> ExportRow:
 
 
 def at_most(runs: int, starts: int = 100) -> OperatingSettings:
-    return OperatingSettings(lf_export_max_runs=runs, lf_export_starts_per_look=starts)
+    return OperatingSettings(lf_export_max_runs=runs, lf_export_starts_per_tick=starts)
 
 
 def names(rows: list[ExportRow]) -> list[str]:
@@ -137,7 +137,7 @@ def test_no_more_begin_at_one_look_than_the_machine_bears(instance: dg.DagsterIn
 
 
 def test_by_default_a_run_begins_per_core() -> None:
-    assert OperatingSettings().starts_per_look == os.cpu_count()
+    assert OperatingSettings().starts_per_tick == os.cpu_count()
 
 
 def test_backfill_takes_no_room_from_the_sensor(instance: dg.DagsterInstance) -> None:
