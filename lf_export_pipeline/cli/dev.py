@@ -10,8 +10,9 @@ import click
 
 from lf_export_pipeline.local import dagster_processes as dagster
 from lf_export_pipeline.local import process
+from lf_export_pipeline.local.cli import state_dir_option
 from lf_export_pipeline.local.sample import ProjectNotEmptyError, SampleSize, generate_sample
-from lf_export_pipeline.local.stack import DEFAULT_STATE_DIR, LocalStack
+from lf_export_pipeline.local.stack import LocalStack
 
 SAMPLE_PROJECT = "sample-project"
 POLL_SECONDS = 0.5
@@ -20,14 +21,7 @@ POLL_SECONDS = 0.5
 @click.command()
 @click.option("--port", default=3000, show_default=True, help="Where the UI listens.")
 @click.option("--traces", default=2_000, show_default=True, help="Traces of the sample project.")
-@click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=DEFAULT_STATE_DIR,
-    show_default=True,
-    envvar="LF_EXPORT_STATE_DIR",
-    help="Where data, ports and credentials are kept.",
-)
+@state_dir_option
 def dev(port: int, traces: int, state_dir: Path) -> None:
     """Run the embedded stack and Dagster's UI; Ctrl-C stops what was started here."""
     signal.signal(signal.SIGTERM, _interrupt)

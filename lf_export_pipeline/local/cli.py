@@ -14,7 +14,8 @@ from lf_export_pipeline.local.stack import DEFAULT_STATE_DIR, LocalStack, Servic
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
-def _state_dir_option(command: Command) -> Command:
+def state_dir_option(command: Command) -> Command:
+    """The option that says where an embedded stack has its folder."""
     return click.option(
         "--state-dir",
         type=click.Path(file_okay=False, path_type=Path),
@@ -31,7 +32,7 @@ def local() -> None:
 
 
 @local.command()
-@_state_dir_option
+@state_dir_option
 def up(state_dir: Path) -> None:
     """Start what does not run yet; data of an earlier start are found again."""
     stack = LocalStack(state_dir)
@@ -40,7 +41,7 @@ def up(state_dir: Path) -> None:
 
 
 @local.command()
-@_state_dir_option
+@state_dir_option
 @click.option("--remove-data", is_flag=True, help="Also remove all data.")
 def down(state_dir: Path, *, remove_data: bool) -> None:
     """Stop exactly the servers that were started here."""
@@ -54,7 +55,7 @@ def down(state_dir: Path, *, remove_data: bool) -> None:
 
 
 @local.command()
-@_state_dir_option
+@state_dir_option
 def status(state_dir: Path) -> None:
     """Ask each server whether it answers; the exit code is 1 unless all do."""
     statuses = LocalStack(state_dir).status()
@@ -64,7 +65,7 @@ def status(state_dir: Path) -> None:
 
 
 @local.command()
-@_state_dir_option
+@state_dir_option
 def env(state_dir: Path) -> None:
     """Print the variables that make other programs use this stack, passwords included.
 

@@ -2,26 +2,20 @@
 
 import json
 import re
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import clickhouse_connect
-import dagster as dg
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from lf_export_pipeline.cli.doctor import run_checks
-from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.wiring import ports_with
-from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.integration.deploy.file_of_job import file_of_job
 from lf_export_pipeline_tests.integration.deploy.restricted import clickhouse_role, clickhouse_user
 from lf_export_pipeline_tests.integration.resources.proxy import Request, proxy
 
@@ -40,40 +34,21 @@ TABLES = [
 ]
 
 
-def exported(stack: LocalStack, environment: dict[str, str], table: str, *, events: bool) -> bytes:
-    """The file of the real job."""
-    row = requested_row(project=PROJECT, table=table, file_format="JSONL", events_table=events)
-    settings = Settings.load(environment)
-    database = LangfusePostgres(settings)
-    try:
-        database.exports.add(row)
-        with dg.DagsterInstance.ephemeral() as instance:
-            run_export(batch_export_job(retries=None), instance, row.id, ports_with(settings))
-        ended = database.exports.get(row.id)
-    finally:
-        database.close()
-    assert ended
-    assert (ended.status, ended.log) == ("COMPLETED", None)
-    with urllib.request.urlopen(ended.url or "", timeout=30) as answer:
-        data: bytes = answer.read()
-    return data
-
-
 @pytest.fixture(scope="module")
-def files_with_settings(own_stack: LocalStack) -> dict[tuple[str, bool], bytes]:
+def files_with_settings(own_stack: LocalStack) -> dict[tuple[str, bool], list[bytes]]:
     """What the user of ``clickhouse_role.sql`` exports, whose queries bring settings."""
     generate_sample(own_stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
     with clickhouse_user(own_stack) as address:
         environment = own_stack.environment() | address
         return {
-            (table, events): exported(own_stack, environment, table, events=events)
+            (table, events): file_of_job(environment, PROJECT, table, events_table=events)
             for table, events in TABLES
         }
 
 
 @pytest.fixture(scope="module")
 def environment(
-    own_stack: LocalStack, files_with_settings: dict[tuple[str, bool], bytes]
+    own_stack: LocalStack, files_with_settings: dict[tuple[str, bool], list[bytes]]
 ) -> Iterator[dict[str, str]]:
     """The same user with ``readonly = 1``; the engine opens its folder for one server at a time."""
     script = clickhouse_role().replace("readonly = 2", NO_CHANGES)
@@ -101,26 +76,23 @@ def test_the_doctor_finds_nothing_to_object_to(environment: dict[str, str]) -> N
 
 @pytest.mark.parametrize(("table", "events"), TABLES)
 def test_every_table_is_exported_as_by_a_user_who_may(
-    own_stack: LocalStack,
     environment: dict[str, str],
-    files_with_settings: dict[tuple[str, bool], bytes],
+    files_with_settings: dict[tuple[str, bool], list[bytes]],
     *,
     table: str,
     events: bool,
 ) -> None:
     """Slashes may be escaped, as the server's own settings have it."""
-    found = exported(own_stack, environment, table, events=events).splitlines()
-    expected = files_with_settings[table, events].splitlines()
+    found = file_of_job(environment, PROJECT, table, events_table=events)
+    expected = files_with_settings[table, events]
     assert len(found) > 0
     assert [json.loads(line) for line in found] == [json.loads(line) for line in expected]
 
 
-def test_no_request_of_an_export_asks_for_a_setting(
-    own_stack: LocalStack, environment: dict[str, str]
-) -> None:
+def test_no_request_of_an_export_asks_for_a_setting(environment: dict[str, str]) -> None:
     asked: list[Request] = []
     with proxy(environment["CLICKHOUSE_URL"], asked.append) as url:
-        exported(own_stack, environment | {"CLICKHOUSE_URL": url}, "traces", events=False)
+        file_of_job(environment | {"CLICKHOUSE_URL": url}, PROJECT, "traces")
     named = {pair for one in asked for pair in parse_qsl(urlsplit(one.path).query)}
     fields = {name.decode() for one in asked for name in re.findall(rb'name="(\w+)"', one.body)}
     assert len(asked) > 5
