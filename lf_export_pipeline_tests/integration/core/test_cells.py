@@ -78,10 +78,14 @@ HUGE = [0, 1, 2**53, 2**53 + 1, 2**63, UINT64_MAX - 1, UINT64_MAX]
 def test_number_filters_compare_any_number_with_any_number(
     project: Project, operator: str, number: float, expected: list[int]
 ) -> None:
-    rows = [{"id": str(huge), "usage_details": {"total": huge}} for huge in HUGE]
-    project.add("observations", *rows)
     project.add("traces", *({"id": f"t{huge}"} for huge in HUGE))
-    project.add("observations", *({**row, "trace_id": f"t{row['id']}"} for row in rows))
+    project.add(
+        "observations",
+        *(
+            {"id": str(huge), "trace_id": f"t{huge}", "usage_details": {"total": huge}}
+            for huge in HUGE
+        ),
+    )
     if number == float("inf"):
         number = 10**400  # as typed: JSON has no infinity
     wanted = where("totalTokens", "number", operator, number)
