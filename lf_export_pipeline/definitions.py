@@ -6,6 +6,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lf_export_pipeline.assets import export_assets
 from lf_export_pipeline.health import EXPORTS_ASSET, export_health, export_health_sensor
 from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
+from lf_export_pipeline.housekeeping.late_emails import (
+    SEND_UNSENT_EMAILS,
+    send_unsent_emails_schedule,
+)
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.resources.wiring import PORTS
 from lf_export_pipeline.runs.requeue import requeue_failed_exports
@@ -37,8 +41,8 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     return dg.Definitions(
         assets=[EXPORTS_ASSET, *export_assets()],
         asset_checks=[export_health],
-        jobs=[job, requeue_failed_exports, *SWEEPS],
-        schedules=SWEEP_SCHEDULES,
+        jobs=[job, requeue_failed_exports, SEND_UNSENT_EMAILS, *SWEEPS],
+        schedules=[send_unsent_emails_schedule, *SWEEP_SCHEDULES],
         sensors=[
             export_sensor(settings.lf_export_sensor_interval_seconds),
             runs_that_failed(job),

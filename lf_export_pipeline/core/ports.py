@@ -181,6 +181,11 @@ class FileStore(Protocol):
 class Mailer(Protocol):
     """Sends e-mails."""
 
+    @property
+    def configured(self) -> bool:
+        """Whether there is a mail server and a sender."""
+        ...
+
     def send(self, message: EmailMessage) -> None:
         """Hand one message to the mail server; raises transient and permanent errors."""
         ...

@@ -10,6 +10,7 @@ from pydantic import Field
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.markdown import markdown_table
 
+TAGS = {"lf_export/housekeeping": "true"}
 BATCH = 500
 SHOWN_MAX_ROWS = 200
 

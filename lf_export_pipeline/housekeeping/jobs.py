@@ -7,13 +7,17 @@ import dagster as dg
 
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.housekeeping.expired_files import delete_expired_files
-from lf_export_pipeline.housekeeping.findings import Finding, SweepConfig, report_of, summary_of
+from lf_export_pipeline.housekeeping.findings import (
+    TAGS,
+    Finding,
+    SweepConfig,
+    report_of,
+    summary_of,
+)
 from lf_export_pipeline.housekeeping.partitions import prune_partitions
 from lf_export_pipeline.housekeeping.spool import sweep_spool
 from lf_export_pipeline.housekeeping.uploads import abort_uploads
 from lf_export_pipeline.settings import Settings
-
-TAGS = {"lf_export/housekeeping": "true"}
 
 
 @dg.op

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from logging import INFO, WARNING
 
 import dagster as dg
 from pydantic import BaseModel
@@ -10,13 +11,14 @@ from pydantic import BaseModel
 from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, Spool
 from lf_export_pipeline.core.query import StoredFile
+from lf_export_pipeline.emails import Answer, Email, may_be_sent_later, record_email, send_email
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.notification import build_notification
 from lf_export_pipeline.runs.history import live_attempts, root_run_id
 from lf_export_pipeline.runs.leftovers import discard_other_attempts
 from lf_export_pipeline.settings import Settings
 
 NOTIFIED = "notified"
+UNSENT = "The export is COMPLETED, but its e-mail was not sent"
 RETRY_SECONDS = (2.0, 8.0)
 
 
@@ -27,7 +29,7 @@ class Notified(BaseModel):
 @dg.op
 def notify_requester(
     context: dg.OpExecutionContext,
-    stored: StoredFile,
+    stored: StoredFile,  # noqa: ARG001 - says that there is a file; what to tell is in the row
     *,
     settings: dg.ResourceParam[Settings],
     mailer: dg.ResourceParam[Mailer],
@@ -38,14 +40,18 @@ def notify_requester(
     """Sends one e-mail, then removes what the export has left in the spool.
 
     The step is tried again only as long as nothing was sent, so that no try of this run can send a
-    second e-mail, whether or not the mark of the first could be written.
+    second e-mail, whether or not the mark of the first could be written. What became of the e-mail
+    is a tag of the run; one that no server has taken is sent later, by ``send_unsent_emails``.
     """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+    became = Email.SENT
     if not _was_notified(context, folder):
-        with _warned_of(context, "The export is COMPLETED, but its e-mail was not sent"):
-            context.log.info(_sent(context, stored, mailer, export_rows, settings))
+        became = _told(context, mailer, export_rows, settings)
+        if became is Email.SENT:
             with _warned_of(context, "The mark of the e-mail could not be written"):
                 folder.write(NOTIFIED, Notified())
+    with _warned_of(context, "What became of the e-mail could not be noted"):
+        record_email(context.instance, context.run_id, became)
     with _warned_of(context, "The export is COMPLETED, but has left files behind"):
         _tidy_up(context, folder, files, export_rows)
 
@@ -64,18 +70,22 @@ def _was_notified(context: dg.OpExecutionContext, folder: AttemptFolder) -> bool
         return False
 
 
-def _sent(
-    context: dg.OpExecutionContext,
-    stored: StoredFile,
-    mailer: Mailer,
-    export_rows: ExportRows,
-    settings: Settings,
-) -> str:
-    try:
-        return notify(stored, mailer, export_rows, settings)
-    except TransientError as error:
-        _try_again(context, error)
-        raise
+def _told(
+    context: dg.OpExecutionContext, mailer: Mailer, export_rows: ExportRows, settings: Settings
+) -> Email:
+    """What has become of the e-mail after this try of the step, which is the last one then."""
+    became = Email.NONE
+    with _warned_of(context, UNSENT):
+        try:
+            answer = send_email(context.partition_key, mailer, export_rows, settings)
+        except ExportError as error:
+            _try_again(context, error)
+            if not may_be_sent_later(error, mailer):
+                raise
+            answer = Answer(Email.UNSENT, f"{UNSENT}: {error} It will be sent later.")
+        became = answer.became
+        context.log.log(WARNING if became is Email.UNSENT else INFO, answer.line)
+    return became
 
 
 def _tidy_up(
@@ -125,25 +135,3 @@ def _try_again(context: dg.OpExecutionContext, error: ExportError) -> None:
     if isinstance(error, TransientError) and context.retry_number < len(RETRY_SECONDS):
         wait = RETRY_SECONDS[context.retry_number]
         raise dg.RetryRequested(len(RETRY_SECONDS), seconds_to_wait=wait) from error
-
-
-def notify(stored: StoredFile, mailer: Mailer, export_rows: ExportRows, settings: Settings) -> str:
-    """Send the e-mail if there is someone to send it to; a line for the log says what was done."""
-    request = stored.request
-    recipient = export_rows.recipient(request.user_id, request.project_id)
-    row = export_rows.get(request.export_id)
-    if recipient is None:
-        return "No e-mail: the requester has no address or may not see the project"
-    if row is None or row.url is None:
-        return "No e-mail: the row no longer holds a link"
-    message = build_notification(
-        settings=settings,
-        recipient=recipient,
-        export_name=request.name,
-        project_id=request.project_id,
-        signed_url=row.url,
-        link_lifetime=settings.link_lifetime,
-        remark=row.log,
-    )
-    mailer.send(message)
-    return "The requester was sent an e-mail"

@@ -19,6 +19,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
     TransientError,
 )
+from lf_export_pipeline.core.ports import Mailer
 from lf_export_pipeline.resources.smtp_login import sign_in
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
@@ -26,17 +27,8 @@ from lf_export_pipeline.settings import MailSettings
 SILENCE_SECONDS = 30
 
 
-class MailSender(Protocol):
-    """A ``Mailer`` that knows whether it can send, and can try without sending."""
-
-    @property
-    def configured(self) -> bool:
-        """Whether there is a mail server and a sender."""
-        ...
-
-    def send(self, message: EmailMessage) -> None:
-        """Hand one message to the mail server."""
-        ...
+class MailSender(Mailer, Protocol):
+    """A ``Mailer`` that can try without sending."""
 
     def greet(self) -> None:
         """Sign in without sending anything; raises what ``send`` would."""

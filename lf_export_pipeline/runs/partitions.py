@@ -17,6 +17,7 @@ FORMAT_TAG = "lf_export/format"
 ATTEMPT_TAG = "lf_export/attempt"
 RECOVERY_TAG = "lf_export/recovery"
 FAILURE_TAG = "lf_export/failure"
+EMAIL_TAG = "lf_export/email"
 
 
 def is_partition_key(export_id: str) -> bool:

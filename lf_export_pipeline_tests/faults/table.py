@@ -285,10 +285,9 @@ def _outages() -> Iterator[Fault]:
         ("S3", "upload_file"),
         ("SMTP", "notify_requester"),
     ):
-        # The file is not held up for an e-mail that no server takes; see what is not promised.
-        mails = (0,) if server == "SMTP" else (1,)
         where = f"{op}, until the run has ended"
-        yield Fault(f"{server} is killed", where, partial(_away, server, op), mails)
+        is_short = server == "SMTP"
+        yield Fault(f"{server} is killed", where, partial(_away, server, op), is_short=is_short)
 
 
 def _of_other_tables() -> Iterator[Fault]:
@@ -307,8 +306,11 @@ def _spoilings() -> Iterator[Fault]:
     lost = partial(s.Strike, "SMTP", s.message_ends, s.always(Lose()))
     said = "SMTP, the message"
     yield Fault("done, and the answer is lost", said, partial(_spoiled, lost), (1, 2))
-    refused = partial(s.Strike, "SMTP", s.anything, s.always(s.reply(550, "no")), times=None)
-    yield Fault("refuses for good (550)", "SMTP", partial(_spoiled, refused), (0,))
+    no = s.always(s.reply(550, "no"))
+    refused = partial(s.Strike, "SMTP", s.message_ends, no, times=None)
+    yield Fault("refuses for good (550)", said, partial(_spoiled, refused), (0,))
+    locked = partial(s.Strike, "SMTP", s.anything, no, times=None)
+    yield Fault("refuses all of us (550)", "SMTP, greeting", partial(_spoiled, locked))
 
 
 def _others() -> Iterator[Fault]:

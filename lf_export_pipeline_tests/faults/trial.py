@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.emails import runs_without_email
 from lf_export_pipeline.export_file.attempt_folder import export_folder
+from lf_export_pipeline.housekeeping.late_emails import SEND_UNSENT_EMAILS
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import IN_FLIGHT
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
@@ -147,7 +149,7 @@ class Trial:
         with instance_of(self.circumstances.folder) as instance:
             last = self._runs(instance)[-1] if self._runs(instance) else None
             if last is None or last.status is dg.DagsterRunStatus.SUCCESS:
-                return self._repair_finished(row)
+                return self._repair_finished(row, instance)
             steps = _steps(instance, last.run_id)
             self.steps.append(steps[-1][0] if steps else "before the first op")
             was_killed = last.status in IN_FLIGHT
@@ -162,9 +164,20 @@ class Trial:
             return True
         return self._queue_again()
 
-    def _repair_finished(self, row: ExportRow | None) -> bool:
-        """An export that waits still, as that of a run that has found nothing to do."""
-        return self._queue_again() if row and row.status in ("FAILED", "QUEUED") else False
+    def _repair_finished(self, row: ExportRow | None, instance: dg.DagsterInstance) -> bool:
+        """An export that waits still, as that of a run that has found nothing to do, or an e-mail.
+
+        Dagster evaluates the schedule of these e-mails every ten minutes.
+        """
+        if row and row.status in ("FAILED", "QUEUED"):
+            return self._queue_again()
+        if not runs_without_email(instance, limit=1):
+            return False
+        self.repairs.append("e-mail sent later")
+        with open_ports(self.bench.settings) as ports:
+            needed = {name: ports[name] for name in ("mailer", "export_rows", "settings")}
+            SEND_UNSENT_EMAILS.execute_in_process(instance=instance, resources=needed)
+        return True
 
     def _queue_again(self) -> bool:
         row = self.bench.rows.get(self.export_id)

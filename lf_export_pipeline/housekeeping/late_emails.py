@@ -1,0 +1,98 @@
+"""Sends the e-mails that no server had taken when their export was finished."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.ports import ExportRows, Mailer
+from lf_export_pipeline.emails import (
+    Answer,
+    Email,
+    may_be_sent_later,
+    record_email,
+    runs_without_email,
+    send_late,
+)
+from lf_export_pipeline.housekeeping.findings import TAGS
+from lf_export_pipeline.markdown import markdown_table
+from lf_export_pipeline.runs.history import export_id_of
+from lf_export_pipeline.settings import Settings
+
+AT_ONCE_MAX = 500
+
+
+def send_late_emails(
+    instance: dg.DagsterInstance, mailer: Mailer, export_rows: ExportRows, settings: Settings
+) -> list[tuple[str, Answer]]:
+    """What became of each e-mail that had not been sent, by export; the oldest is first.
+
+    The first one that is not taken for now ends it: the others would only wait for the same server.
+    Each run is tagged as soon as its e-mail is sent, so that no later look sends it again.
+    """
+    found = []
+    for record in runs_without_email(instance, AT_ONCE_MAX):
+        answer = _tried(record, mailer, export_rows, settings)
+        found.append((export_id_of(record.dagster_run) or "", answer))
+        if answer.became is Email.UNSENT:
+            break
+        record_email(instance, record.dagster_run.run_id, answer.became)
+    return found
+
+
+def _tried(
+    record: dg.RunRecord, mailer: Mailer, export_rows: ExportRows, settings: Settings
+) -> Answer:
+    try:
+        return send_late(record, mailer, export_rows, settings)
+    except ExportError as error:
+        became = Email.UNSENT if may_be_sent_later(error, mailer) else Email.NONE
+        return Answer(became, f"The e-mail was not sent: {error}")
+
+
+@dg.op
+def send_emails(
+    context: dg.OpExecutionContext,
+    *,
+    mailer: dg.ResourceParam[Mailer],
+    export_rows: dg.ResourceParam[ExportRows],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Sends the e-mails of finished exports that no mail server has taken so far."""
+    found = send_late_emails(context.instance, mailer, export_rows, settings)
+    for export_id, answer in found:
+        tell = context.log.info if answer.became is Email.SENT else context.log.warning
+        tell("%s: %s", export_id, answer.line)
+    context.add_output_metadata(_report_of(found))
+
+
+def _report_of(found: Sequence[tuple[str, Answer]]) -> dict[str, dg.MetadataValue]:
+    lines = [(export_id, answer.became.value, answer.line) for export_id, answer in found]
+    return {
+        "sent": dg.MetadataValue.int(sum(answer.became is Email.SENT for _, answer in found)),
+        "report": dg.MetadataValue.md(markdown_table(("export", "e-mail", "why"), lines)),
+    }
+
+
+SEND_UNSENT_EMAILS = dg.GraphDefinition(name="send_unsent_emails", node_defs=[send_emails]).to_job(
+    name="send_unsent_emails",
+    description=send_emails.description,
+    executor_def=dg.in_process_executor,
+    tags=TAGS,
+)
+
+
+@dg.schedule(
+    name="send_unsent_emails_schedule",
+    job=SEND_UNSENT_EMAILS,
+    cron_schedule="*/10 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every ten minutes, if there are e-mails that no mail server has taken.",
+)
+def send_unsent_emails_schedule(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
+    """A run only where there is something to send: most of the time there is not."""
+    if runs_without_email(context.instance, limit=1):
+        return dg.RunRequest()
+    return dg.SkipReason("Every e-mail was sent.")

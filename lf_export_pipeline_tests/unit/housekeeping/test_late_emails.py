@@ -1,0 +1,178 @@
+"""E-mails that no server has taken when their export was finished: sent later, once, if at all."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import (
+    ConfigurationError,
+    ExportError,
+    PermanentError,
+    TransientError,
+)
+from lf_export_pipeline.housekeeping.late_emails import (
+    SEND_UNSENT_EMAILS,
+    send_unsent_emails_schedule,
+)
+from lf_export_pipeline.ops import notify_requester
+from lf_export_pipeline.runs.partitions import EMAIL_TAG
+from lf_export_pipeline_tests.fakes import OutboxMailer
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+AWAY = TransientError("The mail server is away.")
+LOCKED = ConfigurationError("The mail server refuses the sign-in.")
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify_requester, "RETRY_SECONDS", (0.0, 0.0))
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """One on the disk, since a schedule opens it by its address."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as persistent:
+        yield persistent
+
+
+def finished_without_email(
+    instance: dg.DagsterInstance, error: ExportError = AWAY
+) -> tuple[World, str]:
+    """An export whose mail server was away all the while, and the id of its run."""
+    world = World(export_row())
+    world.mailer.failures = [error] * 3
+    result = world.run(instance)
+    assert result.success
+    assert not world.mailer.sent
+    world.mailer.failures.clear()
+    return world, result.run_id
+
+
+def email_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.tags.get(EMAIL_TAG)
+
+
+def send(world: World, instance: dg.DagsterInstance) -> None:
+    resources = world.resources()
+    needed = {name: resources[name] for name in ("mailer", "export_rows", "settings")}
+    assert SEND_UNSENT_EMAILS.execute_in_process(instance=instance, resources=needed).success
+
+
+def is_asked_for(instance: dg.DagsterInstance) -> bool:
+    with dg.build_schedule_context(instance) as context:
+        return bool(send_unsent_emails_schedule.evaluate_tick(context).run_requests)
+
+
+@pytest.mark.parametrize("error", [AWAY, LOCKED], ids=["away", "locked"])
+def test_email_that_was_not_taken_is_sent_once_when_the_server_is_back(
+    error: ExportError, instance: dg.DagsterInstance
+) -> None:
+    world, run_id = finished_without_email(instance, error)
+    assert email_of(instance, run_id) == "unsent"
+    assert is_asked_for(instance)
+
+    send(world, instance)
+    send(world, instance)
+
+    (message,) = world.mailer.sent
+    assert message["To"] == "alice@example.test"
+    assert email_of(instance, run_id) == "sent"
+    assert not is_asked_for(instance)
+
+
+def test_nothing_is_asked_for_where_every_email_was_sent(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    result = world.run(instance)
+
+    assert email_of(instance, result.run_id) == "sent"
+    assert not is_asked_for(instance)
+
+
+def test_of_several_emails_the_first_that_is_not_taken_lets_the_others_wait(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, first = finished_without_email(instance)
+    other, second = finished_without_email_of("export-2", world, instance)
+    other.mailer.failures = [AWAY]
+
+    send(other, instance)
+
+    assert not other.mailer.failures
+    assert not other.mailer.sent
+    assert [email_of(instance, run) for run in (first, second)] == ["unsent", "unsent"]
+    send(other, instance)
+    assert len(other.mailer.sent) == 2
+
+
+def finished_without_email_of(
+    export_id: str, earlier: World, instance: dg.DagsterInstance
+) -> tuple[World, str]:
+    """The same for another export, in a world that knows both rows."""
+    world = World(export_row(export_id))
+    world.rows.add(earlier.state)
+    world.mailer.failures = [AWAY] * 3
+    return world, world.run(instance).run_id
+
+
+def test_server_that_refuses_the_message_for_good_is_not_asked_again(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, run_id = finished_without_email(instance)
+    world.mailer.failures = [PermanentError("The mail server refuses the e-mail (reply 550).")]
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    assert email_of(instance, run_id) == "none"
+
+
+def test_who_has_set_up_no_mail_server_waits_for_no_email(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    world.mailer = OutboxMailer(configured=False)
+    world.mailer.failures = [ConfigurationError("No e-mail can be sent.")]
+
+    result = world.run(instance)
+
+    assert email_of(instance, result.run_id) == "none"
+    assert not is_asked_for(instance)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "CANCELLED"},
+        {"status": "QUEUED", "url": None, "finished_at": None, "expires_at": None},
+        {"url": None},
+        {"expires_at": datetime.now(UTC) - timedelta(minutes=1)},
+        {"finished_at": datetime.now(UTC) + timedelta(minutes=1)},
+        {"user_id": "u-nobody"},
+    ],
+    ids=["cancelled", "queued again", "no link", "expired", "made once more", "left"],
+)
+def test_nobody_is_told_of_what_is_over(
+    change: dict[str, object], instance: dg.DagsterInstance
+) -> None:
+    world, run_id = finished_without_email(instance)
+    world.rows.add(replace(world.state, **change))  # type: ignore[arg-type]
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    assert email_of(instance, run_id) == "none"
+
+
+def test_row_that_is_gone_is_told_to_nobody(instance: dg.DagsterInstance) -> None:
+    world, run_id = finished_without_email(instance)
+    world.rows.rows.clear()
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    assert email_of(instance, run_id) == "none"
