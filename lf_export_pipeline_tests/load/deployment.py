@@ -33,7 +33,8 @@ WISHES = tuple(
         PROJECTS,
     )
 )
-SIZE = SampleSize(traces=10_000, observations_per_trace=1, text_bytes=2_000)
+# Large enough that an export is at work for longer than it takes to begin the next ones.
+SIZE = SampleSize(traces=30_000, observations_per_trace=1, text_bytes=2_000)
 USER, ADDRESS = "user-ada", "ada@example.com"
 WAITING = {"QUEUED", "PROCESSING"}
 
@@ -57,8 +58,16 @@ class LoadDeployment:
     expected: dict[Wish, str]
 
     @contextmanager
-    def daemon(self) -> Iterator[ProcessRecord]:
-        """The daemon and all that it starts."""
+    def daemon(self, at_once: int | None = None) -> Iterator[ProcessRecord]:
+        """The daemon and all that it starts.
+
+        Args:
+            at_once: How many runs it lets work at once; None: what the repository's own
+                ``dagster.yaml`` says.
+        """
+        dagster.prepare_home(self.home.parent)
+        if at_once is not None:
+            _allow(self.home, at_once)
         arguments = dagster.daemon_arguments()
         with dagster.running("daemon", arguments, self.environment, self.home) as record:
             yield record
@@ -92,15 +101,15 @@ class LoadDeployment:
 
 @contextmanager
 def open_deployment(
-    folder: Path, at_once: int, size: SampleSize = SIZE, wishes: Sequence[Wish] = WISHES
+    folder: Path, size: SampleSize = SIZE, wishes: Sequence[Wish] = WISHES
 ) -> Iterator[LoadDeployment]:
-    """The deployment without its daemon, which runs so many at once, two of each project."""
+    """The deployment without its daemon."""
     stack = LocalStack(folder / "stack")
     try:
         addresses = stack.up()
         for seed, project in enumerate(PROJECTS):
             generate_sample(addresses, project, size, until=datetime.now(UTC), seed=seed)
-        with _opened(stack, folder, at_once) as deployment:
+        with _opened(stack, folder) as deployment:
             deployment.expected.update({wish: _made_in_peace(deployment, wish) for wish in wishes})
             yield deployment
     finally:
@@ -108,12 +117,9 @@ def open_deployment(
 
 
 @contextmanager
-def _opened(stack: LocalStack, folder: Path, at_once: int) -> Iterator[LoadDeployment]:
+def _opened(stack: LocalStack, folder: Path) -> Iterator[LoadDeployment]:
     home = dagster.prepare_home(folder)
-    _allow(home, at_once)
-    environment = dict(stack.environment()) | {
-        "LF_EXPORT_CHUNK_TARGET_MIB": "4",
-    }
+    environment = dict(stack.environment())
     settings = Settings.load(environment)
     database = LangfusePostgres(settings)
     with pytest.MonkeyPatch.context() as patch:

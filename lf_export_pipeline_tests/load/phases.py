@@ -50,8 +50,8 @@ class Ticks:
         order: The exports in the order in which their runs were made.
     """
 
-    seconds: tuple[float, ...]
-    order: tuple[str, ...]
+    seconds: Sequence[float]
+    order: Sequence[str]
 
 
 def keep_making(deployment: LoadDeployment, watch: Watch, seconds: float, unfinished: int) -> Made:
@@ -61,11 +61,11 @@ def keep_making(deployment: LoadDeployment, watch: Watch, seconds: float, unfini
     began = time.monotonic()
     left: set[str] = set()
     while True:
-        more = unfinished - len(left) if time.monotonic() - began <= seconds or not asked else 0
-        for _ in range(more):
+        is_kept = time.monotonic() - began <= seconds or not asked
+        for _ in range(unfinished - len(left) if is_kept else 0):
             wish = next(wishes)
             asked[deployment.queue(wish)] = wish
-        watch.look()
+        (watch.look if is_kept else watch.look_at_the_end)()
         time.sleep(LOOK_SECONDS)
         left = {
             name for name, status in deployment.statuses(list(asked)).items() if status in WAITING
@@ -83,8 +83,8 @@ def let_wait(deployment: LoadDeployment, many: int, wanted: int) -> Ticks:
     projects = list(PROJECTS)
     deployment.change(_FILL, many=many, projects=projects, number=len(projects), user=USER)
     try:
-        eventually(lambda: len(_ticks(deployment, before)) >= wanted)
-        return Ticks(tuple(_ticks(deployment, before)), _order(deployment))
+        eventually(lambda: len(ticks_since(deployment, before)) >= wanted)
+        return Ticks(ticks_since(deployment, before), _order(deployment))
     finally:
         deployment.change("DELETE FROM batch_exports WHERE id LIKE 'waits-%' AND status = 'QUEUED'")
         eventually(lambda: not in_flight_runs(deployment.instance))
@@ -102,7 +102,8 @@ def out_of_order(order: Sequence[str], projects: int) -> list[str]:
     return late
 
 
-def _ticks(deployment: LoadDeployment, since: float) -> list[float]:
+def ticks_since(deployment: LoadDeployment, since: float) -> list[float]:
+    """How many seconds each tick of the sensor took that began after an instant."""
     states = deployment.instance.all_instigator_state()
     (sensor,) = [each for each in states if each.instigator_name == SENSOR]
     ticks = deployment.instance.get_ticks(

@@ -1,6 +1,7 @@
 """What a deployment takes of its machine: memory and connections, at their highest."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -11,6 +12,7 @@ from lf_export_pipeline.local.process import ProcessRecord
 from lf_export_pipeline_tests.load.deployment import LoadDeployment
 
 MIB = 1 << 20
+BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
 _CONNECTIONS = """
 SELECT datname || ' (' || coalesce(nullif(application_name, ''), 'Dagster') || ')', count(*)
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -24,18 +26,32 @@ class Watch:
 
     Attributes:
         peaks: The greatest number of each thing that was seen.
-        at_once: How many runs were at work, each time.
+        allowed: How many runs may be at work at once.
+        at_once: How many were, each time since they were that many for the first time. Those whose
+            process still imports its modules do not count.
     """
 
     deployment: LoadDeployment
     daemon: ProcessRecord
+    allowed: int
     peaks: Counter[str] = field(default_factory=Counter)
     at_once: list[int] = field(default_factory=list)
 
     def look(self) -> None:
-        """Looks once."""
+        """Looks once, while exports are kept coming."""
+        in_work = self._runs((dg.DagsterRunStatus.STARTED,))
+        if self.at_once or in_work >= self.allowed:
+            self.at_once.append(in_work)
+        self.look_at_the_end()
+
+    def look_at_the_end(self) -> None:
+        """Looks once, when no more exports come and there are fewer and fewer."""
+        self._see("runs at once, those that begin included", self._runs(BEGUN))
         self._see_processes()
         self._see_connections()
+
+    def _runs(self, statuses: Sequence[dg.DagsterRunStatus]) -> int:
+        return self.deployment.instance.get_runs_count(dg.RunsFilter(statuses=statuses))
 
     def _see_processes(self) -> None:
         daemon = psutil.Process(self.daemon.pid)
@@ -43,10 +59,6 @@ class Watch:
         workers = {worker for server in servers for worker in _below(server)}
         runs = [_resident_bytes(worker) for worker in workers]
         others = [_resident_bytes(each) for each in {daemon, *_below(daemon)} - workers]
-        begun = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-        in_work = self.deployment.instance.get_runs_count(dg.RunsFilter(statuses=begun))
-        self._see("runs at once", in_work)
-        self.at_once.append(in_work)
         self._see("memory of one run, MiB", max(runs, default=0) // MIB)
         self._see("memory of all runs, MiB", sum(runs) // MIB)
         self._see("memory of daemon and code servers, MiB", sum(others) // MIB)
