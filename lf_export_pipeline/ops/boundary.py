@@ -3,7 +3,8 @@
 - ``PermanentError``: the step fails at once, with the user's sentence as its description.
 - ``ExportCancelledError``: the step ends without an output, so that what follows is skipped and
   the run succeeds: there is nothing to repair.
-- What would happen again, since it is a mistake in the program: fails at once as well.
+- What would happen again, since it is a mistake in the program: fails at once as well. Its kind and
+  traceback are recorded and its message is not, which may hold a secret (``ops.mistakes``).
 - Anything else is raised as it is, and the op's retry policy decides.
 
 The row of a failed export is not written here: ``fail_export`` does that when no retry is left,
@@ -19,6 +20,7 @@ from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.ops.mistakes import wordless
 from lf_export_pipeline.runs.history import (
     asked_at,
     has_failed_step,
@@ -70,7 +72,7 @@ def export_errors(
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
     except MISTAKES as error:
         description = f"A mistake in the program or its data ({type(error).__name__})."
-        raise dg.Failure(description=description, allow_retries=False) from error
+        raise dg.Failure(description=description, allow_retries=False) from wordless(error)
     except dg.DagsterExecutionInterruptedError as interrupt:
         if _is_cancelled_as_asked(context, export_rows):
             # Dagster's retry policy would otherwise start the step again in a run that is to end.

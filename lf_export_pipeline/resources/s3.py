@@ -18,8 +18,8 @@ from lf_export_pipeline.core.plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
 from lf_export_pipeline.resources.s3_checksum import PartsChecksum
 from lf_export_pipeline.resources.s3_client import (
-    from_client,
     head_of,
+    raise_mapped,
     s3_client,
     s3_errors,
     status_of,
@@ -79,7 +79,7 @@ class S3FileStore:
         except (ClientError, BotoCoreError) as error:
             # The answer to the last request may be lost, and its repetition be refused.
             if not self._bears(key, mark):
-                raise from_client(error) from error
+                raise_mapped(error)
         self._require_equal(key, source)
 
     def _require_equal(self, key: str, sent: "_PieceFile") -> None:
@@ -147,9 +147,9 @@ class S3FileStore:
             )
         except ClientError as error:
             if status_of(error) != 404:
-                raise from_client(error) from error
+                raise_mapped(error)
         except BotoCoreError as error:
-            raise from_client(error) from error
+            raise_mapped(error)
 
     @property
     def bucket(self) -> str:

@@ -6,7 +6,7 @@ nor path-style addresses nor when to send checksums, and compatible services nee
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import boto3
 from botocore.config import Config
@@ -25,6 +25,7 @@ from lf_export_pipeline.core.errors import (
     ExportError,
     TransientError,
 )
+from lf_export_pipeline.resources.quoted_headers import quotes_a_header
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings.s3 import S3Settings
 
@@ -64,6 +65,11 @@ _WRONG_CLOCK = (
     "The clock of this machine and that of the bucket's service differ by more than the service "
     "allows (15 minutes at AWS); set this machine's clock."
 )
+_UNSENDABLE = (
+    "A request to the bucket's service cannot be written. Look for a line break or another "
+    f"control character in {_KEYS}, or in AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN; "
+    f"check {_PREFIX}_ENDPOINT."
+)
 
 
 def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
@@ -98,7 +104,17 @@ def s3_errors() -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        raise from_client(error) from error
+        raise_mapped(error)
+
+
+def raise_mapped(error: Exception) -> NoReturn:
+    """Raises the pipeline's error, with the client's as its cause unless that one quotes a secret.
+
+    Raises:
+        ExportError: always.
+    """
+    cause = None if quotes_a_header(error) else error
+    raise from_client(error) from cause
 
 
 def head_of(client: "S3Client", bucket: str, key: str) -> "HeadObjectOutputTypeDef | None":
@@ -118,6 +134,8 @@ def from_client(error: Exception) -> ExportError:
         return _from_answer(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return ConfigurationError(f"There are no credentials for the bucket; set {_KEYS}.")
+    if quotes_a_header(error):
+        return ConfigurationError(_UNSENDABLE)
     if isinstance(error, HTTPClientError | ConnectionError):
         refused = refused_certificate(
             error,

@@ -20,6 +20,7 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.core.ports import Mailer
+from lf_export_pipeline.resources.quoted_headers import quotes_a_header
 from lf_export_pipeline.resources.smtp_login import sign_in
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
@@ -176,7 +177,8 @@ def smtp_errors() -> Iterator[None]:
     try:
         yield
     except (smtplib.SMTPException, OSError, ClientError, BotoCoreError) as error:
-        raise from_client(error) from error
+        cause = None if quotes_a_header(error) else error
+        raise from_client(error) from cause
     except UnicodeError as error:
         raise ConfigurationError(
             "The mail server has no name that can be looked up; check the host in "
@@ -189,6 +191,11 @@ def from_client(error: Exception) -> ExportError:
     if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
         return ConfigurationError(
             "The mail server refuses the sign-in; check user and password in SMTP_CONNECTION_URL."
+        )
+    if quotes_a_header(error):
+        return ConfigurationError(
+            "A request to Amazon SES cannot be written; look for a line break or another control "
+            "character in AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN."
         )
     refused = refused_certificate(
         error,

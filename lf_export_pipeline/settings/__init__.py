@@ -7,9 +7,9 @@ them. ``python -m lf_export_pipeline.settings.document`` writes ``docs/configura
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lf_export_pipeline.core.plan import CHUNK_TARGET_BYTES, MEBIBYTE
@@ -17,7 +17,7 @@ from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.s3 import S3Settings
 from lf_export_pipeline.settings.sentences import in_sentences
-from lf_export_pipeline.settings.values import HttpUrl, authorities, url_of
+from lf_export_pipeline.settings.values import HttpUrl, authorities, credential, url_of
 
 Switch = Literal["auto", "true", "false"]
 
@@ -45,8 +45,10 @@ class ClickHouseSettings(BaseModel):
         repr=False,
         description="Where reads of the events tables go, if not to CLICKHOUSE_URL.",
     )
-    clickhouse_user: str = Field(description="Name of the user.")
-    clickhouse_password: SecretStr = Field(description="Password of the user.")
+    clickhouse_user: Annotated[str, credential()] = Field(description="Name of the user.")
+    clickhouse_password: Annotated[SecretStr, credential()] = Field(
+        description="Password of the user."
+    )
     lf_export_clickhouse_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
         description="PEM file of the CAs that may sign the certificate of an `https://` "
@@ -179,6 +181,14 @@ class Settings(
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_line_ends_of_mounted_secrets_are_dropped(cls, given: Any) -> Any:
+        return {
+            name: value.rstrip("\r\n") if isinstance(value, str) else value
+            for name, value in given.items()
+        }
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":

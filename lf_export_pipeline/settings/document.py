@@ -50,7 +50,8 @@ _INTRODUCTION = """\
 Everything is read from the environment, with the names and defaults of Langfuse's worker, so that
 its env file can be copied. A `.env` file in the working directory is read too. Where both name a
 variable, the environment wins in `lf-export`, and `.env` in Dagster's own commands. An empty value
-counts as unset. A missing or wrong value is reported by name; `lf-export doctor` tries out all of
+counts as unset, and the line break at the end of a value, as files of mounted secrets have it, is
+dropped. A missing or wrong value is reported by name; `lf-export doctor` tries out all of
 them.
 
 Set `QUEUE_CONSUMER_BATCH_EXPORT_QUEUE_IS_ENABLED=false` on Langfuse's own worker, or both will run

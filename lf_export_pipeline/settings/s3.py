@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from lf_export_pipeline.settings.values import HttpUrl, authorities
+from lf_export_pipeline.settings.values import HttpUrl, authorities, credential
 
 _ONLY_S3 = "`true` is refused: only S3 is supported."
 
@@ -30,10 +30,10 @@ class S3Settings(BaseModel):
         default=None,
         description="Address at which browsers reach the same service; links are made for it.",
     )
-    langfuse_s3_batch_export_access_key_id: str | None = Field(
-        default=None, description="Default: AWS's own credential chain."
+    langfuse_s3_batch_export_access_key_id: Annotated[str, credential()] | None = Field(
+        default=None, repr=False, description="Default: AWS's own credential chain."
     )
-    langfuse_s3_batch_export_secret_access_key: SecretStr | None = Field(
+    langfuse_s3_batch_export_secret_access_key: Annotated[SecretStr, credential()] | None = Field(
         default=None, description="Belongs to the access key id."
     )
     lf_export_s3_ca_file: Annotated[str, authorities()] | None = Field(

@@ -2,20 +2,36 @@
 
 import ssl
 from typing import Annotated
+from unicodedata import category
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 
-def url_of(*schemes: str) -> AfterValidator:
-    """Accepts URLs of these schemes; never repeats the value, which may hold a password."""
+def credential() -> AfterValidator:
+    """Accepts texts without control characters, with which HTTP clients write no header."""
 
     def check(value: str | SecretStr) -> str | SecretStr:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if any(category(character) == "Cc" for character in _text_of(value)):
+            raise PydanticCustomError("url", "text without line breaks and control characters")
+        return value
+
+    return AfterValidator(check)
+
+
+def url_of(*schemes: str) -> AfterValidator:
+    """Accepts URLs of these schemes; never repeats the value, which may hold a password.
+
+    An ``@`` behind the host belongs to a password that is not percent-encoded: of that one, a part
+    would be taken for the host, looked up, and quoted by errors.
+    """
+
+    def check(value: str | SecretStr) -> str | SecretStr:
         try:
-            parts = urlsplit(text)
+            parts = urlsplit(_text_of(value))
             sound = parts.scheme in schemes and bool(parts.hostname or "postgres" in parts.scheme)
+            sound = sound and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
             _ = parts.port
         except ValueError:
             sound = False
@@ -24,6 +40,10 @@ def url_of(*schemes: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _text_of(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 HttpUrl = Annotated[str, url_of("http", "https")]

@@ -1,12 +1,10 @@
 """Secrets appear nowhere: everything that runs leave behind is searched for them."""
 
-import base64
 import html
 import itertools
 import secrets
-import sqlite3
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -20,6 +18,7 @@ from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.bench import Bench, Trial, open_bench
 from lf_export_pipeline_tests.faults.needles import ENCODINGS, left_behind, mail_text, places_of
+from lf_export_pipeline_tests.faults.plants import PLANTS, into_row
 from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Request
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -169,6 +168,38 @@ def test_a_run_with_a_wrong_password_does_not_tell_it(
     assert_silent(trial)
 
 
+def of_the_chain(bench: Bench, **variables: str) -> dict[str, str]:
+    """The environment of who leaves the bucket's credentials to AWS's own chain."""
+    unset = {"LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID", "LANGFUSE_S3_BATCH_EXPORT_SECRET_ACCESS_KEY"}
+    known = bench.stack.addresses().credentials
+    return {
+        **{name: value for name, value in bench.environment.items() if name not in unset},
+        "AWS_ACCESS_KEY_ID": known.s3_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": known.s3_secret_access_key,
+        **variables,
+    }
+
+
+@pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_a_credential_that_makes_no_header_is_not_quoted(bench: Bench, variable: str) -> None:
+    """As a mounted secret ends with a line break; botocore quotes the header that it refuses."""
+    trial = bench.new_export()
+    mounted = f"{secrets.token_hex(16)}\n"
+    assert trial.run(environment=of_the_chain(bench, **{variable: mounted})) == 1
+    row = trial.outcome().row
+    assert row
+    assert variable in (row.log or "")
+    assert_silent(trial, mounted.strip())
+
+
+def test_keys_that_end_with_a_line_break_make_an_export(bench: Bench) -> None:
+    names = ("CLICKHOUSE_PASSWORD", "LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID", "DATABASE_URL")
+    trial = bench.new_export()
+    changes = {name: f"{bench.environment[name]}\n" for name in names}
+    assert trial.run(environment=bench.environment | changes) == 0
+    assert_silent(trial, *link_of(trial))
+
+
 def test_only_the_email_tells_the_link_where_there_is_no_page_to_lead_to(bench: Bench) -> None:
     trial = bench.new_export()
     assert trial.run(environment=bench.environment | {"NEXTAUTH_URL": ""}) == 0
@@ -219,55 +250,6 @@ def test_nothing_that_holds_a_secret_shows_it(bench: Bench) -> None:
             shown = "".join(f"{port!r}{port!s}" for port in (settings, *ports.values()))
         shown += repr(bench.stack.addresses())
         assert places_of([*passwords(bench), NASTY], {"shown": shown.encode()}) == set()
-
-
-def into_records(trial: Trial, text: str) -> None:
-    """Where the boundary of a page cuts it in two."""
-    path = trial.circumstances.folder / "planted.db"
-    path.unlink(missing_ok=True)
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA page_size = 512")
-        database.execute("CREATE TABLE planted (text TEXT)")
-        database.execute("INSERT INTO planted VALUES ('')")
-        for before in range(0, 1_000, 8):
-            padded = f"{'x' * before}{text}{'x' * (1_000 - before)}"
-            database.execute("UPDATE planted SET text = ?", (padded,))
-            database.commit()
-            if text.encode() not in path.read_bytes():
-                break
-        else:
-            pytest.fail("no page cuts it")
-    database.close()
-
-
-def into_row(trial: Trial, text: str) -> None:
-    change = sa.text("UPDATE batch_exports SET log = :text WHERE id = :id")
-    with trial.bench.database.engine.begin() as connection:
-        connection.execute(change, {"text": text, "id": trial.export_id})
-
-
-def into_mail(trial: Trial, text: str) -> None:
-    head = b"Subject: planted\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-    body = base64.encodebytes(f"{'x' * 70}{text}".encode())
-    (trial.bench.stack.addresses().inbox / "planted.eml").write_bytes(head + body)
-
-
-def into(folder: Callable[[Trial], Path], name: str) -> Callable[[Trial, str], None]:
-    def append(trial: Trial, text: str) -> None:
-        with (folder(trial) / name).open("a", encoding="utf-8") as file:
-            file.write(f"planted: {text}\n")
-
-    return append
-
-
-PLANTS: dict[str, Callable[[Trial, str], None]] = {
-    "planted.db": into_records,
-    "output.log": into(lambda trial: trial.circumstances.folder, "output.log"),
-    "part-planted": into(lambda trial: trial.bench.settings.spool_directory, "part-planted"),
-    "postgres.log": into(lambda trial: trial.bench.stack.state_dir / "logs", "postgres.log"),
-    "row": into_row,
-    "planted.eml": into_mail,
-}
 
 
 def test_the_search_finds_what_is_planted_in_every_place_and_form(bench: Bench) -> None:

@@ -82,6 +82,10 @@ def test_a_bad_value_is_named_with_what_was_expected(
         ("SMTP_CONNECTION_URL", "http://root:hunter2@mail"),
         ("CLICKHOUSE_URL", "tcp://root:hunter2@ch:9000"),
         ("CLICKHOUSE_READ_ONLY_URL", "http://root:hunter2@ch:port"),
+        ("DATABASE_URL", "postgresql://root:p@hunter2/x@db:5432/langfuse"),
+        ("DATABASE_URL", "postgresql://root:p@hunter2#x@db:5432/langfuse"),
+        ("SMTP_CONNECTION_URL", "smtp://root:p@hunter2?x@mail:25"),
+        ("CLICKHOUSE_PASSWORD", "hunter2\nHost: x"),
     ],
 )
 def test_a_bad_secret_is_named_but_never_shown(variable: str, value: str) -> None:
@@ -99,6 +103,24 @@ def test_the_repr_shows_no_secret() -> None:
     }
     shown = repr(Settings.load(REQUIRED | secrets))
     assert "hunter" not in shown
+    assert "AKIA" not in shown
+
+
+def test_the_line_break_at_the_end_of_a_mounted_secret_is_dropped() -> None:
+    mounted = {name: f"{value}\r\n" for name, value in REQUIRED.items()}
+    settings = Settings.load(mounted | {"LF_EXPORT_PREVIEW": "false\n"})
+    assert settings == Settings.load(REQUIRED | {"LF_EXPORT_PREVIEW": "false"})
+
+
+@pytest.mark.parametrize("name", ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY"])
+def test_a_key_with_a_control_character_is_named_but_never_shown(name: str) -> None:
+    keys = {"ACCESS_KEY_ID": "AKIA", "SECRET_ACCESS_KEY": "hunter2"}
+    keys[name] += "\n\tmore"
+    sentence = problem(**{f"LANGFUSE_S3_BATCH_EXPORT_{key}": keys[key] for key in keys})
+    assert sentence == (
+        f"LANGFUSE_S3_BATCH_EXPORT_{name} has a value of the wrong form; "
+        "expected text without line breaks and control characters."
+    )
 
 
 def test_half_a_pair_of_keys_is_refused() -> None:

@@ -153,6 +153,23 @@ def test_mistake_in_the_program_is_not_tried_again(instance: dg.DagsterInstance)
     assert len(world.files.failures) == 1
 
 
+def test_of_a_mistake_its_kind_and_place_are_recorded_and_not_what_it_says(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+    mistake = ValueError("Invalid header value b'hunter2'")
+    mistake.__cause__ = KeyError("hunter3")
+    world.files.failures = [mistake]
+
+    result = world.run(instance)
+
+    recorded = "".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert "hunter" not in recorded
+    assert "MistakeError: ValueError; what it says is left out" in recorded
+    assert "MistakeError: KeyError; what it says is left out" in recorded
+    assert "raise self.failures.pop" in recorded
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
