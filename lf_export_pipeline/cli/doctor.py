@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from dotenv import dotenv_values
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import DBAPIError
 
+from lf_export_pipeline.cli.dagster_storage import check_dagster_storage
 from lf_export_pipeline.core.errors import (
     AccessRefusedError,
     ConfigurationError,
@@ -33,6 +33,7 @@ from lf_export_pipeline.resources.postgres import postgres_errors
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.resources.smtp import open_mailer
 from lf_export_pipeline.resources.spool import open_spool
+from lf_export_pipeline.resources.tls import unverified_postgres
 from lf_export_pipeline.settings import Settings
 
 _POSTGRES_TABLES = (
@@ -42,9 +43,6 @@ _POSTGRES_TABLES = (
 )
 _CLICKHOUSE_TABLES = ("traces", "observations", "scores", "dataset_run_items_rmt")
 _EVENTS_TABLES = ("events_full", "events_core")
-_DAGSTER_VARIABLES = tuple(
-    f"DAGSTER_POSTGRES_{name}" for name in ("HOST", "PORT", "USER", "PASSWORD", "DB")
-)
 _OLDEST_CLICKHOUSE = (24, 3)
 _SPOOL_FREE_GIB = 5
 _GIB = 1 << 30
@@ -104,7 +102,7 @@ def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
     yield "S3", lambda: _s3(settings)
     yield "e-mail", lambda: _mail(settings)
     yield "spool", lambda: _spool(settings)
-    yield "Dagster storage", lambda: _dagster(environ)
+    yield "Dagster storage", lambda: check_dagster_storage(environ)
 
 
 def _environ_of_dagster() -> Mapping[str, str]:
@@ -131,6 +129,7 @@ def _postgres(settings: Settings) -> str:
         with postgres_errors(), database.engine.connect() as connection:
             connection.execute(touch)
             connection.rollback()
+            doubt = unverified_postgres(connection, "DATABASE_URL")
         database.exports.recipient("nobody", "nothing")
         waiting = database.exports.longest_waiting()
     queue = (
@@ -138,7 +137,8 @@ def _postgres(settings: Settings) -> str:
         if waiting
         else "no export is waiting"
     )
-    return f"{len(_POSTGRES_TABLES)} tables can be read, batch_exports can be updated; {queue}"
+    done = f"{len(_POSTGRES_TABLES)} tables can be read, batch_exports can be updated; {queue}"
+    return "; but ".join([done, *doubt])
 
 
 def _clickhouse(settings: Settings, store: Store, tables: Iterable[str]) -> str:
@@ -240,43 +240,3 @@ def _spool(settings: Settings) -> str:
             "free some space or point LF_EXPORT_SPOOL elsewhere."
         )
     return f"writable, {free} GiB free"
-
-
-def _dagster(environ: Mapping[str, str]) -> str:
-    missing = [name for name in _DAGSTER_VARIABLES if not environ.get(name)]
-    if missing:
-        raise ConfigurationError(
-            f"{', '.join(missing)} not set; dagster.yaml needs them to keep runs in Postgres."
-        )
-    url = sa.URL.create(
-        "postgresql+psycopg2",
-        username=environ["DAGSTER_POSTGRES_USER"],
-        password=environ["DAGSTER_POSTGRES_PASSWORD"],
-        host=environ["DAGSTER_POSTGRES_HOST"],
-        port=_port(environ["DAGSTER_POSTGRES_PORT"]),
-        database=environ["DAGSTER_POSTGRES_DB"],
-    )
-    engine = sa.create_engine(url, connect_args={"connect_timeout": 10})
-    try:
-        with engine.connect() as connection:
-            may = connection.scalar(sa.text("SELECT has_schema_privilege('public', 'CREATE')"))
-    except DBAPIError as error:
-        raise ConfigurationError(
-            "Cannot sign in to Dagster's Postgres; check the DAGSTER_POSTGRES_ variables and "
-            "that deploy/sql/dagster_database.sql was run."
-        ) from error
-    finally:
-        engine.dispose()
-    if not may:
-        raise ConfigurationError(
-            "The user in DAGSTER_POSTGRES_USER may not create tables in its database; make it the "
-            "database's owner, as deploy/sql/dagster_database.sql does."
-        )
-    return "sign-in works, and Dagster may create its tables"
-
-
-def _port(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ConfigurationError("DAGSTER_POSTGRES_PORT is not a number.") from error

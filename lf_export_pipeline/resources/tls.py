@@ -1,11 +1,16 @@
 """Why a server's certificate is refused, and what an operator can do about it.
 
-Certificates are always verified where TLS is spoken; there is no setting that switches this off.
+Certificates and names are verified wherever TLS is spoken, and no setting switches that off, with
+one exception: libpq speaks to Postgres as ``sslmode`` says, and verifies both with ``verify-full``
+only. Of a connection with less the doctor says so.
 """
 
 import ssl
 from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
 
+import sqlalchemy as sa
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from lf_export_pipeline.core.errors import ConfigurationError
@@ -37,10 +42,14 @@ def refused_certificate(
     return None
 
 
-def refused_by_libpq(error: BaseException) -> ConfigurationError | None:
+def refused_by_libpq(
+    error: BaseException,
+    *,
+    address: str = "DATABASE_URL",
+    authorities: str = "sslrootcert of DATABASE_URL",
+) -> ConfigurationError | None:
     """The same for Postgres, whose client gives a text only."""
-    text, server, address = str(error), "Postgres", "DATABASE_URL"
-    authorities = "sslrootcert of DATABASE_URL"
+    text, server = str(error), "Postgres"
     if "does not match host name" in text:
         return ConfigurationError(_advice(min(_OTHER_NAME), server, address, authorities))
     if "certificate verify failed" in text:
@@ -50,6 +59,34 @@ def refused_by_libpq(error: BaseException) -> ConfigurationError | None:
     if "does not support SSL" in text:
         return ConfigurationError(f"{server} does not speak TLS, which {address} asks for.")
     return None
+
+
+def unverified_postgres(connection: sa.Connection, where: str) -> list[str]:
+    """What to say of a connection whose other end may be anybody; nothing if it is known.
+
+    It is where certificate and name are verified, and on this machine.
+
+    Args:
+        connection: To Postgres; libpq knows what URL and environment have come to.
+        where: The place where ``sslmode`` is set.
+    """
+    driver: Any = connection.connection.driver_connection
+    mode = driver.info.dsn_parameters.get("sslmode", "prefer")
+    if mode == "verify-full" or _is_here(driver.info.host):
+        return []
+    return [
+        f"nothing proves that this is your server: with sslmode={mode} its certificate or its name "
+        f"is not verified; set sslmode=verify-full and sslrootcert in {where}"
+    ]
+
+
+def _is_here(host: str | None) -> bool:
+    if not host or host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _advice(code: int, server: str, address: str, authorities: str) -> str:

@@ -17,7 +17,7 @@ from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.s3 import S3Settings
 from lf_export_pipeline.settings.sentences import in_sentences
-from lf_export_pipeline.settings.values import HttpUrl, authorities, credential, url_of
+from lf_export_pipeline.settings.values import HttpUrl, authorities, broker, credential, url_of
 
 Switch = Literal["auto", "true", "false"]
 
@@ -131,10 +131,11 @@ class PipelineSettings(BaseModel):
     lf_export_executor: Literal["in_process", "multiprocess", "celery", "k8s"] = Field(
         default="in_process", description="Dagster's executor of the export job."
     )
-    lf_export_celery_broker: SecretStr | None = Field(
+    lf_export_celery_broker: Annotated[SecretStr, broker()] | None = Field(
         default=None,
-        description="Redis for the executor `celery`, as `redis://host:6379/0`; it has to be in "
-        "the environment itself, for the code location and for the workers.",
+        description="Redis for the executor `celery`, as `redis://host:6379/0`, or with TLS "
+        "`rediss://host:6379/0?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs=/path/ca.pem`; it has to "
+        "be in the environment itself, for the code location and for the workers.",
     )
     lf_export_preview: bool = Field(
         default=True, description="Show the first rows of the file in the run's metadata."

@@ -3,7 +3,7 @@
 import ssl
 from typing import Annotated
 from unicodedata import category
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
@@ -44,6 +44,24 @@ def url_of(*schemes: str) -> AfterValidator:
 
 def _text_of(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def broker() -> AfterValidator:
+    """Accepts a Redis whose certificate and name, with TLS, Celery will verify."""
+    with_tls = "rediss://…?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs=/path/ca.pem"
+
+    def check(value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        asked = dict(parse_qsl(parts.query))
+        verified = (
+            asked.get("ssl_cert_reqs") in ("CERT_REQUIRED", "required")
+            and asked.get("ssl_check_hostname", "true").lower() == "true"
+        )
+        if not (parts.scheme == "redis" or (parts.scheme == "rediss" and verified)):
+            raise PydanticCustomError("url", f"redis://… or, with TLS, {with_tls}")
+        return value
+
+    return AfterValidator(check)
 
 
 HttpUrl = Annotated[str, url_of("http", "https")]

@@ -61,6 +61,34 @@ def test_one_bad_part_is_named_with_what_to_do_and_the_others_stay_good(
     assert says in bad[0].sentence
 
 
+def test_a_postgres_elsewhere_that_is_not_verified_is_good_with_a_warning(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is one that nobody has; libpq takes the address from its own variable."""
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    monkeypatch.setenv("PGSSLMODE", "allow")
+    elsewhere = environment | {
+        "DATABASE_URL": environment["DATABASE_URL"].replace("127.0.0.1", "postgres.invalid"),
+        "DAGSTER_POSTGRES_HOST": "postgres.invalid",
+    }
+    checks = {check.name: check for check in run_checks(Settings.load(elsewhere), elsewhere)}
+    for name, place in (("Postgres", "DATABASE_URL"), ("Dagster storage", "dagster.yaml")):
+        assert checks[name].ok, checks[name].sentence
+        assert "with sslmode=allow its certificate" in checks[name].sentence
+        assert checks[name].sentence.endswith(place)
+
+
+def test_storage_elsewhere_than_in_postgres_is_refused(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("storage:\n  sqlite:\n    base_dir: /tmp\n")
+    *_, storage = run_checks(
+        Settings.load(environment), environment | {"DAGSTER_HOME": str(tmp_path)}
+    )
+    assert not storage.ok
+    assert "take this project's" in storage.sentence
+
+
 def test_the_command_prints_a_line_for_each_part_and_succeeds(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

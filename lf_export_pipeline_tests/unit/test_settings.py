@@ -123,6 +123,37 @@ def test_a_key_with_a_control_character_is_named_but_never_shown(name: str) -> N
     )
 
 
+@pytest.mark.parametrize(
+    "broker",
+    [
+        "redis://:hunter2@queue:6379/0",
+        "rediss://:hunter2@queue/0?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs=/ca.pem",
+        "rediss://:hunter2@queue/0?ssl_cert_reqs=required",
+    ],
+)
+def test_a_broker_is_taken_whose_certificate_is_verified(broker: str) -> None:
+    settings = Settings.load(REQUIRED | {"LF_EXPORT_CELERY_BROKER": broker})
+    assert settings.lf_export_celery_broker
+    assert settings.lf_export_celery_broker.get_secret_value() == broker
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        "rediss://:hunter2@queue/0",
+        "rediss://:hunter2@queue/0?ssl_cert_reqs=CERT_NONE",
+        "rediss://:hunter2@queue/0?ssl_cert_reqs=CERT_OPTIONAL",
+        "rediss://:hunter2@queue/0?ssl_cert_reqs=CERT_REQUIRED&ssl_check_hostname=False",
+        "amqp://:hunter2@queue/0",
+    ],
+)
+def test_a_broker_that_would_not_be_verified_is_refused_with_what_to_write(broker: str) -> None:
+    assert problem(LF_EXPORT_CELERY_BROKER=broker) == (
+        "LF_EXPORT_CELERY_BROKER has a value of the wrong form; expected redis://… or, with TLS, "
+        "rediss://…?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs=/path/ca.pem."
+    )
+
+
 def test_half_a_pair_of_keys_is_refused() -> None:
     sentence = problem(LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID="AKIA")
     assert "belong together" in sentence

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+import yaml
 from aiosmtpd.controller import Controller
+from sqlalchemy import make_url
 
 from lf_export_pipeline.local.ports import HOST, choose
+from lf_export_pipeline.local.services.postgres import DAGSTER_DATABASE
 from lf_export_pipeline.local.smtp import Inbox, Login
 
 NAME = "localhost"  # the only name that the certificates hold
@@ -21,6 +24,23 @@ MAIL_USER, MAIL_PASSWORD = "mailer", "mail-secret"
 PIECE_BYTES = 1 << 16
 SECONDS_TO_HANG_UP = 0.1
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
+
+
+def dagster_home(folder: Path, database_url: str, host: str, authority: Path) -> str:
+    """A DAGSTER_HOME whose storage is on the server of a URL, reached through TLS."""
+    database = make_url(database_url)
+    storage = {
+        "scheme": "postgresql+psycopg2",
+        "hostname": host,
+        "port": database.port,
+        "username": database.username,
+        "password": database.password,
+        "db_name": DAGSTER_DATABASE,
+        "params": {"sslmode": "verify-full", "sslrootcert": str(authority)},
+    }
+    config = {"storage": {"postgres": {"postgres_db": storage}}, "telemetry": {"enabled": False}}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return str(folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,11 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
 import trustme
-import yaml
 from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy import make_url
 
 from lf_export_pipeline.cli.doctor import run_checks
 from lf_export_pipeline.cli.request import requested_row
@@ -22,7 +19,6 @@ from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.services.postgres import DAGSTER_DATABASE
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
@@ -36,6 +32,7 @@ from lf_export_pipeline_tests.integration.resources.encrypted import (
     MAIL_USER,
     NAME,
     Authorities,
+    dagster_home,
     mail_server,
     server_context,
     tls_front,
@@ -233,41 +230,30 @@ def test_a_whole_export_goes_through_tls_alone(encrypted: Encrypted, own_stack: 
     assert (finished.url or "").startswith(f"https://{NAME}:")
 
 
-def test_the_doctor_finds_every_part_good_through_tls(encrypted: Encrypted) -> None:
-    settings = encrypted.settings()
-    spool_in_s3 = {"lf_export_spool": f"s3://{settings.langfuse_s3_batch_export_bucket}/spool"}
-    checks = run_checks(settings.model_copy(update=spool_in_s3), encrypted.plain)
-    assert [check for check in checks if not check.ok] == []
-
-
-def dagster_home(
+def home_of(
     encrypted: Encrypted, folder: Path, *, host: str = NAME, authority: Path | None = None
 ) -> str:
     """A DAGSTER_HOME whose storage is reached through TLS."""
-    database = make_url(encrypted.plain["DATABASE_URL"])
-    authority = authority or encrypted.authorities.right
-    storage = {
-        "scheme": "postgresql+psycopg2",
-        "hostname": host,
-        "port": urlsplit(encrypted.addresses["DATABASE_URL"]).port,
-        "username": database.username,
-        "password": database.password,
-        "db_name": DAGSTER_DATABASE,
-        "params": {"sslmode": "verify-full", "sslrootcert": str(authority)},
-    }
-    config = {"storage": {"postgres": {"postgres_db": storage}}, "telemetry": {"enabled": False}}
-    (folder / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    return str(folder)
+    address = encrypted.addresses["DATABASE_URL"]
+    return dagster_home(folder, address, host, authority or encrypted.authorities.right)
 
 
 def test_dagsters_own_database_is_reached_through_tls_too(
     encrypted: Encrypted, tmp_path: Path
 ) -> None:
-    with dg.DagsterInstance.from_config(dagster_home(encrypted, tmp_path)) as instance:
+    with dg.DagsterInstance.from_config(home_of(encrypted, tmp_path)) as instance:
         assert instance.get_runs_count() == 0
 
 
-@pytest.mark.parametrize(
+def test_the_doctor_finds_every_part_good_through_tls(encrypted: Encrypted, tmp_path: Path) -> None:
+    settings = encrypted.settings()
+    spool_in_s3 = {"lf_export_spool": f"s3://{settings.langfuse_s3_batch_export_bucket}/spool"}
+    home = {"DAGSTER_HOME": home_of(encrypted, tmp_path)}
+    checks = run_checks(settings.model_copy(update=spool_in_s3), home)
+    assert [check for check in checks if not check.ok] == []
+
+
+OTHER_NAME_OR_AUTHORITY = pytest.mark.parametrize(
     ("host", "is_known", "said"),
     [
         ("127.0.0.1", True, "does not match host name"),
@@ -275,14 +261,29 @@ def test_dagsters_own_database_is_reached_through_tls_too(
     ],
     ids=["another name", "an unknown authority"],
 )
+
+
+@OTHER_NAME_OR_AUTHORITY
 def test_dagsters_own_database_is_refused_like_any_other(
     encrypted: Encrypted, tmp_path: Path, *, host: str, is_known: bool, said: str
 ) -> None:
     authority = encrypted.authorities.right if is_known else encrypted.authorities.wrong
-    home = dagster_home(encrypted, tmp_path, host=host, authority=authority)
+    home = home_of(encrypted, tmp_path, host=host, authority=authority)
     with pytest.raises(DagsterPostgresException) as caught:
         dg.DagsterInstance.from_config(home)
     assert said in str(caught.value.__cause__)
+
+
+@OTHER_NAME_OR_AUTHORITY
+def test_the_doctor_signs_in_to_no_database_that_dagster_would_refuse(
+    encrypted: Encrypted, tmp_path: Path, *, host: str, is_known: bool, said: str
+) -> None:
+    authority = encrypted.authorities.right if is_known else encrypted.authorities.wrong
+    home = {"DAGSTER_HOME": home_of(encrypted, tmp_path, host=host, authority=authority)}
+    *_, storage = run_checks(Settings.load(encrypted.plain), home)
+    assert not storage.ok
+    advice = "another name" if said.endswith("host name") else "sslrootcert of dagster.yaml"
+    assert advice in storage.sentence
 
 
 def refusal(part: Part, settings: Settings) -> str:
