@@ -17,7 +17,9 @@ GRANT UPDATE (status, log, url, finished_at, expires_at, updated_at) ON batch_ex
 GRANT SELECT (id, email, name) ON users TO lf_export;
 GRANT SELECT (id, org_id) ON projects TO lf_export;
 GRANT SELECT (id, org_id, user_id, role) ON organization_memberships TO lf_export;
--- Without this one, roles in single projects are not looked at, only those in organizations.
+-- Roles in single projects, which win over those in organizations. Old versions of Langfuse have none;
+-- run this block again when an upgrade has brought the table: no e-mail is sent while it is there and
+-- may not be read.
 DO $$ BEGIN
     IF to_regclass('project_memberships') IS NOT NULL THEN
         GRANT SELECT (org_membership_id, project_id, role) ON project_memberships TO lf_export;

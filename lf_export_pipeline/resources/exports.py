@@ -7,7 +7,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.request import ExportRow
@@ -166,13 +165,22 @@ class PostgresExportRows:
         return self._change(export_id, linked, url=None, log=log)
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
-        """The user, if there is one with an e-mail address who may see the project's data."""
+        """The user, if there is one with an e-mail address who may see the project's data.
+
+        Raises:
+            ConfigurationError: Roles in projects are there, and may not be read: the one of this
+                user might be NONE.
+        """
         if not self._require_membership:
             return self._recipient(_USERS.c.id == user_id)
-        try:
-            return self._recipient(_USERS.c.id == user_id, _may_see(user_id, project_id))
-        except ConfigurationError:  # roles in projects are not there, or not for us to read
-            return self._recipient(_USERS.c.id == user_id, _is_member(user_id, project_id))
+        sees = _may_see if self._knows_roles_in_projects() else _is_member
+        return self._recipient(_USERS.c.id == user_id, sees(user_id, project_id))
+
+    def _knows_roles_in_projects(self) -> bool:
+        """Whether this Langfuse is new enough; also if the table may not be read."""
+        query = sa.select(sa.func.to_regclass(_PROJECT_MEMBERS.name).is_not(None))
+        with postgres_errors(), self._engine.connect() as connection:
+            return bool(connection.scalar(query))
 
     def _recipient(self, *conditions: sa.ColumnElement[bool]) -> Recipient | None:
         query = sa.select(_USERS.c.email, _USERS.c.name).where(_USERS.c.email != "", *conditions)

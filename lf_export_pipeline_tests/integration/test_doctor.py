@@ -1,11 +1,13 @@
 """The doctor on a good installation, and on one that lacks one thing."""
 
+import secrets
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from lf_export_pipeline.cli.doctor import doctor, run_checks
+from lf_export_pipeline.local.rows import postgres_transaction
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.settings import Settings
@@ -76,6 +78,28 @@ def test_a_postgres_elsewhere_that_is_not_verified_is_good_with_a_warning(
         assert checks[name].ok, checks[name].sentence
         assert "with sslmode=allow its certificate" in checks[name].sentence
         assert checks[name].sentence.endswith(place)
+
+
+ALL_BUT_ROLES_IN_PROJECTS = """
+    CREATE ROLE {role};
+    GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO {role};
+    REVOKE ALL ON project_memberships FROM {role}
+"""
+
+
+def test_roles_in_projects_that_may_not_be_read_are_missed(
+    stack: LocalStack, environment: dict[str, str]
+) -> None:
+    role = f"narrow_{secrets.token_hex(6)}"
+    with postgres_transaction(stack.addresses()) as connection:
+        connection.cursor().execute(ALL_BUT_ROLES_IN_PROJECTS.format(role=role))
+    narrow = environment | {
+        "DATABASE_URL": f"{environment['DATABASE_URL']}?options=-crole%3D{role}"
+    }
+    postgres, *others = run_checks(Settings.load(narrow), narrow)
+    assert not postgres.ok
+    assert "grant it what deploy/sql/postgres_role.sql has" in postgres.sentence
+    assert [check for check in others if not check.ok] == []
 
 
 def test_storage_elsewhere_than_in_postgres_is_refused(

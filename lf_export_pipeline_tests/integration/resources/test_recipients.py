@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
+from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.exports import PostgresExportRows
 
@@ -102,29 +103,33 @@ SCHEMA_WITHOUT_ROLES_IN_PROJECTS = """
 
 
 @pytest.mark.parametrize(("role", "is_told"), [("MEMBER", True), ("NONE", False), (None, False)])
-@pytest.mark.parametrize(
-    ("prepare", "option"),
-    [
-        (NARROW_ROLE, "-c role=narrow_{w}"),
-        (SCHEMA_WITHOUT_ROLES_IN_PROJECTS, "-c search_path=only_{w}"),
-    ],
-    ids=["not granted", "not there"],
-)
-def test_where_roles_in_projects_cannot_be_read_those_in_organizations_count(
-    database: LangfusePostgres,
-    word: str,
-    *,
-    prepare: str,
-    option: str,
-    role: str | None,
-    is_told: bool,
+def test_where_there_are_no_roles_in_projects_those_in_organizations_count(
+    database: LangfusePostgres, word: str, *, role: str | None, is_told: bool
 ) -> None:
-    execute(database, prepare, w=word)
+    execute(database, SCHEMA_WITHOUT_ROLES_IN_PROJECTS, w=word)
     if role:
         execute(database, MEMBER, w=word, org="org", role=role)
-    with engine_with(database, option.format(w=word)) as engine:
+    with engine_with(database, f"-c search_path=only_{word}") as engine:
         found = PostgresExportRows(engine).recipient(f"user-{word}", f"project-{word}")
     assert bool(found) is is_told
+
+
+@pytest.mark.parametrize("in_project", ["NONE", None])
+def test_where_roles_in_projects_may_not_be_read_nobody_is_told(
+    database: LangfusePostgres, word: str, in_project: str | None
+) -> None:
+    execute(database, NARROW_ROLE, w=word)
+    execute(database, MEMBER, w=word, org="org", role="MEMBER")
+    if in_project:
+        execute(database, PROJECT_MEMBER, w=word, org="org", project="project", role=in_project)
+    with engine_with(database, f"-c role=narrow_{word}") as engine:
+        strict, lenient = (
+            PostgresExportRows(engine),
+            PostgresExportRows(engine, require_membership=False),
+        )
+        with pytest.raises(ConfigurationError, match=r"grant it what deploy/sql/postgres_role.sql"):
+            strict.recipient(f"user-{word}", f"project-{word}")
+        assert lenient.recipient(f"user-{word}", f"project-{word}")
 
 
 @contextmanager
