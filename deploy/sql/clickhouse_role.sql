@@ -1,8 +1,9 @@
 -- The user of the export pipeline in ClickHouse: it reads the tables that exports are made of, and
--- nothing else. Run it once as an administrator. Nobody can sign in before the second line:
+-- nothing else. Run it once as an administrator. Nobody can sign in before the second line, which
+-- waits for the password without showing it; that must hold no ' and no \:
 --
 --   clickhouse-client --queries-file clickhouse_role.sql
---   clickhouse-client --query "ALTER USER lf_export IDENTIFIED BY '<password>' HOST ANY"
+--   stty -echo; read -r password; stty echo; printf "ALTER USER lf_export IDENTIFIED BY '%s' HOST ANY" "$password" | clickhouse-client; unset password
 --
 -- `default` is CLICKHOUSE_DB. On a cluster add ON CLUSTER '<name>' after each object's name.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.resources.s3_client import head_of, s3_client, s3_errors
+from lf_export_pipeline.resources.s3_client import s3_client, s3_errors
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,8 +139,14 @@ class BucketSpool:
             yield cast("BinaryIO", copy)
 
     def exists(self, path: str) -> bool:
-        """Whether the complete file is there."""
-        return head_of(self._client, self._bucket, self._key(path)) is not None
+        """Whether the complete file is there.
+
+        By its name: who may not list the whole bucket is refused to hear that an object is missing.
+        """
+        key = self._key(path)
+        with s3_errors():
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        return [found["Key"] for found in answer.get("Contents", [])] == [key]
 
     def remove(self, folder: str) -> None:
         """Delete a folder with all that is in it."""

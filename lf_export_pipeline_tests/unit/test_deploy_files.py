@@ -1,8 +1,10 @@
 """What can be known of the files under ``deploy/`` without a container engine or a cluster."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -130,11 +132,53 @@ def test_services_of_systemd_start_programs_of_ours_with_the_env_file(unit: str)
     assert "User=lf-export" in text
 
 
-def test_policy_reaches_no_bucket_and_no_prefix_but_the_exports() -> None:
-    policy = json.loads((DEPLOY / "s3/policy.json").read_text())
+@pytest.mark.parametrize(
+    ("file", "prefix"), [("policy.json", "exports"), ("spool_policy.json", "spool")]
+)
+def test_policy_reaches_no_bucket_and_no_prefix_but_its_own(file: str, prefix: str) -> None:
+    policy = json.loads((DEPLOY / "s3" / file).read_text())
     resources = {statement["Resource"] for statement in policy["Statement"]}
+    bucket = "arn:aws:s3:::langfuse-exports"
 
-    assert resources == {"arn:aws:s3:::langfuse-exports/exports/*", "arn:aws:s3:::langfuse-exports"}
+    assert resources == {f"{bucket}/{prefix}/*", bucket}
+
+
+def test_spool_of_the_chart_is_the_one_that_its_policy_allows() -> None:
+    (deployment,) = loaded(DEPLOY / "kubernetes/values.yaml")["dagster-user-deployments"][
+        "deployments"
+    ]
+    objects, names = json.loads((DEPLOY / "s3/spool_policy.json").read_text())["Statement"]
+
+    (spool,) = [v["value"] for v in deployment["env"] if v["name"] == "LF_EXPORT_SPOOL"]
+    assert objects["Resource"] == spool.replace("s3://", "arn:aws:s3:::") + "/*"
+    assert names["Condition"] == {"StringLike": {"s3:prefix": "spool/*"}}
+    assert "spool_policy.json" in (DEPLOY / "kubernetes/values.yaml").read_text()
+
+
+def test_password_for_clickhouse_is_neither_shown_nor_an_argument(tmp_path: Path) -> None:
+    """The line of both files, with a client that says how it was called."""
+    client = tmp_path / "clickhouse-client"
+    client.write_text('#!/bin/sh\necho "arguments: $*"\ncat\n')
+    client.chmod(0o755)
+    texts = [(REPOSITORY / "docs/operating.md"), DEPLOY / "sql/clickhouse_role.sql"]
+    lines = [re.findall(r"^(?:--   )?(stty .+)$", one.read_text(), re.MULTILINE) for one in texts]
+    assert lines[0] == lines[1]
+    (line,) = lines[0]
+
+    done = subprocess.run(
+        ["sh", "-c", f"{line}; echo; echo password: $password"],
+        input='p%s$HOME/"&\n',
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == [
+        "arguments: ",
+        "ALTER USER lf_export IDENTIFIED BY 'p%s$HOME/\"&' HOST ANY",
+        "password:",
+    ]
 
 
 def test_pictures_of_the_documents_are_there() -> None:

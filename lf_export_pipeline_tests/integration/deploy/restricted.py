@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
@@ -55,7 +55,8 @@ class Restricted:
 def restricted(stack: LocalStack) -> Iterator[Restricted]:
     """The running stack as the restricted user sees it; its ClickHouse is another process now."""
     owner = stack.addresses()
-    changes = {"DATABASE_URL": postgres_role(owner)} | bucket_key(stack)
+    key = bucket_key(stack, ROLE, policy("policy.json"))
+    changes = {"DATABASE_URL": postgres_role(owner)} | key
     with clickhouse_user(stack) as addresses:
         yield Restricted({**stack.environment(), **changes, **addresses}, owner)
 
@@ -73,21 +74,26 @@ def postgres_role(owner: StackAddresses) -> str:
     return parts._replace(netloc=f"{ROLE}:{password}@{parts.hostname}:{parts.port}").geturl()
 
 
-def bucket_key(stack: LocalStack) -> dict[str, str]:
-    """The key of an identity that has ``policy.json`` and nothing else."""
-    key = {"accessKey": ROLE, "secretKey": secrets.token_urlsafe(18)}
-    policy = {"name": ROLE, "content": (DEPLOY / "s3" / "policy.json").read_text()}
+def policy(name: str) -> dict[str, Any]:
+    """A file of ``deploy/s3``."""
+    found: dict[str, Any] = json.loads((DEPLOY / "s3" / name).read_text())
+    return found
+
+
+def bucket_key(stack: LocalStack, name: str, *policies: dict[str, Any]) -> dict[str, str]:
+    """The key of a new identity that has these policies and nothing else."""
+    key = {"accessKey": name, "secretKey": secrets.token_urlsafe(18)}
+    texts = {f"{name}-{number}": json.dumps(each) for number, each in enumerate(policies)}
+    identity = {"name": name, "credentials": [key], "actions": [], "policyNames": list(texts)}
     file = stack.state_dir / "seaweedfs" / "identities.json"
     known = json.loads(file.read_text())
-    identity = {"name": ROLE, "credentials": [key], "actions": [], "policyNames": [ROLE]}
-    identities = [*known["identities"], identity]
-    file.write_text(json.dumps(known | {"policies": [policy], "identities": identities}))
+    known["policies"] = known.get("policies", [])
+    known["policies"] += [{"name": each, "content": text} for each, text in texts.items()]
+    known["identities"].append(identity)
+    file.write_text(json.dumps(known))
     os.kill(_running(stack, "seaweedfs").pid, signal.SIGHUP)  # it reads the file again
-    variables = {
-        f"{KEY}_ACCESS_KEY_ID": key["accessKey"],
-        f"{KEY}_SECRET_ACCESS_KEY": key["secretKey"],
-    }
-    clickhouse.wait_for(lambda: _is_known(stack.environment() | variables))
+    variables = {f"{KEY}_ACCESS_KEY_ID": name, f"{KEY}_SECRET_ACCESS_KEY": key["secretKey"]}
+    clickhouse.wait_for(lambda: may_write({**stack.environment(), **variables}))
     return variables
 
 
@@ -162,9 +168,12 @@ def s3_client(environment: dict[str, str]) -> "S3Client":
     )
 
 
-def _is_known(environment: dict[str, str]) -> bool:
+def may_write(environment: dict[str, str]) -> bool:
+    """Whether the server knows the key by now."""
     try:
-        s3_client(environment).list_objects_v2(Bucket=environment[f"{KEY}_BUCKET"])
+        s3_client(environment).put_object(
+            Bucket=environment[f"{KEY}_BUCKET"], Key="exports/known", Body=b""
+        )
     except ClientError:
         return False
     return True

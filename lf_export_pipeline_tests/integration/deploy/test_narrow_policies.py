@@ -1,13 +1,11 @@
-"""Exports with a key of the bucket that may only write, read and delete: nothing may be listed."""
+"""Exports with keys of the bucket that may list nothing, or no more than a spool in it."""
 
-import json
-import os
-import secrets
-import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+import yaml
 from botocore.exceptions import ClientError
 
 from lf_export_pipeline.cli.doctor import run_checks
@@ -15,11 +13,16 @@ from lf_export_pipeline.core.errors import AccessRefusedError
 from lf_export_pipeline.local.sample import SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.s3 import S3FileStore
+from lf_export_pipeline.resources.spool import open_spool
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.integration.deploy import restricted
 from lf_export_pipeline_tests.integration.deploy.file_of_job import file_of_job
-from lf_export_pipeline_tests.integration.deploy.restricted import DEPLOY, KEY, s3_client
-from lf_export_pipeline_tests.integration.local.clickhouse.server_process import wait_for
+from lf_export_pipeline_tests.integration.deploy.restricted import (
+    DEPLOY,
+    KEY,
+    bucket_key,
+    policy,
+    s3_client,
+)
 from lf_export_pipeline_tests.integration.resources.proxy import Refuse, Request, proxy
 
 pytestmark = pytest.mark.services
@@ -49,29 +52,9 @@ def environment(own_stack: LocalStack) -> Iterator[dict[str, str]]:
 
 def narrow_key(stack: LocalStack) -> dict[str, str]:
     """A key that has only the first statement of ``policy.json``: what is said of objects."""
-    policy = json.loads((DEPLOY / "s3" / "policy.json").read_text())
-    policy["Statement"] = policy["Statement"][:1]
-    key = {"accessKey": "narrow", "secretKey": secrets.token_urlsafe(18)}
-    identity = {"name": "narrow", "credentials": [key], "actions": [], "policyNames": ["narrow"]}
-    file = stack.state_dir / "seaweedfs" / "identities.json"
-    known = json.loads(file.read_text())
-    known["policies"] = [{"name": "narrow", "content": json.dumps(policy)}]
-    known["identities"].append(identity)
-    file.write_text(json.dumps(known))
-    os.kill(restricted._running(stack, "seaweedfs").pid, signal.SIGHUP)  # it reads the file again
-    variables = {f"{KEY}_ACCESS_KEY_ID": "narrow", f"{KEY}_SECRET_ACCESS_KEY": key["secretKey"]}
-    wait_for(lambda: may_write({**stack.environment(), **variables}))
-    return variables
-
-
-def may_write(environment: dict[str, str]) -> bool:
-    try:
-        s3_client(environment).put_object(
-            Bucket=environment[f"{KEY}_BUCKET"], Key="exports/known", Body=b""
-        )
-    except ClientError:
-        return False
-    return True
+    said = policy("policy.json")
+    said["Statement"] = said["Statement"][:1]
+    return bucket_key(stack, "narrow", said)
 
 
 def test_an_export_is_made_with_a_key_that_may_list_nothing(environment: dict[str, str]) -> None:
@@ -96,3 +79,42 @@ def test_what_is_refused_is_named_by_its_permission(environment: dict[str, str])
         store.upload("elsewhere/a", [b"1"], "text/plain", 1)
     with pytest.raises(AccessRefusedError, match="allow DeleteObject on"):
         store.delete("elsewhere/a")
+
+
+@pytest.fixture(scope="module")
+def with_spool(own_stack: LocalStack, environment: dict[str, str]) -> dict[str, str]:
+    """A key with both files, and the spool where the values for Kubernetes put it.
+
+    The proxy stays: what may be listed by its prefix alone is hidden by AWS all the same.
+    """
+    key = bucket_key(own_stack, "spooling", policy("policy.json"), policy("spool_policy.json"))
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    return {
+        **environment,
+        **key,
+        **{variable["name"]: variable["value"] for variable in deployment["env"]},
+        "LF_EXPORT_UPLOAD_AHEAD": "false",
+    }
+
+
+def test_an_export_is_made_with_the_spool_of_kubernetes(with_spool: dict[str, str]) -> None:
+    assert with_spool["LF_EXPORT_SPOOL"].startswith("s3://")
+    assert len(file_of_job(with_spool, PROJECT, "traces")) == 20
+    assert open_spool(Settings.load(with_spool)).folders() == []
+
+
+def test_the_doctor_finds_both_policies_good(with_spool: dict[str, str]) -> None:
+    checks = {check.name: check for check in run_checks(Settings.load(with_spool), with_spool)}
+    assert checks["spool"].ok, checks["spool"].sentence
+    assert "ListBucketMultipartUploads" not in checks["S3"].sentence
+
+
+@pytest.mark.parametrize("asked", [{}, {"Prefix": ""}, {"Prefix": "exports/"}, {"Prefix": "s"}])
+def test_names_outside_of_the_spool_cannot_be_listed(
+    with_spool: dict[str, str], asked: dict[str, Any]
+) -> None:
+    client = s3_client(with_spool)
+    client.list_objects_v2(Bucket=with_spool[f"{KEY}_BUCKET"], Prefix="spool/")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.list_objects_v2(Bucket=with_spool[f"{KEY}_BUCKET"], **asked)
