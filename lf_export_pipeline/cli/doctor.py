@@ -46,6 +46,7 @@ _EVENTS_TABLES = ("events_full", "events_core")
 _OLDEST_CLICKHOUSE = (24, 3)
 _SPOOL_FREE_GIB = 5
 _GIB = 1 << 30
+_OTHERS_MAY = 0o077
 _NAME_WIDTH = 20
 
 
@@ -239,4 +240,7 @@ def _spool(settings: Settings) -> str:
             f"The spool has {free} GiB left, which a large export fills; "
             "free some space or point LF_EXPORT_SPOOL elsewhere."
         )
-    return f"writable, {free} GiB free"
+    done = f"writable, {free} GiB free"
+    if settings.spool_directory.stat().st_mode & _OTHERS_MAY:
+        return f"{done}; but others can see the names of its folders: chmod 700 the spool"
+    return done

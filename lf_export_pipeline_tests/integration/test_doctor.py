@@ -80,6 +80,20 @@ def test_a_postgres_elsewhere_that_is_not_verified_is_good_with_a_warning(
         assert checks[name].sentence.endswith(place)
 
 
+@pytest.mark.parametrize(("mode", "is_warned_of"), [(0o755, True), (0o710, True), (0o700, False)])
+def test_a_spool_that_was_there_before_and_is_open_to_others_is_warned_of(
+    environment: dict[str, str], mode: int, *, is_warned_of: bool
+) -> None:
+    """It is left as it is: it may be a directory that others need."""
+    folder = Path(environment["LF_EXPORT_SPOOL"])
+    folder.mkdir()
+    folder.chmod(mode)
+    checks = {each.name: each for each in run_checks(Settings.load(environment), environment)}
+    assert checks["spool"].ok
+    assert ("chmod 700 the spool" in checks["spool"].sentence) is is_warned_of
+    assert folder.stat().st_mode & 0o777 == mode
+
+
 ALL_BUT_ROLES_IN_PROJECTS = """
     CREATE ROLE {role};
     GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO {role};
