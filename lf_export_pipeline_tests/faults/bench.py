@@ -146,6 +146,11 @@ class Bench:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         return {found["Key"] for page in pages for found in page.get("Contents", [])}
 
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """The objects below a prefix, by their keys."""
+        keys = (key for key in self.keys() if key.startswith(prefix))
+        return {key: self._s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
     def uploads(self) -> tuple[str, ...]:
         """The keys of all uploads that have not ended."""
         answer = self._s3.list_multipart_uploads(Bucket=BUCKET)

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from lf_export_pipeline.cli.main import main
+from lf_export_pipeline.export_file.attempt_folder import export_folder
+from lf_export_pipeline.local.services.seaweedfs import BUCKET
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults import scenarios as s
@@ -92,6 +94,17 @@ def test_a_run_that_was_killed_and_goes_on_tells_neither_passwords_nor_its_link(
     assert trial.repaired().repairs == ("resumed",)
     assert link_of(trial) == link
     assert_silent(trial, *link)
+
+
+def test_a_spool_in_the_bucket_holds_neither_passwords_nor_the_link(bench: Bench) -> None:
+    """The run is killed when all that it keeps there is there."""
+    trial = bench.new_export()
+    strike = s.Strike("SMTP", s.anything, s.always(Meanwhile(trial.kill)))
+    spool = {"LF_EXPORT_SPOOL": f"s3://{BUCKET}/spool"}
+    assert trial.run(strike, environment=bench.environment | spool) == -9
+    kept = bench.objects(f"spool/{export_folder(trial.export_id)}/")
+    assert any("values" in key for key in kept)
+    assert places_of([*passwords(bench), *SIGNED, *link_of(trial)], kept) == set()
 
 
 def link_is_told(request: Request) -> bool:
