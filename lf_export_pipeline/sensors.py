@@ -1,7 +1,7 @@
 """Starts a run for each queued export, and keeps the rows true when runs end on their own.
 
 Which exports get a run is decided in ``launching``, which ones were lost in ``recovery``, and what
-becomes of an export when a run of it has ended, here.
+becomes of an export when a run of it has ended in ``endings``.
 """
 
 import json
@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder, export_folder
+from lf_export_pipeline.runs.endings import set_after_failure, set_after_termination
 from lf_export_pipeline.runs.history import (
     JOB_NAME,
     asked_at,
@@ -31,7 +31,6 @@ from lf_export_pipeline.runs.recovery import fail_silent_runs, queue_lost_export
 from lf_export_pipeline.settings import Settings
 
 STATUS_INTERVAL_SECONDS = 5
-LAUNCHES_MAX = 15  # five rounds, each of which Dagster's run retries repeat twice
 REMEMBERED_RECOVERIES = 1_000
 BAD_ID_SENTENCE = (
     "The id of this export is empty, too long, or holds characters that a partition cannot have. "
@@ -49,7 +48,8 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="One run per row of batch_exports that is QUEUED; the projects take turns. "
-        "Exports that a crash has left PROCESSING are queued again.",
+        "Exports that a crash has left PROCESSING are queued again, and rows set whose run ended "
+        "while the database was away.",
     )
     def queued_exports(
         context: dg.SensorEvaluationContext,
@@ -118,26 +118,14 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         if export_id is None or run is None or is_retried(run):
             return
         asked = asked_at(context.instance, run)
-        if export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), asked):
-            if may_be_launched_again(context.instance, export_id):
-                export_rows.requeue(export_id, only="FAILED")
-                context.log.warning("Export %s waits again: its run could not begin", export_id)
-            else:
-                context.log.warning("Export %s is FAILED: its run ended without a word", export_id)
+        runs = runs_by_export(context.instance, [export_id]).get(export_id, [])
+        fate = set_after_failure(export_rows, export_id, asked, runs)
+        if fate is not None:
+            context.log.warning("Export %s %s", export_id, fate)
         folder = AttemptFolder.of(spool, export_id, root_run_id(run))
         discard_failed_attempt(folder, files, export_rows.get(export_id))
 
     return sensor
-
-
-def may_be_launched_again(instance: dg.DagsterInstance, export_id: str) -> bool:
-    """Whether no run of the export has ever begun, and not too many were tried.
-
-    A code server that is being restarted, or is starved on a busy machine, refuses to begin runs
-    for some seconds. That says nothing about the export.
-    """
-    records = runs_by_export(instance, [export_id]).get(export_id, [])
-    return len(records) < LAUNCHES_MAX and all(record.start_time is None for record in records)
 
 
 def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
@@ -161,7 +149,9 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         if export_id is None:
             return
         run = context.dagster_run
-        export_rows.cancel(export_id, asked_at(context.instance, run))
+        fate = set_after_termination(export_rows, export_id, asked_at(context.instance, run))
+        if fate is not None:
+            context.log.warning("Export %s %s", export_id, fate)
         folder = AttemptFolder.of(spool, export_id, root_run_id(run))
         discard_object(folder, files, export_rows.get(export_id))
         spool.remove(export_folder(export_id))

@@ -19,6 +19,7 @@ IN_FLIGHT = (
     dg.DagsterRunStatus.CANCELING,
     dg.DagsterRunStatus.MANAGED,
 )
+UNANSWERED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 class Failure(StrEnum):
@@ -117,3 +118,15 @@ def asked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
     record = instance.get_run_record_by_id(root_run_id(run))
     record = record or instance.get_run_record_by_id(run.run_id)
     return record.create_timestamp.astimezone(UTC) if record else datetime.now(UTC)
+
+
+def unanswered_since(newest_first: Sequence[dg.RunRecord]) -> datetime | None:
+    """When the newest of an export's runs was asked for, if it failed or was terminated.
+
+    As ``asked_at``: of a chain of re-executions the first run counts.
+    """
+    if not newest_first or newest_first[0].dagster_run.status not in UNANSWERED:
+        return None
+    newest = newest_first[0].dagster_run
+    made = {record.dagster_run.run_id: record.create_timestamp for record in newest_first}
+    return made.get(root_run_id(newest), made[newest.run_id]).astimezone(UTC)

@@ -7,19 +7,20 @@ Dagster and Langfuse.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.runs.endings import answer_late
 from lf_export_pipeline.runs.history import (
     IN_FLIGHT,
     export_id_of,
     in_flight_runs,
     number_in,
-    root_run_id,
     runs_by_export,
+    unanswered_since,
 )
 from lf_export_pipeline.runs.partitions import (
     ATTEMPT_TAG,
@@ -33,8 +34,6 @@ from lf_export_pipeline.settings.operating import OperatingSettings
 PAGE_ROWS = 100
 PAGES_MAX = 10
 BACKFILL_TAG = "dagster/backfill"
-
-UNANSWERED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +109,8 @@ def fair_order(rows: Sequence[ExportRow], running: Mapping[str, int]) -> list[Ex
     return [row for *_, row in sorted(ranked, key=lambda turn: turn[:3])]
 
 
-def attempts_of(instance: dg.DagsterInstance, export_ids: Sequence[str]) -> dict[str, Attempts]:
-    """The runs of these exports, from Dagster's own records."""
-    runs = runs_by_export(instance, export_ids)
+def attempts_of(runs: Mapping[str, Sequence[dg.RunRecord]]) -> dict[str, Attempts]:
+    """What the runs of each export, newest first, say about the next one."""
     return {export_id: _attempts(records) for export_id, records in runs.items()}
 
 
@@ -135,14 +133,18 @@ def next_requests(
     However many rows wait, only a page of them is read: the oldest of each project. And however
     much room there is, only a few runs begin at once: Dagster makes them one by one within the
     tick, and each is a process that needs a core to itself until it has imported everything.
+
+    Rows on these pages whose run has ended unheard are set on the way.
     """
     taken = occupancy_of(in_flight_runs(instance))
     room = settings.lf_export_max_runs - taken.runs
     passed_by = set(taken.export_ids)
     for _ in range(PAGES_MAX if room > 0 else 0):
         rows = export_rows.waiting(room, PAGE_ROWS, passed_by)
-        attempts = attempts_of(instance, [row.id for row in rows])
-        requests = requests_for(fair_order(rows, taken.by_project), attempts, recoveries)
+        runs = runs_by_export(instance, [row.id for row in rows])
+        answer_late(rows, runs, export_rows, settings.lost_after)
+        in_turns = fair_order(rows, taken.by_project)
+        requests = requests_for(in_turns, attempts_of(runs), recoveries)
         if requests or not rows:
             return requests[: min(room, settings.starts_per_tick)]
         passed_by |= {row.id for row in rows}
@@ -168,15 +170,12 @@ def _request(row: ExportRow, attempt: int, recovery: int | None) -> dg.RunReques
     )
 
 
-def _attempts(newest_first: list[dg.RunRecord]) -> Attempts:
-    newest = newest_first[0].dagster_run
-    made = {record.dagster_run.run_id: record.create_timestamp for record in newest_first}
-    asked = made.get(root_run_id(newest), made[newest.run_id]).astimezone(UTC)
+def _attempts(newest_first: Sequence[dg.RunRecord]) -> Attempts:
     return Attempts(
         last=max(
             len(newest_first),
             *(number_in(record.dagster_run, ATTEMPT_TAG) for record in newest_first),
         ),
         in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
-        unanswered_since=asked if newest.status in UNANSWERED else None,
+        unanswered_since=unanswered_since(newest_first),
     )

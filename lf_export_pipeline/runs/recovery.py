@@ -37,6 +37,7 @@ class Verdict(Enum):
     LEAVE = "leave"
     QUEUE_AGAIN = "queue again"
     GIVE_UP = "give up"
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,14 @@ class LastRun:
         in_flight: Whether any run has not ended.
         ended_at: When the newest ended.
         is_retried: Whether Dagster will start the newest again.
+        was_terminated: Whether a person has ended the newest.
         recoveries: How often the export has been found lost before.
     """
 
     in_flight: bool
     ended_at: datetime
     is_retried: bool = False
+    was_terminated: bool = False
     recoveries: int = 0
 
 
@@ -63,12 +66,15 @@ def verdict_on(
 
     A row that was changed after its last run had ended, or never had one, is someone else's:
     Langfuse's own worker, or an export in an operator's shell. These get the long delay, since
-    nothing is known of them.
+    nothing is known of them. What a person has terminated is not queued again, should the sensor of
+    terminated runs not have reached the row.
     """
     if last is not None and last.in_flight:
         return Verdict.LEAVE
     if now - _quiet_since(row, last) < _patience(row, last, lost_after):
         return Verdict.LEAVE
+    if last is not None and last.was_terminated and row.updated_at <= last.ended_at:
+        return Verdict.CANCEL
     recoveries = last.recoveries if last else 0
     return Verdict.GIVE_UP if recoveries >= max_recoveries else Verdict.QUEUE_AGAIN
 
@@ -111,22 +117,26 @@ def queue_lost_exports_again(
             queued[row.id] = times + 1
         elif verdict is Verdict.GIVE_UP:
             export_rows.fail(row.id, give_up_sentence(times), now, row.updated_at)
+        elif verdict is Verdict.CANCEL:
+            export_rows.cancel(row.id, row.updated_at)
     return queued
 
 
 def last_runs(instance: dg.DagsterInstance, export_ids: Sequence[str]) -> dict[str, LastRun]:
     """The last run of each of these exports that has had one."""
     runs = runs_by_export(instance, export_ids)
-    return {export_id: _last_run(records) for export_id, records in runs.items()}
+    return {export_id: last_run_of(records) for export_id, records in runs.items()}
 
 
-def _last_run(newest_first: Sequence[dg.RunRecord]) -> LastRun:
+def last_run_of(newest_first: Sequence[dg.RunRecord]) -> LastRun:
+    """How the runs of an export, newest first and at least one, have ended."""
     newest = newest_first[0]
     ended = newest.end_time
     return LastRun(
         in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
         ended_at=datetime.fromtimestamp(ended, UTC) if ended else _changed_at(newest),
         is_retried=is_retried(newest.dagster_run),
+        was_terminated=newest.dagster_run.status is dg.DagsterRunStatus.CANCELED,
         recoveries=number_in(newest.dagster_run, RECOVERY_TAG),
     )
 

@@ -7,6 +7,7 @@ import pytest
 
 from lf_export_pipeline import sensors
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.runs import endings
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -59,7 +60,7 @@ def test_an_export_whose_run_began_and_died_is_failed(instance: dg.DagsterInstan
 def test_an_export_that_can_never_be_launched_is_failed_in_the_end(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "LAUNCHES_MAX", 3)
+    monkeypatch.setattr(endings, "LAUNCHES_MAX", 3)
     world = World(export_row())
     for _ in range(2):
         launch_and_fail(instance, world)

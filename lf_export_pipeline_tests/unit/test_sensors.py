@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs.history import JOB_NAME
+from lf_export_pipeline.runs.history import JOB_NAME, runs_by_export
 from lf_export_pipeline.runs.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline.sensors import BAD_ID_SENTENCE, export_sensor
@@ -142,7 +142,7 @@ def test_attempts_are_counted_from_the_records_of_runs(instance: dg.DagsterInsta
     record_run(instance, "a", dg.DagsterRunStatus.STARTED)
     record_run(instance, "b", dg.DagsterRunStatus.FAILURE)
 
-    attempts = attempts_of(instance, ["a", "b", "c"])
+    attempts = attempts_of(runs_by_export(instance, ["a", "b", "c"]))
 
     assert (attempts["a"].last, attempts["a"].in_flight) == (2, True)
     assert attempts["b"].unanswered_since is not None
@@ -156,4 +156,4 @@ def test_a_request_of_the_sensor_makes_a_run_of_the_job(instance: dg.DagsterInst
     run = instance.create_run_for_job(batch_export_job(), tags={**request.tags, PARTITION_TAG: "a"})
 
     assert run.job_name == JOB_NAME
-    assert attempts_of(instance, ["a"])["a"].in_flight
+    assert attempts_of(runs_by_export(instance, ["a"]))["a"].in_flight

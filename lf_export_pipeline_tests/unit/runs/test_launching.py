@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.runs.history import runs_by_export
 from lf_export_pipeline.runs.launching import (
     BACKFILL_TAG,
     attempts_of,
@@ -175,4 +176,4 @@ def test_queueing_that_two_looks_see_gets_one_run(instance: dg.DagsterInstance) 
 def test_words_in_the_tag_of_an_attempt_do_not_count(instance: dg.DagsterInstance) -> None:
     run_of(instance, "a-0000", "a", **{ATTEMPT_TAG: "the third"})
 
-    assert attempts_of(instance, ["a-0000"])["a-0000"].last == 1
+    assert attempts_of(runs_by_export(instance, ["a-0000"]))["a-0000"].last == 1

@@ -52,6 +52,9 @@ def ended(ago: timedelta, **values: object) -> LastRun:
         (HOUR, None, Verdict.QUEUE_AGAIN),
         (2 * HOUR, ended(HOUR, recoveries=2), Verdict.QUEUE_AGAIN),
         (2 * HOUR, ended(HOUR, recoveries=3), Verdict.GIVE_UP),
+        (2 * HOUR, ended(timedelta(seconds=30), was_terminated=True), Verdict.LEAVE),
+        (2 * HOUR, ended(2 * MINUTE, was_terminated=True), Verdict.CANCEL),
+        (HOUR, ended(2 * HOUR, was_terminated=True), Verdict.QUEUE_AGAIN),
     ],
 )
 def test_verdict_on_a_row_that_is_processing(

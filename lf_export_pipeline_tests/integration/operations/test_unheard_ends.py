@@ -1,0 +1,66 @@
+"""Runs that end while Postgres is away: their sensors fail, and Dagster tells them only once."""
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline.sensors import export_sensor
+from lf_export_pipeline_tests.integration.operations.deployment import Deployment
+
+pytestmark = pytest.mark.services
+
+FAILURE, CANCELED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
+NOW_AND_NO_LATER = {"lf_export_lost_after_seconds": 0}
+
+
+@pytest.fixture
+def at(quiet_deployment: Deployment) -> Deployment:
+    """Without a daemon no sensor is told of the end of a run."""
+    return quiet_deployment
+
+
+def end_unheard(at: Deployment, export_id: str, status: dg.DagsterRunStatus) -> None:
+    """A run that has begun and ended, and changed nothing in its row since."""
+    tags = {PARTITION_TAG: export_id}
+    run = at.instance.create_run_for_job(batch_export_job(), tags=tags)
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+    at.instance.report_dagster_event(started, run.run_id)
+    end = at.instance.report_run_failed if status is FAILURE else at.instance.report_run_canceled
+    end(run)
+
+
+def tick(at: Deployment) -> list[str | None]:
+    """One tick of the sensor that finds queued exports; the time of the others is over."""
+    settings = at.settings.model_copy(update=NOW_AND_NO_LATER)
+    resources = {"export_rows": at.database.exports, "settings": settings}
+    context = dg.build_sensor_context(instance=at.instance, resources=resources)
+    result = export_sensor(interval_seconds=5)(context)
+    assert isinstance(result, dg.SensorResult)
+    return [request.partition_key for request in result.run_requests or ()]
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(FAILURE, "FAILED"), (CANCELED, "CANCELLED")], ids=["failed", "terminated"]
+)
+def test_row_whose_run_ended_while_postgres_was_away_is_set_late(
+    at: Deployment, end: dg.DagsterRunStatus, status: str
+) -> None:
+    export_id = at.queue()
+    end_unheard(at, export_id, end)
+
+    assert tick(at) == []
+
+    assert at.row(export_id).status == status
+
+
+def test_row_in_work_whose_run_was_terminated_while_postgres_was_away_is_not_queued_again(
+    at: Deployment,
+) -> None:
+    export_id = at.queue()
+    at.database.exports.start(export_id)
+    end_unheard(at, export_id, CANCELED)
+
+    assert tick(at) == []
+
+    assert at.row(export_id).status == "CANCELLED"
