@@ -25,7 +25,7 @@ from lf_export_pipeline.runs.history import (
     runs_by_export,
 )
 from lf_export_pipeline.runs.launching import PAGE_ROWS, next_requests
-from lf_export_pipeline.runs.leftovers import discard_failed_attempt, discard_object
+from lf_export_pipeline.runs.leftovers import discard_attempts, discard_failed_attempt
 from lf_export_pipeline.runs.partitions import EXPORTS, is_partition_key
 from lf_export_pipeline.runs.recovery import fail_silent_runs, queue_lost_exports_again
 from lf_export_pipeline.settings import Settings
@@ -152,9 +152,7 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         fate = set_after_termination(export_rows, export_id, asked_at(context.instance, run))
         if fate is not None:
             context.log.warning("Export %s %s", export_id, fate)
-        folder = AttemptFolder.of(spool, export_id, root_run_id(run))
-        discard_object(folder, files, export_rows.get(export_id))
-        spool.remove(export_folder(export_id))
+        discard_attempts(spool, export_folder(export_id), files, export_rows.get(export_id))
 
     return sensor
 

@@ -27,11 +27,12 @@ def sweep_spool_folders(
     *,
     export_rows: dg.ResourceParam[ExportRows],
     spool: dg.ResourceParam[Spool],
+    files: dg.ResourceParam[FileStore],
     settings: dg.ResourceParam[Settings],
 ) -> None:
-    """Removes what ended and abandoned attempts have left in the spool."""
-    kept_for = settings.spool_kept_for
-    found = sweep_spool(context.instance, export_rows, spool, kept_for, dry_run=config.dry_run)
+    """Removes what ended and abandoned attempts have left in the spool, unpublished objects too."""
+    kept_for, dry_run = settings.spool_kept_for, config.dry_run
+    found = sweep_spool(context.instance, export_rows, spool, files, kept_for, dry_run=dry_run)
     _tell(context, found, config)
 
 

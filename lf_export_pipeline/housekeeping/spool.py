@@ -9,11 +9,12 @@ from urllib.parse import unquote
 import dagster as dg
 
 from lf_export_pipeline.core.export_search import ExportSearch
-from lf_export_pipeline.core.ports import ExportRows, Spool
+from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.housekeeping.findings import Finding, acted_on, batches_of
 from lf_export_pipeline.runs.history import IN_FLIGHT, is_retried, runs_by_export
+from lf_export_pipeline.runs.leftovers import discard_attempts
 
 SETTLED_AFTER = timedelta(hours=1)  # an export in an operator's shell has no run that shows
 AT_WORK = ("QUEUED", "PROCESSING")
@@ -52,13 +53,18 @@ def sweep_spool(
     instance: dg.DagsterInstance,
     export_rows: ExportRows,
     spool: Spool,
+    files: FileStore,
     kept_for: timedelta,
     *,
     dry_run: bool,
 ) -> list[Finding]:
-    """Removes the litter, or only finds it."""
+    """Removes the litter, and the objects that it is the only trace of, or only finds it."""
+
+    def remove(folder: str) -> None:
+        discard_attempts(spool, folder, files, export_rows.get(unquote(folder)))
+
     return [
-        acted_on(finding, partial(spool.remove, finding.name), dry_run=dry_run)
+        acted_on(finding, partial(remove, finding.name), dry_run=dry_run)
         for finding in _findings(instance, export_rows, spool, kept_for)
     ]
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import FileStore
+from lf_export_pipeline.core.ports import FileStore, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.links import leads_to
@@ -48,6 +48,20 @@ def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | No
     """Removes all that an attempt has left that ended without a file of its own."""
     discard_object(folder, files, row)
     folder.remove()
+
+
+def discard_attempts(
+    spool: Spool, export_path: str, files: FileStore, row: ExportRow | None
+) -> None:
+    """Removes what all attempts at an export have left, and the export's folder with them.
+
+    Raises:
+        ExportError: The object of an attempt cannot be deleted. Its folder stays then, since the
+            note in it is the only trace of that object.
+    """
+    for root_run in spool.folders(export_path):
+        discard_attempt(AttemptFolder(spool, f"{export_path}/{root_run}"), files, row)
+    spool.remove(export_path)
 
 
 def discard_other_attempts(

@@ -151,7 +151,7 @@ def test_who_has_set_up_no_mail_server_waits_for_no_email(instance: dg.DagsterIn
         {"status": "QUEUED", "url": None, "finished_at": None, "expires_at": None},
         {"url": None},
         {"expires_at": datetime.now(UTC) - timedelta(minutes=1)},
-        {"finished_at": datetime.now(UTC) + timedelta(minutes=1)},
+        {"finished_at": datetime.now(UTC) + timedelta(hours=1)},
         {"user_id": "u-nobody"},
     ],
     ids=["cancelled", "queued again", "no link", "expired", "made once more", "left"],

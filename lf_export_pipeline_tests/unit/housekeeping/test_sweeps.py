@@ -10,6 +10,8 @@ from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.housekeeping.expired_files import DELETED_SENTENCE
 from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
 from lf_export_pipeline.job import batch_export_job
@@ -68,6 +70,52 @@ def test_spool_is_swept(in_earnest: bool, instance: dg.DagsterInstance) -> None:
     assert world.spool.folders() == left
     assert (said["removed"], said["looked_at"]) == (int(in_earnest), 3)
     assert "| done | " in str(said["report"])
+
+
+def attempt(world: World, export_id: str, root_run: str, key: str) -> AttemptFolder:
+    """What an attempt leaves whose object is in the bucket."""
+    folder = AttemptFolder.of(world.spool, export_id, root_run)
+    folder.write(OBJECT, ObjectKey(key=key))
+    world.files.objects[key] = b"1"
+    return folder
+
+
+def done_with(key: str) -> World:
+    url = f"https://bucket.test/{key}?signature=1"
+    return World(export_row("done", status="COMPLETED", updated_at=LONG_AGO, url=url))
+
+
+def test_objects_that_were_not_published_go_with_the_folders_that_note_them(
+    instance: dg.DagsterInstance,
+) -> None:
+    published, lost = KEY, KEY.replace("project-1", "lost")
+    world = done_with(published)
+    attempt(world, "done", "run-1", published)
+    attempt(world, "done", "run-2", lost)
+    upload = IncompleteUpload(lost, "its upload", datetime.now(UTC))
+    world.files.incomplete = [upload]
+
+    sweep("sweep_spool", world, instance, in_earnest=False)
+    assert set(world.files.objects) == {published, lost}
+    sweep("sweep_spool", world, instance, in_earnest=True)
+
+    assert set(world.files.objects) == {published}
+    assert not world.files.incomplete
+    assert not world.spool.files
+
+
+def test_folder_stays_that_notes_an_object_which_cannot_be_deleted(
+    instance: dg.DagsterInstance,
+) -> None:
+    stubborn = KEY.replace("project-1", "stubborn")
+    world = done_with(KEY)
+    world.files = Refusing(stubborn)
+    folder = attempt(world, "done", "run-1", stubborn)
+
+    with pytest.raises(dg.Failure, match="1 could not be removed: The bucket refuses access"):
+        sweep("sweep_spool", world, instance, in_earnest=True)
+
+    assert folder.has(OBJECT)
 
 
 def test_spool_of_an_export_with_a_live_run_is_left_alone(instance: dg.DagsterInstance) -> None:
@@ -220,7 +268,7 @@ class StubbornSpool(MemorySpool):
     """A spool whose folder ``a`` belongs to somebody else."""
 
     def remove(self, folder: str) -> None:
-        if folder == "a":
+        if folder.partition("/")[0] == "a":
             raise ConfigurationError("The spool cannot be written.")
         super().remove(folder)
 

@@ -1,0 +1,52 @@
+"""What the sensor of terminated runs removes."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from lf_export_pipeline import sensors
+from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+JOB = batch_export_job()
+KEYS = ("exports/1931774400123-a.csv", "exports/1931774400124-b.csv")
+
+
+def terminate(instance: dg.DagsterInstance, world: World, run: dg.DagsterRun) -> None:
+    """The end of a run, of which the sensor is then told."""
+    instance.report_run_canceled(run)
+    kind = dg.DagsterEventType.RUN_CANCELED
+    (record,) = instance.get_records_for_run(run.run_id, of_type=kind, limit=1).records
+    event = record.event_log_entry.dagster_event
+    assert event
+    context = dg.build_run_status_sensor_context(
+        sensor_name="runs_that_were_cancelled",
+        dagster_event=event,
+        dagster_instance=instance,
+        dagster_run=run,
+        resources={"export_rows": world.rows, "spool": world.spool, "files": world.files},
+    )
+    sensors.runs_that_were_cancelled(JOB)(context)
+
+
+def test_objects_of_all_attempts_go_with_the_export_that_was_cancelled() -> None:
+    world = World(export_row(status="PROCESSING"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: world.row.id})
+        for root_run, key in zip((run.run_id, "an-earlier-attempt"), KEYS, strict=True):
+            folder = AttemptFolder.of(world.spool, world.row.id, root_run)
+            folder.write(OBJECT, ObjectKey(key=key))
+            world.files.objects[key] = b"1"
+            world.files.incomplete.append(IncompleteUpload(key, "1", datetime.now(UTC)))
+
+        terminate(instance, world, run)
+
+    assert world.state.status == "CANCELLED"
+    assert not world.files.objects
+    assert not world.files.incomplete
+    assert not world.spool.files
