@@ -3,6 +3,11 @@
 The run of an export tries for some seconds. If the mail server is away for longer, the run ends
 without the e-mail, since it would hold up a place in the queue. The tag ``lf_export/email`` says
 so, and ``housekeeping.late_emails`` sends it when the server is back.
+
+A message that a server was handed and has not answered is repeated once, whoever does it and
+however late. When that answer is lost too, the e-mail counts as sent: nobody gets more than two.
+The tags of runs say how far an e-mail has come, by the key of the file that it tells of, so that
+every run of an attempt and the schedule know the same.
 """
 
 from dataclasses import dataclass
@@ -11,12 +16,18 @@ from enum import StrEnum
 
 import dagster as dg
 
-from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.core.errors import (
+    AnswerLostError,
+    ConfigurationError,
+    ExportError,
+    TransientError,
+)
 from lf_export_pipeline.core.ports import ExportRows, Mailer
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.notification import build_notification
-from lf_export_pipeline.runs.history import JOB_NAME, export_id_of
-from lf_export_pipeline.runs.partitions import EMAIL_TAG
+from lf_export_pipeline.runs.history import JOB_NAME, export_id_of, is_retried
+from lf_export_pipeline.runs.leftovers import is_published_as
+from lf_export_pipeline.runs.partitions import EMAIL_TAG, OBJECT_TAG
 from lf_export_pipeline.settings import Settings
 
 
@@ -25,7 +36,15 @@ class Email(StrEnum):
 
     SENT = "sent"
     UNSENT = "unsent"
+    UNANSWERED = "unanswered"
     NONE = "none"
+
+
+OWED = (Email.UNSENT, Email.UNANSWERED)
+"""What the schedule sends."""
+
+
+UNSENT = "The export is COMPLETED, but its e-mail was not sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,48 +85,81 @@ def send_email(
     return Answer(Email.SENT, "The requester was sent an e-mail")
 
 
-def may_be_sent_later(error: ExportError, mailer: Mailer) -> bool:
+def after_error(error: ExportError, mailer: Mailer, *, is_repeated: bool) -> Answer:
+    """What has become of an e-mail that could not be sent.
+
+    Args:
+        error: Why.
+        mailer: Who has tried it.
+        is_repeated: Whether the message was handed over before, and that was not answered either.
+    """
+    if isinstance(error, AnswerLostError) and is_repeated:
+        return Answer(Email.SENT, f"The e-mail counts as sent, twice at most: {error}")
+    if not _may_be_sent_later(error, mailer):
+        return Answer(Email.NONE, f"{UNSENT}: {error}")
+    is_handed_over = is_repeated or isinstance(error, AnswerLostError)
+    became = Email.UNANSWERED if is_handed_over else Email.UNSENT
+    return Answer(became, f"{UNSENT}: {error} It will be sent later.")
+
+
+def _may_be_sent_later(error: ExportError, mailer: Mailer) -> bool:
     """Whether the same message may be taken once the server is back, or let us in again."""
     if isinstance(error, ConfigurationError):
         return mailer.configured  # who has set up no mail server waits for no e-mail
     return isinstance(error, TransientError)
 
 
-def record_email(instance: dg.DagsterInstance, run_id: str, became: Email) -> None:
-    """Tag a run with what has become of its e-mail, so that people and the schedule find it."""
-    instance.add_run_tags(run_id, {EMAIL_TAG: became.value})
+def record_email(instance: dg.DagsterInstance, run_id: str, became: Email, key: str) -> None:
+    """Tag a run with what has become of the e-mail about the file with this key."""
+    instance.add_run_tags(run_id, {EMAIL_TAG: became.value, OBJECT_TAG: key})
+
+
+def is_recorded(instance: dg.DagsterInstance, became: Email, key: str) -> bool:
+    """Whether any run says this of the e-mail about the file with this key."""
+    tags = {EMAIL_TAG: became.value, OBJECT_TAG: key}
+    return bool(instance.get_run_records(dg.RunsFilter(job_name=JOB_NAME, tags=tags), limit=1))
 
 
 def runs_without_email(instance: dg.DagsterInstance, limit: int) -> list[dg.RunRecord]:
-    """The runs that have finished an export and could not say so, oldest first."""
+    """The runs that have finished an export and could not say so, oldest first.
+
+    A failed one that will be started again says it then.
+    """
     wanted = dg.RunsFilter(
         job_name=JOB_NAME,
-        statuses=[dg.DagsterRunStatus.SUCCESS],
-        tags={EMAIL_TAG: Email.UNSENT.value},
+        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+        tags={EMAIL_TAG: [became.value for became in OWED]},
     )
-    return list(instance.get_run_records(wanted, limit=limit, ascending=True))
+    found = instance.get_run_records(wanted, limit=limit, ascending=True)
+    return [record for record in found if not is_retried(record.dagster_run)]
 
 
 def send_late(
-    record: dg.RunRecord, mailer: Mailer, export_rows: ExportRows, settings: Settings
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    mailer: Mailer,
+    export_rows: ExportRows,
+    settings: Settings,
 ) -> Answer:
-    """Send the e-mail of a run that has ended, unless it would tell of nothing any more.
+    """Send the e-mail of a run that has ended, unless it was sent or tells of nothing any more.
 
     Raises:
         ExportError: As ``send_email``.
     """
-    export_id = export_id_of(record.dagster_run) or ""
-    reason = _reason_against(record, export_rows.get(export_id))
+    export_id, key = export_id_of(run) or "", run.tags.get(OBJECT_TAG, "")
+    if is_recorded(instance, Email.SENT, key):
+        return Answer(Email.SENT, "Another run of the export has sent the e-mail")
+    reason = _reason_against(export_rows.get(export_id), key)
     if reason is not None:
         return Answer(Email.NONE, f"No e-mail: {reason}")
     return send_email(export_id, mailer, export_rows, settings)
 
 
-def _reason_against(record: dg.RunRecord, row: ExportRow | None) -> str | None:
-    if row is None or row.status != "COMPLETED" or row.finished_at is None:
+def _reason_against(row: ExportRow | None, key: str) -> str | None:
+    if row is None or row.status != "COMPLETED":
         return "the export is not COMPLETED any more"
     if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
         return "the link has expired"
-    if record.end_time is not None and row.finished_at.timestamp() > record.end_time:
-        return "the export was made once more since, by a run with an e-mail of its own"
+    if not is_published_as(row, key):
+        return "the link does not lead to this run's file"
     return None

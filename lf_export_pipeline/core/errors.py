@@ -9,6 +9,7 @@
     │   └── ConfigurationError    a setting is missing or wrong; only an operator can help
     │       └── AccessRefusedError  a service knows us, and does not let us do this
     ├── TransientError            a service had a bad moment; trying again may help
+    │   └── AnswerLostError       it may have done what was asked; trying again may do it twice
     └── ExportCancelledError      the user or an operator stopped it; nothing is to be published
 
 Errors of client libraries are turned into one of these where they enter, in ``resources``.
@@ -55,6 +56,10 @@ class AccessRefusedError(ConfigurationError):
 
 class TransientError(ExportError):
     """A service failed in a way that may pass; the cause is for the operator, not for the user."""
+
+
+class AnswerLostError(TransientError):
+    """A service was handed what it is to deliver, and nobody knows whether it has taken it."""
 
 
 class ExportCancelledError(ExportError):

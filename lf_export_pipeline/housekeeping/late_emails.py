@@ -7,9 +7,11 @@ import dagster as dg
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import ExportRows, Mailer
 from lf_export_pipeline.emails import (
+    OWED,
     Answer,
     Email,
-    may_be_sent_later,
+    after_error,
+    is_recorded,
     record_email,
     runs_without_email,
     send_late,
@@ -17,6 +19,7 @@ from lf_export_pipeline.emails import (
 from lf_export_pipeline.housekeeping.findings import TAGS
 from lf_export_pipeline.markdown import markdown_table
 from lf_export_pipeline.runs.history import export_id_of
+from lf_export_pipeline.runs.partitions import OBJECT_TAG
 from lf_export_pipeline.settings import Settings
 
 AT_ONCE_MAX = 500
@@ -32,22 +35,27 @@ def send_late_emails(
     """
     found = []
     for record in runs_without_email(instance, AT_ONCE_MAX):
-        answer = _tried(record, mailer, export_rows, settings)
-        found.append((export_id_of(record.dagster_run) or "", answer))
-        if answer.became is Email.UNSENT:
+        run = record.dagster_run
+        answer = _tried(instance, run, mailer, export_rows, settings)
+        found.append((export_id_of(run) or "", answer))
+        record_email(instance, run.run_id, answer.became, run.tags.get(OBJECT_TAG, ""))
+        if answer.became in OWED:
             break
-        record_email(instance, record.dagster_run.run_id, answer.became)
     return found
 
 
 def _tried(
-    record: dg.RunRecord, mailer: Mailer, export_rows: ExportRows, settings: Settings
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    mailer: Mailer,
+    export_rows: ExportRows,
+    settings: Settings,
 ) -> Answer:
     try:
-        return send_late(record, mailer, export_rows, settings)
+        return send_late(instance, run, mailer, export_rows, settings)
     except ExportError as error:
-        became = Email.UNSENT if may_be_sent_later(error, mailer) else Email.NONE
-        return Answer(became, f"The e-mail was not sent: {error}")
+        is_repeated = is_recorded(instance, Email.UNANSWERED, run.tags.get(OBJECT_TAG, ""))
+        return after_error(error, mailer, is_repeated=is_repeated)
 
 
 @dg.op

@@ -11,14 +11,21 @@ from pydantic import BaseModel
 from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, Spool
 from lf_export_pipeline.core.query import StoredFile
-from lf_export_pipeline.emails import Answer, Email, may_be_sent_later, record_email, send_email
+from lf_export_pipeline.emails import (
+    UNSENT,
+    Answer,
+    Email,
+    after_error,
+    is_recorded,
+    record_email,
+    send_email,
+)
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.runs.history import live_attempts, root_run_id
 from lf_export_pipeline.runs.leftovers import discard_other_attempts
 from lf_export_pipeline.settings import Settings
 
 NOTIFIED = "notified"
-UNSENT = "The export is COMPLETED, but its e-mail was not sent"
 RETRY_SECONDS = (2.0, 8.0)
 
 
@@ -29,7 +36,7 @@ class Notified(BaseModel):
 @dg.op
 def notify_requester(
     context: dg.OpExecutionContext,
-    stored: StoredFile,  # noqa: ARG001 - says that there is a file; what to tell is in the row
+    stored: StoredFile,  # says which file there is; what to tell of it is in the row
     *,
     settings: dg.ResourceParam[Settings],
     mailer: dg.ResourceParam[Mailer],
@@ -40,30 +47,31 @@ def notify_requester(
     """Sends one e-mail, then removes what the export has left in the spool.
 
     The step is tried again only as long as nothing was sent, so that no try of this run can send a
-    second e-mail, whether or not the mark of the first could be written. What became of the e-mail
-    is a tag of the run; one that no server has taken is sent later, by ``send_unsent_emails``.
+    second e-mail, whether or not the mark of the first could be written; only a message whose
+    answer was lost is repeated, once. What became of the e-mail is a tag of the run; one that no
+    server has taken is sent later, by ``send_unsent_emails``.
     """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
     became = Email.SENT
-    if not _was_notified(context, folder):
-        became = _told(context, mailer, export_rows, settings)
+    if not _was_notified(context, folder, stored.object_key):
+        became = _told(context, stored.object_key, mailer, export_rows, settings)
         if became is Email.SENT:
             with _warned_of(context, "The mark of the e-mail could not be written"):
                 folder.write(NOTIFIED, Notified())
     with _warned_of(context, "What became of the e-mail could not be noted"):
-        record_email(context.instance, context.run_id, became)
+        record_email(context.instance, context.run_id, became, stored.object_key)
     with _warned_of(context, "The export is COMPLETED, but has left files behind"):
         _tidy_up(context, folder, files, export_rows)
 
 
-def _was_notified(context: dg.OpExecutionContext, folder: AttemptFolder) -> bool:
-    """Whether an earlier run of this attempt has sent the e-mail and was killed after that.
+def _was_notified(context: dg.OpExecutionContext, folder: AttemptFolder, key: str) -> bool:
+    """Whether the e-mail was sent by an earlier run of this attempt, or late by the schedule.
 
     If that cannot be read it has not: few runs are killed just there, and who has asked for an
     export waits for the e-mail.
     """
     try:
-        return folder.has(NOTIFIED)
+        return folder.has(NOTIFIED) or is_recorded(context.instance, Email.SENT, key)
     except ExportError as error:
         _try_again(context, error)
         context.log.warning("Whether the e-mail was sent before cannot be read: %s", error)
@@ -71,21 +79,37 @@ def _was_notified(context: dg.OpExecutionContext, folder: AttemptFolder) -> bool
 
 
 def _told(
-    context: dg.OpExecutionContext, mailer: Mailer, export_rows: ExportRows, settings: Settings
+    context: dg.OpExecutionContext,
+    key: str,
+    mailer: Mailer,
+    export_rows: ExportRows,
+    settings: Settings,
 ) -> Email:
     """What has become of the e-mail after this try of the step, which is the last one then."""
     became = Email.NONE
     with _warned_of(context, UNSENT):
+        level = INFO
         try:
             answer = send_email(context.partition_key, mailer, export_rows, settings)
         except ExportError as error:
-            _try_again(context, error)
-            if not may_be_sent_later(error, mailer):
-                raise
-            answer = Answer(Email.UNSENT, f"{UNSENT}: {error} It will be sent later.")
+            level, answer = WARNING, _after(context, key, error, mailer)
         became = answer.became
-        context.log.log(WARNING if became is Email.UNSENT else INFO, answer.line)
+        context.log.log(level, answer.line)
     return became
+
+
+def _after(context: dg.OpExecutionContext, key: str, error: ExportError, mailer: Mailer) -> Answer:
+    """What has become of an e-mail that could not be sent, if this try is the last one.
+
+    That a message was handed over is noted before it is repeated: what cannot be noted is not.
+    """
+    is_repeated = is_recorded(context.instance, Email.UNANSWERED, key)
+    answer = after_error(error, mailer, is_repeated=is_repeated)
+    if answer.became is Email.UNANSWERED and not is_repeated:
+        record_email(context.instance, context.run_id, Email.UNANSWERED, key)
+    if answer.became is not Email.SENT:
+        _try_again(context, error)
+    return answer
 
 
 def _tidy_up(

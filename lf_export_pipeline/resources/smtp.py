@@ -11,9 +11,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ReadTimeoutError,
+)
 
 from lf_export_pipeline.core.errors import (
+    AnswerLostError,
     ConfigurationError,
     ExportError,
     PermanentError,
@@ -22,6 +28,7 @@ from lf_export_pipeline.core.errors import (
 from lf_export_pipeline.core.ports import Mailer
 from lf_export_pipeline.resources.quoted_headers import quotes_a_header
 from lf_export_pipeline.resources.smtp_login import sign_in
+from lf_export_pipeline.resources.smtp_session import EncryptedMailSession, MailSession
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
 
@@ -95,7 +102,12 @@ class SmtpMailer:
         self._server = server
 
     def send(self, message: EmailMessage) -> None:
-        """Hand one message to the server, for the addresses in its headers."""
+        """Hand one message to the server, for the addresses in its headers.
+
+        Raises:
+            AnswerLostError: The server may have taken it.
+            ExportError: It has not.
+        """
         with smtp_errors(), self._session() as session:
             session.send_message(message)
 
@@ -105,7 +117,7 @@ class SmtpMailer:
             session.noop()
 
     @contextmanager
-    def _session(self) -> Iterator[smtplib.SMTP]:
+    def _session(self) -> Iterator[MailSession]:
         """A session that is signed in.
 
         Not smtplib's own context: that one lets the reply to QUIT hide an error, or undo a success.
@@ -117,14 +129,14 @@ class SmtpMailer:
             with suppress(smtplib.SMTPException, OSError):
                 session.quit()
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connected(self) -> MailSession:
         server = self._server
         trust = ssl.create_default_context(cafile=server.authorities)
         if server.tls_at_once:
-            return smtplib.SMTP_SSL(
+            return EncryptedMailSession(
                 server.host, server.port, timeout=SILENCE_SECONDS, context=trust
             )
-        session = smtplib.SMTP(server.host, server.port, timeout=SILENCE_SECONDS)
+        session = MailSession(server.host, server.port, timeout=SILENCE_SECONDS)
         try:
             self._secure(session, trust)
         except BaseException:
@@ -151,7 +163,7 @@ class SesMailer:
         self._region = region
 
     def send(self, message: EmailMessage) -> None:
-        """Hand one message to SES."""
+        """Hand one message to SES; as to a server of one's own."""
         with smtp_errors():
             self._client().send_email(
                 FromEmailAddress=str(message["From"]),
@@ -165,10 +177,11 @@ class SesMailer:
             self._client().get_account()
 
     def _client(self) -> Any:
-        retries = Config(
-            retries={"mode": "standard"}, connect_timeout=10, read_timeout=SILENCE_SECONDS
+        """Without retries of its own: it does not know how often a message may be repeated."""
+        once = Config(
+            retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=SILENCE_SECONDS
         )
-        return boto3.session.Session().client("sesv2", region_name=self._region, config=retries)
+        return boto3.session.Session().client("sesv2", region_name=self._region, config=once)
 
 
 @contextmanager
@@ -205,6 +218,8 @@ def from_client(error: Exception) -> ExportError:
     )
     if refused:
         return refused
+    if isinstance(error, (ReadTimeoutError, ConnectionClosedError)):
+        return AnswerLostError("The answer of Amazon SES to the e-mail was lost.")
     code = _reply_code(error)
     if code >= 500:
         return PermanentError(f"The mail server refuses the e-mail (reply {code}).")

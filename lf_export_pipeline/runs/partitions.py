@@ -18,6 +18,7 @@ ATTEMPT_TAG = "lf_export/attempt"
 RECOVERY_TAG = "lf_export/recovery"
 FAILURE_TAG = "lf_export/failure"
 EMAIL_TAG = "lf_export/email"
+OBJECT_TAG = "lf_export/object"
 
 
 def is_partition_key(export_id: str) -> bool:

@@ -19,7 +19,7 @@ import dagster as dg
 import time_machine
 
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.resources import clickhouse, s3_client, smtp
+from lf_export_pipeline.resources import clickhouse, s3_client, smtp, smtp_session
 from lf_export_pipeline.resources.wiring import PORTS
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 
@@ -112,3 +112,4 @@ def _lose_patience_after(seconds: int) -> None:
     clickhouse.SILENCE_SECONDS = seconds
     s3_client.SILENCE_SECONDS = seconds
     smtp.SILENCE_SECONDS = seconds
+    smtp_session.ANSWER_SECONDS = seconds

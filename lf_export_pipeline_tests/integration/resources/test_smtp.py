@@ -6,11 +6,12 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
 from lf_export_pipeline.core.errors import (
+    AnswerLostError,
     ConfigurationError,
     ExportError,
     PermanentError,
@@ -19,6 +20,7 @@ from lf_export_pipeline.core.errors import (
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.notification import build_notification
+from lf_export_pipeline.resources import smtp, smtp_session
 from lf_export_pipeline.resources.smtp import open_mailer
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.resources.conftest import SettingsWith
@@ -116,6 +118,68 @@ def test_a_message_that_was_taken_is_sent_whatever_the_goodbye(
     with scripted_server(answer) as url:
         open_mailer(settings_with(SMTP_CONNECTION_URL=url)).send(message)
     assert len(taken) == 1
+
+
+END = b".\r\n"
+
+
+def answers_to(**replies: bytes) -> Callable[[bytes], bytes | None]:
+    """The replies by the command; ``end`` is the one to the end of a message."""
+    known = {"data": b"354 go on", **replies}
+    return lambda line: known.get("end" if line == END else line[:4].decode().lower())
+
+
+@pytest.mark.parametrize(
+    ("replies", "kind"),
+    [
+        ({"end": b""}, AnswerLostError),
+        ({"end": b"451 4.3.0 later"}, TransientError),
+        ({"end": b"554 5.7.1 spam"}, PermanentError),
+        ({"data": b""}, TransientError),
+    ],
+    ids=["hangs up", "not now", "never", "hangs up before the message"],
+)
+def test_only_a_message_that_was_handed_over_can_lose_its_answer(
+    settings_with: SettingsWith,
+    message: EmailMessage,
+    replies: dict[str, bytes],
+    kind: type[ExportError],
+) -> None:
+    with scripted_server(answers_to(**replies)) as url, pytest.raises(kind) as caught:
+        open_mailer(settings_with(SMTP_CONNECTION_URL=url)).send(message)
+    assert type(caught.value) is kind
+
+
+def test_a_server_may_take_its_time_with_a_message(
+    settings_with: SettingsWith, message: EmailMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "SILENCE_SECONDS", 1)
+    busy = Event()
+
+    def answer(line: bytes) -> bytes | None:
+        if line == END:
+            busy.wait(2)
+        return answers_to(end=b"250 taken")(line)
+
+    with scripted_server(answer) as url:
+        open_mailer(settings_with(SMTP_CONNECTION_URL=url)).send(message)
+
+
+def test_the_answer_of_a_server_that_stays_silent_is_lost(
+    settings_with: SettingsWith, message: EmailMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp_session, "ANSWER_SECONDS", 0.2)
+    given_up = Event()
+
+    def answer(line: bytes) -> bytes | None:
+        if line == END:
+            given_up.wait(60)
+        return answers_to(end=b"")(line)
+
+    with scripted_server(answer) as url:
+        with pytest.raises(AnswerLostError):
+            open_mailer(settings_with(SMTP_CONNECTION_URL=url)).send(message)
+        given_up.set()
 
 
 @contextmanager

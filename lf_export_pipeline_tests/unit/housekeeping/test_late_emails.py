@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import (
+    AnswerLostError,
     ConfigurationError,
     ExportError,
     PermanentError,
@@ -26,6 +27,7 @@ from lf_export_pipeline_tests.world import World
 
 AWAY = TransientError("The mail server is away.")
 LOCKED = ConfigurationError("The mail server refuses the sign-in.")
+LOST = AnswerLostError("The answer was lost.")
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +123,34 @@ def finished_without_email_of(
     return world, world.run(instance).run_id
 
 
+def test_late_email_whose_answer_is_lost_is_repeated_once(instance: dg.DagsterInstance) -> None:
+    world, run_id = finished_without_email(instance)
+    world.mailer.failures = [LOST, LOST]
+
+    send(world, instance)
+    assert email_of(instance, run_id) == "unanswered"
+    send(world, instance)
+
+    assert email_of(instance, run_id) == "sent"
+    assert not world.mailer.failures
+    assert not is_asked_for(instance)
+
+
+def test_email_that_the_run_has_handed_over_in_vain_is_repeated_once_by_the_schedule(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+    world.mailer.failures = [LOST, AWAY, AWAY]
+    run_id = world.run(instance).run_id
+    assert email_of(instance, run_id) == "unanswered"
+    world.mailer.failures = [LOST]
+
+    send(world, instance)
+
+    assert email_of(instance, run_id) == "sent"
+    assert not is_asked_for(instance)
+
+
 def test_server_that_refuses_the_message_for_good_is_not_asked_again(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -151,7 +181,7 @@ def test_who_has_set_up_no_mail_server_waits_for_no_email(instance: dg.DagsterIn
         {"status": "QUEUED", "url": None, "finished_at": None, "expires_at": None},
         {"url": None},
         {"expires_at": datetime.now(UTC) - timedelta(minutes=1)},
-        {"finished_at": datetime.now(UTC) + timedelta(hours=1)},
+        {"url": "https://bucket.test/exports/of-another-run.csv"},
         {"user_id": "u-nobody"},
     ],
     ids=["cancelled", "queued again", "no link", "expired", "made once more", "left"],

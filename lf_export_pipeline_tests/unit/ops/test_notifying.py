@@ -10,14 +10,22 @@ from typing import BinaryIO
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.core.errors import (
+    AnswerLostError,
+    ConfigurationError,
+    ExportError,
+    TransientError,
+)
 from lf_export_pipeline.ops import notify_requester
+from lf_export_pipeline.runs.partitions import EMAIL_TAG
 from lf_export_pipeline_tests.fakes import MemorySpool, OutboxMailer
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
 OUTAGE = TransientError("The spool failed.")
 REFUSAL = ConfigurationError("The spool cannot be written.")
+AWAY = TransientError("The mail server is away.")
+LOST = AnswerLostError("The answer was lost.")
 ALWAYS = 99
 
 
@@ -111,6 +119,44 @@ def test_mark_that_cannot_be_written_is_said(instance: dg.DagsterInstance) -> No
     assert warnings_of(instance, result.run_id) == [
         "The mark of the e-mail could not be written: The spool failed."
     ]
+
+
+class CountingMailer(OutboxMailer):
+    """A mail server that may have got a message although its answer was lost."""
+
+    handed_over = 0
+
+    def send(self, message: EmailMessage) -> None:
+        is_away = self.failures[:1] == [AWAY]
+        self.handed_over += not is_away
+        super().send(message)
+
+
+@pytest.mark.parametrize(
+    ("failures", "handed_over", "became"),
+    [
+        ([LOST], 2, "sent"),
+        ([LOST] * 9, 2, "sent"),
+        ([AWAY, LOST, LOST], 2, "sent"),
+        ([LOST, AWAY, LOST], 2, "sent"),
+        ([AWAY, AWAY, LOST], 1, "unanswered"),
+        ([LOST, AWAY, AWAY], 1, "unanswered"),
+    ],
+)
+def test_message_whose_answer_was_lost_is_repeated_once(
+    failures: list[Exception], handed_over: int, became: str, instance: dg.DagsterInstance
+) -> None:
+    world = World(export_row())
+    world.mailer = mailer = CountingMailer()
+    mailer.failures = list(failures)
+
+    result = world.run(instance)
+
+    assert result.success
+    assert mailer.handed_over == handed_over
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[EMAIL_TAG] == became
 
 
 class BrokenMailer(OutboxMailer):

@@ -2,9 +2,11 @@ import smtplib
 import ssl
 
 import pytest
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from pydantic import SecretStr
 
 from lf_export_pipeline.core.errors import (
+    AnswerLostError,
     ConfigurationError,
     ExportError,
     PermanentError,
@@ -74,6 +76,9 @@ def test_without_settings_there_is_a_mailer_that_says_what_to_set(sender: str | 
         (smtplib.SMTPServerDisconnected("gone"), TransientError),
         (smtplib.SMTPNotSupportedError("no AUTH"), PermanentError),
         (ssl.SSLCertVerificationError(1, "self-signed"), ConfigurationError),
+        (ReadTimeoutError(endpoint_url="https://ses.test"), AnswerLostError),
+        (ConnectionClosedError(endpoint_url="https://ses.test"), AnswerLostError),
+        (EndpointConnectionError(endpoint_url="https://ses.test"), TransientError),
         (TimeoutError(), TransientError),
         (ConnectionRefusedError(), TransientError),
     ],
