@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
+from lf_export_pipeline.emails import record_missing_email
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder, export_folder
 from lf_export_pipeline.runs.endings import set_after_failure, set_after_termination
 from lf_export_pipeline.runs.history import (
@@ -21,6 +23,7 @@ from lf_export_pipeline.runs.history import (
     has_live_sibling,
     in_flight_runs,
     is_retried,
+    live_attempts,
     root_run_id,
     runs_by_export,
 )
@@ -105,7 +108,8 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Sets an export FAILED whose run ended without saying so, if no retry is left; "
-        "one whose run could not even begin waits again.",
+        "one whose run could not even begin waits again. Has the e-mail sent that a run owes which "
+        "failed after it had published its file.",
     )
     def sensor(
         context: dg.RunFailureSensorContext,
@@ -113,9 +117,12 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         spool: dg.ResourceParam[Spool],
         files: dg.ResourceParam[FileStore],
     ) -> None:
-        export_id = _answerable(context)
         run = context.instance.get_run_by_id(context.dagster_run.run_id)
-        if export_id is None or run is None or is_retried(run):
+        if run is None or is_retried(run):
+            return
+        _look_for_missing_email(context, run, spool, export_rows)
+        export_id = _answerable(context)
+        if export_id is None:
             return
         asked = asked_at(context.instance, run)
         runs = runs_by_export(context.instance, [export_id]).get(export_id, [])
@@ -126,6 +133,26 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         discard_failed_attempt(folder, files, export_rows.get(export_id))
 
     return sensor
+
+
+def _look_for_missing_email(
+    context: dg.RunFailureSensorContext,
+    run: dg.DagsterRun,
+    spool: Spool,
+    export_rows: ExportRows,
+) -> None:
+    """Has the e-mail sent later that a failed run owes, unless its attempt goes on.
+
+    First of all: this sensor is told of a run once, and what follows fails without the database.
+    """
+    export_id = export_id_of(run)
+    if export_id is None or root_run_id(run) in live_attempts(context.instance, run):
+        return
+    folder = AttemptFolder.of(spool, export_id, root_run_id(run))
+    try:
+        record_missing_email(context.instance, run, folder, export_rows)
+    except ExportError as error:
+        context.log.warning("Whether an e-mail is missing cannot be told: %s", error)
 
 
 def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:

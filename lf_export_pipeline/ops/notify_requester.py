@@ -6,15 +6,16 @@ from contextlib import contextmanager, suppress
 from logging import INFO, WARNING
 
 import dagster as dg
-from pydantic import BaseModel
 
 from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, Spool
 from lf_export_pipeline.core.query import StoredFile
 from lf_export_pipeline.emails import (
+    NOTIFIED,
     UNSENT,
     Answer,
     Email,
+    Notified,
     after_error,
     is_recorded,
     record_email,
@@ -25,12 +26,7 @@ from lf_export_pipeline.runs.history import live_attempts, root_run_id
 from lf_export_pipeline.runs.leftovers import discard_other_attempts
 from lf_export_pipeline.settings import Settings
 
-NOTIFIED = "notified"
 RETRY_SECONDS = (2.0, 8.0)
-
-
-class Notified(BaseModel):
-    """A mark: the mail server has taken the message, no other may follow."""
 
 
 @dg.op
