@@ -31,6 +31,8 @@ from lf_export_pipeline.core.query import PartFile
 
 Model = TypeVar("Model", bound=BaseModel)
 
+VALUES = "values"
+
 FOLDER_MAX_CHARACTERS = 255
 """What file systems take for a name; an id of other letters than ours takes up to twelve each."""
 
@@ -107,7 +109,13 @@ class AttemptFolder:
         return self.spool.exists(f"{self.path}/{name}.json")
 
     def remove(self) -> None:
-        """Delete the files of this attempt."""
+        """Delete the files of this attempt: last the marks, and before them the values.
+
+        Who is killed meanwhile is started again: as long as there are values to go on with, there
+        must be the mark that says what is done already.
+        """
+        for name in sorted(self.spool.folders(self.path), key=VALUES.__eq__):
+            self.spool.remove(f"{self.path}/{name}")
         self.spool.remove(self.path)
 
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.attempt_folder import VALUES, AttemptFolder
 from lf_export_pipeline.runs.history import root_run_id
 
 
@@ -58,7 +58,7 @@ def _not_tried_again() -> Iterator[None]:
 
 def _path(folder: AttemptFolder, output: dg.OutputContext) -> str:
     mapped = f".{output.mapping_key}" if output.mapping_key else ""
-    return f"{folder.path}/values/{output.run_id}/{output.step_key}.{output.name}{mapped}.json"
+    return f"{folder.path}/{VALUES}/{output.run_id}/{output.step_key}.{output.name}{mapped}.json"
 
 
 def _adapter(output: dg.OutputContext) -> TypeAdapter[object]:
