@@ -20,6 +20,7 @@ from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
 from lf_export_pipeline.ops.mistakes import wordless
 from lf_export_pipeline.runs.history import (
     asked_at,
@@ -104,11 +105,24 @@ def require_running(context: dg.OpExecutionContext, export_rows: ExportRows) -> 
 
 
 def leave_nothing(
-    context: dg.OpExecutionContext, spool: Spool, files: FileStore, export_rows: ExportRows
+    context: dg.OpExecutionContext,
+    spool: Spool,
+    files: FileStore,
+    export_rows: ExportRows,
+    uploads_ahead: UploadsAhead | None = None,
 ) -> Callable[[], None]:
-    """What to call when the export is found stopped: its files go, in spool and bucket."""
+    """What to call when the export is found stopped: its files go, in spool and bucket.
+
+    An upload that is under way is stopped before: it would note its key in a folder that is gone.
+    """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-    return lambda: discard_attempt(folder, files, export_rows.get(context.partition_key))
+
+    def leave() -> None:
+        if uploads_ahead is not None:
+            uploads_ahead.close()
+        discard_attempt(folder, files, export_rows.get(context.partition_key))
+
+    return leave
 
 
 def tagged(reader: RowReader, context: dg.OpExecutionContext) -> RowReader:

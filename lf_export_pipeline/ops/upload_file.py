@@ -45,7 +45,7 @@ def upload_file(
     """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
     made = [part for part in parts if part is not None]
-    stopped = leave_nothing(context, spool, files, export_rows)
+    stopped = leave_nothing(context, spool, files, export_rows, uploads_ahead)
     with export_errors(context, export_rows, when_stopped=stopped):
         stored = published_before(folder, export_rows)
         if stored is None:

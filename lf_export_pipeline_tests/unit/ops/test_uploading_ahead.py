@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError, TransientError
-from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
-from lf_export_pipeline_tests.fakes import MemoryFileStore
+from lf_export_pipeline.export_file.upload_ahead import UploadsAhead, UploadStoppedError
+from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -134,3 +134,43 @@ def test_nothing_is_sent_early_when_it_is_off(world: World, instance: dg.Dagster
     world.run(instance)
 
     assert len(world.text.splitlines()) == 1 + 10
+
+
+class NotesWhenItIsStopped(MemoryFileStore):
+    """An upload that writes once more to its attempt's folder when it is stopped."""
+
+    is_stopped = False
+
+    def __init__(self, spool: MemorySpool) -> None:
+        super().__init__()
+        self.spool = spool
+
+    def upload(
+        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
+    ) -> None:
+        (attempt,) = self.spool.folders("export-1")
+        try:
+            super().upload(key, pieces, content_type, expected_bytes)
+        except UploadStoppedError:
+            self.is_stopped = True
+            with self.spool.create(f"export-1/{attempt}/late.json") as file:
+                file.write(b"{}")
+            raise
+
+
+def test_upload_of_a_cancelled_export_is_stopped_before_its_folder_goes(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.files = files = NotesWhenItIsStopped(world.spool)
+
+    def cancel(numbers: list[int]) -> None:
+        if LAST_NUMBER in numbers:
+            world.rows.cancel(world.row.id)
+
+    world.reader.before_rows = cancel
+
+    assert world.run(instance).success
+
+    assert files.is_stopped
+    assert world.state.status == "CANCELLED"
+    assert not world.spool.files
