@@ -10,7 +10,7 @@ from lf_export_pipeline.core.columns import Kind
 from lf_export_pipeline.core.query import ExportPlan, StoredFile
 from lf_export_pipeline.export_file.manifest import manifest_of
 from lf_export_pipeline.export_file.preview import Preview
-from lf_export_pipeline.runs.history import asked_at, root_run_id, runs_by_export
+from lf_export_pipeline.runs.history import asked_at, number_in, root_run_id, runs_by_export
 from lf_export_pipeline.runs.partitions import ATTEMPT_TAG
 from lf_export_pipeline.runs.progress_line import MEGABYTE, per_second
 
@@ -77,8 +77,8 @@ def queue_wait_seconds(context: dg.OpExecutionContext, stored: StoredFile) -> fl
 
 def attempt_of(context: dg.OpExecutionContext) -> int:
     """Which run of its export this is, from 1: by the sensor's tag, or else counted now."""
-    if tag := context.run.tags.get(ATTEMPT_TAG):
-        return int(tag)
+    if number := number_in(context.run, ATTEMPT_TAG):
+        return number
     export_id = context.partition_key
     return len(runs_by_export(context.instance, [export_id]).get(export_id, [])) or 1
 

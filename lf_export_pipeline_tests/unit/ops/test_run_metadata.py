@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.runs.partitions import ATTEMPT_TAG, PARTITIONS_NAME
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -40,3 +42,19 @@ def test_runs_that_the_sensor_has_not_numbered_are_counted(instance: dg.DagsterI
     world = World(export_row())
 
     assert [facts_of(world, instance, force=True)["attempt"] for _ in range(3)] == [1, 2, 3]
+
+
+def test_words_in_the_tag_of_an_attempt_fail_no_export(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    instance.add_dynamic_partitions(PARTITIONS_NAME, [world.row.id])
+
+    result = batch_export_job().execute_in_process(
+        instance=instance,
+        partition_key=world.row.id,
+        tags={ATTEMPT_TAG: "the third"},
+        resources=world.resources(),
+    )
+    world.uploads_ahead.close()
+
+    (event,) = result.get_asset_materialization_events()
+    assert event.materialization.metadata["attempt"].value == 1
