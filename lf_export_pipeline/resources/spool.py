@@ -19,6 +19,7 @@ from lf_export_pipeline.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_WALKS_MAX = 100
 _MEMORY_BYTES = 8 * 1024 * 1024
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
@@ -56,7 +57,10 @@ class DirectorySpool:
 
     @contextmanager
     def create(self, path: str) -> Iterator[BinaryIO]:
-        """A new file, renamed to its name when it is complete; gone if it never is."""
+        """A new file, renamed to its name when it is complete; gone if it never is.
+
+        Complete on the disk, too: a power cut must not leave a name with nothing behind it.
+        """
         target = self._root.joinpath(*safe_parts(path))
         with _disk_errors():
             self._make_folder(target.parent)
@@ -65,6 +69,8 @@ class DirectorySpool:
             try:
                 with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
                     yield file
+                    file.flush()
+                    os.fsync(descriptor)
                 draft.replace(target)
             except BaseException:
                 draft.unlink(missing_ok=True)
@@ -85,8 +91,8 @@ class DirectorySpool:
     def remove(self, folder: str) -> None:
         """Delete a folder with all that is in it, and the folders above that it leaves empty."""
         target = self._root.joinpath(*safe_parts(folder))
-        with _disk_errors(), suppress(FileNotFoundError):
-            shutil.rmtree(target)
+        with _disk_errors():
+            _remove_tree(target)
         above = target.relative_to(self._root).parents
         with suppress(OSError):  # something else is in it, or somebody else has removed it
             for parent in list(above)[:-1]:
@@ -176,6 +182,19 @@ class BucketSpool:
     @cached_property
     def _client(self) -> "S3Client":
         return s3_client(self._settings, self._settings.langfuse_s3_batch_export_endpoint)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Delete a folder, also while somebody else deletes files in it.
+
+    Before Python 3.13 a file that has gone meanwhile ends the walk, and the rest stays.
+    """
+    for _ in range(_WALKS_MAX):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        if not folder.exists():
+            return
+    raise FileNotFoundError(errno.ENOENT, "files keep vanishing")
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """What every ``Spool`` must do, in memory, in a directory and in a bucket."""
 
+import errno
+import os
 import secrets
 import stat
 from pathlib import Path
@@ -143,6 +145,46 @@ def test_a_failed_file_leaves_nothing_in_its_directory(tmp_path: Path) -> None:
     with pytest.raises(KeyError), DirectorySpool(tmp_path).create("e/f") as file:
         _fail(file, KeyError())
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_has_its_name_only_when_its_bytes_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[tuple[int, bool]] = []
+    on_the_disk = os.fsync
+
+    def flush(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_size, (tmp_path / "e/f").exists()))
+        on_the_disk(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+
+    write(DirectorySpool(tmp_path), "e/f", b"12345")
+
+    assert flushed == [(5, False)]
+    assert (tmp_path / "e/f").exists()
+
+
+def test_a_file_that_vanishes_meanwhile_keeps_no_other_from_being_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, vanished = DirectorySpool(tmp_path), list[object]()
+    for path in ("e/r/1", "e/r/2", "e/3"):
+        write(spool, path, b"1")
+    unlink = os.unlink
+
+    def is_late(path: str, *, dir_fd: int | None = None) -> None:
+        unlink(path, dir_fd=dir_fd)
+        if not vanished:
+            vanished.append(path)
+            raise FileNotFoundError(errno.ENOENT, "somebody else was faster")
+
+    monkeypatch.setattr(os, "unlink", is_late)
+
+    spool.remove("e")
+
+    assert vanished
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_a_directory_is_a_matter_of_configuration(tmp_path: Path) -> None:
