@@ -1,12 +1,10 @@
 """A session with a mail server that knows when it has handed over a message."""
 
 import smtplib
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lf_export_pipeline.core.errors import AnswerLostError
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 ANSWER_SECONDS = 600.0  # RFC 5321, 4.5.3.2.6: to the reply to the end of a message
 
@@ -19,7 +17,7 @@ class MailSession(smtplib.SMTP):
 
     _is_handed_over = False
 
-    def send(self, s: "ReadableBuffer | str") -> None:
+    def send(self, s: Any) -> None:
         """Send a command, which is text, or a message with its final dot, which is bytes."""
         super().send(s)
         self._is_handed_over = not isinstance(s, str)

@@ -1,0 +1,162 @@
+"""The e-mails of runs that fail or are killed after they have published their file."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import PermanentError, TransientError
+from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.emails import runs_without_email
+from lf_export_pipeline.housekeeping.late_emails import send_late_emails
+from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.ops import fail_export, notify_requester
+from lf_export_pipeline.sensors import runs_that_failed
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
+from lf_export_pipeline_tests.integration.resuming import execute, instance_in, resumable_world
+from lf_export_pipeline_tests.world import ENVIRONMENT, World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with resumable_world() as made:
+        yield made
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with instance_in(tmp_path) as local:
+        yield local
+
+
+class GoesAwayWithTheLastAnswer(FakeExportRows):
+    """A database that does the last update, and is away when somebody asks whether it has."""
+
+    is_away = False
+
+    def complete(self, *args: object) -> bool:
+        super().complete(*args)  # type: ignore[arg-type]
+        self.is_away = True
+        raise TransientError("Postgres does not answer.")
+
+    def get(self, export_id: str) -> ExportRow | None:
+        self._must_be_there()
+        return super().get(export_id)
+
+    def fail(self, *args: object) -> bool:
+        self._must_be_there()
+        return super().fail(*args)  # type: ignore[arg-type]
+
+    def _must_be_there(self) -> None:
+        if self.is_away:
+            raise TransientError("Postgres is away.")
+
+
+def tell_the_sensor(world: World, instance: dg.DagsterInstance, run_id: str) -> None:
+    """Dagster does so once, whatever comes of it."""
+    kind = dg.DagsterEventType.RUN_FAILURE
+    (record,) = instance.get_records_for_run(run_id, of_type=kind).records
+    run, event = instance.get_run_by_id(run_id), record.event_log_entry.dagster_event
+    assert run
+    assert event
+    context = dg.build_run_status_sensor_context(
+        sensor_name="runs_that_failed",
+        dagster_event=event,
+        dagster_instance=instance,
+        dagster_run=run,
+        resources={"export_rows": world.rows, "spool": world.spool, "files": world.files},
+    )
+    runs_that_failed(batch_export_job())(context.for_run_failure())
+
+
+def send_late(world: World, instance: dg.DagsterInstance, _run_id: str) -> None:
+    send_late_emails(instance, world.mailer, world.rows, Settings.load(ENVIRONMENT))
+
+
+def execute_again(_world: World, instance: dg.DagsterInstance, run_id: str) -> None:
+    assert execute(instance, run_id)[1]
+
+
+@pytest.fixture
+def owing(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> tuple[GoesAwayWithTheLastAnswer, str]:
+    """The rows, and a run that has failed after it had published its file."""
+    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    world.rows = rows = GoesAwayWithTheLastAnswer(world.row)
+    run_id, success = execute(instance)
+    assert not success
+    assert (world.state.status, world.mailer.sent) == ("COMPLETED", [])
+    return rows, run_id
+
+
+@pytest.mark.parametrize("is_back", [False, True], ids=["still away", "back"])
+@pytest.mark.parametrize("senders", [(send_late, execute_again), (execute_again, send_late)])
+def test_email_that_a_failed_run_owes_is_sent_once(
+    senders: tuple[Callable[[World, dg.DagsterInstance, str], None], ...],
+    is_back: bool,
+    owing: tuple[GoesAwayWithTheLastAnswer, str],
+    world: World,
+    instance: dg.DagsterInstance,
+) -> None:
+    rows, run_id = owing
+    rows.is_away = not is_back
+    with suppress(TransientError):
+        tell_the_sensor(world, instance, run_id)
+    rows.is_away = False
+    assert len(runs_without_email(instance, limit=9)) == 1
+
+    for send in senders:
+        send(world, instance, run_id)
+
+    assert len(world.mailer.sent) == 1
+    assert not runs_without_email(instance, limit=9)
+
+
+def test_run_that_failed_before_it_had_published_anything_owes_no_email(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.files.failures = [PermanentError("The bucket refuses it.")]
+    run_id, _ = execute(instance)
+
+    tell_the_sensor(world, instance, run_id)
+
+    assert not runs_without_email(instance, limit=9)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class DyingSpool(MemorySpool):
+    """Removes file by file, and is killed when it comes to a value that ops have handed on."""
+
+    is_dying = True
+
+    def remove(self, folder: str) -> None:
+        for path in sorted(path for path in self.files if path.startswith(f"{folder}/")):
+            if self.is_dying and "/values/" in path:
+                self.is_dying = False
+                raise Killed
+            del self.files[path]
+
+
+def test_run_that_was_killed_in_its_last_clean_up_sends_no_second_email_when_it_is_retried(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise TransientError("Dagster's records are locked.")
+
+    monkeypatch.setattr(notify_requester, "record_email", fail)
+    world.spool = spool = DyingSpool()
+    run_id, success = execute(instance)
+    assert not success
+    assert not spool.is_dying
+
+    execute(instance, run_id)
+
+    assert len(world.mailer.sent) == 1
+    assert not spool.files
