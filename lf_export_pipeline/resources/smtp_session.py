@@ -5,7 +5,6 @@ from typing import Any
 
 from lf_export_pipeline.core.errors import AnswerLostError
 
-
 ANSWER_SECONDS = 600.0  # RFC 5321, 4.5.3.2.6: to the reply to the end of a message
 
 
