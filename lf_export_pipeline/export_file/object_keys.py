@@ -1,5 +1,6 @@
 """The key of the object in the bucket, and the prefix that Langfuse's web app expects."""
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -14,6 +15,7 @@ _TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-[^/\\]+\.(csv|json|jsonl)")
 _SEPARATOR = re.compile(r"[/\\%]")
 
 MILLISECONDS_TRIED = 100_000
+MILLISECONDS_SPREAD = 24 * 60 * 60 * 1000
 OBJECT = "object"
 """The name under which an attempt notes its ``ObjectKey``, before the first byte is sent."""
 
@@ -25,19 +27,35 @@ class ObjectKey(BaseModel):
 
 
 def free_key(
-    request: ExportRequest, prefix: str, extension: str, files: FileStore, now: datetime
+    request: ExportRequest,
+    prefix: str,
+    extension: str,
+    files: FileStore,
+    now: datetime,
+    *,
+    attempt: str,
 ) -> str:
     """``<prefix><epoch ms>-lf-<table>-export-<project>.<ext>`` of an object that is not there yet.
 
-    Langfuse: the key is unique by its millisecond alone. Two exports of a table that end together
-    must not meet: the last three digits are the export's own, and a key that is taken is passed
-    by. A project's id that an operator has chosen may hold a slash, which is percent-encoded: some
+    Langfuse: the key is unique by its millisecond alone. Here that is one of the day before now,
+    chosen by the attempt: two uploads that go on at the same time must not meet, and the bucket
+    shows neither to the other before it is finished. A key that is taken is passed by.
+
+    A project's id that an operator has chosen may hold a slash, which is percent-encoded: some
     services take a key for a path, and ``..`` in it for the folder above.
+
+    Args:
+        request: Names table and project.
+        prefix: Put before the name as it is.
+        extension: Of the format.
+        files: Where the object will be.
+        now: The instant of the attempt.
+        attempt: Says which attempt at which export it is, and no other says the same.
     """
-    milliseconds = int(now.astimezone(UTC).timestamp()) * 1000 + _own_millisecond(request.export_id)
+    milliseconds = int(now.astimezone(UTC).timestamp() * 1000) - _milliseconds_before(attempt)
     project = _SEPARATOR.sub(lambda found: quote(found[0], safe=""), request.project_id)
     tail = f"-lf-{request.query.table}-export-{project}.{extension}"
-    candidates = (f"{prefix}{milliseconds + later}{tail}" for later in range(MILLISECONDS_TRIED))
+    candidates = (f"{prefix}{milliseconds - tried}{tail}" for tried in range(MILLISECONDS_TRIED))
     return next(key for key in candidates if not is_taken(key, files))
 
 
@@ -55,8 +73,10 @@ def is_taken(key: str, files: FileStore) -> bool:
         return False
 
 
-def _own_millisecond(export_id: str) -> int:
-    return sum(at * ord(letter) for at, letter in enumerate(export_id, start=1)) % 1000
+def _milliseconds_before(attempt: str) -> int:
+    """How long before now the instant in the key is: the same for two in 86 million attempts."""
+    digest = hashlib.sha256(attempt.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest) % MILLISECONDS_SPREAD
 
 
 def is_export_key(key: str, prefix: str) -> bool:

@@ -78,8 +78,9 @@ class Upload:
         noted = self._folder.read(OBJECT, ObjectKey)
         if noted is None:
             prefix = self._settings.langfuse_s3_batch_export_prefix
+            attempt, extension = self._folder.path, self._writer.extension
             now = datetime.now(UTC)
-            key = free_key(self._request, prefix, self._writer.extension, self._files, now)
+            key = free_key(self._request, prefix, extension, self._files, now, attempt=attempt)
             noted = ObjectKey(key=key)
             self._folder.write(OBJECT, noted)
         else:

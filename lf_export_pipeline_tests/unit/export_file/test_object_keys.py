@@ -1,15 +1,25 @@
-"""Keys in a bucket that does not say of every key whether it is taken."""
+"""Keys that no other attempt has, also in a bucket that does not say of each if it is taken."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import AccessRefusedError, ConfigurationError
 from lf_export_pipeline.core.ports import StoredObject
-from lf_export_pipeline_tests.fakes import MemoryFileStore
+from lf_export_pipeline.core.request import parse_request
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.export_file.object_keys import (
+    MILLISECONDS_SPREAD,
+    free_key,
+    is_export_key,
+)
+from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
+
+NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
 
 
 class TellsOnlyWhatIsThere(MemoryFileStore):
@@ -27,6 +37,39 @@ def world() -> World:
     world = World(export_row())
     world.files = TellsOnlyWhatIsThere()
     return world
+
+
+def key_of(export_id: str, root_run: str) -> str:
+    """The key that an attempt chooses, in a bucket where the others have not finished theirs."""
+    query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
+    request = parse_request(export_row(export_id, query=query))
+    attempt = AttemptFolder.of(MemorySpool(), export_id, root_run).path
+    return free_key(request, "exports/", "csv", MemoryFileStore(), NOW, attempt=attempt)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("cfdfonbamm5ac8zma5j3o8uer", "run-1"), ("cre1omctonnibw16vnlapc1l5", "run-2")),
+        (("cfdfonbamm5ac8zma5j3o8uer", "run-1"), ("cfdfonbamm5ac8zma5j3o8uer", "run-2")),
+    ],
+    ids=["two exports", "two attempts at one export"],
+)
+def test_uploads_that_begin_at_the_same_instant_have_keys_of_their_own(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    assert key_of(*one) != key_of(*other)
+
+
+def test_the_number_in_a_key_is_an_instant_of_the_day_before() -> None:
+    keys = [key_of("export-1", f"run-{number}") for number in range(1_000)]
+    milliseconds = [int(key.removeprefix("exports/").partition("-")[0]) for key in keys]
+
+    assert all(is_export_key(key, "exports/") for key in keys)
+    ages = [int(NOW.timestamp() * 1000) - instant for instant in milliseconds]
+    assert len(set(ages)) == len(ages)
+    assert min(ages) >= 0
+    assert 0.9 * MILLISECONDS_SPREAD < max(ages) < MILLISECONDS_SPREAD
 
 
 def test_export_is_made_where_missing_objects_are_hidden(world: World) -> None:
