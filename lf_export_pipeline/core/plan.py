@@ -75,6 +75,14 @@ def _middle(start: int, stop: int) -> tuple[int, int]:
     return first, first + length
 
 
+def estimated_bytes(some_bytes: int, some_rows: int, rows: int) -> int:
+    """Bytes of a file of so many rows, by the bytes of some of them; at most what S3 stores.
+
+    The rows that are not written yet may be short ones, so an estimate refuses no export.
+    """
+    return min(some_bytes * rows // max(some_rows, 1), OBJECT_MAX_BYTES)
+
+
 def part_bytes(expected_bytes: int, preferred_bytes: int) -> int:
     """Bytes of a part of a multipart upload: as preferred, or larger where 10,000 are too few.
 

@@ -10,6 +10,7 @@ import dagster as dg
 import pyarrow as pa
 
 from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.plan import estimated_bytes
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery, PartFile
 from lf_export_pipeline.core.statement import Store
@@ -65,7 +66,7 @@ def serialize_chunk(
         if chunk.chunk_count > 1:
             folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
             upload = Upload(plan, folder, files, settings)
-            expected_bytes = part.bytes * chunk.total_rows // max(part.rows, 1)
+            expected_bytes = estimated_bytes(part.bytes, part.rows, chunk.total_rows)
             send = partial(upload.send, expected_bytes=expected_bytes)
             uploads_ahead.offer(chunk.folder, part, send)
     return dg.Output(part, metadata=_metadata(part) if part else {})

@@ -20,6 +20,7 @@ from lf_export_pipeline.core.plan import (
     beside,
     bind_chunk,
     chunk_ends,
+    estimated_bytes,
     part_bytes,
     sample_spans,
 )
@@ -126,6 +127,14 @@ def test_a_file_of_a_gigabyte_keeps_the_parts_that_were_asked_for() -> None:
 
 def test_small_preferences_are_raised_to_what_s3_demands() -> None:
     assert part_bytes(1, preferred_bytes=1) == PART_MIN_BYTES
+
+
+def test_an_export_that_begins_with_long_rows_is_not_refused_by_their_size() -> None:
+    expected = estimated_bytes(2**30, some_rows=100, rows=1_500_000)
+    assert OBJECT_MAX_BYTES < 2**30 * 15_000
+    assert part_bytes(expected, PART_MIN_BYTES) * PART_MAX_COUNT >= OBJECT_MAX_BYTES
+    assert estimated_bytes(10_000, some_rows=100, rows=1_500_000) == 150_000_000
+    assert estimated_bytes(0, some_rows=0, rows=10) == 0
 
 
 def test_an_object_that_s3_cannot_hold_is_refused() -> None:
