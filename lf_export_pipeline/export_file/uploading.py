@@ -46,14 +46,25 @@ class Upload:
         self._files.upload(key, file.pieces(), self._writer.content_type, expected_bytes)
         return SentObject(key, file.sha256)
 
-    def stored(self, parts: Sequence[PartFile], sent: SentObject | None) -> StoredFile:
-        """The object, complete and of the right size; it is sent now unless it has been.
+    def require_all(self, parts: Sequence[PartFile]) -> None:
+        """Raise unless each chunk has its part; an upload that has begun would wait for the others.
 
         Raises:
-            TransientError: A part is missing or damaged, or the bucket holds another size.
+            TransientError: A part is missing.
+        """
+        found = sorted(part.index for part in parts)
+        if found != list(range(len(self._plan.chunk_rows))):
+            raise TransientError(
+                f"Of {len(self._plan.chunk_rows):,} chunks {len(found):,} are there."
+            )
+
+    def stored(self, parts: Sequence[PartFile], sent: SentObject | None) -> StoredFile:
+        """The object of all parts, of the right size; it is sent now unless it has been.
+
+        Raises:
+            TransientError: A part is damaged, or the bucket holds another size.
         """
         parts = sorted(parts, key=lambda part: part.index)
-        self._check_parts(parts)
         size = size_of(self._writer, parts)
         sent = sent or self.send(parts, size)
         self._check_object(sent.key, size)
@@ -87,13 +98,6 @@ class Upload:
             # A process that is killed cannot abort what it has begun.
             abort_uploads_to(noted.key, self._files)
         return noted.key
-
-    def _check_parts(self, parts: Sequence[PartFile]) -> None:
-        found = [part.index for part in parts]
-        if found != list(range(len(self._plan.chunk_rows))):
-            raise TransientError(
-                f"Of {len(self._plan.chunk_rows):,} chunks {len(found):,} are there."
-            )
 
     def _check_object(self, key: str, size: int) -> None:
         stored = self._files.head(key)

@@ -55,8 +55,9 @@ def upload_file(
                 require_running(context, export_rows)
                 made.append(part_of(chunk, plan.query, rows, spool, settings))
                 context.log.info(progress_line(chunk, made[-1].seconds))
-            sent = uploads_ahead.finished(plan.folder, made)
-            stored = Upload(plan, folder, files, settings).stored(made, sent)
+            upload = Upload(plan, folder, files, settings)
+            upload.require_all(made)
+            stored = upload.stored(made, uploads_ahead.finished(plan.folder, made))
             folder.write(STORED, stored)
             publish(stored, files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"

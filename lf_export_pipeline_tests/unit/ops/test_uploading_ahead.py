@@ -123,6 +123,28 @@ def test_upload_that_fails_since_another_run_has_finished_the_export_is_no_failu
     assert not world.mailer.sent
 
 
+def test_export_whose_part_is_lost_with_the_list_of_chunks_fails_and_waits_for_nothing(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    """A run that is resumed makes the parts that others have not, if it knows of their chunks."""
+
+    def lose(numbers: list[int]) -> None:
+        if LAST_NUMBER not in numbers:
+            return
+        (part,) = [path for path in world.spool.files if "serialize_chunk[00001]" in path]
+        (chunks,) = [path for path in world.spool.files if path.endswith("/chunks.json")]
+        world.spool.files[part] = b"null"
+        del world.spool.files[chunks]
+
+    world.reader.before_rows = lose
+
+    result = world.run(instance)
+
+    assert not result.success
+    assert world.state.status == "FAILED"
+    assert world.files.objects == {}
+
+
 def test_nothing_is_sent_early_when_it_is_off(world: World, instance: dg.DagsterInstance) -> None:
     world.uploads_ahead = UploadsAhead(is_on=False)
     files = world.files
