@@ -4,7 +4,7 @@ import io
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
@@ -18,12 +18,13 @@ from lf_export_pipeline.core.plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
 from lf_export_pipeline.resources.s3_checksum import PartsChecksum
 from lf_export_pipeline.resources.s3_client import (
+    encryption_of,
     head_of,
     raise_mapped,
     s3_client,
     s3_errors,
-    status_of,
 )
+from lf_export_pipeline.resources.s3_uploads import abort_upload, incomplete_uploads
 from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
@@ -65,12 +66,13 @@ class S3FileStore:
         config = self._transfer_config(expected_bytes)
         source = _PieceFile(pieces, PartsChecksum(config.multipart_chunksize))
         mark = {_MARK: secrets.token_hex(8)}
+        options = {"ContentType": content_type, "Metadata": mark, **encryption_of(self._settings)}
         try:
             self._client.upload_fileobj(
                 cast("BinaryIO", source),
                 self.bucket,
                 key,
-                ExtraArgs={"ContentType": content_type, "Metadata": mark, **self._encryption},
+                ExtraArgs=options,
                 Config=config,
             )
         except _PiecesFailedError as error:
@@ -129,27 +131,11 @@ class S3FileStore:
 
     def incomplete_uploads(self, prefix: str) -> list[IncompleteUpload]:
         """What has been begun under keys with this prefix and not been finished."""
-        with s3_errors():
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self.bucket, Prefix=prefix
-            )
-            found = [upload for page in pages for upload in page.get("Uploads", [])]
-        return [
-            IncompleteUpload(one["Key"], one["UploadId"], one["Initiated"].astimezone(UTC))
-            for one in found
-        ]
+        return incomplete_uploads(self._client, self.bucket, prefix)
 
     def abort(self, upload: IncompleteUpload) -> None:
         """Throw away the parts; an upload that has ended meanwhile is no error."""
-        try:
-            self._client.abort_multipart_upload(
-                Bucket=self.bucket, Key=upload.key, UploadId=upload.upload_id
-            )
-        except ClientError as error:
-            if status_of(error) != 404:
-                raise_mapped(error)
-        except BotoCoreError as error:
-            raise_mapped(error)
+        abort_upload(self._client, self.bucket, upload)
 
     @property
     def bucket(self) -> str:
@@ -177,14 +163,6 @@ class S3FileStore:
     def _signer(self) -> "S3Client":
         external = self._settings.langfuse_s3_batch_export_external_endpoint
         return s3_client(self._settings, external) if external else self._client
-
-    @property
-    def _encryption(self) -> dict[str, str]:
-        """Langfuse: the key id is sent for ``aws:kms`` only."""
-        kind = self._settings.langfuse_s3_batch_export_sse
-        key_id = self._settings.langfuse_s3_batch_export_sse_kms_key_id
-        options = {"ServerSideEncryption": kind} if kind else {}
-        return options | ({"SSEKMSKeyId": key_id} if kind == "aws:kms" and key_id else {})
 
     def _transfer_config(self, expected_bytes: int) -> TransferConfig:
         concurrency = self._settings.langfuse_s3_upload_max_concurrent_parts

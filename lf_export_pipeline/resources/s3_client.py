@@ -98,6 +98,14 @@ def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
         )
 
 
+def encryption_of(settings: S3Settings) -> dict[str, str]:
+    """How a new object is to be encrypted. Langfuse: the key id is sent for ``aws:kms`` only."""
+    kind = settings.langfuse_s3_batch_export_sse
+    key_id = settings.langfuse_s3_batch_export_sse_kms_key_id
+    options = {"ServerSideEncryption": kind} if kind else {}
+    return options | ({"SSEKMSKeyId": key_id} if kind == "aws:kms" and key_id else {})
+
+
 @contextmanager
 def s3_errors() -> Iterator[None]:
     """Turns botocore's errors into the pipeline's."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.resources.s3_client import s3_client, s3_errors
+from lf_export_pipeline.resources.s3_client import encryption_of, s3_client, s3_errors
+from lf_export_pipeline.resources.s3_uploads import abort_upload, incomplete_uploads
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -132,8 +133,9 @@ class BucketSpool:
         with tempfile.SpooledTemporaryFile(_MEMORY_BYTES) as draft:
             yield cast("BinaryIO", draft)
             draft.seek(0)
+            options = encryption_of(self._settings)
             with s3_errors():
-                self._client.upload_fileobj(draft, self._bucket, key)
+                self._client.upload_fileobj(draft, self._bucket, key, ExtraArgs=options)
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
@@ -155,10 +157,18 @@ class BucketSpool:
         return [found["Key"] for found in answer.get("Contents", [])] == [key]
 
     def remove(self, folder: str) -> None:
-        """Delete a folder with all that is in it."""
+        """Delete a folder with all that is in it, and what was begun in it and not finished.
+
+        A process that is killed cannot abort the upload of a file, and the bucket bills its parts.
+        A policy need not let them be listed: then a rule of the bucket's own removes them.
+        """
+        inside = f"{self._key(folder)}/"
         with s3_errors():
-            for key in list(self._keys(f"{self._key(folder)}/")):
+            for key in list(self._keys(inside)):
                 self._client.delete_object(Bucket=self._bucket, Key=key)
+        with suppress(ConfigurationError):
+            for upload in incomplete_uploads(self._client, self._bucket, inside):
+                abort_upload(self._client, self._bucket, upload)
 
     def folders(self, folder: str = "") -> Sequence[str]:
         """The folders in a folder, sorted; the top-level ones without it.

@@ -16,6 +16,7 @@ import pytest
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
 from lf_export_pipeline.core.ports import StoredObject
 from lf_export_pipeline.resources.s3 import S3FileStore
+from lf_export_pipeline.resources.s3_client import encryption_of
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.resources.conftest import SettingsWith
 from lf_export_pipeline_tests.integration.resources.proxy import (
@@ -227,7 +228,7 @@ def test_encryption_is_asked_for_as_configured(
     settings_with: SettingsWith, kind: str, asked: dict[str, str]
 ) -> None:
     settings = settings_with(**{f"{PREFIX}_SSE": kind, f"{PREFIX}_SSE_KMS_KEY_ID": "key-1"})
-    assert S3FileStore(settings)._encryption == asked
+    assert encryption_of(settings) == asked
 
 
 @contextmanager
