@@ -16,9 +16,10 @@ import click
 
 from lf_export_pipeline.markdown import markdown_table
 from lf_export_pipeline_tests.faults.bench import Bench, open_bench
+from lf_export_pipeline_tests.faults.fault import Fault, problems_of
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.rehearsal import Rehearsal, Wish
-from lf_export_pipeline_tests.faults.table import Fault, all_faults, problems_of
+from lf_export_pipeline_tests.faults.table import all_faults
 
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 HEADERS = ("fault", "where", "op at work", "what was done then", "in the end")
@@ -36,10 +37,10 @@ class Verdict:
     def cells(self) -> tuple[str, ...]:
         """Its row of the table."""
         last = self.outcomes[-1] if self.outcomes else None
-        steps = ", ".join(dict.fromkeys(last.steps)) if last else ""
+        op = last.op_at_work if last else ""
         repairs = ", ".join(last.repairs) if last else ""
         end = "RED: " + "; ".join(self.problems) if self.problems else _said(last)
-        return (self.fault.name, self.fault.where, steps or "-", repairs or "nothing", end)
+        return (self.fault.name, self.fault.where, op or "-", repairs or "nothing", end)
 
 
 def _said(last: Outcome | None) -> str:

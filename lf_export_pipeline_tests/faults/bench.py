@@ -156,10 +156,12 @@ class Bench:
         answer = self._s3.list_multipart_uploads(Bucket=BUCKET)
         return tuple(upload["Key"] for upload in answer.get("Uploads", []))
 
-    def change_row(self, export_id: str, sql: str) -> None:
-        """Change a row as Langfuse's web app does: a statement with the id as its parameter."""
-        with postgres_transaction(self.stack.addresses()) as connection:
-            connection.cursor().execute(sql, (export_id,))
+    def change_row(self, export_id: str, sql: str) -> int:
+        """Change a row as Langfuse's web app does, by its id; how many rows were changed."""
+        changing = postgres_transaction(self.stack.addresses())
+        with changing as connection, connection.cursor() as cursor:
+            cursor.execute(sql, (export_id,))
+            return cursor.rowcount
 
     def mails_about(self, export_id: str) -> list[Mail]:
         """The e-mails that name the export."""

@@ -6,6 +6,7 @@ fault asks for it the clock of the process and how long it waits for a server th
 
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import sys
@@ -27,6 +28,19 @@ QUICK_RETRIES = dg.RetryPolicy(max_retries=3, delay=0.5, backoff=dg.Backoff.EXPO
 CLOCK_JUMPS = signal.SIGUSR1
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a process is about to do something to a file.
+
+    Attributes:
+        event: What, as Python's table of audit events calls it.
+        path: A pattern of the file's path, as the event has it.
+    """
+
+    event: str
+    path: str
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """What a run finds.
@@ -39,6 +53,7 @@ class Circumstances:
         clock_ahead: How wrong the clock of the process is, for everything in it.
         clock_jumps: Whether it is right until the process gets ``CLOCK_JUMPS``.
         patience_seconds: How long it waits for a server that is silent; None as in production.
+        dies_at: When it kills itself, as the kernel would; None: it does not.
     """
 
     environment: Mapping[str, str]
@@ -48,6 +63,7 @@ class Circumstances:
     clock_ahead: timedelta = field(default=timedelta())
     clock_jumps: bool = False
     patience_seconds: int | None = None
+    dies_at: Moment | None = None
 
 
 def start(export_id: str, circumstances: Circumstances) -> ForkServerProcess:
@@ -81,6 +97,8 @@ def _main(export_id: str, circumstances: Circumstances) -> None:
     _set_clock(circumstances.clock_ahead, jumps=circumstances.clock_jumps)
     if circumstances.patience_seconds is not None:
         _lose_patience_after(circumstances.patience_seconds)
+    if circumstances.dies_at is not None:
+        _die_at(circumstances.dies_at)
     with instance_of(circumstances.folder) as instance:
         _execute(export_id, circumstances.resumed, instance)
 
@@ -106,6 +124,19 @@ def _set_clock(ahead: timedelta, *, jumps: bool) -> None:
         signal.signal(CLOCK_JUMPS, jump)
     elif ahead:
         jump()
+
+
+def _die_at(moment: Moment) -> None:
+    pattern = re.compile(moment.path)
+
+    def look(event: str, arguments: tuple[object, ...]) -> None:
+        if event != moment.event:
+            return
+        paths = (os.fsdecode(one) for one in arguments if isinstance(one, str | os.PathLike))
+        if any(pattern.search(path) for path in paths):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(look)
 
 
 def _lose_patience_after(seconds: int) -> None:

@@ -58,6 +58,8 @@ class Outcome:
         spooled: The files that are left in the spool.
         steps: The op that was at work when each run but the last one ended.
         repairs: What was done after the first run.
+        struck_in: The op that was at work when it happened; None if it befell the whole run.
+        may_repeat: Whether the mail server had the message, and nothing of ours said so.
     """
 
     row: ExportRow | None
@@ -70,11 +72,18 @@ class Outcome:
     spooled: tuple[str, ...]
     steps: tuple[str, ...]
     repairs: tuple[str, ...]
+    struck_in: str | None = None
+    may_repeat: bool = False
 
     @property
     def status(self) -> str:
         """The row's, or that there is none."""
         return self.row.status if self.row else "gone"
+
+    @property
+    def op_at_work(self) -> str:
+        """The op that it befell; without one those in which runs ended, if any."""
+        return self.struck_in or ", ".join(dict.fromkeys(self.steps))
 
     @property
     def mails(self) -> int:

@@ -7,12 +7,20 @@ from urllib.parse import unquote_plus
 
 from lf_export_pipeline_tests.faults.wire import Word
 from lf_export_pipeline_tests.integration.resources.proxy import Answer as Answered
-from lf_export_pipeline_tests.integration.resources.proxy import Instead, Refuse, Request, Spoiling
+from lf_export_pipeline_tests.integration.resources.proxy import (
+    Drop,
+    Instead,
+    Lose,
+    Refuse,
+    Request,
+    Spoiling,
+)
 
 _QUERY = re.compile(rb'(name="query"\r\n\r\n)(.*?)(\s*FORMAT ArrowStream)', re.DOTALL)
 
 Matches = Callable[[Request], bool]
 Answer = Callable[[Word], Spoiling]
+When = Callable[[Word], bool]
 
 
 @dataclass
@@ -26,7 +34,8 @@ class Strike:
         times: How many are spoiled; None for all.
         must_break: Whether the server itself must begin an answer and fail before its end.
         struck: How many have been.
-        answers: What the server said to words that were rewritten.
+        rewritten: How many words the server was asked something else instead of.
+        answers: What the server said to these.
     """
 
     server: str
@@ -35,6 +44,7 @@ class Strike:
     times: int | None = 1
     must_break: bool = False
     struck: int = 0
+    rewritten: int = 0
     answers: list[Answered] = field(default_factory=list)
 
     def __call__(self, word: Word) -> Spoiling:
@@ -44,35 +54,91 @@ class Strike:
         self.struck += 1
         spoiling = self.answer(word)
         if isinstance(spoiling, Instead):
+            self.rewritten += 1
             return replace(spoiling, answered=self.answers.append)
         return spoiling
 
     def has_bitten(self) -> bool:
-        """Whether what the server was asked instead has gone wrong as it should."""
+        """Whether what the server was asked instead has gone wrong each time, as it should."""
+        if len(self.answers) != self.rewritten or (self.must_break and not self.answers):
+            return False
         if self.must_break:
             return all(a.status == 200 and a.body_bytes and not a.is_whole for a in self.answers)
         return not any(a.status == 200 and a.is_whole for a in self.answers)
 
 
 @dataclass
-class At:
-    """Does something at the first word of an export that has this number or a later one.
+class Once:
+    """Does something at the first word that is the right one.
 
     Attributes:
-        server: If it must be a word to this server.
+        when: Whether a word is.
+        answer: What becomes of it.
+        struck: How many were; more than one never.
     """
 
-    number: int
+    when: When
     answer: Answer
-    server: str | None = None
     struck: int = 0
 
     def __call__(self, word: Word) -> Spoiling:
-        is_other = self.server is not None and word.server != self.server
-        if self.struck or word.number < self.number or is_other:
+        if self.struck or not self.when(word):
             return None
         self.struck = 1
         return self.answer(word)
+
+
+@dataclass(frozen=True)
+class Within:
+    """Words that are said while an op is at work, from a number on.
+
+    Uploads run beside the ops, so that the same number may be said in another op than last time.
+
+    Attributes:
+        op: Which op.
+        op_at_work: Tells which one is.
+        number: Of the first word that counts, among the words of the export to all servers.
+        server: If it must be a word to this server.
+    """
+
+    op: str
+    op_at_work: Callable[[], str]
+    number: int
+    server: str | None = None
+
+    def __call__(self, word: Word) -> bool:
+        is_other = self.server is not None and word.server != self.server
+        return not is_other and word.number >= self.number and self.op_at_work() == self.op
+
+
+@dataclass
+class LostAndAway:
+    """A server whose answer to a word is lost, and that is away from then on.
+
+    Attributes:
+        server: Which one.
+        matches: Which word; it is done.
+        struck: How many words were answered by silence or by nobody.
+    """
+
+    server: str
+    matches: Matches
+    struck: int = 0
+
+    def __call__(self, word: Word) -> Spoiling:
+        if word.server != self.server or not (self.struck or self.matches(word.request)):
+            return None
+        self.struck += 1
+        return Lose() if self.struck == 1 else Drop()
+
+    def has_bitten(self) -> bool:
+        """Whether it was asked again when it was away."""
+        return self.struck > 1
+
+
+def said_to(server: str, matches: Matches) -> When:
+    """Words to this server that match."""
+    return lambda word: word.server == server and matches(word.request)
 
 
 def always(spoiling: Spoiling) -> Answer:
@@ -85,9 +151,16 @@ def anything(_request: Request) -> bool:
 
 
 def rows_are_read(request: Request) -> bool:
-    return '"op": "serialize_chunk"' in unquote_plus(request.path) or (
-        b'"op": "serialize_chunk"' in request.body
-    )
+    return _is_asked_by("serialize_chunk", request)
+
+
+def keys_are_read(request: Request) -> bool:
+    return _is_asked_by("stream_chunks", request) and b"FORMAT ArrowStream" in request.body
+
+
+def _is_asked_by(op: str, request: Request) -> bool:
+    said = f'"op": "{op}"'
+    return said in unquote_plus(request.path) or said.encode() in request.body
 
 
 def part_is_sent(request: Request) -> bool:
@@ -112,6 +185,18 @@ def message_ends(request: Request) -> bool:
 
 def row_is_completed(request: Request) -> bool:
     return b"UPDATE batch_exports" in request.body and b"'COMPLETED'" in request.body
+
+
+class CompletedIsCommitted:
+    """Matches the end of the transaction in which the row is set; before it nothing is done."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def __call__(self, request: Request) -> bool:
+        is_its_end = self._is_set and b"COMMIT" in request.body
+        self._is_set = row_is_completed(request) or (self._is_set and not is_its_end)
+        return is_its_end
 
 
 def with_failure_at_row(word: Word, row: int = 300) -> Spoiling:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from lf_export_pipeline_tests.faults.bench import Bench, open_bench
-from lf_export_pipeline_tests.faults.table import Fault, all_faults, problems_of
+from lf_export_pipeline_tests.faults.fault import Fault, problems_of
+from lf_export_pipeline_tests.faults.table import all_faults
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 

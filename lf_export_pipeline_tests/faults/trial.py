@@ -2,8 +2,10 @@
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,6 +14,7 @@ from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.emails import runs_without_email
 from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.housekeeping.late_emails import SEND_UNSENT_EMAILS
+from lf_export_pipeline.ops.notify_requester import NOTIFIED
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import IN_FLIGHT
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
@@ -24,12 +27,14 @@ from lf_export_pipeline_tests.faults.export_process import (
 )
 from lf_export_pipeline_tests.faults.outcome import Outcome, downloaded
 from lf_export_pipeline_tests.faults.rehearsal import Wish
+from lf_export_pipeline_tests.faults.scenarios import Once, When
 from lf_export_pipeline_tests.faults.wire import Scenario, Word
 from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Spoiling
 
 if TYPE_CHECKING:
     from lf_export_pipeline_tests.faults.bench import Bench
 
+BEFORE = "before the first op"
 REPAIRS_MAX = 6
 RUN_MAX_SECONDS = 180
 
@@ -43,13 +48,18 @@ class Trial:
     wish: Wish
     circumstances: Circumstances
     keys_before: set[str]
+    struck_in: str | None = None
+    may_repeat: bool = False
     repairs: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     children: list[ForkServerProcess] = field(default_factory=list)
 
     def run(self, scenario: Scenario | None = None, **circumstances: Any) -> int:
-        """The exit code of a run during which the scenario is played; -9 if it was killed."""
-        self.bench.wire.play(scenario)
+        """The exit code of a run during which the scenario is played; -9 if it was killed.
+
+        The op that is at work at the first word that is spoiled is noted.
+        """
+        self.bench.wire.play(scenario and self._noting(scenario))
         return self.end_of(self.begin(**circumstances))
 
     def begin(self, **circumstances: Any) -> ForkServerProcess:
@@ -65,20 +75,35 @@ class Trial:
         code: int = child.exitcode
         self.children.remove(child)
         child.close()
+        self.bench.wire.raise_failure()
         return code
 
-    def run_to_be_killed(self, deadly: int, *, after: bool) -> int:
+    def _noting(self, scenario: Scenario) -> Scenario:
+        def noting(word: Word) -> Spoiling:
+            spoiling = scenario(word)
+            if spoiling is not None and self.struck_in is None:
+                self.struck_in = self.op_at_work()
+            return spoiling
+
+        return noting
+
+    def op_at_work(self, run: int = -1) -> str:
+        """The op that has begun last, in the last run or in another one."""
+        with instance_of(self.circumstances.folder) as instance:
+            runs = self._runs(instance)
+            steps = _steps(instance, runs[run].run_id) if runs else []
+        return steps[-1][0] if steps else BEFORE
+
+    def run_to_be_killed(self, when: When, *, after: bool) -> int:
         """The same for a run whose process is killed at a word, heard by the server or not."""
 
-        def scenario(word: Word) -> Spoiling:
-            if word.number < deadly:
-                return None
+        def die(_word: Word) -> Spoiling:
             if after:
                 return Meanwhile(self.kill)
             self.kill()
             return Drop()
 
-        return self.run(scenario)
+        return self.run(Once(when, die))
 
     def kill(self) -> None:
         """Kill the run that is at work."""
@@ -91,9 +116,33 @@ class Trial:
             if child.pid:
                 os.kill(child.pid, number)
 
+    def said(self) -> str:
+        """The output of all runs so far."""
+        return (self.circumstances.folder / "output.log").read_text("utf-8", "replace")
+
     def spooled(self) -> int:
         """How many files the export has in the spool."""
         return len(self._spooled())
+
+    def writes_a_part(self) -> bool:
+        """Whether some bytes of a part are in the spool, in a file that has no name yet."""
+        drafts = self._folder.rglob(".part-?????.????????")
+        sizes = (path.stat().st_size for path in drafts)
+        with suppress(FileNotFoundError):  # it has its name by now
+            return any(sizes)
+        return False
+
+    def is_told_without_mark(self) -> bool:
+        """Whether the mail server has the message and the spool does not say so."""
+        is_marked = any(path.endswith(f"/{NOTIFIED}.json") for path in self._spooled())
+        return bool(self.bench.mails_about(self.export_id)) and not is_marked
+
+    def overlapped(self) -> bool:
+        """Whether all runs had begun before the first of them ended, as Dagster tells."""
+        with instance_of(self.circumstances.folder) as instance:
+            records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: self.export_id}))
+        began, ended = zip(*((one.start_time, one.end_time) for one in records), strict=True)
+        return len(records) > 1 and max(began) < min(ended)
 
     def repaired(self) -> Outcome:
         """The outcome once Dagster and an operator have done what they do after a fault."""
@@ -124,6 +173,8 @@ class Trial:
             spooled=self._spooled(),
             steps=tuple(self.steps),
             repairs=tuple(self.repairs),
+            struck_in=self.struck_in,
+            may_repeat=self.may_repeat,
         )
 
     def instants(self) -> list[float]:
@@ -151,7 +202,7 @@ class Trial:
             if last is None or last.status is dg.DagsterRunStatus.SUCCESS:
                 return self._repair_finished(row, instance)
             steps = _steps(instance, last.run_id)
-            self.steps.append(steps[-1][0] if steps else "before the first op")
+            self.steps.append(steps[-1][0] if steps else BEFORE)
             was_killed = last.status in IN_FLIGHT
             if was_killed:  # as run monitoring does it, and run retries after it
                 last = instance.report_run_failed(last) and instance.get_run_by_id(last.run_id)
@@ -212,8 +263,12 @@ class Trial:
         return list(reversed(list(instance.get_runs(wanted))))
 
     def _spooled(self) -> tuple[str, ...]:
-        folder = self.bench.settings.spool_directory / export_folder(self.export_id)
-        return tuple(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        paths = (path for path in self._folder.rglob("*") if path.is_file())
+        return tuple(str(path.relative_to(self._folder)) for path in paths)
+
+    @property
+    def _folder(self) -> Path:
+        return self.bench.settings.spool_directory / export_folder(self.export_id)
 
 
 def _steps(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, float]]:

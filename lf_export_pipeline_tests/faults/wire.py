@@ -5,14 +5,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from time import sleep, time
+from typing import TypeVar
 
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline_tests.integration.resources.proxy import (
     Beforehand,
     Drop,
+    Instead,
     Lose,
     Meanwhile,
     Refuse,
@@ -23,6 +25,7 @@ from lf_export_pipeline_tests.integration.resources.proxy import (
 )
 
 PIECE_BYTES = 1 << 16
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,22 @@ Scenario = Callable[[Word], Spoiling]
 
 @dataclass
 class Wire:
-    """Hands every word to the scenario of the moment.
+    """Hands every word to the scenario of the moment, one at a time: scenarios count.
 
     Attributes:
         scenario: Says what becomes of a word.
         heard: Server and instant of every word since the scenario began.
+        failures: What scenarios and their deeds have raised; nobody sees that in their threads.
     """
 
     scenario: Scenario = lambda _word: None
     heard: list[tuple[str, float]] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
 
     def play(self, scenario: Scenario | None = None) -> None:
         """Begin another scenario, and count from 1 again; none lets everything pass."""
@@ -73,9 +79,33 @@ class Wire:
                 word = Word(server, next(self._numbers), request)
                 self.heard.append((server, time()))
                 scenario = self.scenario
-            return scenario(word)
+            with self._asking:
+                return self._watched(self._noting(scenario)(word))
 
         return listen
+
+    def raise_failure(self) -> None:
+        """Raise what a scenario or a deed has raised, once."""
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def _watched(self, spoiling: Spoiling) -> Spoiling:
+        if isinstance(spoiling, Meanwhile | Beforehand):
+            deed = spoiling.deed
+            return replace(spoiling, deed=self._noting(lambda *_: deed()))
+        if isinstance(spoiling, Instead):
+            return replace(spoiling, answered=self._noting(spoiling.answered))
+        return spoiling
+
+    def _noting(self, act: Callable[..., Given]) -> Callable[..., Given]:
+        def noting(*arguments: object) -> Given:
+            try:
+                return act(*arguments)
+            except BaseException as failure:
+                self.failures.append(failure)
+                raise
+
+        return noting
 
 
 @contextmanager

@@ -1,0 +1,136 @@
+"""The process of the run is killed, at every stage of its work."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from lf_export_pipeline_tests.faults import scenarios as s
+from lf_export_pipeline_tests.faults.bench import TRACES, Bench
+from lf_export_pipeline_tests.faults.export_process import Moment
+from lf_export_pipeline_tests.faults.fault import Fault
+from lf_export_pipeline_tests.faults.outcome import Outcome
+from lf_export_pipeline_tests.faults.rehearsal import Wish
+from lf_export_pipeline_tests.faults.strikes import SLOW
+
+NAME = "SIGKILL of the run"
+OPS = (
+    "validate_export",
+    "resolve_filters",
+    "stream_chunks",
+    "serialize_chunk",
+    "upload_file",
+    "notify_requester",
+)
+KILLS_PER_OP = 4
+
+
+def kills() -> Iterator[Fault]:
+    """At words to the servers, and at moments when none is spoken to."""
+    for op in OPS:
+        for nth in range(KILLS_PER_OP):
+            where = f"{op}, {nth + 1} of {KILLS_PER_OP}, server {_heard(nth % 2 == 1)}"
+            is_short = (op, nth) in (("serialize_chunk", 2), ("upload_file", 2))
+            yield Fault(NAME, where, partial(_killed, op, nth), op, is_short=is_short)
+    for last in _last_words():
+        where = f"{last.op}, {last.said}, server {_heard(last.after)}"
+        play = partial(_killed_at_last, last)
+        yield Fault(NAME, where, play, last.op, last.mails, last.is_short)
+    yield Fault(NAME, "serialize_chunk, a part is being written", _killed_writing, OPS[3])
+    for op, when, moment, mails in _moments():
+        yield Fault(NAME, f"{op}, {when}", partial(_killed_at_moment, moment), op, mails)
+
+
+def kill_at_work(wish: Wish, *, is_short: bool) -> Fault:
+    """In the middle of the reading of another table."""
+    play = partial(_killed, OPS[3], 2, wish=wish, after=True)
+    return Fault(NAME, f"{OPS[3]}, {wish}", play, OPS[3], is_short=is_short)
+
+
+def _heard(has: bool) -> str:
+    return "heard" if has else "did not"
+
+
+@dataclass(frozen=True, slots=True)
+class _LastWord:
+    """A word with which the work of an op is done."""
+
+    op: str
+    said: str
+    server: str
+    matches: s.Matches
+    after: bool
+    mails: tuple[int, ...] = (1,)
+    is_short: bool = False
+
+
+def _last_words() -> Iterator[_LastWord]:
+    upload, notify = OPS[4:]
+    for after in (False, True):
+        complete = "CompleteMultipartUpload"
+        yield _LastWord(upload, complete, "S3", s.upload_is_completed, after)
+    yield _LastWord(upload, "COMPLETED", "Postgres", s.row_is_completed, after=False)
+    committed = s.CompletedIsCommitted()
+    yield _LastWord(upload, "COMPLETED", "Postgres", committed, after=True, is_short=True)
+    yield _LastWord(notify, "the message", "SMTP", s.message_ends, after=False)
+    yield _LastWord(notify, "the message", "SMTP", s.message_ends, after=True, mails=(1, 2))
+
+
+def _moments() -> Iterator[tuple[str, str, Moment, tuple[int, ...]]]:
+    """Op, moment, and how many e-mails are right; the process dies before it does what is said."""
+    for op in OPS[:-1]:
+        result = Moment("os.rename", rf"/values/.+/{op}[^/]*\.json$")
+        yield op, "its result is not kept yet", result, (1,)
+    scan, write, _, notify = OPS[2:]
+    yield scan, "some keys are kept", Moment("os.rename", r"/keys-00002$"), (1,)
+    yield write, "a part has no name yet", Moment("os.rename", r"/part-00001$"), (1,)
+    yield write, "a part has no checksum yet", Moment("os.rename", r"/part-00001\.json$"), (1,)
+    yield notify, "the e-mail has no mark yet", Moment("os.rename", r"/notified\.json$"), (1, 2)
+    yield notify, "the spool is half empty", Moment("os.rmdir", r"^[^/]+$"), (1,)
+    yield notify, "the spool is empty", Moment("os.rmdir", r"/[0-9a-f-]{36}$"), (1,)
+
+
+def _killed(
+    op: str, nth: int, bench: Bench, *, wish: Wish = TRACES, after: bool | None = None
+) -> list[Outcome]:
+    words = bench.rehearsal(wish).words_of(op)
+    number = words[(len(words) - 1) * nth // KILLS_PER_OP].number
+    trial = bench.new_export(wish)
+    is_after = nth % 2 == 1 if after is None else after
+    assert trial.run_to_be_killed(s.Within(op, trial.op_at_work, number), after=is_after) == -9
+    trial.may_repeat = trial.is_told_without_mark()
+    return [trial.repaired()]
+
+
+def _killed_at_last(last: _LastWord, bench: Bench) -> list[Outcome]:
+    bench.rehearsal()
+    trial = bench.new_export()
+    assert trial.run_to_be_killed(s.said_to(last.server, last.matches), after=last.after) == -9
+    row = bench.rows.get(trial.export_id)
+    is_done = last.op == OPS[-1] or (last.said == "COMPLETED" and last.after)
+    assert row
+    assert row.status == ("COMPLETED" if is_done else "PROCESSING")
+    return [trial.repaired()]
+
+
+def _killed_writing(bench: Bench) -> list[Outcome]:
+    """While rows arrive one by one, so that the file grows for long."""
+    bench.rehearsal()
+    trial = bench.new_export()
+    bench.wire.play(s.Strike("ClickHouse", s.rows_are_read, s.always(SLOW)))
+    run = trial.begin()
+    while run.is_alive() and not trial.writes_a_part():
+        time.sleep(0.01)
+    trial.kill()
+    assert trial.end_of(run) == -9
+    assert trial.writes_a_part(), "the part was finished"
+    trial.struck_in = trial.op_at_work()
+    return [trial.repaired()]
+
+
+def _killed_at_moment(moment: Moment, bench: Bench) -> list[Outcome]:
+    bench.rehearsal()
+    trial = bench.new_export()
+    assert trial.run(dies_at=moment) == -9
+    trial.struck_in = trial.op_at_work()
+    return [trial.repaired()]
