@@ -1,0 +1,113 @@
+"""The checks of the table of faults fail when what they look for has not happened."""
+
+from dataclasses import replace
+
+import pytest
+
+from lf_export_pipeline_tests.faults import scenarios as s
+from lf_export_pipeline_tests.faults.fault import Fault, problems_of
+from lf_export_pipeline_tests.faults.outcome import Outcome
+from lf_export_pipeline_tests.faults.wire import Wire, Word
+from lf_export_pipeline_tests.integration.resources.proxy import (
+    Answer,
+    Drop,
+    Instead,
+    Lose,
+    Meanwhile,
+    Request,
+)
+
+ASKED = Request("POST", "/", b"SELECT 1")
+BROKEN_OFF = Answer(200, body_bytes=10, is_whole=False)
+NOTHING = Outcome(
+    row=None,
+    file=None,
+    is_right=False,
+    manifest={},
+    recipients=(),
+    objects=(),
+    uploads=(),
+    spooled=(),
+    steps=(),
+    repairs=(),
+)
+
+
+def fails() -> None:
+    message = "it is not so"
+    raise AssertionError(message)
+
+
+@pytest.mark.parametrize("must_break", [True, False])
+def test_a_strike_has_bitten_only_if_each_query_that_was_rewritten_was_answered(
+    *, must_break: bool
+) -> None:
+    strike = s.Strike(
+        "ClickHouse", s.anything, s.always(Instead(ASKED)), times=None, must_break=must_break
+    )
+    words = [strike(Word("ClickHouse", number, ASKED)) for number in (1, 2)]
+    assert not strike.has_bitten()
+    for word in words:
+        assert isinstance(word, Instead)
+        assert not strike.has_bitten()
+        word.answered(BROKEN_OFF)
+    assert strike.has_bitten()
+
+
+def test_a_strike_that_must_break_answers_has_not_bitten_without_any() -> None:
+    assert not s.Strike("ClickHouse", s.anything, s.always(Drop()), must_break=True).has_bitten()
+
+
+def test_what_a_scenario_or_its_deed_raises_is_raised_again_at_the_end() -> None:
+    wire = Wire()
+    wire.play(lambda _word: fails())
+    with pytest.raises(AssertionError):
+        wire.listener("S3")(ASKED)
+    with pytest.raises(AssertionError, match="not so"):
+        wire.raise_failure()
+
+    wire.play(s.always(Meanwhile(fails)))
+    spoiling = wire.listener("S3")(ASKED)
+    wire.raise_failure()
+    assert isinstance(spoiling, Meanwhile)
+    with pytest.raises(AssertionError):
+        spoiling.deed()
+    with pytest.raises(AssertionError, match="not so"):
+        wire.raise_failure()
+
+
+def test_a_row_is_completed_when_its_transaction_is_committed() -> None:
+    is_committed = s.CompletedIsCommitted()
+    said = [
+        b"COMMIT",
+        b"UPDATE batch_exports SET status='PROCESSING'",
+        b"COMMIT",
+        b"UPDATE batch_exports SET status='COMPLETED'",
+        b"COMMIT",
+        b"COMMIT",
+    ]
+    found = [is_committed(Request("", "", body)) for body in said]
+    assert found == [False, False, False, False, True, False]
+
+
+def test_a_server_whose_answer_was_lost_stays_away() -> None:
+    strike = s.LostAndAway("S3", s.upload_is_completed)
+    complete = Request("POST", "/bucket/key?uploadId=1", b"")
+    said = [("S3", ASKED), ("S3", complete), ("SMTP", ASKED), ("S3", ASKED)]
+    found = [type(strike(Word(server, at, asked))) for at, (server, asked) in enumerate(said)]
+    assert found == [type(None), Lose, type(None), Drop]
+    assert strike.has_bitten()
+
+
+def test_the_same_number_in_another_op_is_passed_by() -> None:
+    at_work = iter(["serialize_chunk", "upload_file", "upload_file"])
+    when = s.Within("upload_file", lambda: next(at_work), number=7)
+    assert [when(Word("S3", number, ASKED)) for number in (6, 7, 8)] == [False, False, True]
+
+
+def test_a_fault_that_befell_another_op_ends_badly() -> None:
+    fault = Fault("row is deleted", "upload_file", lambda _: [], "upload_file", (0,))
+    assert problems_of(fault, [replace(NOTHING, struck_in="upload_file")]) == []
+    befallen = replace(NOTHING, struck_in="serialize_chunk")
+    assert problems_of(fault, [befallen]) == ["it befell serialize_chunk"]
+    assert problems_of(fault, [NOTHING]) == ["it befell no op"]
