@@ -184,7 +184,8 @@ def message_ends(request: Request) -> bool:
 
 
 def row_is_completed(request: Request) -> bool:
-    return b"UPDATE batch_exports" in request.body and b"'COMPLETED'" in request.body
+    """Whether the row is set; other updates say of which state it must not be."""
+    return b"UPDATE batch_exports SET" in request.body and b"status='COMPLETED'" in request.body
 
 
 class CompletedIsCommitted:

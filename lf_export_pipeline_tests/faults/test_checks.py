@@ -80,9 +80,9 @@ def test_a_row_is_completed_when_its_transaction_is_committed() -> None:
     is_committed = s.CompletedIsCommitted()
     said = [
         b"COMMIT",
-        b"UPDATE batch_exports SET status='PROCESSING'",
+        b"UPDATE batch_exports SET status='PROCESSING' WHERE status NOT IN ('COMPLETED')",
         b"COMMIT",
-        b"UPDATE batch_exports SET status='COMPLETED'",
+        b"UPDATE batch_exports SET updated_at=now(), status='COMPLETED' WHERE id='1'",
         b"COMMIT",
         b"COMMIT",
     ]
