@@ -11,7 +11,7 @@ from lf_export_pipeline_tests.faults.export_process import Moment
 from lf_export_pipeline_tests.faults.fault import Fault
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.rehearsal import Wish
-from lf_export_pipeline_tests.faults.strikes import SLOW
+from lf_export_pipeline_tests.integration.resources.proxy import Trickle
 
 NAME = "SIGKILL of the run"
 OPS = (
@@ -23,6 +23,7 @@ OPS = (
     "notify_requester",
 )
 KILLS_PER_OP = 4
+VERY_SLOW = Trickle(pieces=20, pause_seconds=0.5)
 
 
 def kills() -> Iterator[Fault]:
@@ -114,11 +115,11 @@ def _killed_at_last(last: _LastWord, bench: Bench) -> list[Outcome]:
 
 
 def _killed_writing(bench: Bench) -> list[Outcome]:
-    """While rows arrive one by one, so that the file grows for long."""
+    """All rows are one chunk, in two blocks, of which the second is long in coming."""
     bench.rehearsal()
     trial = bench.new_export()
-    bench.wire.play(s.Strike("ClickHouse", s.rows_are_read, s.always(SLOW)))
-    run = trial.begin()
+    bench.wire.play(s.Strike("ClickHouse", s.rows_are_read, s.always(VERY_SLOW)))
+    run = trial.begin(environment={**bench.environment, "LF_EXPORT_CHUNK_TARGET_MIB": "64"})
     while run.is_alive() and not trial.writes_a_part():
         time.sleep(0.01)
     trial.kill()
