@@ -111,3 +111,14 @@ def test_a_fault_that_befell_another_op_ends_badly() -> None:
     befallen = replace(NOTHING, struck_in="serialize_chunk")
     assert problems_of(fault, [befallen]) == ["it befell serialize_chunk"]
     assert problems_of(fault, [NOTHING]) == ["it befell no op"]
+
+
+def test_what_is_raised_when_another_scenario_has_begun_is_not_held_against_that_one() -> None:
+    wire = Wire()
+    wire.play(s.always(Meanwhile(fails)))
+    spoiling = wire.listener("S3")(ASKED)
+    assert isinstance(spoiling, Meanwhile)
+    wire.play()
+    with pytest.raises(AssertionError):
+        spoiling.deed()
+    wire.raise_failure()

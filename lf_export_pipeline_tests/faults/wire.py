@@ -70,6 +70,7 @@ class Wire:
         with self._lock:
             self.scenario = scenario or (lambda _word: None)
             self.heard, self._numbers = [], count(1)
+            self.failures = []  # a thread that is late keeps the list of its own scenario
 
     def listener(self, server: str) -> Callable[[Request], Spoiling]:
         """What the proxy before a server asks about each request."""
@@ -78,9 +79,9 @@ class Wire:
             with self._lock:
                 word = Word(server, next(self._numbers), request)
                 self.heard.append((server, time()))
-                scenario = self.scenario
+                scenario, failures = self.scenario, self.failures
             with self._asking:
-                return self._watched(self._noting(scenario)(word))
+                return _watched(_noting(scenario, failures)(word), failures)
 
         return listen
 
@@ -89,23 +90,25 @@ class Wire:
         if self.failures:
             raise self.failures.pop(0)
 
-    def _watched(self, spoiling: Spoiling) -> Spoiling:
-        if isinstance(spoiling, Meanwhile | Beforehand):
-            deed = spoiling.deed
-            return replace(spoiling, deed=self._noting(lambda *_: deed()))
-        if isinstance(spoiling, Instead):
-            return replace(spoiling, answered=self._noting(spoiling.answered))
-        return spoiling
 
-    def _noting(self, act: Callable[..., Given]) -> Callable[..., Given]:
-        def noting(*arguments: object) -> Given:
-            try:
-                return act(*arguments)
-            except BaseException as failure:
-                self.failures.append(failure)
-                raise
+def _watched(spoiling: Spoiling, failures: list[BaseException]) -> Spoiling:
+    if isinstance(spoiling, Meanwhile | Beforehand):
+        deed = spoiling.deed
+        return replace(spoiling, deed=_noting(lambda *_: deed(), failures))
+    if isinstance(spoiling, Instead):
+        return replace(spoiling, answered=_noting(spoiling.answered, failures))
+    return spoiling
 
-        return noting
+
+def _noting(act: Callable[..., Given], failures: list[BaseException]) -> Callable[..., Given]:
+    def noting(*arguments: object) -> Given:
+        try:
+            return act(*arguments)
+        except BaseException as failure:
+            failures.append(failure)
+            raise
+
+    return noting
 
 
 @contextmanager
