@@ -8,8 +8,10 @@ leave all rows of the project. A neighbour has the same rows under other ids.
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
+from hypothesis import example, given, settings
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.filter_columns import ValueType
@@ -29,12 +31,16 @@ from lf_export_pipeline_tests.integration.core.hostile_rows import (
     HostileSource,
 )
 from lf_export_pipeline_tests.integration.core.hostile_texts import ABSENT, STORED
+from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
+from lf_export_pipeline_tests.unit.fuzz.questions import TABLES, Asked, Query, questions
 
 pytestmark = pytest.mark.services
 
 EVERY_SOURCE = pytest.mark.parametrize(
     "source", SOURCES, ids=[f"{one.table}{'-events' * one.from_events}" for one in SOURCES]
 )
+FUZZED = settings.get_profile("fuzz")
+QUESTIONS_PER_SOURCE = max(6, EXAMPLES // 100)
 COMMENTS = "commentContent"
 ON_POSTGRES = {"dataset_items", "audit_logs"}
 TEXT_OPERATORS = ("=", "contains", "does not contain", "starts with", "ends with")
@@ -191,6 +197,38 @@ def test_a_hostile_filter_leaves_exactly_the_rows_that_it_says(
     constant = {column for column, counts in finds.items() if counts <= {0, len(held)}}
     assert constant == {*source.fixed, *source.projects}
     assert all(counts & {0, len(held)} for counts in finds.values())
+
+
+@EVERY_SOURCE
+def test_rows_of_other_projects_stay_out_whatever_is_asked(
+    source: HostileSource, filled: Filled
+) -> None:
+    project, held = filled
+    (table,) = [each for each in TABLES if is_read_as(each, source)]
+    everything: Query = {"tableName": source.table, "filter": []}
+    everything |= {"useEventsTable": True} if source.from_events else {}
+    found: set[str] = set()
+
+    @settings(FUZZED, max_examples=QUESTIONS_PER_SOURCE)
+    @given(query=questions((table,)))
+    @example(query=everything)
+    def asked(query: Query) -> None:
+        with suppress(InvalidFilterError):
+            found.update(project.export(**in_words_of_export(query)).ids)
+
+    asked()
+
+    assert found == {*held}
+
+
+def is_read_as(asked: Asked, source: HostileSource) -> bool:
+    return (asked.table, asked.from_events) == (source.table, source.from_events)
+
+
+def in_words_of_export(query: Query) -> Query:
+    return {"table": query["tableName"], "filters": query["filter"]} | {
+        name: value for name, value in query.items() if name not in {"tableName", "filter"}
+    }
 
 
 def test_every_table_is_here() -> None:

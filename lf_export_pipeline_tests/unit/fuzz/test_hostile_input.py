@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import ExportError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
-from lf_export_pipeline.core.query import ExportQuery
+from lf_export_pipeline.core.query import Answers, ExportQuery
 from lf_export_pipeline.core.request import (
     ExportLimits,
     ExportRequest,
@@ -54,10 +54,11 @@ def stored(query: Any, **changes: Any) -> ExportRow:
     return ExportRow(**row | changes)
 
 
-def statements_of(request: ExportRequest) -> list[Statement]:
+def statements_of(request: ExportRequest, found: Answers | None = None) -> list[Statement]:
+    """All that the stores are asked; ``found`` is what they say before the rest is known."""
     table = table_source(request.query.table)
     asked = table.prerequisites(request, LIMITS)
-    query = table.compile(request, {name: [] for name in asked}, LIMITS)
+    query = table.compile(request, {name: (found or {}).get(name, []) for name in asked}, LIMITS)
     assert ExportQuery.model_validate_json(query.model_dump_json()) == query
     own = [query.key_scan, query.chunk_rows, query.sample]
     return [*asked.values(), *(one for one in own if one), *(o.statement for o in query.lookups)]
