@@ -1,9 +1,14 @@
-"""Whatever cells and score names hold, a reader of the file gets it back from its own place."""
+"""Whatever cells and score names hold, a reader of the file gets it back from its own place.
+
+Columns are of every kind, scores may be named like columns, and rows come in batches and parts that
+are cut anywhere.
+"""
 
 import csv
 import io
 import json
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,7 +18,9 @@ from hypothesis import strategies as st
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.scores import score_headers
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
+from lf_export_pipeline_tests.unit.core.formats.nasty import COLUMNS, json_text, plain_text
 from lf_export_pipeline_tests.unit.core.formats.nasty import text as nasty_text
 from lf_export_pipeline_tests.unit.core.formats.reference import Record, decode, record_batch
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
@@ -22,94 +29,145 @@ from lf_export_pipeline_tests.unit.fuzz.strategies import stored_text
 pytestmark = pytest.mark.fuzz
 
 FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
-COLUMNS = (OutputColumn(name="text"), OutputColumn(name="io", kind=Kind.MAYBE_JSON))
 NAMES = [column.name for column in COLUMNS]
 SCORES_MAX = 3
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class Row(NamedTuple):
-    """What is put into a row: texts, JSON where ``io`` is no text, and values by score column."""
-
-    text: str | None
-    io: Any
-    scores: dict[int, list[Any]]
-
+JSON_KINDS = {Kind.JSON, Kind.PRETTY_JSON}
+USER_TEXT = {Kind.TEXT, Kind.MAYBE_JSON}
+Parts = list[list[list[Record]]]
 
 texts = st.one_of(stored_text, nasty_text, st.sampled_from(FORMULA).map(lambda c: f"{c}1+1,x"))
+json_texts = json_text() | st.lists(texts, max_size=2).map(json.dumps)
 # Langfuse: the cell of a score is a list of numbers, or one of texts.
-score_values = st.lists(texts, min_size=1, max_size=2) | st.lists(
-    st.integers() | st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=2
+score_cells = st.one_of(
+    st.lists(texts, min_size=1, max_size=2).map(json.dumps),
+    st.lists(st.integers() | st.floats(allow_nan=False, allow_infinity=False), min_size=1).map(
+        json.dumps
+    ),
 )
-rows = st.builds(
-    Row,
-    st.none() | texts,
-    st.none() | texts | st.lists(texts, max_size=2) | st.dictionaries(texts, texts, max_size=2),
-    st.dictionaries(st.integers(0, SCORES_MAX - 1), score_values),
+score_names = st.lists(
+    st.one_of(texts, st.sampled_from(NAMES), st.sampled_from(NAMES).map("scores.{}".format)),
+    unique=True,
+    max_size=SCORES_MAX,
 )
-score_names = st.lists(texts.filter(lambda name: name not in NAMES), unique=True, max_size=3)
 
 
-def as_stored(row: Row, score_count: int) -> Record:
-    """The row as a store gives it: JSON as text."""
-    is_json = isinstance(row.io, list | dict)
-    return Record(
-        {"text": row.text, "io": json.dumps(row.io) if is_json else row.io},
-        frozenset({"io"} if is_json else ()),
-        {at: json.dumps(value) for at, value in row.scores.items() if at < score_count},
-    )
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """A row as a store gives it: JSON as text."""
+    maybe = [column.name for column in COLUMNS if column.kind is Kind.MAYBE_JSON]
+    flags = draw(st.frozensets(st.sampled_from(maybe)))
+    cells = {column.name: draw(st.none() | cell_of(column, flags)) for column in COLUMNS}
+    return Record(cells, flags, draw(st.dictionaries(st.integers(0, SCORES_MAX - 1), score_cells)))
 
 
-def shown(text: str | None) -> str | None:
+def cell_of(column: OutputColumn, flags: frozenset[str]) -> st.SearchStrategy[str]:
+    if is_json(column, flags):
+        return json_texts
+    return plain_text if column.kind is Kind.QUOTED else texts
+
+
+def is_json(column: OutputColumn, flags: frozenset[str]) -> bool:
+    return column.kind in JSON_KINDS or column.name in flags
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Parts:
+    """The rows of an export, in parts and these in batches; some of them are empty."""
+    batches = draw(st.lists(st.lists(records(), max_size=2), max_size=3))
+    ends = draw(st.lists(st.integers(0, len(batches)), max_size=2).map(sorted))
+    return [batches[first:last] for first, last in pairwise([0, *ends, len(batches)])]
+
+
+def shown(column: OutputColumn, record: Record) -> str | None:
     r"""The text as a file holds it: ``\uXXXX`` in it is a character there."""
-    return None if text is None else decode(text, json_text=False)
+    cell = record.cells[column.name]
+    if cell is None or column.kind is Kind.QUOTED:
+        return cell
+    return decode(cell, json_text=is_json(column, record.flags))
 
 
-def shown_json(text: str | None) -> Any:
-    return None if text is None else json.loads(decode(text, json_text=True))
+def shown_score(record: Record, at: int) -> Any:
+    cell = record.scores.get(at)
+    return None if cell is None else json.loads(decode(cell, json_text=True))
 
 
 @FUZZED
-@given(put=st.lists(rows, min_size=1, max_size=3), names=score_names)
-def test_readers_of_every_format_get_each_cell_back_from_its_place(
-    put: list[Row], names: list[str]
-) -> None:
-    records = [as_stored(row, len(names)) for row in put]
-    batch = record_batch(COLUMNS, records)
+@given(put=parts(), names=score_names)
+def test_readers_of_json_get_each_cell_back_from_its_place(put: Parts, names: list[str]) -> None:
+    headers = score_headers(names, NAMES)
+    rows = [record for part in put for batch in part for record in batch]
     for fmt in (ExportFormat.JSON, ExportFormat.JSONL):
-        objects = json_rows(fmt, written(fmt, names, batch))
-        for found, record in zip(objects, records, strict=True):
-            assert list(found) == [*NAMES, *names]
-            assert found == expected_object(record, names)
-    for guarded in (False, True):
-        data = written(ExportFormat.CSV, names, batch, guarded=guarded)
-        header, *lines = csv.reader(io.StringIO(data, newline=""), strict=True)
-        assert header == [*NAMES, *(guard(name, guarded) for name in names)]
-        for line, record in zip(lines, records, strict=True):
-            assert line[:2] == [guard(shown(record.cells[at]) or "", guarded) for at in NAMES]
-            scores = [json.loads(cell) if cell else None for cell in line[2:]]
-            assert scores == [shown_json(record.scores.get(at)) for at in range(len(names))]
-            assert not guarded or not any(cell.startswith(FORMULA) for cell in line)
+        found = json_rows(fmt, written(fmt, headers, put))
+        assert [list(each) for each in found] == [[*NAMES, *headers]] * len(rows)
+        assert found == [expected_object(record, headers) for record in rows]
+
+
+@FUZZED
+@given(put=parts(), names=score_names, guarded=st.booleans())
+def test_readers_of_csv_get_each_cell_back_from_its_place(
+    put: Parts, names: list[str], guarded: bool
+) -> None:
+    headers = score_headers(names, NAMES)
+    rows = [record for part in put for batch in part for record in batch]
+    data = written(ExportFormat.CSV, headers, put, guarded=guarded)
+    lines = list(csv.reader(io.StringIO(data, newline=""), strict=True))
+    if rows:
+        assert lines.pop(0) == [guard(name, guarded) for name in (*NAMES, *headers)]
+    for line, record in zip(lines, rows, strict=True):
+        cells, scores = line[: len(NAMES)], line[len(NAMES) :]
+        for column, cell in zip(COLUMNS, cells, strict=True):
+            assert_is_in_csv(cell, column, record, guarded=guarded)
+        read = [json.loads(cell) if cell else None for cell in scores]
+        assert read == [shown_score(record, at) for at in range(len(headers))]
 
 
 def written(
-    fmt: ExportFormat, names: list[str], batch: pa.RecordBatch, *, guarded: bool = False
+    fmt: ExportFormat, headers: tuple[str, ...], put: Parts, *, guarded: bool = False
 ) -> str:
-    writer = format_writer(fmt, COLUMNS, tuple(names), guard_formulas=guarded)
-    return file_bytes(writer, [[batch]]).decode()
+    writer = format_writer(fmt, COLUMNS, headers, guard_formulas=guarded)
+    return file_bytes(writer, [[batch_of(each, headers) for each in part] for part in put]).decode()
+
+
+def batch_of(rows: list[Record], headers: tuple[str, ...]) -> pa.RecordBatch:
+    known = [
+        Record(
+            each.cells, each.flags, {at: c for at, c in each.scores.items() if at < len(headers)}
+        )
+        for each in rows
+    ]
+    return record_batch(COLUMNS, known)
 
 
 def json_rows(fmt: ExportFormat, data: str) -> list[dict[str, Any]]:
     if fmt is ExportFormat.JSONL:
-        return [json.loads(line) for line in data.removesuffix("\n").split("\n")]
+        return [json.loads(line) for line in data.split("\n")[:-1]]
     rows: list[dict[str, Any]] = json.loads(data)
     return rows
 
 
-def expected_object(record: Record, names: list[str]) -> dict[str, Any]:
-    as_text = shown_json if "io" in record.flags else shown
-    scores = {name: shown_json(record.scores.get(at)) for at, name in enumerate(names)}
-    return {"text": shown(record.cells["text"]), "io": as_text(record.cells["io"]), **scores}
+def expected_object(record: Record, headers: tuple[str, ...]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for column in COLUMNS:
+        text = shown(column, record)
+        embedded = text is not None and is_json(column, record.flags)
+        cells[column.name] = json.loads(text) if embedded and text else text
+    return cells | {name: shown_score(record, at) for at, name in enumerate(headers)}
+
+
+def assert_is_in_csv(cell: str, column: OutputColumn, record: Record, *, guarded: bool) -> None:
+    stored = record.cells[column.name]
+    if stored is None:
+        assert cell == ""
+    elif column.kind is Kind.PRETTY_JSON:
+        assert json.loads(cell) == json.loads(decode(stored, json_text=True))
+    elif column.kind is Kind.QUOTED:
+        assert json.loads(cell) == stored
+    elif column.kind in USER_TEXT:
+        assert cell == guard(decode(stored, json_text=False), guarded)
+        assert not guarded or not cell.startswith(FORMULA)
+    else:
+        assert cell == decode(stored, json_text=True)
 
 
 def guard(cell: str, guarded: bool) -> str:
