@@ -7,8 +7,9 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from lf_export_pipeline.core.columns import OutputColumn
+from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.statement import SQL_MAX_BYTES, Statement, Store
 
 
 class _Frozen(BaseModel):
@@ -57,6 +58,24 @@ class ExportQuery(_Frozen):
     sample: Statement | None
     lookups: tuple[Lookup, ...] = ()
     row_limit: int = Field(gt=0)
+
+    def require_short_sql(self) -> None:
+        """Refuse a query that ClickHouse would not take, before the first row is read.
+
+        Raises:
+            InvalidFilterError: It is longer than the server reads.
+        """
+        own = (each for each in (self.key_scan, self.chunk_rows, self.sample) if each is not None)
+        asked = [*own, *(lookup.statement for lookup in self.lookups)]
+        longest = max(
+            (len(each.sql) for each in asked if each.store is not Store.POSTGRES), default=0
+        )
+        if longest > SQL_MAX_BYTES:
+            raise InvalidFilterError(
+                "There are too many filters, or too many values in them: the query for ClickHouse "
+                f"would have {longest:,} characters (limit: {SQL_MAX_BYTES:,}). "
+                "Please remove some of them."
+            )
 
 
 class ExportPlan(_Frozen):

@@ -36,12 +36,14 @@ def resolved(request: ExportRequest, reader: RowReader, settings: Settings) -> E
     """The reading of an export.
 
     Raises:
-        PermanentError: The table, a filter or the order cannot be applied.
+        PermanentError: The table, a filter or the order cannot be applied, or they are too many.
     """
     table = table_source(request.query.table)
     asked = table.prerequisites(request, settings.limits)
     answers = {name: reader.rows(statement) for name, statement in asked.items()}
-    return table.compile(request, answers, settings.limits)
+    query = table.compile(request, answers, settings.limits)
+    query.require_short_sql()
+    return query
 
 
 def _summary(query: ExportQuery) -> str:
