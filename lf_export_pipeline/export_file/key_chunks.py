@@ -37,9 +37,9 @@ class KeyChunk:
 class ScannedKeys:
     """All keys of an export in the order of the file, up to its row limit.
 
-    They are held in memory, eight bytes a row: how long chunks have to be is known only when all
-    rows are. Of the bound columns, which are longer, the range of each thousand rows is held, so
-    the range of a part may be a little wide.
+    They are held in memory, eight bytes for a row of ClickHouse and the id for one of Postgres: how
+    long chunks have to be is known only when all rows are. Of the bound columns, which are longer,
+    the range of each thousand rows is held, so the range of a part may be a little wide.
 
     Args:
         batches: With the fields ``key``, ``b0``, ``b1``, …

@@ -55,7 +55,10 @@ METADATA_VALUES = (
 )
 """The value of each of ``METADATA_NAMES``."""
 
-WIDE_COLUMNS = ("t.input", "t.output", "t.metadata_values")
+WIDE_COLUMNS = (
+    *("t.input", "t.output", "t.metadata_names", "t.metadata_values"),
+    *("t.tags", "t.status_message", "t.model_parameters"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ SHARED_FIELDS = {
     "toolCallsCount": "toString(length(t.tool_calls))",
 }
 
+TOOL_COLUMNS = ("t.tool_definitions", "t.tool_calls", "t.tool_call_names")
+"""The columns that can be long in an export of observations, and are in no other."""
+
 
 def input_and_output(file_format: ExportFormat) -> dict[str, str]:
     """Input and output, which are missing where they are empty; JSON formats embed what is JSON."""

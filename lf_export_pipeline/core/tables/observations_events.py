@@ -18,7 +18,11 @@ from lf_export_pipeline.core.tables.event_reading import (
     EventReading,
 )
 from lf_export_pipeline.core.tables.observation_columns import observation_columns
-from lf_export_pipeline.core.tables.observation_fields import SHARED_FIELDS, input_and_output
+from lf_export_pipeline.core.tables.observation_fields import (
+    SHARED_FIELDS,
+    TOOL_COLUMNS,
+    input_and_output,
+)
 from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
 
 _FIELDS = {
@@ -38,7 +42,7 @@ _EXPORT = TracingExport(
     table=EVENTS,
     object_type="OBSERVATION",
     time_spellings=("Start Time",),  # Langfuse: the UI name only
-    wide_columns=WIDE_COLUMNS,
+    wide_columns=(*WIDE_COLUMNS, *TOOL_COLUMNS),
 )
 
 

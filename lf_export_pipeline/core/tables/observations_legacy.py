@@ -25,7 +25,11 @@ from lf_export_pipeline.core.search import SearchColumns
 from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store
 from lf_export_pipeline.core.tables.observation_columns import observation_columns
-from lf_export_pipeline.core.tables.observation_fields import SHARED_FIELDS, input_and_output
+from lf_export_pipeline.core.tables.observation_fields import (
+    SHARED_FIELDS,
+    TOOL_COLUMNS,
+    input_and_output,
+)
 from lf_export_pipeline.core.tables.observation_filters import FILTER_TABLE
 from lf_export_pipeline.core.tables.observation_traces import (
     TRACE_ALIAS,
@@ -62,12 +66,12 @@ _SEARCH_TRACE = SearchColumns((f"{TRACE_ALIAS}.user_id",), "", "")
 _SCORE_KEY_OF_GROUP = "concat(trace_id, '\\0', observation_id)"
 _SCORE_GROUPING = ("trace_id", "observation_id", "comment", "execution_trace_id")
 
-
+_WIDE_COLUMNS = ("t.input", "t.output", "t.metadata", "t.status_message", "t.model_parameters")
 _EXPORT = TracingExport(
     table=OBSERVATIONS,
     object_type="OBSERVATION",
     time_spellings=("Start Time",),  # Langfuse: the UI name only
-    wide_columns=("t.input", "t.output", "t.metadata"),
+    wide_columns=(*_WIDE_COLUMNS, *TOOL_COLUMNS),
 )
 
 

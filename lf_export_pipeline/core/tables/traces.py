@@ -133,7 +133,7 @@ _EXPORT = TracingExport(
     table=TRACES,
     object_type="TRACE",
     time_spellings=("Timestamp",),  # Langfuse: the UI name only
-    wide_columns=("t.input", "t.output", "t.metadata"),
+    wide_columns=("t.input", "t.output", "t.metadata", "t.tags"),
 )
 
 

@@ -1,5 +1,8 @@
 """How many bytes a chunk has where the rows of an export differ in size."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import pytest
 
 from lf_export_pipeline.export_file.assembled_file import writer_of
@@ -24,10 +27,17 @@ COLUMNS = {
     "scores": ("id", "timestamp"),
 }
 
+SHAPED: Mapping[str, Callable[[str], Any]] = {
+    "tags": lambda text: [text],
+    "tool_calls": lambda text: [text],
+    "tool_definitions": lambda text: {"tool": text},
+}
+"""How the columns hold a text that are no texts themselves."""
 
-def part_bytes(project: Project, table: str, *filters: Row) -> list[int]:
+
+def part_bytes(project: Project, table: str, *filters: Row, **asked: Any) -> list[int]:
     """The bytes of each chunk that the real plan of an export has."""
-    query = resolved(project.request(table, filters), project.reader, project.settings)
+    query = resolved(project.request(table, filters, **asked), project.reader, project.settings)
     folder = AttemptFolder(MemorySpool(), "export/run")
     _, chunks = planned(query, project.reader, folder, TARGET_BYTES)
     writer, rows = writer_of(query, project.settings), ChunkReader(project.reader, PlanTables())
@@ -37,29 +47,37 @@ def part_bytes(project: Project, table: str, *filters: Row) -> list[int]:
     ]
 
 
-def add_rows(project: Project, table: str, text_column: str) -> None:
+def add_rows(project: Project, table: str, column: str) -> None:
     """Short rows, then long ones of a later day."""
     id_column, time_column = COLUMNS[table]
     for day, count, text in ((SHORT, SHORT_ROWS, "x"), (LONG, LONG_ROWS, TEXT)):
-        row = {time_column: day, text_column: text}
+        row = {time_column: day, column: SHAPED.get(column, str)(text)}
         project.add(table, *({id_column: f"{day}-{at:05d}", **row} for at in range(count)))
 
 
 @pytest.mark.parametrize(
-    ("table", "stored_in", "text_column"),
+    ("table", "from_events", "stored_in", "column"),
     [
-        ("traces", "traces", "input"),
-        ("observations", "observations", "output"),
-        ("events", "events_full", "input"),
-        ("scores", "scores", "comment"),
+        ("traces", False, "traces", "input"),
+        ("traces", False, "traces", "tags"),
+        ("observations", False, "observations", "output"),
+        ("observations", False, "observations", "status_message"),
+        ("observations", False, "observations", "model_parameters"),
+        ("observations", False, "observations", "tool_definitions"),
+        ("observations", False, "observations", "tool_calls"),
+        ("observations", True, "events_full", "tool_definitions"),
+        ("events", False, "events_full", "input"),
+        ("events", False, "events_full", "status_message"),
+        ("events", False, "events_full", "tags"),
+        ("scores", False, "scores", "comment"),
     ],
 )
 def test_chunks_of_long_rows_are_as_large_as_those_of_short_ones(
-    project: Project, table: str, stored_in: str, text_column: str
+    project: Project, table: str, from_events: bool, stored_in: str, column: str
 ) -> None:
-    add_rows(project, stored_in, text_column)
+    add_rows(project, stored_in, column)
 
-    sizes = part_bytes(project, table)
+    sizes = part_bytes(project, table, useEventsTable=from_events)
 
     assert sum(sizes) > LONG_ROWS * len(TEXT)
     assert max(sizes) < 2 * TARGET_BYTES
