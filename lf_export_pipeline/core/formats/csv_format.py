@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
+from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline.core.formats.pretty import indent_json
@@ -15,7 +15,9 @@ from lf_export_pipeline.core.formats.scores import ScoreTail
 from lf_export_pipeline.core.formats.writer import Layout, slices, writes
 from lf_export_pipeline.core.request import ExportFormat
 
-_FORMULA: Final = r"\A([=+\-@\t\r])"
+_FORMULA: Final = r"\A([=+\-@\t\r\x00\uFF1D\uFF0B\uFF0D\uFF20])"
+"""OWASP's list, and the full-width signs that spreadsheets in Chinese and Japanese read alike."""
+
 _USER_TEXT: Final = frozenset({Kind.TEXT, Kind.MAYBE_JSON})
 _JSON_TEXT: Final = frozenset({Kind.JSON, Kind.PRETTY_JSON})
 
@@ -44,7 +46,9 @@ class CsvWriter:
         """The header row."""
         names = [column.name for column in self._layout.columns]
         header = pa.array([*names, *self._layout.score_columns], text.TEXT)
-        fields = self._escaped(header, user_text=True).to_pylist()
+        if self._layout.guard_formulas:
+            header = _guarded(header, None)
+        fields = _escaped(header).to_pylist()
         return ('"' + '","'.join(fields) + '"\n').encode()
 
     def part(self) -> "CsvWriter":
@@ -74,12 +78,28 @@ class CsvWriter:
         array = decode_escapes(array, json_text=column.kind in _JSON_TEXT)
         if column.kind is Kind.PRETTY_JSON:
             array = _indented(array)
-        return self._escaped(array, user_text=column.kind in _USER_TEXT)
+        if self._layout.guard_formulas and column.kind in _USER_TEXT:
+            array = _guarded(array, _numbers(array, batch, column))
+        return _escaped(array)
 
-    def _escaped(self, array: pa.LargeStringArray, *, user_text: bool) -> pa.LargeStringArray:
-        if user_text and self._layout.guard_formulas:
-            array = text.replace_first(array, _FORMULA, "'${1}")
-        return text.replace(array, '"', '""') if text.contains(array, '"') else array
+
+def _guarded(array: pa.LargeStringArray, numbers: pa.BooleanArray | None) -> pa.LargeStringArray:
+    guarded = text.replace_first(array, _FORMULA, "'${1}")
+    return guarded if numbers is None else pc.if_else(numbers, array, guarded)
+
+
+def _numbers(
+    array: pa.LargeStringArray, batch: pa.RecordBatch, column: OutputColumn
+) -> pa.BooleanArray | None:
+    """Which cells are JSON and begin with a minus, hence numbers; None where none can be."""
+    if column.kind is not Kind.MAYBE_JSON:
+        return None
+    is_json = pc.fill_null(batch.column(column.name + JSON_FLAG_SUFFIX), fill_value=False)
+    return pc.and_(is_json, pc.fill_null(pc.starts_with(array, "-"), fill_value=False))
+
+
+def _escaped(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    return text.replace(array, '"', '""') if text.contains(array, '"') else array
 
 
 def _indented(array: pa.LargeStringArray) -> pa.LargeStringArray:

@@ -23,7 +23,7 @@ from lf_export_pipeline_tests.integration.job.real_exports import RealExports
 pytestmark = pytest.mark.services
 
 GUARDED = {"LF_EXPORT_CSV_GUARD_FORMULAS": "true"}
-BEGINNINGS = "=+-@\t\r"
+BEGINNINGS = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
 NOON = "2026-03-01T12:00:00.000Z"
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 CLICKHOUSE: Mapping[str, Mapping[str, Any]] = {
@@ -113,8 +113,8 @@ def test_headers_of_scores_are_guarded_like_cells(exports: RealExports, project:
     guarded = lines_of(exports.run(project, file_format="CSV", **GUARDED).data)[0]
 
     scores = sorted(f"{beginning}name" for beginning in BEGINNINGS)
-    assert sorted(plain[-6:]) == scores
-    assert guarded == plain[:-6] + [f"'{name}" for name in plain[-6:]]
+    assert sorted(plain[-len(BEGINNINGS) :]) == scores
+    assert guarded == plain[: -len(BEGINNINGS)] + [f"'{name}" for name in plain[-len(BEGINNINGS) :]]
 
 
 @pytest.mark.parametrize("file_format", ["CSV", "JSON", "JSONL"])
@@ -126,7 +126,9 @@ def test_nothing_is_guarded_unless_it_is_asked_for(
     assert exports.run(project, file_format=file_format, **off).data == by_default
     for beginning in BEGINNINGS:
         name = f"{beginning}name"
-        assert (name if file_format == "CSV" else json.dumps(name)).encode() in by_default
+        assert (
+            name if file_format == "CSV" else json.dumps(name, ensure_ascii=False)
+        ).encode() in by_default
 
 
 @pytest.mark.parametrize("file_format", ["JSON", "JSONL"])

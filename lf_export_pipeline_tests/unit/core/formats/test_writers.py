@@ -29,18 +29,41 @@ def csv_cells(cells: list[str], *, guard_formulas: bool) -> list[str]:
 
 
 def test_formulas_are_guarded_only_when_asked() -> None:
-    cells = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\\u003d1", "a=1", "a\n=1", ""]
-    plain = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "=1", "a=1", "a\n=1", ""]
+    formulas = [
+        "=1+1",
+        "+1",
+        "-1",
+        "@x",
+        "\tx",
+        "\rx",
+        "\x00x",
+        "\uff1d1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20x",
+    ]
+    cells = [*formulas, "\\u003d1", "a=1", "a\n=1", ""]
+    plain = [*formulas, "=1", "a=1", "a\n=1", ""]
     assert csv_cells(cells, guard_formulas=False) == ["=score", *plain]
-    guarded = ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "'=1", "a=1", "a\n=1", ""]
+    guarded = [*(f"'{one}" for one in formulas), "'=1", "a=1", "a\n=1", ""]
     assert csv_cells(cells, guard_formulas=True) == ["'=score", *guarded]
 
 
-def test_a_negative_number_is_no_formula() -> None:
-    columns = (OutputColumn(name="latency", kind=Kind.JSON),)
+@pytest.mark.parametrize("kind", [Kind.JSON, Kind.MAYBE_JSON])
+def test_a_negative_number_is_no_formula(kind: Kind) -> None:
+    columns = (OutputColumn(name="latency", kind=kind),)
     writer = format_writer(ExportFormat.CSV, columns, guard_formulas=True)
-    batch = record_batch(columns, [Record({"latency": "-0.5"})])
+    batch = record_batch(columns, [Record({"latency": "-0.5"}, frozenset({"latency"}))])
     assert file_bytes(writer, [[batch]]) == b'"latency"\n"-0.5"\n'
+
+
+def test_a_text_that_is_no_json_is_guarded_beside_numbers() -> None:
+    columns = (OutputColumn(name="input", kind=Kind.MAYBE_JSON),)
+    writer = format_writer(ExportFormat.CSV, columns, guard_formulas=True)
+    flag = frozenset({"input"})
+    records = [Record({"input": "-5"}, flag), Record({"input": "-5+x"}), Record({"input": None})]
+    batch = record_batch(columns, [*records, Record({"input": "\t-5"}, flag)])
+    assert file_bytes(writer, [[batch]]).decode() == '"input"\n"-5"\n"\'-5+x"\n""\n"\'\t-5"\n'
 
 
 @pytest.mark.parametrize("fmt", [ExportFormat.JSON, ExportFormat.JSONL])
