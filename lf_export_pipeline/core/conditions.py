@@ -27,6 +27,7 @@ _FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)  # the range that DateTime64 h
 _LAST_INSTANT = datetime(2299, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 _EXACT_TYPE = "Decimal(76, 38)"
+_EXACT_PRECISION = 76
 _EXACT_DIGITS = 38
 _EXACT_LIMIT = Decimal(10) ** 30  # beyond every UInt64 and every Decimal(38, 12)
 
@@ -98,7 +99,8 @@ def bound_number(value: Decimal, kind: NumberKind, params: Params) -> str:
     if kind is NumberKind.FLOAT:
         return params.bind(repr(float(value)), "Float64")
     clamped = min(max(value, -_EXACT_LIMIT), _EXACT_LIMIT)
-    with localcontext(prec=76):
+    # Rounded before it is floored, 1.999… would be 2, and more than 1.999… would not include 2.
+    with localcontext(prec=_EXACT_PRECISION + len(clamped.as_tuple().digits)):
         shifted = clamped.scaleb(_EXACT_DIGITS - 1)
         floor = shifted.to_integral_value(ROUND_FLOOR)
         exact = (floor * 10 + (shifted != floor)).scaleb(-_EXACT_DIGITS)

@@ -35,8 +35,8 @@ def format_writer(
         fmt: What the user chose.
         columns: The base columns in the order of the file.
         score_columns: Headers of the score columns; none of them equals another header.
-        guard_formulas: CSV: text that begins with ``=``, ``+``, ``-`` or ``@`` (also in full width), TAB, CR
-            or NUL gets an apostrophe before it, so that no spreadsheet takes it for a formula.
-            Langfuse does not.
+        guard_formulas: CSV: text that begins with ``=``, ``+``, ``-``, ``@`` (also in full width),
+            TAB, CR or NUL gets an apostrophe before it, so that no spreadsheet takes it for a
+            formula. Langfuse does not.
     """
     return WRITERS[fmt](Layout(columns, score_columns, guard_formulas))

@@ -217,6 +217,8 @@ HUGE = 18446744073709551615
             Decimal(f"6.{'9' * 50}"),
             EVERYONE - {"empty"},
         ),
+        ("tokens", ">", Decimal(f"6.{'9' * 100}"), EVERYONE - {"empty"}),
+        ("tokens", "<", Decimal(f"7.{'0' * 100}1"), {"empty", "plain"}),
         ("tokens", "=", 7.0, {"plain"}),
         ("tokens", ">=", -0.0, EVERYONE),
         ("tokens", "<=", -0.0, {"empty"}),
