@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lf_export_pipeline.core.formats import FormatWriter
 
 READINGS_MAX = 3
+LAG_SECONDS = 3.0  # what a replica of ClickHouse is usually behind the others, and some more
 
 
 @dg.op(pool=CLICKHOUSE_POOL)
@@ -111,7 +112,7 @@ class ChunkWriter:
 
         Rows may vanish between the scan and the reading (a deletion in Langfuse), and more of them
         while a chunk is read again. So a part may be short, as long as it is not shorter than what
-        is counted after it was read.
+        is counted after it was read, now and when a replica that lags has had time to catch up.
 
         Raises:
             TransientError: The number of rows is not to be explained like that.
@@ -120,13 +121,19 @@ class ChunkWriter:
             part = self._write()
             if part.rows == part.expected_rows:
                 return part
-            left = self._rows.rows_left(self._query, self._chunk, self._keys())
+            left = self._rows_left()
+            if left <= part.rows < part.expected_rows:
+                time.sleep(LAG_SECONDS)
+                left = self._rows_left()
             if left <= part.rows < part.expected_rows:
                 return part
         raise TransientError(
             f"Chunk {part.index} gave {part.rows:,} of {part.expected_rows:,} rows, "
             f"and {left:,} are there."
         )
+
+    def _rows_left(self) -> int:
+        return self._rows.rows_left(self._query, self._chunk, self._keys())
 
     def _write(self) -> PartFile:
         started = time.monotonic()
