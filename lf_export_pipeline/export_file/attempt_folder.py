@@ -111,7 +111,7 @@ class AttemptFolder:
     def remove(self) -> None:
         """Delete the files of this attempt: last the marks, and before them the values.
 
-        Who is killed meanwhile is started again: as long as there are values to go on with, there
+        Who is killed meanwhile is started again: as long as there is something to go on with, there
         must be the mark that says what is done already.
         """
         for name in sorted(self.spool.folders(self.path), key=VALUES.__eq__):

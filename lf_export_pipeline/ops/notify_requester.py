@@ -22,6 +22,7 @@ from lf_export_pipeline.emails import (
     send_email,
 )
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
+from lf_export_pipeline.ops.upload_file import STORED
 from lf_export_pipeline.runs.history import live_attempts, root_run_id
 from lf_export_pipeline.runs.leftovers import discard_other_attempts
 from lf_export_pipeline.settings import Settings
@@ -29,10 +30,9 @@ from lf_export_pipeline.settings import Settings
 RETRY_SECONDS = (2.0, 8.0)
 
 
-@dg.op
+@dg.op(ins={"stored": dg.In(dg.Nothing)})
 def notify_requester(
     context: dg.OpExecutionContext,
-    stored: StoredFile,  # says which file there is; what to tell of it is in the row
     *,
     settings: dg.ResourceParam[Settings],
     mailer: dg.ResourceParam[Mailer],
@@ -46,18 +46,37 @@ def notify_requester(
     second e-mail, whether or not the mark of the first could be written; only a message whose
     answer was lost is repeated, once. What became of the e-mail is a tag of the run; one that no
     server has taken is sent later, by ``send_unsent_emails``.
+
+    What was stored is read from the attempt's folder and not handed over: a run that is killed in
+    the clean-up is started again, and then finds that there is nothing left to tell.
     """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+    stored = folder.read(STORED, StoredFile)
+    if stored is not None:
+        key = stored.object_key
+        _tell_once(context, folder, key, mailer=mailer, export_rows=export_rows, settings=settings)
+    with _warned_of(context, "The export is COMPLETED, but has left files behind"):
+        _tidy_up(context, folder, files, export_rows)
+
+
+def _tell_once(
+    context: dg.OpExecutionContext,
+    folder: AttemptFolder,
+    key: str,
+    *,
+    mailer: Mailer,
+    export_rows: ExportRows,
+    settings: Settings,
+) -> None:
+    """Sends the e-mail unless that was done, and notes what has become of it."""
     became = Email.SENT
-    if not _was_notified(context, folder, stored.object_key):
-        became = _told(context, stored.object_key, mailer, export_rows, settings)
+    if not _was_notified(context, folder, key):
+        became = _told(context, key, mailer, export_rows, settings)
         if became is Email.SENT:
             with _warned_of(context, "The mark of the e-mail could not be written"):
                 folder.write(NOTIFIED, Notified())
     with _warned_of(context, "What became of the e-mail could not be noted"):
-        record_email(context.instance, context.run_id, became, stored.object_key)
-    with _warned_of(context, "The export is COMPLETED, but has left files behind"):
-        _tidy_up(context, folder, files, export_rows)
+        record_email(context.instance, context.run_id, became, key)
 
 
 def _was_notified(context: dg.OpExecutionContext, folder: AttemptFolder, key: str) -> bool:

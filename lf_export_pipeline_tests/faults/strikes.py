@@ -119,6 +119,7 @@ def _of_mail() -> Iterator[Spoiled]:
     yield Spoiled("refuses for now (451)", greeting, partial(begins, later), NOTIFY)
     yield Spoiled("hangs up", message, partial(ends, DROPPED), NOTIFY)
     yield Spoiled("is silent", greeting, partial(begins, SILENT), NOTIFY)
+    yield Spoiled("is silent", message, partial(ends, SILENT), NOTIFY)
     twice, lost = (1, 2), "done, and the answer is lost"
     yield Spoiled(lost, message, partial(ends, LOST), NOTIFY, twice)
     lost_each_time = partial(ends, LOST, times=None)
