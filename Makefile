@@ -24,7 +24,7 @@ dev: $(INSTALLED) ## Embedded stack and Dagster's UI at http://127.0.0.1:3000, u
 	$(BIN)/lf-export dev
 
 test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 bench: $(INSTALLED) ## Measure speed and memory; BENCH="--quick" for a short look
 	$(BIN)/python -m bench $(BENCH)

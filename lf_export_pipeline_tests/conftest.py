@@ -7,11 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from lf_export_pipeline.local import ports
 from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.seed import load_seed
 from lf_export_pipeline.local.stack import LocalStack
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Gives workers that start servers side by side ports of their own to choose from."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        width = (ports.LAST_PORT - ports.FIRST_PORT) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        ports.FIRST_PORT += width * int(worker.removeprefix("gw"))
+        ports.LAST_PORT = ports.FIRST_PORT + width
 
 
 @pytest.fixture(scope="session")

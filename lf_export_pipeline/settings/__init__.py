@@ -153,7 +153,8 @@ class PipelineSettings(BaseModel):
     )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,
-        description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula.",
+        description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula: "
+        "text that begins with `=`, `+`, `-`, `@` (also in full width), TAB, CR or NUL.",
     )
     lf_export_sensor_interval_seconds: int = Field(
         default=5,

@@ -45,7 +45,8 @@ class S3Settings(BaseModel):
         default=False, description="Bucket in the path instead of the host name (MinIO, SeaweedFS)."
     )
     langfuse_s3_batch_export_sse: Literal["AES256", "aws:kms"] | None = Field(
-        default=None, description="Server-side encryption of the object."
+        default=None,
+        description="Server-side encryption of the object, and of a spool that is a bucket.",
     )
     langfuse_s3_batch_export_sse_kms_key_id: str | None = Field(
         default=None, description="Key for `aws:kms`."
