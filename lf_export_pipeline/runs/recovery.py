@@ -154,9 +154,8 @@ def fail_silent_runs(
     """
     silent = [
         record.dagster_run
-        for record in in_flight_runs(instance)
-        if record.dagster_run.status is dg.DagsterRunStatus.STARTED
-        and _is_dead(instance, export_rows, record, settings)
+        for record in in_flight_runs(instance, [dg.DagsterRunStatus.STARTED])
+        if _is_dead(instance, export_rows, record, settings)
     ]
     for run in silent:
         instance.report_run_failed(run, SILENCE_SENTENCE)
