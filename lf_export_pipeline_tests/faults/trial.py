@@ -18,6 +18,7 @@ from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import IN_FLIGHT
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.sensors import runs_that_failed
+from lf_export_pipeline_tests.ended_runs import context_of_end
 from lf_export_pipeline_tests.faults.export_process import (
     Circumstances,
     instance_of,
@@ -241,19 +242,9 @@ class Trial:
 
     def _tell_the_sensor(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         """Dagster evaluates this sensor for every run that has failed."""
-        failure = instance.get_records_for_run(
-            run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE, limit=1
-        ).records[0]
-        event = failure.event_log_entry.dagster_event
-        assert event
+        kind = dg.DagsterEventType.RUN_FAILURE
         with open_ports(self.bench.settings) as ports:
-            context = dg.build_run_status_sensor_context(
-                sensor_name="runs_that_failed",
-                dagster_event=event,
-                dagster_instance=instance,
-                dagster_run=run,
-                resources={name: ports[name] for name in ("export_rows", "spool", "files")},
-            )
+            context = context_of_end(instance, run.run_id, kind, ports)
             runs_that_failed(the_job())(context.for_run_failure())
 
     def _runs(self, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:

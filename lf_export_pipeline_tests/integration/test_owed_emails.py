@@ -15,6 +15,7 @@ from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.ops import fail_export, notify_requester
 from lf_export_pipeline.sensors import runs_that_failed
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.ended_runs import context_of_end
 from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
 from lf_export_pipeline_tests.integration.resuming import execute, instance_in, resumable_world
 from lf_export_pipeline_tests.world import ENVIRONMENT, World
@@ -58,17 +59,7 @@ class GoesAwayWithTheLastAnswer(FakeExportRows):
 def tell_the_sensor(world: World, instance: dg.DagsterInstance, run_id: str) -> None:
     """Dagster does so once, whatever comes of it."""
     kind = dg.DagsterEventType.RUN_FAILURE
-    (record,) = instance.get_records_for_run(run_id, of_type=kind).records
-    run, event = instance.get_run_by_id(run_id), record.event_log_entry.dagster_event
-    assert run
-    assert event
-    context = dg.build_run_status_sensor_context(
-        sensor_name="runs_that_failed",
-        dagster_event=event,
-        dagster_instance=instance,
-        dagster_run=run,
-        resources={"export_rows": world.rows, "spool": world.spool, "files": world.files},
-    )
+    context = context_of_end(instance, run_id, kind, world.resources())
     runs_that_failed(batch_export_job())(context.for_run_failure())
 
 

@@ -9,6 +9,7 @@ from lf_export_pipeline import sensors
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import endings
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline_tests.ended_runs import context_of_end
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -29,18 +30,8 @@ def launch_and_fail(instance: dg.DagsterInstance, world: World, *, begins: bool 
         started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
         instance.report_dagster_event(started, run.run_id)
     instance.report_run_failed(run)
-    (record,) = instance.get_records_for_run(
-        run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE, limit=1
-    ).records
-    event = record.event_log_entry.dagster_event
-    assert event
-    context = dg.build_run_status_sensor_context(
-        sensor_name="runs_that_failed",
-        dagster_event=event,
-        dagster_instance=instance,
-        dagster_run=run,
-        resources={"export_rows": world.rows, "spool": world.spool, "files": world.files},
-    )
+    kind = dg.DagsterEventType.RUN_FAILURE
+    context = context_of_end(instance, run.run_id, kind, world.resources())
     sensors.runs_that_failed(JOB)(context.for_run_failure())
 
 

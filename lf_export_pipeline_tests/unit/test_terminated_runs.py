@@ -10,6 +10,7 @@ from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline_tests.ended_runs import context_of_end
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -21,16 +22,7 @@ def terminate(instance: dg.DagsterInstance, world: World, run: dg.DagsterRun) ->
     """The end of a run, of which the sensor is then told."""
     instance.report_run_canceled(run)
     kind = dg.DagsterEventType.RUN_CANCELED
-    (record,) = instance.get_records_for_run(run.run_id, of_type=kind, limit=1).records
-    event = record.event_log_entry.dagster_event
-    assert event
-    context = dg.build_run_status_sensor_context(
-        sensor_name="runs_that_were_cancelled",
-        dagster_event=event,
-        dagster_instance=instance,
-        dagster_run=run,
-        resources={"export_rows": world.rows, "spool": world.spool, "files": world.files},
-    )
+    context = context_of_end(instance, run.run_id, kind, world.resources())
     sensors.runs_that_were_cancelled(JOB)(context)
 
 
