@@ -107,7 +107,7 @@ def _of_s3() -> Iterator[Spoiled]:
     error = partial(s3, s.always(s.s3_error(200, "InternalError")))
     yield Spoiled("200 that holds an error", "CompleteMultipartUpload", error, UPLOAD)
     away = partial(s.LostAndAway, "S3", s.upload_is_completed)
-    said = "done, the answer is lost, and S3 is away until the run has ended"
+    said = "done, the answer is lost, and S3 stays away"
     yield Spoiled(said, "CompleteMultipartUpload", away, UPLOAD)
 
 
@@ -136,7 +136,7 @@ def _of_postgres() -> Iterator[Spoiled]:
     yield Spoiled(said, where, _commit_is_lost, UPLOAD, is_short=True)
     closed = partial(s.Strike, "Postgres", s.row_is_completed, DROPPED)
     yield Spoiled("connection is closed", where, closed, UPLOAD)
-    said = "update is done, the answer is lost, and Postgres is away until the run has ended"
+    said = "update is done, the answer lost, Postgres stays away"
     yield Spoiled(said, where, _commit_is_lost_and_more, UPLOAD)
 
 
