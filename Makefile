@@ -34,7 +34,7 @@ screenshots: $(INSTALLED) ## Take the pictures of docs/images again, in a real b
 
 faults: $(INSTALLED) ## Play every fault on the real job, and fuzz at length
 	$(BIN)/python -m lf_export_pipeline_tests.faults --document docs/reliability.md
-	LF_EXPORT_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -m fuzz --timeout 3600
+	LF_EXPORT_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -m fuzz -n logical --maxprocesses 4 --timeout 10800
 
 load: $(INSTALLED) ## Ten exports at once for ten minutes, then 5,000 that wait; LOAD="--minutes 1" for less
 	$(BIN)/python -m lf_export_pipeline_tests.load --document docs/reliability.md $(LOAD)
