@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from lf_export_pipeline.core.errors import (
     ConfigurationError,
     ExportError,
+    InvalidFilterError,
     PermanentError,
     TransientError,
 )
@@ -148,12 +149,23 @@ def _array(values: Sequence[object]) -> pa.Array:
 
 
 def _bound(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as psycopg2 binds them: collections as arrays."""
+    """Values as psycopg2 binds them: collections as arrays.
+
+    Raises:
+        InvalidFilterError: One holds a NUL character, which no text of Postgres can hold.
+    """
+    if any("\x00" in text for value in params.values() for text in _texts(value)):
+        raise InvalidFilterError("A filter holds a NUL character; please remove it and try again.")
     collections = (tuple, set, frozenset)
     return {
         name: list(value) if isinstance(value, collections) else value
         for name, value in params.items()
     }
+
+
+def _texts(value: object) -> list[str]:
+    values = value if isinstance(value, list | tuple | set | frozenset) else [value]
+    return [text for text in values if isinstance(text, str)]
 
 
 def _exact_int(digits: str) -> int | Decimal:

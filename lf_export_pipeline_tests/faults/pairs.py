@@ -24,7 +24,7 @@ def pairs() -> Iterator[Fault]:
     for seconds, where in ((0, "same instant"), (1, "one second apart"), (2, "two seconds apart")):
         yield Fault(NAME, where, partial(_twice, seconds), is_short=not seconds)
     killed = "one is killed when the other has finished"
-    yield Fault(NAME, killed, _killed_at_the_end, "serialize_chunk", is_short=True)
+    yield Fault(NAME, killed, _killed_at_the_end, "serialize_chunk")
 
 
 def _twice(delay_seconds: float, bench: Bench) -> list[Outcome]:
