@@ -77,7 +77,7 @@ class PostgresExportRows:
         """Rows that wait, in turns of the projects; two short sorts, however many rows wait."""
         turn = sa.func.row_number().over(partition_by=_C.project_id, order_by=_OLDEST_FIRST)
         queued = sa.select(_C.id, turn.label("turn")).where(
-            _C.status == "QUEUED", _C.id != sa.all_(_texts(without))
+            _C.status == "QUEUED", _C.id != sa.all_(_text_array(without))
         )
         turns = queued.subquery()
         chosen = sa.select(_EXPORTS).join(turns, turns.c.id == _C.id)
@@ -212,7 +212,7 @@ def _in_work(queued_until: datetime | None) -> sa.ColumnElement[bool]:
     return sa.or_(_C.status == "PROCESSING", waits)
 
 
-def _texts(values: Collection[str]) -> sa.ColumnElement[Any]:
+def _text_array(values: Collection[str]) -> sa.ColumnElement[Any]:
     """Any number of texts as one bound array."""
     return sa.cast(sa.literal(list(values), ARRAY(sa.Text)), ARRAY(sa.Text))
 
@@ -224,7 +224,7 @@ def _conditions(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         _C.project_id: search.projects,
         _C.query["tableName"].astext: search.tables,
     }
-    among = [column == sa.any_(_texts(values)) for column, values in chosen.items() if values]
+    among = [column == sa.any_(_text_array(values)) for column, values in chosen.items() if values]
     return among + _said(search.log_contains) + _timely(search) + _behind(search.after)
 
 

@@ -154,7 +154,7 @@ def _bound(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidFilterError: One holds a NUL character, which no text of Postgres can hold.
     """
-    if any("\x00" in text for value in params.values() for text in _texts(value)):
+    if any("\x00" in text for value in params.values() for text in _texts_in(value)):
         raise InvalidFilterError("A filter holds a NUL character; please remove it and try again.")
     collections = (tuple, set, frozenset)
     return {
@@ -163,7 +163,7 @@ def _bound(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _texts(value: object) -> list[str]:
+def _texts_in(value: object) -> list[str]:
     values = value if isinstance(value, list | tuple | set | frozenset) else [value]
     return [text for text in values if isinstance(text, str)]
 

@@ -6,7 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lf_export_pipeline.core.errors import ConfigurationError, PermanentError, TransientError
+from lf_export_pipeline.core.errors import (
+    ConfigurationError,
+    InvalidFilterError,
+    PermanentError,
+    TransientError,
+)
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
@@ -79,6 +84,20 @@ def test_a_large_result_arrives_whole_and_in_batches(reader: RowReader, dialect:
 
 def test_values_are_bound_whatever_they_hold(reader: RowReader, dialect: Dialect) -> None:
     assert reader.rows(dialect.statement(dialect.text_parameter, value=NASTY)) == [(NASTY,)]
+
+
+@pytest.mark.parametrize(
+    "value", ["a\x00b", ["a", "b\x00"], ("\x00",)], ids=["text", "list", "tuple"]
+)
+def test_a_filter_that_postgres_cannot_hold_is_refused_with_a_sentence(
+    database: LangfusePostgres, value: object
+) -> None:
+    asked = DIALECTS["postgres"].statement("SELECT :value", value=value)
+
+    with pytest.raises(InvalidFilterError, match="NUL character; please remove it"):
+        database.reader.rows(asked)
+    with pytest.raises(InvalidFilterError), database.reader.batches(asked):
+        pytest.fail("it is read")
 
 
 def test_an_empty_result_is_no_batch_and_no_row(reader: RowReader, dialect: Dialect) -> None:
