@@ -13,6 +13,7 @@ from lf_export_pipeline_tests.faults.fault import Fault
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.trial import RUN_MAX_SECONDS
 from lf_export_pipeline_tests.faults.wire import Scenario, Wire, Word, tapped
+from lf_export_pipeline_tests.integration.operations.deployment import eventually
 from lf_export_pipeline_tests.integration.resources.proxy import Beforehand, Meanwhile, Spoiling
 
 NAME = "two runs at once"
@@ -24,7 +25,7 @@ def pairs() -> Iterator[Fault]:
     for seconds, where in ((0, "same instant"), (1, "one second apart"), (2, "two seconds apart")):
         yield Fault(NAME, where, partial(_twice, seconds), is_short=not seconds)
     killed = "one is killed when the other has finished"
-    yield Fault(NAME, killed, _killed_at_the_end, "serialize_chunk")
+    yield Fault(NAME, killed, _killed_at_the_end, "serialize_chunk", is_short=True)
 
 
 def _twice(delay_seconds: float, bench: Bench) -> list[Outcome]:
@@ -52,6 +53,7 @@ def _killed_at_the_end(bench: Bench) -> list[Outcome]:
         wire.play(s.Once(READING, s.always(Beforehand(partial(_handed_over, is_reading, is_over)))))
         bench.wire.play(_finishing(is_reading, end))
         first = trial.begin()
+        eventually(trial.began)  # so that the one that is killed is the last one for Dagster too
         second = trial.begin(environment={**environment, **QUICK})
         assert trial.end_of(first) == 0
         assert trial.end_of(second) == -9
