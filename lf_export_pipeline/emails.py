@@ -29,9 +29,10 @@ from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.notification import build_notification
-from lf_export_pipeline.runs.history import JOB_NAME, export_id_of, is_retried
+from lf_export_pipeline.runs.history import JOB_NAME, export_id_of
 from lf_export_pipeline.runs.leftovers import is_published_as
 from lf_export_pipeline.runs.partitions import EMAIL_TAG, OBJECT_TAG
+from lf_export_pipeline.runs.retries import is_retried
 from lf_export_pipeline.settings import Settings
 
 

@@ -22,7 +22,6 @@ from lf_export_pipeline.runs.history import (
     export_id_of,
     has_live_sibling,
     in_flight_runs,
-    is_retried,
     live_attempts,
     root_run_id,
     runs_by_export,
@@ -31,6 +30,11 @@ from lf_export_pipeline.runs.launching import PAGE_ROWS, next_requests
 from lf_export_pipeline.runs.leftovers import discard_attempts, discard_failed_attempt
 from lf_export_pipeline.runs.partitions import EXPORTS, is_partition_key
 from lf_export_pipeline.runs.recovery import fail_silent_runs, queue_lost_exports_again
+from lf_export_pipeline.runs.retries import (
+    ask_for_missed_retries,
+    is_retried,
+    settled_failure,
+)
 from lf_export_pipeline.settings import Settings
 
 STATUS_INTERVAL_SECONDS = 5
@@ -61,6 +65,7 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         _refuse_bad_ids(export_rows)
         fail_silent_runs(context.instance, export_rows, settings)
+        ask_for_missed_retries(context.instance, settings.lost_after)
         found = queue_lost_exports_again(context.instance, export_rows, settings)
         recoveries = _remembered(context.cursor) | found
         requests = next_requests(context.instance, export_rows, settings, recoveries)
@@ -117,7 +122,7 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         spool: dg.ResourceParam[Spool],
         files: dg.ResourceParam[FileStore],
     ) -> None:
-        run = context.instance.get_run_by_id(context.dagster_run.run_id)
+        run = settled_failure(context.instance, context.dagster_run.run_id)
         if run is None or is_retried(run):
             return
         _look_for_missing_email(context, run, spool, export_rows)

@@ -8,8 +8,9 @@ import dagster as dg
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.housekeeping.findings import Finding, batches_of
-from lf_export_pipeline.runs.history import IN_FLIGHT, is_retried, runs_by_export
+from lf_export_pipeline.runs.history import IN_FLIGHT, runs_by_export
 from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
+from lf_export_pipeline.runs.retries import is_retried
 
 KEPT_FOR = timedelta(days=30)  # older exports are refused anyway
 

@@ -13,8 +13,9 @@ from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.housekeeping.findings import Finding, acted_on, batches_of
-from lf_export_pipeline.runs.history import IN_FLIGHT, is_retried, runs_by_export
+from lf_export_pipeline.runs.history import IN_FLIGHT, runs_by_export
 from lf_export_pipeline.runs.leftovers import discard_attempts
+from lf_export_pipeline.runs.retries import is_retried
 
 SETTLED_AFTER = timedelta(hours=1)  # an export in an operator's shell has no run that shows
 AT_WORK = ("QUEUED", "PROCESSING")

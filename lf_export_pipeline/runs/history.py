@@ -9,7 +9,6 @@ import dagster as dg
 from lf_export_pipeline.runs.partitions import FAILURE_TAG, PARTITION_TAG
 
 JOB_NAME = "batch_export"
-WILL_RETRY_TAG = "dagster/will_retry"
 
 IN_FLIGHT = (
     dg.DagsterRunStatus.NOT_STARTED,
@@ -51,11 +50,6 @@ def has_failed_step(instance: dg.DagsterInstance, run_id: str) -> bool:
         run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1
     )
     return bool(failures.records)
-
-
-def is_retried(run: dg.DagsterRun) -> bool:
-    """Whether Dagster's run retries will start a failed run again: then it is not the end yet."""
-    return run.tags.get(WILL_RETRY_TAG) == "true"
 
 
 def record_failure(instance: dg.DagsterInstance, run_id: str, failure: Failure) -> None:

@@ -19,11 +19,11 @@ from lf_export_pipeline.runs.history import (
     IN_FLIGHT,
     export_id_of,
     in_flight_runs,
-    is_retried,
     number_in,
     runs_by_export,
 )
 from lf_export_pipeline.runs.partitions import RECOVERY_TAG
+from lf_export_pipeline.runs.retries import is_retried
 from lf_export_pipeline.settings.operating import OperatingSettings
 
 SETTLING = timedelta(seconds=60)  # the time that the sensors of ended runs get to set their row

@@ -1,6 +1,7 @@
 """Crashes of everything, and what others have left behind, each under a daemon of its own."""
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from lf_export_pipeline.runs.partitions import RECOVERY_TAG
 from lf_export_pipeline.runs.recovery import give_up_sentence
+from lf_export_pipeline.runs.retries import is_retried
 from lf_export_pipeline_tests.integration.operations.deployment import (
     Deployment,
     eventually,
@@ -17,6 +19,7 @@ from lf_export_pipeline_tests.integration.operations.deployment import (
 pytestmark = [pytest.mark.services, pytest.mark.daemon]
 
 SUCCESS = dg.DagsterRunStatus.SUCCESS
+FAILURES_SEEN = "EVENT_LOG_CONSUMER_CURSOR-PIPELINE_FAILURE"  # of Dagster's daemon
 
 
 def leave_processing(deployment: Deployment, age: timedelta) -> str:
@@ -57,6 +60,49 @@ def test_export_that_ran_when_everything_died_is_resumed(
     assert row.status == "COMPLETED"
     assert run.root_run_id == dead.run_id
     assert eventually(lambda: quiet_deployment.mails(after_power_cut)) == 1
+
+
+@pytest.fixture
+def slowly_failed(
+    quiet_deployment: Deployment, after_power_cut: str, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """An export whose run is marked as failed only after Dagster's daemon has looked at that.
+
+    That is what happens on a busy machine: the event and the status are two transactions.
+    """
+    instance = quiet_deployment.instance
+    set_status = instance.run_storage.handle_run_event
+
+    def set_late(*arguments: Any) -> None:
+        before = failures_seen(instance)
+        eventually(lambda: failures_seen(instance) != before)
+        set_status(*arguments)
+
+    monkeypatch.setattr(instance.run_storage, "handle_run_event", set_late)
+    return after_power_cut
+
+
+def failures_seen(instance: dg.DagsterInstance) -> str | None:
+    """How far the daemon that retries runs has read."""
+    storage = instance.daemon_cursor_storage
+    return storage.get_cursor_values({FAILURES_SEEN}).get(FAILURES_SEEN)
+
+
+def test_retry_that_dagster_has_forgotten_is_made(
+    quiet_deployment: Deployment, slowly_failed: str
+) -> None:
+    (dead,) = quiet_deployment.runs(slowly_failed)
+
+    with quiet_deployment.daemon():
+        quiet_deployment.instance.report_run_failed(dead)
+        (failed,) = quiet_deployment.runs(slowly_failed)
+        row = quiet_deployment.ended(slowly_failed)
+        run = quiet_deployment.run_in(slowly_failed, SUCCESS)
+
+    assert (failed.status, is_retried(failed)) == (dg.DagsterRunStatus.FAILURE, True)
+    assert row.status == "COMPLETED"
+    assert run.root_run_id == dead.run_id
+    assert eventually(lambda: quiet_deployment.mails(slowly_failed)) == 1
 
 
 def test_row_that_another_worker_has_left_is_queued_again(quiet_deployment: Deployment) -> None:

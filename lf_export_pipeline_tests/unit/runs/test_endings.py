@@ -9,9 +9,9 @@ import pytest
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import endings
-from lf_export_pipeline.runs.history import WILL_RETRY_TAG
 from lf_export_pipeline.runs.launching import next_requests
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline.runs.retries import WILL_RETRY_TAG
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row

@@ -7,7 +7,6 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs.history import WILL_RETRY_TAG
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, RECOVERY_TAG
 from lf_export_pipeline.runs.recovery import (
     LastRun,
@@ -18,6 +17,7 @@ from lf_export_pipeline.runs.recovery import (
     queue_lost_exports_again,
     verdict_on,
 )
+from lf_export_pipeline.runs.retries import WILL_RETRY_TAG
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
