@@ -29,16 +29,19 @@ from lf_export_pipeline_tests.integration.operations.gate import Gate
 PROJECTS = ("operations-heavy", "operations-light")
 DEADLINE_SECONDS = 300
 POLL_SECONDS = 0.3
+LOG_SHOWN_CHARACTERS = 4_000
 PID = re.compile(r"\(pid: (\d+)\)")
 
 Value = TypeVar("Value")
 
 
-def eventually(probe: Callable[[], Value | None]) -> Value:
-    """The first answer that is neither None nor False."""
+def eventually(
+    probe: Callable[[], Value | None], state: Callable[[], str] = lambda: "nothing is known"
+) -> Value:
+    """The first answer that is neither None nor False; ``state`` says why there is none."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (found := probe()):
-        assert time.monotonic() < deadline, "it takes too long"
+        assert time.monotonic() < deadline, f"it takes too long: {state()}"
         time.sleep(POLL_SECONDS)
     return found
 
@@ -92,7 +95,7 @@ class Deployment:
             row = self.row(export_id)
             return row if row.status not in {"QUEUED", "PROCESSING"} else None
 
-        return eventually(ended_row)
+        return eventually(ended_row, lambda: self.state_of(export_id))
 
     def runs(self, export_id: str) -> list[dg.DagsterRun]:
         """The runs of an export, the newest first."""
@@ -102,8 +105,15 @@ class Deployment:
     def run_in(self, export_id: str, *statuses: dg.DagsterRunStatus) -> dg.DagsterRun:
         """The newest run once it is in one of these states."""
         return eventually(
-            lambda: next((run for run in self.runs(export_id)[:1] if run.status in statuses), None)
+            lambda: next((run for run in self.runs(export_id)[:1] if run.status in statuses), None),
+            lambda: self.state_of(export_id),
         )
+
+    def state_of(self, export_id: str) -> str:
+        """Row, runs and the daemon's last words, for a person who wonders what it waits for."""
+        runs = (f"{run.run_id} {run.status.value} {run.tags}" for run in self.runs(export_id))
+        log = (self.home / "daemon.log").read_text("utf-8", "replace")[-LOG_SHOWN_CHARACTERS:]
+        return "\n".join((str(self.row(export_id)), *runs, log))
 
     def held(self, export_id: str, queries: int) -> dg.DagsterRun:
         """The run that waits at the door with its so many-th chunk."""
