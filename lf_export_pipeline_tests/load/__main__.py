@@ -50,6 +50,7 @@ def _of_load(
     yield "seconds", f"{made.seconds:,.0f}"
     yield "exports per minute", f"{len(made.asked) * 60 / made.seconds:.1f}"
     yield "runs at once, in the median", f"{_median_at_once(watch):,.0f}"
+    yield "of them past their imports", f"{statistics.median(watch.at_work or [0]):,.0f}"
     yield "seconds of a tick of the sensor meanwhile, in the median", _median(ticks)
     for name, most in sorted(watch.peaks.items()):
         yield f"most: {name}", f"{most:,}"
@@ -78,6 +79,7 @@ def _of_waiting(waiting: int, ticks: Ticks, late: list[str]) -> Iterator[tuple[s
     yield "ticks of the sensor on them", f"{len(ticks.seconds):,}"
     yield "median of a tick, seconds", _median(ticks.seconds)
     yield "longest tick, seconds (aim: below 2)", f"{max(ticks.seconds):.2f}"
+    yield "of it the sensor itself, at most, seconds", f"{max(ticks.own_seconds):.2f}"
     yield "runs begun meanwhile", f"{len(ticks.order):,}"
     yield "of them begun after a younger export of their project", f"{len(late):,}"
 

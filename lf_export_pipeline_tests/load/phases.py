@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.scheduler.instigation import TickStatus
 
+from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import JOB_NAME, export_id_of, in_flight_runs
+from lf_export_pipeline.sensors import export_sensor
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
 from lf_export_pipeline_tests.load.deployment import (
     PROJECTS,
@@ -20,6 +22,7 @@ from lf_export_pipeline_tests.load.deployment import (
 from lf_export_pipeline_tests.load.watch import Watch
 
 LOOK_SECONDS = 1.0
+EVALUATIONS = 3
 PATIENCE_SECONDS = 600
 SENSOR = "queued_exports"
 _FILL = """
@@ -46,11 +49,13 @@ class Ticks:
     """Ticks of the sensor while many rows wait.
 
     Attributes:
-        seconds: How long each of them took.
+        seconds: How long each of them took, as the daemon sees it.
+        own_seconds: How long the sensor itself took, a few times, on the same rows.
         order: The exports in the order in which their runs were made.
     """
 
     seconds: Sequence[float]
+    own_seconds: Sequence[float]
     order: Sequence[str]
 
 
@@ -84,10 +89,21 @@ def let_wait(deployment: LoadDeployment, many: int, wanted: int) -> Ticks:
     deployment.change(_FILL, many=many, projects=projects, number=len(projects), user=USER)
     try:
         eventually(lambda: len(ticks_since(deployment, before)) >= wanted)
-        return Ticks(ticks_since(deployment, before), _order(deployment))
+        own = [_evaluated(deployment) for _ in range(EVALUATIONS)]
+        return Ticks(ticks_since(deployment, before), own, _order(deployment))
     finally:
         deployment.change("DELETE FROM batch_exports WHERE id LIKE 'waits-%' AND status = 'QUEUED'")
         eventually(lambda: not in_flight_runs(deployment.instance))
+
+
+def _evaluated(deployment: LoadDeployment) -> float:
+    """How many seconds the sensor takes to say which exports begin; nothing begins by that."""
+    with open_ports(deployment.settings) as ports:
+        needed = {name: ports[name] for name in ("export_rows", "settings")}
+        context = dg.build_sensor_context(instance=deployment.instance, resources=needed)
+        began = time.monotonic()
+        export_sensor(1)(context)
+        return time.monotonic() - began
 
 
 def out_of_order(order: Sequence[str], projects: int) -> list[str]:

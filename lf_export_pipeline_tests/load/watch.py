@@ -27,8 +27,8 @@ class Watch:
     Attributes:
         peaks: The greatest number of each thing that was seen.
         allowed: How many runs may be at work at once.
-        at_once: How many were, each time since they were that many for the first time. Those whose
-            process still imports its modules do not count.
+        at_once: How many were, each time since they were that many for the first time.
+        at_work: How many of these did not still import their modules.
     """
 
     deployment: LoadDeployment
@@ -36,17 +36,19 @@ class Watch:
     allowed: int
     peaks: Counter[str] = field(default_factory=Counter)
     at_once: list[int] = field(default_factory=list)
+    at_work: list[int] = field(default_factory=list)
 
     def look(self) -> None:
         """Looks once, while exports are kept coming."""
-        in_work = self._runs((dg.DagsterRunStatus.STARTED,))
-        if self.at_once or in_work >= self.allowed:
-            self.at_once.append(in_work)
+        begun = self._runs(BEGUN)
+        if self.at_once or begun >= self.allowed:
+            self.at_once.append(begun)
+            self.at_work.append(self._runs((dg.DagsterRunStatus.STARTED,)))
         self.look_at_the_end()
 
     def look_at_the_end(self) -> None:
         """Looks once, when no more exports come and there are fewer and fewer."""
-        self._see("runs at once, those that begin included", self._runs(BEGUN))
+        self._see("runs at once", self._runs(BEGUN))
         self._see_processes()
         self._see_connections()
 
