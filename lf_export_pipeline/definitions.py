@@ -12,6 +12,7 @@ from lf_export_pipeline.housekeeping.late_emails import (
 )
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.resources.wiring import PORTS
+from lf_export_pipeline.runs.priority import give_way
 from lf_export_pipeline.runs.requeue import requeue_failed_exports
 from lf_export_pipeline.sensors import (
     export_sensor,
@@ -54,4 +55,6 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     )
 
 
-defs = definitions_for(LoadSettings.load())
+_settings = LoadSettings.load()
+give_way(_settings.lf_export_niceness)
+defs = definitions_for(_settings)

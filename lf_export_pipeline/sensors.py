@@ -37,7 +37,7 @@ from lf_export_pipeline.runs.retries import (
 )
 from lf_export_pipeline.settings import Settings
 
-STATUS_INTERVAL_SECONDS = 5
+STATUS_INTERVAL_SECONDS = 15  # each look costs the daemon a dozen connections
 REMEMBERED_RECOVERIES = 1_000
 BAD_ID_SENTENCE = (
     "The id of this export is empty, too long, or holds characters that a partition cannot have. "

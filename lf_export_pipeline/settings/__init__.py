@@ -161,6 +161,13 @@ class PipelineSettings(BaseModel):
         ge=1,
         description="Seconds between two ticks of the sensor that finds queued exports.",
     )
+    lf_export_niceness: int = Field(
+        default=10,
+        ge=0,
+        le=19,
+        description="How far the process of a run gives way to the daemon, the code server and "
+        "other servers on its machine, as with `nice`; 0: not at all.",
+    )
 
 
 class Settings(

@@ -18,8 +18,8 @@ class OperatingSettings(BaseModel):
     lf_export_starts_per_tick: int | None = Field(
         default=None,
         ge=1,
-        description="Runs that the sensor starts in one tick; by default one per processor core of "
-        "the code server, since each run that starts keeps a core busy for some seconds.",
+        description="Runs that the sensor starts in one tick; by default one per two processor "
+        "cores of the code server, since each run that starts keeps a core busy for some seconds.",
     )
     lf_export_max_recoveries: int = Field(
         default=3,
@@ -59,7 +59,7 @@ class OperatingSettings(BaseModel):
     @property
     def starts_per_tick(self) -> int:
         """How many runs begin together."""
-        return self.lf_export_starts_per_tick or os.cpu_count() or 1
+        return self.lf_export_starts_per_tick or max(1, (os.cpu_count() or 1) // 2)
 
     @property
     def lost_after(self) -> timedelta:

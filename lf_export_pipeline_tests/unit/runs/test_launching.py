@@ -137,8 +137,13 @@ def test_no_more_begin_at_one_look_than_the_machine_bears(instance: dg.DagsterIn
     assert asked == ["heavy-0000", "heavy-0001"]
 
 
-def test_by_default_a_run_begins_per_core() -> None:
-    assert OperatingSettings().starts_per_tick == os.cpu_count()
+@pytest.mark.parametrize(("cores", "runs"), [(1, 1), (2, 1), (3, 1), (8, 4), (None, 1)])
+def test_by_default_a_run_begins_per_two_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, runs: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+
+    assert OperatingSettings().starts_per_tick == runs
 
 
 def test_backfill_takes_no_room_from_the_sensor(instance: dg.DagsterInstance) -> None:
