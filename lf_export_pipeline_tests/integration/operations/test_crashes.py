@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from lf_export_pipeline.runs.partitions import RECOVERY_TAG
 from lf_export_pipeline.runs.recovery import give_up_sentence
-from lf_export_pipeline.runs.retries import is_retried
+from lf_export_pipeline.runs.retries import ASKED_AGAIN_TAG, is_retried
 from lf_export_pipeline_tests.integration.operations.deployment import (
     Deployment,
     eventually,
@@ -100,6 +100,7 @@ def test_retry_that_dagster_has_forgotten_is_made(
         run = quiet_deployment.run_in(slowly_failed, SUCCESS)
 
     assert (failed.status, is_retried(failed)) == (dg.DagsterRunStatus.FAILURE, True)
+    assert ASKED_AGAIN_TAG in quiet_deployment.runs(slowly_failed)[-1].tags
     assert row.status == "COMPLETED"
     assert run.root_run_id == dead.run_id
     assert eventually(lambda: quiet_deployment.mails(slowly_failed)) == 1
