@@ -105,7 +105,9 @@ def _many_that_wait(
         ticks = let_wait(deployment, waiting, TICKS)
     late = out_of_order(ticks.order, len(PROJECTS))
     wrong = [f"{export_id} was begun too late" for export_id in late]
-    wrong += [f"a tick took {s:.2f} s" for s in ticks.seconds if s >= TICK_MAX_SECONDS]
+    for what, seconds in (("a tick", ticks.seconds), ("the sensor itself", ticks.own_seconds)):
+        if (median := statistics.median(seconds)) >= TICK_MAX_SECONDS:
+            wrong.append(f"{what} took {median:.2f} s in the median")
     if not ticks.order or ticks.order[0] != OLDEST:
         wrong.append(f"the first was {ticks.order[:1]} instead of {OLDEST}")
     return [*_of_waiting(waiting, ticks, late)], wrong
