@@ -29,7 +29,7 @@ pytestmark = pytest.mark.fuzz
 FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
 NOON = datetime(2031, 3, 20, 12, tzinfo=UTC)
 JOB, SENSOR = batch_export_job(), export_sensor(interval_seconds=5)
-SETTINGS = Settings.load(ENVIRONMENT)
+SETTINGS = Settings.load({**ENVIRONMENT, "LF_EXPORT_STARTS_PER_TICK": "2"})  # on one core too
 GOOD = ExportRow(
     id="good", project_id="project", user_id="user", created_at=NOON, updated_at=NOON,
     name="export", status="QUEUED", format="CSV",
