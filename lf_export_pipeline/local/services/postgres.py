@@ -34,7 +34,7 @@ _INITDB_OPTIONS = (
     "--no-sync",
     "--no-instructions",
     # More make a password harder to guess, which a long random one does not need. They take two
-    # thirds of the time of a connection, of which Dagster opens some fifty for a tick of a sensor.
+    # thirds of the time of a connection, of which Dagster opens dozens for a tick of a sensor.
     "--set=scram_iterations=1",
 )
 _SETTINGS = {
