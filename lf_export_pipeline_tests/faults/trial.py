@@ -144,6 +144,12 @@ class Trial:
         began, ended = zip(*((one.start_time, one.end_time) for one in records), strict=True)
         return len(records) > 1 and max(began) < min(ended)
 
+    def begun(self) -> int:
+        """How many runs have begun so far, as Dagster tells."""
+        with instance_of(self.circumstances.folder) as instance:
+            records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: self.export_id}))
+        return sum(record.start_time is not None for record in records)
+
     def repaired(self) -> Outcome:
         """The outcome once Dagster and an operator have done what they do after a fault."""
         self.bench.wire.play()
