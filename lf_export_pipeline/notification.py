@@ -1,7 +1,6 @@
 """The e-mail that says that the file is ready, as HTML and as plain text."""
 
 from datetime import timedelta
-from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -10,7 +9,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.settings import MailSettings
 
@@ -79,21 +78,24 @@ def exports_link(nextauth_url: str | None, project_id: str) -> str | None:
 
 
 def _sender(address: str | None) -> Address:
-    try:
-        return Address("Langfuse", addr_spec=address or "")
-    except (ValueError, IndexError, MessageError) as error:
-        raise ConfigurationError(
-            "EMAIL_FROM_ADDRESS is not a valid e-mail address; expected one like name@example.com."
-        ) from error
+    refusal = ConfigurationError(
+        "EMAIL_FROM_ADDRESS is not a valid e-mail address; expected one like name@example.com."
+    )
+    return _address(address or "", "Langfuse", refusal)
 
 
 def _receiver(address: str) -> Address:
+    refusal = PermanentError(
+        "The address of the user who asked for the export is not a valid e-mail address."
+    )
+    return _address(address, "", refusal)
+
+
+def _address(written: str, display_name: str, refusal: ExportError) -> Address:
     try:
-        return Address(addr_spec=address)
-    except (ValueError, IndexError, MessageError) as error:
-        raise PermanentError(
-            "The address of the user who asked for the export is not a valid e-mail address."
-        ) from error
+        return Address(display_name, addr_spec=written)
+    except Exception as error:  # Python's parser stumbles over some in ways of its own: "a@["
+        raise refusal from error
 
 
 def _one_line(text: str) -> str:

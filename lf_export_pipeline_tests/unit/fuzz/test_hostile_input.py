@@ -146,6 +146,7 @@ def assert_fits_in_a_header(value: str) -> None:
 
 @FUZZED
 @given(name=hostile.stored_text, export_name=hostile.stored_text, address=hostile.stored_text)
+@example(name="", export_name="", address="someone@[")
 def test_an_email_has_the_headers_that_it_is_given_and_no_others(
     name: str, export_name: str, address: str
 ) -> None:
