@@ -40,17 +40,18 @@ class Watch:
 
     def look(self) -> None:
         """Looks once, while exports are kept coming."""
-        begun = self._runs(BEGUN)
+        begun = self.look_at_the_end()
         if self.at_once or begun >= self.allowed:
             self.at_once.append(begun)
             self.at_work.append(self._runs((dg.DagsterRunStatus.STARTED,)))
-        self.look_at_the_end()
 
-    def look_at_the_end(self) -> None:
-        """Looks once, when no more exports come and there are fewer and fewer."""
-        self._see("runs at once", self._runs(BEGUN))
+    def look_at_the_end(self) -> int:
+        """Looks once, when no more exports come; how many runs have begun and not ended."""
+        begun = self._runs(BEGUN)
+        self._see("runs at once", begun)
         self._see_processes()
         self._see_connections()
+        return begun
 
     def _runs(self, statuses: Sequence[dg.DagsterRunStatus]) -> int:
         return self.deployment.instance.get_runs_count(dg.RunsFilter(statuses=statuses))
