@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerProcess
@@ -139,16 +140,13 @@ class Trial:
 
     def overlapped(self) -> bool:
         """Whether all runs had begun before the first of them ended, as Dagster tells."""
-        with instance_of(self.circumstances.folder) as instance:
-            records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: self.export_id}))
+        records = self._records()
         began, ended = zip(*((one.start_time, one.end_time) for one in records), strict=True)
         return len(records) > 1 and max(began) < min(ended)
 
     def begun(self) -> int:
         """How many runs have begun so far, as Dagster tells."""
-        with instance_of(self.circumstances.folder) as instance:
-            records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: self.export_id}))
-        return sum(record.start_time is not None for record in records)
+        return sum(record.start_time is not None for record in self._records())
 
     def repaired(self) -> Outcome:
         """The outcome once Dagster and an operator have done what they do after a fault."""
@@ -252,6 +250,10 @@ class Trial:
         with open_ports(self.bench.settings) as ports:
             context = context_of_end(instance, run.run_id, kind, ports)
             runs_that_failed(the_job())(context.for_run_failure())
+
+    def _records(self) -> Sequence[dg.RunRecord]:
+        with instance_of(self.circumstances.folder) as instance:
+            return instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: self.export_id}))
 
     def _runs(self, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
         """Oldest first."""
