@@ -154,18 +154,19 @@ def _bound(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidFilterError: One holds a NUL character, which no text of Postgres can hold.
     """
-    if any("\x00" in text for value in params.values() for text in _texts_in(value)):
-        raise InvalidFilterError("A filter holds a NUL character; please remove it and try again.")
     collections = (tuple, set, frozenset)
-    return {
+    bound = {
         name: list(value) if isinstance(value, collections) else value
         for name, value in params.items()
     }
+    if any(map(_holds_nul, bound.values())):
+        raise InvalidFilterError("A filter holds a NUL character; please remove it and try again.")
+    return bound
 
 
-def _texts_in(value: object) -> list[str]:
-    values = value if isinstance(value, list | tuple | set | frozenset) else [value]
-    return [text for text in values if isinstance(text, str)]
+def _holds_nul(value: object) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(text, str) and "\x00" in text for text in values)
 
 
 def _exact_int(digits: str) -> int | Decimal:

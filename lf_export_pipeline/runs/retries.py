@@ -72,8 +72,9 @@ def ask_for_missed_retries(instance: dg.DagsterInstance, lost_after: timedelta) 
     )
     found = (record.dagster_run for record in instance.get_run_records(wanted))
     missed = [run for run in found if not {RETRY_RUN_TAG, ASKED_AGAIN_TAG} & run.tags.keys()]
-    for run in missed[:MISSED_MAX_RUNS]:
+    asked_for = missed[:MISSED_MAX_RUNS]
+    for run in asked_for:
         # First the tag: Dagster reads and writes all of a run's tags, and will set its own now.
         instance.add_run_tags(run.run_id, {ASKED_AGAIN_TAG: "true"})
         instance.report_run_failed(run, ASKED_AGAIN_SENTENCE)
-    return [run.run_id for run in missed[:MISSED_MAX_RUNS]]
+    return [run.run_id for run in asked_for]
