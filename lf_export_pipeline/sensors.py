@@ -26,6 +26,7 @@ from lf_export_pipeline.runs.history import (
     root_run_id,
     runs_by_export,
 )
+from lf_export_pipeline.runs.kept_open import kept_database, kept_instance
 from lf_export_pipeline.runs.launching import PAGE_ROWS, next_requests
 from lf_export_pipeline.runs.leftovers import discard_attempts, discard_failed_attempt
 from lf_export_pipeline.runs.partitions import EXPORTS, is_partition_key
@@ -58,20 +59,32 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         "Exports that a crash has left PROCESSING are queued again, and rows set whose run ended "
         "while the database was away.",
     )
-    def queued_exports(
-        context: dg.SensorEvaluationContext,
-        export_rows: dg.ResourceParam[ExportRows],
-        settings: dg.ResourceParam[Settings],
-    ) -> dg.SensorResult:
-        _refuse_bad_ids(export_rows)
-        fail_silent_runs(context.instance, export_rows, settings)
-        ask_for_missed_retries(context.instance, settings.lost_after)
-        found = queue_lost_exports_again(context.instance, export_rows, settings)
-        recoveries = _remembered(context.cursor) | found
-        requests = next_requests(context.instance, export_rows, settings, recoveries)
-        return _launched(requests, recoveries)
+    def queued_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        settings = Settings.load()
+        rows = kept_database(settings).exports
+        return next_runs(kept_instance(context), rows, settings, context.cursor)
 
     return queued_exports
+
+
+def next_runs(
+    instance: dg.DagsterInstance, export_rows: ExportRows, settings: Settings, cursor: str | None
+) -> dg.SensorResult:
+    """The runs that begin now and the partitions they are of, or why none does.
+
+    Args:
+        instance: Dagster's records of the runs so far.
+        export_rows: Where exports wait; those that can never have a run are FAILED.
+        settings: How many runs there may be, and when one counts as lost.
+        cursor: The cursor of the result before.
+    """
+    _refuse_bad_ids(export_rows)
+    fail_silent_runs(instance, export_rows, settings)
+    ask_for_missed_retries(instance, settings.lost_after)
+    found = queue_lost_exports_again(instance, export_rows, settings)
+    recoveries = _remembered(cursor) | found
+    requests = next_requests(instance, export_rows, settings, recoveries)
+    return _launched(requests, recoveries)
 
 
 def _launched(requests: list[dg.RunRequest], recoveries: Mapping[str, int]) -> dg.SensorResult:
@@ -207,13 +220,12 @@ def runs_of_cancelled_exports(interval_seconds: int) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Terminates the runs of exports that were cancelled in Langfuse.",
     )
-    def sensor(
-        context: dg.SensorEvaluationContext, export_rows: dg.ResourceParam[ExportRows]
-    ) -> dg.SkipReason:
-        unwanted = unwanted_runs(context.instance, export_rows)
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        instance = kept_instance(context)
+        unwanted = unwanted_runs(instance, kept_database(Settings.load()).exports)
         for run in unwanted:
             context.log.info("Run %s is terminated: its export was cancelled", run.run_id)
-            context.instance.run_coordinator.cancel_run(run.run_id)
+            instance.run_coordinator.cancel_run(run.run_id)
         return dg.SkipReason(f"{len(unwanted)} runs of cancelled exports were terminated.")
 
     return sensor

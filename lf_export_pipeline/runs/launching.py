@@ -16,6 +16,7 @@ from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.runs.endings import answer_late
 from lf_export_pipeline.runs.history import (
     IN_FLIGHT,
+    JOB_NAME,
     export_id_of,
     in_flight_runs,
     number_in,
@@ -24,6 +25,8 @@ from lf_export_pipeline.runs.history import (
 )
 from lf_export_pipeline.runs.partitions import (
     ATTEMPT_TAG,
+    PARTITION_SET_TAG,
+    PARTITION_TAG,
     PROJECT_TAG,
     RECOVERY_TAG,
     is_partition_key,
@@ -76,7 +79,7 @@ def requests_for(
     attempts: Mapping[str, Attempts],
     recoveries: Mapping[str, int] | None = None,
 ) -> list[dg.RunRequest]:
-    """One request per row that waits for a run, in the order of the rows.
+    """One request per row that waits for a run, in the order of the rows, with all of its tags.
 
     The run key holds the number of the attempt: an id alone would keep a re-queued export from
     ever running again, and an attempt that was asked for twice is started once. No run that Dagster
@@ -163,6 +166,9 @@ def _request(row: ExportRow, attempt: int, recovery: int | None) -> dg.RunReques
         run_key=f"{row.id}:{attempt}",
         partition_key=row.id,
         tags={
+            # As Dagster tags the runs of a partition. It would open its database and read the row.
+            PARTITION_TAG: row.id,
+            PARTITION_SET_TAG: f"{JOB_NAME}_partition_set",
             **tags_of(row),
             ATTEMPT_TAG: str(attempt),
             **({RECOVERY_TAG: str(recovery)} if recovery else {}),

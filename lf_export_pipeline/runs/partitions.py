@@ -10,6 +10,7 @@ PARTITIONS_NAME = "batch_exports"
 EXPORTS = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 
 PARTITION_TAG = "dagster/partition"
+PARTITION_SET_TAG = "dagster/partition_set"
 
 PROJECT_TAG = "lf_export/project"
 TABLE_TAG = "lf_export/table"

@@ -1,11 +1,9 @@
 """The tags of an export's runs: by them Dagster's queue limits runs, and people find them."""
 
-from functools import lru_cache
-
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.export_search import table_of
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.runs.kept_open import kept_database
 from lf_export_pipeline.runs.partitions import FORMAT_TAG, PROJECT_TAG, TABLE_TAG
 from lf_export_pipeline.settings import Settings
 
@@ -25,21 +23,16 @@ def tags_of_partition(export_id: str) -> dict[str, str]:
     """The tags of an export that is known by its id alone.
 
     Dagster asks for them wherever a run of a partition is made: by a backfill, in the launchpad, by
-    a sensor, from a shell. It hands over no resources, so the row is read on a connection of its
-    own, which stays open: a backfill asks for hundreds of partitions, one after the other. If that
-    cannot be done, the run goes without: what keeps it from its tags will keep it from its data,
-    and then the run says so better than a form in the UI.
+    a shell. It hands over no resources, so the row is read on a connection of its own, which stays
+    open: a backfill asks for hundreds of partitions, one after the other. If that cannot be done,
+    the run goes without: what keeps it from its tags will keep it from its data, and then the run
+    says so better than a form in the UI.
     """
     try:
-        row = _database(Settings.load()).exports.get(export_id)
+        row = kept_database(Settings.load()).exports.get(export_id)
     except ExportError:
         return {}
     return tags_of(row) if row else {}
-
-
-@lru_cache(maxsize=1)
-def _database(settings: Settings) -> LangfusePostgres:
-    return LangfusePostgres(settings)
 
 
 def project_tag(row: ExportRow) -> str:

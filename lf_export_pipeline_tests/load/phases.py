@@ -3,13 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import dagster as dg
 from dagster._core.scheduler.instigation import TickStatus
 
+from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import JOB_NAME, export_id_of, in_flight_runs
-from lf_export_pipeline.sensors import export_sensor
+from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
 from lf_export_pipeline_tests.load.deployment import (
     PROJECTS,
@@ -99,10 +101,9 @@ def let_wait(deployment: LoadDeployment, many: int, wanted: int) -> Ticks:
 def _evaluated(deployment: LoadDeployment) -> float:
     """How many seconds the sensor takes to say which exports begin; nothing begins by that."""
     with open_ports(deployment.settings) as ports:
-        needed = {name: ports[name] for name in ("export_rows", "settings")}
-        context = dg.build_sensor_context(instance=deployment.instance, resources=needed)
+        rows = cast("ExportRows", ports["export_rows"])
         began = time.monotonic()
-        export_sensor(1)(context)
+        next_runs(deployment.instance, rows, deployment.settings, cursor=None)
         return time.monotonic() - began
 
 

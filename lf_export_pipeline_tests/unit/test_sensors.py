@@ -10,7 +10,7 @@ from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.history import JOB_NAME, runs_by_export
 from lf_export_pipeline.runs.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
-from lf_export_pipeline.sensors import BAD_ID_SENTENCE, export_sensor
+from lf_export_pipeline.sensors import BAD_ID_SENTENCE, next_runs
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -32,11 +32,7 @@ def evaluate(
     cursor: str | None = None,
     **environment: str,
 ) -> dg.SensorResult:
-    resources = {"export_rows": rows, "settings": Settings.load(ENVIRONMENT | environment)}
-    context = dg.build_sensor_context(instance=instance, resources=resources, cursor=cursor)
-    result = export_sensor(interval_seconds=5)(context)
-    assert isinstance(result, dg.SensorResult)
-    return result
+    return next_runs(instance, rows, Settings.load(ENVIRONMENT | environment), cursor)
 
 
 def asked_for(result: dg.SensorResult) -> list[str | None]:
@@ -62,6 +58,8 @@ def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
     (request,) = requests_for([export_row("a", format="JSONL")], {"a": Attempts(last=2)})
 
     assert request.tags == {
+        "dagster/partition": "a",
+        "dagster/partition_set": "batch_export_partition_set",
         "lf_export/project": "project-1",
         "lf_export/table": "numbers",
         "lf_export/format": "JSONL",
@@ -96,7 +94,9 @@ def test_whatever_a_row_holds_it_gets_its_run(query: object) -> None:
 def test_sensor_adds_the_partition_and_asks_for_the_run(instance: dg.DagsterInstance) -> None:
     result = evaluate(instance, FakeExportRows(export_row("a")))
 
-    assert [request.run_key for request in result.run_requests or ()] == ["a:1"]
+    (request,) = result.run_requests or ()
+    assert request.run_key == "a:1"
+    assert request.has_resolved_partition()  # else Dagster looks all of it up again, in the tick
     (partitions,) = result.dynamic_partitions_requests or ()
     assert partitions.partition_keys == ["a"]
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.sensors import export_sensor
+from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -60,12 +60,8 @@ def test_a_tick_on_five_thousand_rows_reads_a_page_and_starts_a_few_runs(
         lambda _connection, cursor, *_: read.append(cursor.rowcount),
     )
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(
-            instance=instance, resources={"export_rows": database.exports, "settings": settings}
-        )
-        result = export_sensor(interval_seconds=5)(context)
+        result = next_runs(instance, database.exports, settings, cursor=None)
 
-    assert isinstance(result, dg.SensorResult)
     asked = [request.partition_key or "" for request in result.run_requests or ()]
     assert len(asked) == settings.lf_export_max_runs
     assert asked[:2] == [f"{HEAVY}-00001", f"{LIGHT}-{MANY + 1:05d}"]

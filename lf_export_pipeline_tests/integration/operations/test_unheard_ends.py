@@ -5,7 +5,7 @@ import pytest
 
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.sensors import export_sensor
+from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment
 
 pytestmark = pytest.mark.services
@@ -33,10 +33,7 @@ def end_unheard(at: Deployment, export_id: str, status: dg.DagsterRunStatus) -> 
 def tick(at: Deployment) -> list[str | None]:
     """One tick of the sensor that finds queued exports; the time of the others is over."""
     settings = at.settings.model_copy(update=NOW_AND_NO_LATER)
-    resources = {"export_rows": at.database.exports, "settings": settings}
-    context = dg.build_sensor_context(instance=at.instance, resources=resources)
-    result = export_sensor(interval_seconds=5)(context)
-    assert isinstance(result, dg.SensorResult)
+    result = next_runs(at.instance, at.database.exports, settings, cursor=None)
     return [request.partition_key for request in result.run_requests or ()]
 
 

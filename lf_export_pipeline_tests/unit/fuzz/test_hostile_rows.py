@@ -16,7 +16,7 @@ from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import tags as export_tags
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.sensors import BAD_ID_SENTENCE, export_sensor
+from lf_export_pipeline.sensors import BAD_ID_SENTENCE, next_runs
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.fuzz
 
 FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
 NOON = datetime(2031, 3, 20, 12, tzinfo=UTC)
-JOB, SENSOR = batch_export_job(), export_sensor(interval_seconds=5)
+JOB = batch_export_job()
 SETTINGS = Settings.load({**ENVIRONMENT, "LF_EXPORT_STARTS_PER_TICK": "2"})  # on one core too
 GOOD = ExportRow(
     id="good", project_id="project", user_id="user", created_at=NOON, updated_at=NOON,
@@ -65,19 +65,18 @@ class Look:
     database: Database
 
     def requests(self, rows: FakeExportRows) -> list[dg.RunRequest]:
-        """What the sensor asks for, as the daemon turns it into runs."""
+        """What the sensor asks for, to which Dagster would find nothing to add."""
         self.database.exports = rows
-        resources = {"export_rows": rows, "settings": SETTINGS}
-        result = SENSOR(dg.build_sensor_context(instance=self.instance, resources=resources))
-        assert isinstance(result, dg.SensorResult)
-        return [
-            request.with_resolved_tags_and_config(
+        result = next_runs(self.instance, rows, SETTINGS, cursor=None)
+        requests = list(result.run_requests or [])
+        for request in requests:
+            resolved = request.with_resolved_tags_and_config(
                 target_definition=JOB,
                 dynamic_partitions_requests=result.dynamic_partitions_requests or [],
                 dynamic_partitions_store=self.instance,
             )
-            for request in result.run_requests or []
-        ]
+            assert resolved.tags == request.tags
+        return requests
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +84,7 @@ def look() -> Iterator[Look]:
     database = Database(FakeExportRows())
     with dg.DagsterInstance.ephemeral() as instance, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Settings, "load", lambda: SETTINGS)
-        patch.setattr(export_tags, "_database", lambda _: database)
+        patch.setattr(export_tags, "kept_database", lambda _: database)
         yield Look(instance, database)
 
 
