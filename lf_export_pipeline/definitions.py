@@ -16,7 +16,7 @@ from lf_export_pipeline.runs.priority import give_way
 from lf_export_pipeline.runs.requeue import requeue_failed_exports
 from lf_export_pipeline.sensors import (
     export_sensor,
-    runs_of_cancelled_exports,
+    runs_in_flight,
     runs_that_failed,
     runs_that_were_cancelled,
 )
@@ -48,7 +48,7 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
             export_sensor(settings.lf_export_sensor_interval_seconds),
             runs_that_failed(job),
             runs_that_were_cancelled(job),
-            runs_of_cancelled_exports(settings.lf_export_sensor_interval_seconds),
+            runs_in_flight,
             export_health_sensor,
         ],
         resources=PORTS,

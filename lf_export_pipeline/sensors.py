@@ -79,8 +79,6 @@ def next_runs(
         cursor: The cursor of the result before.
     """
     _refuse_bad_ids(export_rows)
-    fail_silent_runs(instance, export_rows, settings)
-    ask_for_missed_retries(instance, settings.lost_after)
     found = queue_lost_exports_again(instance, export_rows, settings)
     recoveries = _remembered(cursor) | found
     requests = next_requests(instance, export_rows, settings, recoveries)
@@ -208,27 +206,31 @@ def _answerable(context: dg.RunStatusSensorContext) -> str | None:
     return None if has_live_sibling(context.instance, run) else export_id_of(run)
 
 
-def runs_of_cancelled_exports(interval_seconds: int) -> dg.SensorDefinition:
-    """Stops what nobody wants any more, also a run that waits in Dagster's queue.
+@dg.sensor(
+    name="runs_in_flight",
+    minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Terminates the runs of exports that were cancelled in Langfuse. Reports runs as "
+    "failed that give no sign of life, and once more those whose retry Dagster has forgotten.",
+)
+def runs_in_flight(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Stops what nobody wants any more, also a run that waits in Dagster's queue; finds the dead.
 
-    A run notices by itself between two chunks; this one ends also a long query or upload.
+    A run whose export was cancelled notices that by itself between two chunks; this ends also a
+    long query or upload.
     """
-
-    @dg.sensor(
-        name="runs_of_cancelled_exports",
-        minimum_interval_seconds=interval_seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Terminates the runs of exports that were cancelled in Langfuse.",
+    settings, instance = Settings.load(), kept_instance(context)
+    export_rows = kept_database(settings).exports
+    unwanted = unwanted_runs(instance, export_rows)
+    for run in unwanted:
+        context.log.info("Run %s is terminated: its export was cancelled", run.run_id)
+        instance.run_coordinator.cancel_run(run.run_id)
+    silent = fail_silent_runs(instance, export_rows, settings)
+    missed = ask_for_missed_retries(instance, settings.lost_after)
+    return dg.SkipReason(
+        f"{len(unwanted)} runs of cancelled exports were terminated, {len(silent)} count as dead, "
+        f"and {len(missed)} are to be retried that Dagster had forgotten."
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        instance = kept_instance(context)
-        unwanted = unwanted_runs(instance, kept_database(Settings.load()).exports)
-        for run in unwanted:
-            context.log.info("Run %s is terminated: its export was cancelled", run.run_id)
-            instance.run_coordinator.cancel_run(run.run_id)
-        return dg.SkipReason(f"{len(unwanted)} runs of cancelled exports were terminated.")
-
-    return sensor
 
 
 def unwanted_runs(instance: dg.DagsterInstance, export_rows: ExportRows) -> list[dg.DagsterRun]:
