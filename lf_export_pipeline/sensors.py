@@ -221,12 +221,12 @@ def runs_in_flight(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """
     settings, instance = Settings.load(), kept_instance(context)
     export_rows = kept_database(settings).exports
-    unwanted = unwanted_runs(instance, export_rows)
+    silent = fail_silent_runs(instance, export_rows, settings)
+    missed = ask_for_missed_retries(instance, settings.lost_after)
+    unwanted = unwanted_runs(instance, export_rows)  # last: a launcher may fail to terminate one
     for run in unwanted:
         context.log.info("Run %s is terminated: its export was cancelled", run.run_id)
         instance.run_coordinator.cancel_run(run.run_id)
-    silent = fail_silent_runs(instance, export_rows, settings)
-    missed = ask_for_missed_retries(instance, settings.lost_after)
     return dg.SkipReason(
         f"{len(unwanted)} runs of cancelled exports were terminated, {len(silent)} count as dead, "
         f"and {len(missed)} are to be retried that Dagster had forgotten."

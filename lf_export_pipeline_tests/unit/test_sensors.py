@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
 
+from lf_export_pipeline import sensors
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.history import JOB_NAME, runs_by_export
 from lf_export_pipeline.runs.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
@@ -157,3 +160,27 @@ def test_a_request_of_the_sensor_makes_a_run_of_the_job(instance: dg.DagsterInst
 
     assert run.job_name == JOB_NAME
     assert attempts_of(runs_by_export(instance, ["a"]))["a"].in_flight
+
+
+def test_a_run_that_cannot_be_terminated_does_not_hide_a_dead_one(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unwanted = record_run(instance, "gone", dg.DagsterRunStatus.STARTED)
+    dead = record_run(instance, "a", dg.DagsterRunStatus.STARTED)
+    began = dg.DagsterEvent("STEP_START", JOB_NAME, step_key="stream_chunks")
+    instance.report_dagster_event(began, dead.run_id)
+    settings = Settings.load(ENVIRONMENT).model_copy(update={"lf_export_silent_after_seconds": 0})
+    untouched = export_row("a", status="PROCESSING", updated_at=NOON)
+    database = SimpleNamespace(exports=FakeExportRows(untouched))
+    monkeypatch.setattr(Settings, "load", lambda: settings)
+    monkeypatch.setattr(sensors, "kept_database", lambda _: database)
+    refusal = Mock(side_effect=RuntimeError("this launcher is away"))
+    monkeypatch.setattr(instance.run_coordinator, "cancel_run", refusal)
+
+    with pytest.raises(RuntimeError, match="this launcher is away"):
+        sensors.runs_in_flight(dg.build_sensor_context(instance=instance))
+
+    refusal.assert_called_once_with(unwanted.run_id)
+    found = instance.get_run_by_id(dead.run_id)
+    assert found
+    assert found.status is dg.DagsterRunStatus.FAILURE
