@@ -3,13 +3,10 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import dagster as dg
 from dagster._core.scheduler.instigation import TickStatus
 
-from lf_export_pipeline.core.ports import ExportRows
-from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import JOB_NAME, export_id_of, in_flight_runs
 from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
@@ -100,11 +97,10 @@ def let_wait(deployment: LoadDeployment, many: int, wanted: int) -> Ticks:
 
 def _evaluated(deployment: LoadDeployment) -> float:
     """How many seconds the sensor takes to say which exports begin; nothing begins by that."""
-    with open_ports(deployment.settings) as ports:
-        rows = cast("ExportRows", ports["export_rows"])
-        began = time.monotonic()
-        next_runs(deployment.instance, rows, deployment.settings, cursor=None)
-        return time.monotonic() - began
+    began = time.monotonic()
+    rows = deployment.database.exports
+    next_runs(deployment.instance, rows, deployment.settings, cursor=None)
+    return time.monotonic() - began
 
 
 def out_of_order(order: Sequence[str], projects: int) -> list[str]:
