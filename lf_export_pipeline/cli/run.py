@@ -2,13 +2,20 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import click
 import dagster as dg
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
@@ -21,6 +28,7 @@ from lf_export_pipeline.runs.progress import progress_of
 from lf_export_pipeline.settings import Settings
 
 POLL_SECONDS = 0.3
+QUIET = {"telemetry": {"enabled": False}}
 
 
 @click.command()
@@ -38,12 +46,16 @@ def run(export_id: str, *, force: bool) -> None:
 
 @contextmanager
 def instance_in_use() -> Iterator[dg.DagsterInstance]:
-    """The instance of DAGSTER_HOME, so that the UI shows the run; without it, one that forgets."""
+    """The instance of DAGSTER_HOME, so that the UI shows the run; without it, one that forgets.
+
+    The latter is on a disk too, in a folder that goes when the context ends: of Dagster's records
+    in memory SQLite refuses one thread what another is just writing, instead of letting it wait.
+    """
     with configured_instance() as shared:
         if shared is not None:
             yield shared
             return
-        with dg.DagsterInstance.ephemeral() as instance:
+        with dg.DagsterInstance.local_temp(overrides=QUIET) as instance:
             yield instance
 
 
@@ -71,15 +83,21 @@ def progress_bar(instance: dg.DagsterInstance, export_id: str) -> Iterator[None]
 def _watch(
     instance: dg.DagsterInstance, export_id: str, progress: Progress, ended: threading.Event
 ) -> None:
+    """Moves the bar; while Dagster's records cannot be read it stands, and the export goes on."""
     task = progress.add_task("starting", total=None)
     is_over = False
     while not is_over:
         is_over = ended.wait(POLL_SECONDS)
-        runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: export_id}), limit=1)
-        if runs:
-            known = progress_of(instance, runs[0].run_id)
-            step = known.step or "starting"
-            progress.update(task, description=step, completed=known.done_rows, total=known.rows)
+        with suppress(Exception):  # each of Dagster's storages has its own
+            _move(instance, export_id, progress, task)
+
+
+def _move(instance: dg.DagsterInstance, export_id: str, progress: Progress, task: TaskID) -> None:
+    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: export_id}), limit=1)
+    if runs:
+        known = progress_of(instance, runs[0].run_id)
+        step = known.step or "starting"
+        progress.update(task, description=step, completed=known.done_rows, total=known.rows)
 
 
 def _report(export_id: str, row: ExportRow | None) -> None:

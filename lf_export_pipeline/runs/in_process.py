@@ -1,13 +1,11 @@
 """One export in this process, without a daemon: for the command line and for tests."""
 
-import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
 import dagster as dg
-from sqlalchemy.exc import SQLAlchemyError
 
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
 from lf_export_pipeline.core.ports import ExportRows
@@ -86,11 +84,11 @@ def _set_row(
     export_id: str,
     began: datetime,
 ) -> None:
-    """Sets it by what Dagster knows of the run, or without that if its records are locked."""
+    """Sets it by what Dagster knows of the run, or without that if its records are not there."""
     with suppress(ExportError):  # the database is away for good; the daemon's sensors come later
         try:
             run_id = run_id or newest_runs(instance, [export_id])[export_id].run_id
             if (run := instance.get_run_by_id(run_id)) is not None:
                 set_failed(instance, run, export_rows, GENERIC_SENTENCE)
-        except (SQLAlchemyError, sqlite3.Error):
+        except Exception:  # noqa: BLE001 - each of Dagster's storages has its own
             export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), began)

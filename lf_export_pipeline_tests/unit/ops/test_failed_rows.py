@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import dagster as dg
 import pytest
+from dagster_postgres.utils import DagsterPostgresException
 
 from lf_export_pipeline.core.errors import (
     GENERIC_SENTENCE,
@@ -144,11 +145,19 @@ def test_a_row_is_set_when_dagster_cannot_even_record_the_end_of_the_run(
     assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
 
 
-def test_a_row_is_set_although_dagsters_records_are_locked_when_the_run_has_failed(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.OperationalError("database is locked"),
+        DagsterPostgresException("too many retries for DB connection"),
+    ],
+    ids=["locked", "away"],
+)
+def test_a_row_is_set_although_dagsters_records_are_not_there_when_the_run_has_failed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_: object) -> bool:
-        raise sqlite3.OperationalError("database is locked")
+        raise error
 
     monkeypatch.setattr(fail_export, "has_live_sibling", refuse)
     world = failing_world(times=0)
