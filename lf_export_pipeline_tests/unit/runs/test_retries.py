@@ -1,9 +1,10 @@
 """Retries that Dagster has promised: when that is known, and what is done if they do not come."""
 
-import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -60,18 +61,22 @@ def test_run_that_failed_is_settled_with_the_tag_that_it_is_retried(
     assert is_retried(run)
 
 
-def test_run_whose_failure_is_half_put_down_is_waited_for(instance: dg.DagsterInstance) -> None:
+def test_run_whose_failure_is_half_put_down_is_waited_for(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = begun(instance)
+    storage: Any = instance.run_storage
+    event = dg.DagsterEvent(dg.DagsterEventType.RUN_FAILURE.value, run.job_name)
+    rest = [
+        lambda: storage.handle_run_event(run.run_id, event, datetime.now(UTC)),
+        lambda: instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "true"}),
+    ]
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _seconds: rest.pop(0)())
+    monkeypatch.setattr(retries, "time", clock)
 
-    def fail_later() -> None:
-        time.sleep(retries.LOOK_SECONDS)
-        instance.report_run_failed(run)
-
-    thread = threading.Thread(target=fail_later)
-    thread.start()
     found = settled_failure(instance, run.run_id)
-    thread.join()
 
+    assert not rest
     assert found is not None
     assert is_retried(found)
 
