@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.runs.history import is_request_failure, newest_runs
@@ -115,7 +116,9 @@ def export_health(
     settings: dg.ResourceParam[OperatingSettings],
 ) -> Iterator[dg.AssetCheckResult]:
     """Looks at once, for whoever presses *Execute* in the UI; the sensor looks every minute."""
-    yield from health_of(context.instance, export_rows, settings, datetime.now(UTC))
+    with mistakes_without_words():
+        results = health_of(context.instance, export_rows, settings, datetime.now(UTC))
+    yield from results
 
 
 @dg.sensor(
@@ -125,6 +128,7 @@ def export_health(
     description="Looks every minute whether exports wait too long or fail; tells the checks of "
     "batch_exports when that changes, and every quarter of an hour.",
 )
+@mistakes_without_words()
 def export_health_sensor(
     context: dg.SensorEvaluationContext,
     export_rows: dg.ResourceParam[ExportRows],

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.housekeeping.expired_files import delete_expired_files
 from lf_export_pipeline.housekeeping.findings import (
@@ -21,6 +22,7 @@ from lf_export_pipeline.settings import Settings
 
 
 @dg.op
+@mistakes_without_words()
 def sweep_spool_folders(
     context: dg.OpExecutionContext,
     config: SweepConfig,
@@ -37,6 +39,7 @@ def sweep_spool_folders(
 
 
 @dg.op
+@mistakes_without_words()
 def abort_incomplete_uploads(
     context: dg.OpExecutionContext,
     config: SweepConfig,
@@ -50,6 +53,7 @@ def abort_incomplete_uploads(
 
 
 @dg.op
+@mistakes_without_words()
 def prune_old_partitions(
     context: dg.OpExecutionContext,
     config: SweepConfig,
@@ -62,6 +66,7 @@ def prune_old_partitions(
 
 
 @dg.op
+@mistakes_without_words()
 def delete_files_of_expired_links(
     context: dg.OpExecutionContext,
     config: SweepConfig,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows, Mailer
 from lf_export_pipeline.emails import (
     OWED,
@@ -59,6 +60,7 @@ def _tried(
 
 
 @dg.op
+@mistakes_without_words()
 def send_emails(
     context: dg.OpExecutionContext,
     *,

@@ -4,7 +4,7 @@
 - ``ExportCancelledError``: the step ends without an output, so that what follows is skipped and
   the run succeeds: there is nothing to repair.
 - What would happen again, since it is a mistake in the program: fails at once as well. Its kind and
-  traceback are recorded and its message is not, which may hold a secret (``ops.mistakes``).
+  traceback are recorded and its message is not, which may hold a secret (``core.mistakes``).
 - Anything else is raised as it is, and the op's retry policy decides.
 
 The row of a failed export is not written here: ``fail_export`` does that when no retry is left,
@@ -17,11 +17,11 @@ from contextlib import contextmanager
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
+from lf_export_pipeline.core.mistakes import MISTAKES, wordless
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
-from lf_export_pipeline.ops.mistakes import wordless
 from lf_export_pipeline.runs.history import (
     asked_at,
     has_failed_step,
@@ -34,16 +34,6 @@ from lf_export_pipeline.runs.signs_of_life import signs_of_life
 
 # Steps that read much at once, over all runs; `dagster.yaml` and the UI say how many there may be.
 CLICKHOUSE_POOL = "clickhouse"
-
-MISTAKES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    NameError,
-    TypeError,
-    ValueError,
-)
 
 
 @contextmanager

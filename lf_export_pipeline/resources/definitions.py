@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import FileStore, Spool
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
@@ -18,6 +19,7 @@ from lf_export_pipeline.settings import Settings
 
 
 @dg.resource(description="The environment, typed.")
+@mistakes_without_words()
 def settings_resource(_: dg.InitResourceContext) -> Settings:
     """The settings of the process that runs the step."""
     return Settings.load()
@@ -26,7 +28,8 @@ def settings_resource(_: dg.InitResourceContext) -> Settings:
 @dg.resource(description="Langfuse's ClickHouse.", required_resource_keys={"settings"})
 def clickhouse_resource(context: dg.InitResourceContext) -> Iterator[ClickHouseReader]:
     """A reader whose connections end with the run."""
-    reader = ClickHouseReader(context.resources.settings)
+    with mistakes_without_words():
+        reader = ClickHouseReader(context.resources.settings)
     try:
         yield reader
     finally:
@@ -36,7 +39,8 @@ def clickhouse_resource(context: dg.InitResourceContext) -> Iterator[ClickHouseR
 @dg.resource(description="Langfuse's Postgres.", required_resource_keys={"settings"})
 def postgres_resource(context: dg.InitResourceContext) -> Iterator[LangfusePostgres]:
     """The database, whose connections end with the run."""
-    database = LangfusePostgres(context.resources.settings)
+    with mistakes_without_words():
+        database = LangfusePostgres(context.resources.settings)
     try:
         yield database
     finally:
@@ -50,12 +54,14 @@ def s3_resource(context: dg.InitResourceContext) -> FileStore:
 
 
 @dg.resource(description="The mail server.", required_resource_keys={"settings"})
+@mistakes_without_words()
 def smtp_resource(context: dg.InitResourceContext) -> MailSender:
     """The mailer; one that is not configured says so when it is to send."""
     return open_mailer(context.resources.settings)
 
 
 @dg.resource(description="Where bytes wait between the ops.", required_resource_keys={"settings"})
+@mistakes_without_words()
 def spool_resource(context: dg.InitResourceContext) -> Spool:
     """The spool."""
     return open_spool(context.resources.settings)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS, ExportSearch, table_of
+from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.markdown import markdown_table
@@ -132,6 +133,7 @@ def report_of(requeued: Sequence[Requeued]) -> dict[str, dg.MetadataValue]:
 
 
 @dg.op
+@mistakes_without_words()
 def requeue_exports(
     context: dg.OpExecutionContext,
     config: RequeueConfig,

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import TypeAdapter
 
 from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import Spool
 from lf_export_pipeline.export_file.attempt_folder import VALUES, AttemptFolder
 from lf_export_pipeline.runs.history import root_run_id
@@ -51,7 +52,8 @@ class SpoolIOManager(dg.IOManager):
 def _not_tried_again() -> Iterator[None]:
     """Ends the step at once when trying again cannot help; the retry policy knows no difference."""
     try:
-        yield
+        with mistakes_without_words():
+            yield
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
 

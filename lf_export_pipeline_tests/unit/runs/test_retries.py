@@ -1,7 +1,7 @@
 """Retries that Dagster has promised: when that is known, and what is done if they do not come."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -67,7 +67,7 @@ def test_run_whose_failure_is_half_put_down_is_waited_for(
     run = begun(instance)
     storage: Any = instance.run_storage
     event = dg.DagsterEvent(dg.DagsterEventType.RUN_FAILURE.value, run.job_name)
-    rest = [
+    rest: list[Callable[[], object]] = [
         lambda: storage.handle_run_event(run.run_id, event, datetime.now(UTC)),
         lambda: instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "true"}),
     ]

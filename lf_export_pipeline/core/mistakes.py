@@ -7,6 +7,19 @@ the chain and its traceback, which name the file, the line and the source of wha
 the message; to see that, call the line with the same values in a shell.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    TypeError,
+    ValueError,
+)
+
 
 class MistakeError(Exception):
     """Stands for an exception whose words are left out; the traceback is that exception's."""
@@ -19,3 +32,17 @@ def wordless(error: BaseException) -> MistakeError:
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     told.__cause__ = wordless(cause) if cause else None
     return told
+
+
+@contextmanager
+def mistakes_without_words() -> Iterator[None]:
+    """For what Dagster calls outside of the export's ops; a decorator of functions as well.
+
+    Raises:
+        MistakeError: Instead of what would happen again, since it is a mistake in the program.
+    """
+    try:
+        yield
+    except MISTAKES as error:
+        told = wordless(error)
+        raise told from told.__cause__
