@@ -18,14 +18,16 @@ class Beside:
     """What became of an export.
 
     Attributes:
-        found: What was exported.
+        before: What was exported before anybody wrote.
+        found: What was exported then.
         broken: The promises that were not kept.
         idle: The deeds that nobody has done after the scan.
         busy: What the writers have done.
     """
 
+    before: Exported
     found: Exported
-    broken: Mapping[str, set[str]]
+    broken: dict[str, set[str]]
     idle: set[str]
     busy: Busy
 
@@ -45,10 +47,10 @@ def export_beside(
         shown: The columns that tell the version.
     """
     asked = {**asked, "created_at": CREATED_AT}
-    before = project.export(**asked).rows
+    before = project.export(**asked)
     with writers as busy:
-        promises = Promises.now(busy, before, shown)
+        promises = Promises.now(busy, before.rows, shown)
         beside = replace(project, reader=BesideWriters(project.reader, busy))
         found = beside.export(**asked, chunk_rows=CHUNK_ROWS)
         idle, broken = busy.idle(), promises.broken(found.rows, busy)
-    return Beside(found, broken, idle, busy)
+    return Beside(before, found, broken, idle, busy)

@@ -14,6 +14,7 @@ from lf_export_pipeline_tests.integration.core.busy_writers import (
     BEGINNING,
     DAYS,
     DELETION,
+    FIRST,
     beginning_of,
     iso,
     text_of,
@@ -46,6 +47,17 @@ class Subject:
 
     def __str__(self) -> str:
         return " ".join([self.asked["table"], *("from events" for _ in list(self.asked)[1:])])
+
+    @property
+    def asked_for_unchanged(self) -> Mapping[str, Any]:
+        """Those alone of which there is no newer version than the first, in another order."""
+        column = "comment" if self.table == "scores" else "name"
+        unchanged = {"type": "string", "column": column, "operator": "contains", "value": FIRST}
+        return {
+            **self.asked,
+            "filters": [unchanged],
+            "orderBy": {"column": column, "order": "DESC"},
+        }
 
     def row(self, row_id: str, version: int = 0, *, is_deleted: bool = False) -> Row:
         """One version of a row; a deletion lies where the first version lies."""
@@ -99,3 +111,5 @@ SUBJECTS = (
         "dataset_run_id",
     ),
 )
+ORDERED_SUBJECTS = [subject for subject in SUBJECTS if subject.table != RUN_ITEMS]
+"""Those that users can filter and order."""

@@ -29,7 +29,7 @@ PADDING = "x" * 300
 QUIET, CHANGING, LEAVING = "quiet", "changing", "leaving"
 SIZES = {QUIET: 1_200, CHANGING: 200, LEAVING: 900}
 COMING, LATE = "coming", "late"
-DELETION = "this row is a deletion"
+FIRST, DELETION = "version 0 of", "this row is a deletion"
 
 T = TypeVar("T")
 

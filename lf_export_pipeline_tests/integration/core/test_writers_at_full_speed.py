@@ -1,5 +1,7 @@
 """Exports of tables into which others insert, change, delete and merge as fast as they can."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from lf_export_pipeline_tests.exporting import Project
@@ -16,7 +18,12 @@ from lf_export_pipeline_tests.integration.core.busy_sessions import (
     is_whole,
     session_writers,
 )
-from lf_export_pipeline_tests.integration.core.busy_subjects import SUBJECTS, Subject
+from lf_export_pipeline_tests.integration.core.busy_subjects import (
+    ORDERED_SUBJECTS,
+    SUBJECTS,
+    Subject,
+)
+from lf_export_pipeline_tests.integration.core.busy_writers import QUIET, SIZES
 
 pytestmark = pytest.mark.services
 
@@ -30,6 +37,21 @@ def test_while_others_write_no_row_is_lost_repeated_or_mixed(
     export = export_beside(project, subject.asked, writers, shown)
     check(export)
     assert versions_merged_away(project, subject.table, subject.key, export.busy) > 0
+
+
+@pytest.mark.parametrize("subject", ORDERED_SUBJECTS, ids=str)
+def test_while_others_write_rows_that_a_filter_no_longer_meets_are_left_out(
+    project: Project, subject: Subject
+) -> None:
+    add_first_versions(project, subject)
+    writers, shown = clickhouse_writers(project, subject), tuple(subject.shown.values())
+    export = export_beside(project, subject.asked_for_unchanged, writers, shown)
+    left_out = export.broken.pop("no row lost")
+    assert left_out <= export.busy.changed.keys()
+    check(export)
+    quiet = untouched(export.before.ids)
+    assert len(quiet) == SIZES[QUIET]
+    assert untouched(export.found.ids) == quiet
 
 
 def test_while_others_write_items_of_datasets_none_is_lost_repeated_or_mixed(
@@ -66,3 +88,8 @@ def check(export: Beside) -> None:
     assert export.idle == set()
     assert len(export.found.rows) == sum(export.found.part_rows)
     assert len(export.found.chunk_rows) > 10
+
+
+def untouched(ids: Sequence[str]) -> list[str]:
+    """The ids of rows that nobody ever touches, in the order of the file."""
+    return [each for each in ids if each.endswith(QUIET)]
