@@ -1,15 +1,24 @@
 """Crashes of everything, and what others have left behind, each under a daemon of its own."""
 
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from lf_export_pipeline.local import process, state
+from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.runs.partitions import RECOVERY_TAG
 from lf_export_pipeline.runs.recovery import give_up_sentence
 from lf_export_pipeline.runs.retries import ASKED_AGAIN_TAG, is_retried
+from lf_export_pipeline_tests.integration.operations.conftest import SIZE
 from lf_export_pipeline_tests.integration.operations.deployment import (
     Deployment,
     eventually,
@@ -19,7 +28,18 @@ from lf_export_pipeline_tests.integration.operations.deployment import (
 pytestmark = [pytest.mark.services, pytest.mark.daemon]
 
 SUCCESS = dg.DagsterRunStatus.SUCCESS
+AWAY_SECONDS = 20
 FAILURES_SEEN = "EVENT_LOG_CONSUMER_CURSOR-PIPELINE_FAILURE"  # of Dagster's daemon
+
+
+@contextmanager
+def without_postgres(stack: LocalStack) -> Iterator[None]:
+    """A time in which Postgres is dead: with it are Langfuse's rows and Dagster's records."""
+    known = state.load(stack.state_dir)
+    assert known
+    process.stop(known.processes["postgres"], request=signal.SIGKILL)
+    yield
+    stack.up()
 
 
 def leave_processing(deployment: Deployment, age: timedelta) -> str:
@@ -104,6 +124,26 @@ def test_retry_that_dagster_has_forgotten_is_made(
     assert row.status == "COMPLETED"
     assert run.root_run_id == dead.run_id
     assert eventually(lambda: quiet_deployment.mails(slowly_failed)) == 1
+
+
+def test_exports_that_ran_and_waited_when_postgres_died_are_made_when_it_is_back(
+    quiet_deployment: Deployment, stack: LocalStack
+) -> None:
+    with quiet_deployment.daemon(LF_EXPORT_SILENT_AFTER_SECONDS="30"):
+        running = quiet_deployment.queue(hold_after=2)
+        quiet_deployment.held(running, queries=3)
+        waiting = quiet_deployment.queue()
+
+        with without_postgres(stack):
+            quiet_deployment.gate.let_go(running)
+            time.sleep(AWAY_SECONDS)
+
+        ended = [quiet_deployment.ended(export_id) for export_id in (running, waiting)]
+        assert [row.status for row in ended] == ["COMPLETED", "COMPLETED"]
+        for row in ended:
+            with urllib.request.urlopen(row.url or "", timeout=60) as answer:
+                assert len(set(answer.read().splitlines())) == SIZE.traces
+            assert eventually(partial(quiet_deployment.mails, row.id)) == 1
 
 
 def test_row_that_another_worker_has_left_is_queued_again(quiet_deployment: Deployment) -> None:
