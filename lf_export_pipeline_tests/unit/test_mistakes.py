@@ -80,26 +80,27 @@ def test_of_a_mistake_in_a_sensor(
     assert_told(lambda: sensor.evaluate_tick(context))
 
 
-def test_of_a_mistake_when_a_run_was_terminated(instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("has_failed", [True, False], ids=["failed", "terminated"])
+def test_of_a_mistake_when_a_run_has_ended(
+    has_failed: bool,
+    instance: dg.DagsterInstance,
+) -> None:
     job = batch_export_job()
     run = instance.create_run_for_job(job, tags={PARTITION_TAG: "export-1"})
-    instance.report_run_canceled(run)
-    context = context_of_end(
-        instance, run.run_id, dg.DagsterEventType.RUN_CANCELED, dict.fromkeys(PORTS, Broken())
-    )
+    if has_failed:
+        instance.report_run_failed(run)
+    else:
+        instance.report_run_canceled(run)
+    kind = dg.DagsterEventType.RUN_FAILURE if has_failed else dg.DagsterEventType.RUN_CANCELED
+    context = context_of_end(instance, run.run_id, kind, dict.fromkeys(PORTS, Broken()))
 
-    assert_told(lambda: sensors.runs_that_were_cancelled(job)(context))
+    def told_of_it() -> None:
+        if has_failed:
+            sensors.runs_that_failed(job)(context.for_run_failure())
+        else:
+            sensors.runs_that_were_cancelled(job)(context)
 
-
-def test_of_a_mistake_when_a_run_has_failed(instance: dg.DagsterInstance) -> None:
-    job = batch_export_job()
-    run = instance.create_run_for_job(job, tags={PARTITION_TAG: "export-1"})
-    instance.report_run_failed(run)
-    context = context_of_end(
-        instance, run.run_id, dg.DagsterEventType.RUN_FAILURE, dict.fromkeys(PORTS, Broken())
-    )
-
-    assert_told(lambda: sensors.runs_that_failed(job)(context.for_run_failure()))
+    assert_told(told_of_it)
 
 
 @pytest.mark.parametrize("job", OTHER_JOBS, ids=lambda job: job.name)

@@ -1,6 +1,7 @@
 """Exports of tables into which others insert, change, delete and merge as fast as they can."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,7 @@ pytestmark = pytest.mark.services
 def test_while_others_write_no_row_is_lost_repeated_or_mixed(
     project: Project, subject: Subject
 ) -> None:
-    add_first_versions(project, subject)
-    writers, shown = clickhouse_writers(project, subject), tuple(subject.shown.values())
-    export = export_beside(project, subject.asked, writers, shown)
+    export = beside(project, subject, subject.asked)
     check(export)
     assert versions_merged_away(project, subject.table, subject.key, export.busy) > 0
 
@@ -43,9 +42,7 @@ def test_while_others_write_no_row_is_lost_repeated_or_mixed(
 def test_while_others_write_rows_that_a_filter_no_longer_meets_are_left_out(
     project: Project, subject: Subject
 ) -> None:
-    add_first_versions(project, subject)
-    writers, shown = clickhouse_writers(project, subject), tuple(subject.shown.values())
-    export = export_beside(project, subject.asked_for_unchanged, writers, shown)
+    export = beside(project, subject, subject.asked_for_unchanged)
     left_out = export.broken.pop("no row lost")
     assert left_out <= export.busy.changed.keys()
     check(export)
@@ -80,6 +77,13 @@ def test_while_others_write_traces_each_session_is_there_once_and_whole(
     certain = [row for row in export.found.rows if row["id"] not in export.busy.leaving]
     assert [row for row in certain if not is_whole(row, from_events=from_events)] == []
     assert sessions.traces_merged_away(export.busy) > 0
+
+
+def beside(project: Project, subject: Subject, asked: Mapping[str, Any]) -> Beside:
+    """An export of a table of ClickHouse beside all its writers."""
+    add_first_versions(project, subject)
+    writers, shown = clickhouse_writers(project, subject), tuple(subject.shown.values())
+    return export_beside(project, asked, writers, shown)
 
 
 def check(export: Beside) -> None:
