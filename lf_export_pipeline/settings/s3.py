@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from lf_export_pipeline.settings.values import HttpUrl, authorities, credential
+from lf_export_pipeline.settings.values import PublicUrl, authorities, credential
 
 _ONLY_S3 = "`true` is refused: only S3 is supported."
 
@@ -23,11 +23,12 @@ class S3Settings(BaseModel):
         default="", description="Put in front of each object's key as it is."
     )
     langfuse_s3_batch_export_region: str | None = Field(default=None, description="AWS region.")
-    langfuse_s3_batch_export_endpoint: HttpUrl | None = Field(
-        default=None, description="Address of a service other than AWS."
+    langfuse_s3_batch_export_endpoint: PublicUrl | None = Field(
+        default=None, repr=False, description="Address of a service other than AWS."
     )
-    langfuse_s3_batch_export_external_endpoint: HttpUrl | None = Field(
+    langfuse_s3_batch_export_external_endpoint: PublicUrl | None = Field(
         default=None,
+        repr=False,
         description="Address at which browsers reach the same service; links are made for it.",
     )
     langfuse_s3_batch_export_access_key_id: Annotated[str, credential()] | None = Field(

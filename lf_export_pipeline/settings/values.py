@@ -42,6 +42,21 @@ def url_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def nobody_in_it() -> AfterValidator:
+    """Accepts URLs without a user; never repeats the value.
+
+    The address of a bucket is in every link and in the errors of its client, and who signs in is
+    said by the access key.
+    """
+
+    def check(value: str) -> str:
+        if "@" in urlsplit(value).netloc:
+            raise PydanticCustomError("url", "http://… or https://… without user and password")
+        return value
+
+    return AfterValidator(check)
+
+
 def _text_of(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
@@ -65,6 +80,7 @@ def broker() -> AfterValidator:
 
 
 HttpUrl = Annotated[str, url_of("http", "https")]
+PublicUrl = Annotated[HttpUrl, nobody_in_it()]
 
 
 def authorities() -> AfterValidator:

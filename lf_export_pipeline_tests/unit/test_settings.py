@@ -86,6 +86,8 @@ def test_a_bad_value_is_named_with_what_was_expected(
         ("DATABASE_URL", "postgresql://root:p@hunter2#x@db:5432/langfuse"),
         ("SMTP_CONNECTION_URL", "smtp://root:p@hunter2?x@mail:25"),
         ("CLICKHOUSE_PASSWORD", "hunter2\nHost: x"),
+        ("LANGFUSE_S3_BATCH_EXPORT_ENDPOINT", "http://root:hunter2@s3:9000"),
+        ("LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT", "https://hunter2@files.example"),
     ],
 )
 def test_a_bad_secret_is_named_but_never_shown(variable: str, value: str) -> None:
