@@ -1,8 +1,10 @@
 """Small tables for Dagster's UI."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 CELL_MAX_CHARACTERS = 60
+SPECIAL = re.compile(r"[\\|`[\]]")
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -12,12 +14,15 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def markdown_cell(value: object) -> str:
-    """One line without what Markdown would take for markup of the table or for HTML."""
+    """One line without what Markdown would take for the table's markup, HTML, links or pictures.
+
+    The cell is shown to operators and was written by anybody: a picture would be fetched.
+    """
     if not isinstance(value, str):
         return ""
     text = " ".join(value[: CELL_MAX_CHARACTERS * 4].split())
     cut = text if len(text) <= CELL_MAX_CHARACTERS else f"{text[:CELL_MAX_CHARACTERS]}…"
-    return cut.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return SPECIAL.sub(r"\\\g<0>", cut.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -199,6 +199,7 @@ def test_a_hostile_filter_leaves_exactly_the_rows_that_it_says(
     assert all(counts & {0, len(held)} for counts in finds.values())
 
 
+@pytest.mark.fuzz
 @EVERY_SOURCE
 def test_rows_of_other_projects_stay_out_whatever_is_asked(
     source: HostileSource, filled: Filled

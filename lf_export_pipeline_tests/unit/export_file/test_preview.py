@@ -1,6 +1,7 @@
 """The first rows of a file, as an operator sees them."""
 
 import pyarrow as pa
+import pytest
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.export_file.preview import preview_of
@@ -43,6 +44,21 @@ def test_cells_cannot_break_the_table_or_bring_markup() -> None:
     *_, row = lines("a|b\n| --- |\n<img src=x> &amp;")
 
     assert row == "| 0 | a\\|b \\| --- \\| &lt;img src=x> &amp;amp; |"
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("![](https://evil.test/p.png)", "!\\[\\](https://evil.test/p.png)"),
+        ("[sign in again](https://evil.test)", "\\[sign in again\\](https://evil.test)"),
+        ("\\[a](https://evil.test)", "\\\\\\[a\\](https://evil.test)"),
+        ("a `b\\` | c", "a \\`b\\\\\\` \\| c"),
+    ],
+)
+def test_cell_brings_no_picture_and_no_link(cell: str, shown: str) -> None:
+    *_, row = lines(cell)
+
+    assert row == f"| 0 | {shown} |"
 
 
 def test_empty_cell_is_empty() -> None:
