@@ -10,10 +10,12 @@ The tags of runs say how far an e-mail has come, by the key of the file that it 
 every run of an attempt and the schedule know the same.
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 
 import dagster as dg
 from pydantic import BaseModel
@@ -22,6 +24,7 @@ from lf_export_pipeline.core.errors import (
     AnswerLostError,
     ConfigurationError,
     ExportError,
+    MessageDeferredError,
     TransientError,
 )
 from lf_export_pipeline.core.ports import ExportRows, Mailer
@@ -49,6 +52,12 @@ OWED = (Email.UNSENT, Email.UNANSWERED)
 """What the schedule sends."""
 
 
+ENDED = (
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+)
+PAGE_RUNS = 500
 NOTIFIED = "notified"
 UNSENT = "The export is COMPLETED, but its e-mail was not sent"
 
@@ -59,10 +68,17 @@ class Notified(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was done about an e-mail, and a line for the log that says it."""
+    """What was done about an e-mail.
+
+    Attributes:
+        became: What has become of it.
+        line: The same for the log.
+        concerns_all: Whether no other e-mail would have been taken either.
+    """
 
     became: Email
     line: str
+    concerns_all: bool = False
 
 
 def send_email(
@@ -109,7 +125,8 @@ def after_error(error: ExportError, mailer: Mailer, *, is_repeated: bool) -> Ans
         return Answer(Email.NONE, f"{UNSENT}: {error}")
     is_handed_over = is_repeated or isinstance(error, AnswerLostError)
     became = Email.UNANSWERED if is_handed_over else Email.UNSENT
-    return Answer(became, f"{UNSENT}: {error} It will be sent later.")
+    line = f"{UNSENT}: {error} It will be sent later."
+    return Answer(became, line, concerns_all=not isinstance(error, MessageDeferredError))
 
 
 def _may_be_sent_later(error: ExportError, mailer: Mailer) -> bool:
@@ -127,11 +144,11 @@ def record_email(instance: dg.DagsterInstance, run_id: str, became: Email, key: 
 def record_missing_email(
     instance: dg.DagsterInstance, run: dg.DagsterRun, folder: AttemptFolder, export_rows: ExportRows
 ) -> None:
-    """Tag a run that has failed after it had published its file: nobody has told the user.
+    """Tag a run that has ended badly after it had published its file: nobody has told the user.
 
     So it is when the answer to the last update is lost and the database stays away, or when a run
-    is killed just then for the last time. If the database is still away, the file counts as
-    published; ``send_late`` looks again.
+    is killed just then for the last time, or terminated. If the database is still away, the file
+    counts as published; ``send_late`` looks again.
     """
     noted = folder.read(OBJECT, ObjectKey)
     if noted is None or folder.has(NOTIFIED) or _is_settled(run, noted.key):
@@ -155,17 +172,28 @@ def is_recorded(instance: dg.DagsterInstance, became: Email, key: str) -> bool:
 
 
 def runs_without_email(instance: dg.DagsterInstance, limit: int) -> list[dg.RunRecord]:
-    """The runs that have finished an export and could not say so, oldest first.
+    """The runs that have finished an export and could not say so, oldest first, at most so many.
 
-    A failed one that will be started again says it then.
+    A failed one that is started again leaves that to the next one, and keeps its tag for ever: such
+    runs count for nothing here, or they would hide the others behind them.
     """
+    found = (one for one in _tagged_as_owed(instance) if not is_retried(one.dagster_run))
+    return list(islice(found, limit))
+
+
+def _tagged_as_owed(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
     wanted = dg.RunsFilter(
         job_name=JOB_NAME,
-        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+        statuses=list(ENDED),
         tags={EMAIL_TAG: [became.value for became in OWED]},
     )
-    found = instance.get_run_records(wanted, limit=limit, ascending=True)
-    return [record for record in found if not is_retried(record.dagster_run)]
+    page: Sequence[dg.RunRecord] = ()
+    while not page or len(page) == PAGE_RUNS:
+        after = page[-1].dagster_run.run_id if page else None
+        page = instance.get_run_records(wanted, limit=PAGE_RUNS, ascending=True, cursor=after)
+        if not page:
+            return
+        yield from page
 
 
 def send_late(

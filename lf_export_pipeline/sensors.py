@@ -155,12 +155,12 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
 
 
 def _look_for_missing_email(
-    context: dg.RunFailureSensorContext,
+    context: dg.RunStatusSensorContext,
     run: dg.DagsterRun,
     spool: Spool,
     export_rows: ExportRows,
 ) -> None:
-    """Has the e-mail sent later that a failed run owes, unless its attempt goes on.
+    """Has the e-mail sent later that a run owes which ended badly, unless its attempt goes on.
 
     First of all: this sensor is told of a run once, and what follows fails without the database.
     """
@@ -183,7 +183,8 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         monitored_jobs=[job],
         minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sets an export CANCELLED whose run was terminated, and removes what it left.",
+        description="Sets an export CANCELLED whose run was terminated, and removes what it left. "
+        "Has the e-mail sent that a run owes which was terminated after it had published its file.",
     )
     @mistakes_without_words()
     def sensor(
@@ -192,10 +193,11 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         spool: dg.ResourceParam[Spool],
         files: dg.ResourceParam[FileStore],
     ) -> None:
+        run = context.dagster_run
+        _look_for_missing_email(context, run, spool, export_rows)
         export_id = _answerable(context)
         if export_id is None:
             return
-        run = context.dagster_run
         fate = set_after_termination(export_rows, export_id, asked_at(context.instance, run))
         if fate is not None:
             context.log.warning("Export %s %s", export_id, fate)

@@ -9,7 +9,8 @@
     │   └── ConfigurationError    a setting is missing or wrong; only an operator can help
     │       └── AccessRefusedError  a service knows us, and does not let us do this
     ├── TransientError            a service had a bad moment; trying again may help
-    │   └── AnswerLostError       it may have done what was asked; trying again may do it twice
+    │   ├── AnswerLostError       it may have done what was asked; trying again may do it twice
+    │   └── MessageDeferredError  it works, and does not take this one message for now
     └── ExportCancelledError      the user or an operator stopped it; nothing is to be published
 
 Errors of client libraries are turned into one of these where they enter, in ``resources``.
@@ -60,6 +61,10 @@ class TransientError(ExportError):
 
 class AnswerLostError(TransientError):
     """A service was handed what it is to deliver, and nobody knows whether it has taken it."""
+
+
+class MessageDeferredError(TransientError):
+    """A mail server works, and does not take this message for now; it may take others."""
 
 
 class ExportCancelledError(ExportError):

@@ -1,6 +1,7 @@
 """Sends the e-mails that no server had taken when their export was finished."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -8,7 +9,6 @@ from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows, Mailer
 from lf_export_pipeline.emails import (
-    OWED,
     Answer,
     Email,
     after_error,
@@ -19,11 +19,14 @@ from lf_export_pipeline.emails import (
 )
 from lf_export_pipeline.housekeeping.findings import TAGS
 from lf_export_pipeline.markdown import markdown_table
-from lf_export_pipeline.runs.history import export_id_of
+from lf_export_pipeline.runs.history import IN_FLIGHT, export_id_of
 from lf_export_pipeline.runs.partitions import OBJECT_TAG
 from lf_export_pipeline.settings import Settings
 
+JOB = "send_unsent_emails"
 AT_ONCE_MAX = 500
+AT_WORK = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+DEAD_AFTER = timedelta(hours=1)
 
 
 def send_late_emails(
@@ -31,8 +34,9 @@ def send_late_emails(
 ) -> list[tuple[str, Answer]]:
     """What became of each e-mail that had not been sent, by export; the oldest is first.
 
-    The first one that is not taken for now ends it: the others would only wait for the same server.
-    Each run is tagged as soon as its e-mail is sent, so that no later look sends it again.
+    When the server takes none for now, that ends it: the others would only wait for the same
+    server. What it has against one message, or one recipient, does not keep the others. Each run
+    is tagged as soon as its e-mail is sent, so that no later look sends it again.
     """
     found = []
     for record in runs_without_email(instance, AT_ONCE_MAX):
@@ -40,7 +44,7 @@ def send_late_emails(
         answer = _tried(instance, run, mailer, export_rows, settings)
         found.append((export_id_of(run) or "", answer))
         record_email(instance, run.run_id, answer.became, run.tags.get(OBJECT_TAG, ""))
-        if answer.became in OWED:
+        if answer.concerns_all:
             break
     return found
 
@@ -69,6 +73,9 @@ def send_emails(
     settings: dg.ResourceParam[Settings],
 ) -> None:
     """Sends the e-mails of finished exports that no mail server has taken so far."""
+    if is_sent_by_another_run(context.instance, context.run_id):
+        context.log.info("Another run of this job is at work: it sends them")
+        return
     found = send_late_emails(context.instance, mailer, export_rows, settings)
     for export_id, answer in found:
         tell = context.log.info if answer.became is Email.SENT else context.log.warning
@@ -84,8 +91,8 @@ def _report_of(found: Sequence[tuple[str, Answer]]) -> dict[str, dg.MetadataValu
     }
 
 
-SEND_UNSENT_EMAILS = dg.GraphDefinition(name="send_unsent_emails", node_defs=[send_emails]).to_job(
-    name="send_unsent_emails",
+SEND_UNSENT_EMAILS = dg.GraphDefinition(name=JOB, node_defs=[send_emails]).to_job(
+    name=JOB,
     description=send_emails.description,
     executor_def=dg.in_process_executor,
     tags=TAGS,
@@ -103,6 +110,30 @@ def send_unsent_emails_schedule(
     context: dg.ScheduleEvaluationContext,
 ) -> dg.RunRequest | dg.SkipReason:
     """A run only where there is something to send: most of the time there is not."""
-    if runs_without_email(context.instance, limit=1):
-        return dg.RunRequest()
-    return dg.SkipReason("Every e-mail was sent.")
+    if not runs_without_email(context.instance, limit=1):
+        return dg.SkipReason("Every e-mail was sent.")
+    if _live_runs(context.instance, IN_FLIGHT):
+        return dg.SkipReason("The run before this one has not ended.")
+    return dg.RunRequest()
+
+
+def is_sent_by_another_run(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a run of this job has begun before this one and is at work.
+
+    Two of them, such as one of the schedule and one that a person has started, would go through the
+    same e-mails side by side, and send each of them twice.
+    """
+    begun = {
+        record.dagster_run.run_id: (record.start_time or 0.0, record.dagster_run.run_id)
+        for record in _live_runs(instance, AT_WORK)
+    }
+    return run_id in begun and min(begun.values()) < begun[run_id]
+
+
+def _live_runs(
+    instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus]
+) -> Sequence[dg.RunRecord]:
+    """The runs of this job in these states that can still be alive: nobody looks for dead ones."""
+    since = datetime.now(UTC) - DEAD_AFTER
+    wanted = dg.RunsFilter(job_name=JOB, statuses=list(statuses), updated_after=since)
+    return instance.get_run_records(wanted)

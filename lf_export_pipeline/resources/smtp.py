@@ -22,6 +22,7 @@ from lf_export_pipeline.core.errors import (
     AnswerLostError,
     ConfigurationError,
     ExportError,
+    MessageDeferredError,
     PermanentError,
     TransientError,
 )
@@ -33,6 +34,7 @@ from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
 
 SILENCE_SECONDS = 30
+REPLIES = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, ClientError)
 
 
 class MailSender(Mailer, Protocol):
@@ -186,12 +188,16 @@ class SesMailer:
 
 @contextmanager
 def smtp_errors() -> Iterator[None]:
-    """Turns the errors of mail servers into the pipeline's; addresses stay out of the sentences."""
+    """Turns the errors of mail servers into the pipeline's.
+
+    What a server replies is no cause that Dagster may record: it quotes the recipient's address,
+    and may quote the message.
+    """
     try:
         yield
     except (smtplib.SMTPException, OSError, ClientError, BotoCoreError) as error:
-        cause = None if quotes_a_header(error) else error
-        raise from_client(error) from cause
+        is_told = quotes_a_header(error) or isinstance(error, REPLIES)
+        raise from_client(error) from None if is_told else error
     except UnicodeError as error:
         raise ConfigurationError(
             "The mail server has no name that can be looked up; check the host in "
@@ -220,10 +226,25 @@ def from_client(error: Exception) -> ExportError:
         return refused
     if isinstance(error, (ReadTimeoutError, ConnectionClosedError)):
         return AnswerLostError("The answer of Amazon SES to the e-mail was lost.")
-    code = _reply_code(error)
+    code, said = _reply_code(error), _reply(error)
     if code >= 500:
-        return PermanentError(f"The mail server refuses the e-mail (reply {code}).")
-    return TransientError(f"The mail server could not take the e-mail ({type(error).__name__}).")
+        return PermanentError(f"The mail server refuses the e-mail ({said}).")
+    sentence = f"The mail server could not take the e-mail ({said})."
+    return MessageDeferredError(sentence) if _is_deferred(error) else TransientError(sentence)
+
+
+def _is_deferred(error: Exception) -> bool:
+    """Whether a server that works has something against this recipient, or this message."""
+    is_of_the_message = isinstance(error, (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError))
+    return is_of_the_message and _reply_code(error) >= 400
+
+
+def _reply(error: Exception) -> str:
+    """What is told of it: a name or a number, and none of the server's words."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "no code"))
+    code = _reply_code(error)
+    return f"reply {code}" if code else type(error).__name__
 
 
 def _reply_code(error: Exception) -> int:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from lf_export_pipeline import sensors
 from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.emails import runs_without_email
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.job import batch_export_job
@@ -24,6 +25,22 @@ def terminate(instance: dg.DagsterInstance, world: World, run: dg.DagsterRun) ->
     kind = dg.DagsterEventType.RUN_CANCELED
     context = context_of_end(instance, run.run_id, kind, world.resources())
     sensors.runs_that_were_cancelled(JOB)(context)
+
+
+def test_export_that_was_finished_when_its_run_was_terminated_is_owed_an_email() -> None:
+    world = World(export_row(status="COMPLETED", url=f"https://bucket.test/{KEYS[0]}"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: world.row.id})
+        folder = AttemptFolder.of(world.spool, world.row.id, run.run_id)
+        folder.write(OBJECT, ObjectKey(key=KEYS[0]))
+        world.files.objects[KEYS[0]] = b"1"
+
+        terminate(instance, world, run)
+
+        assert [one.dagster_run.run_id for one in runs_without_email(instance, 9)] == [run.run_id]
+    assert world.state.status == "COMPLETED"
+    assert KEYS[0] in world.files.objects
+    assert not world.spool.files
 
 
 def test_objects_of_all_attempts_go_with_the_export_that_was_cancelled() -> None:

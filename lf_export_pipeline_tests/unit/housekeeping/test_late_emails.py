@@ -8,10 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from lf_export_pipeline import emails
 from lf_export_pipeline.core.errors import (
     AnswerLostError,
     ConfigurationError,
     ExportError,
+    MessageDeferredError,
     PermanentError,
     TransientError,
 )
@@ -19,8 +21,10 @@ from lf_export_pipeline.housekeeping.late_emails import (
     SEND_UNSENT_EMAILS,
     send_unsent_emails_schedule,
 )
+from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.ops import notify_requester
 from lf_export_pipeline.runs.partitions import EMAIL_TAG
+from lf_export_pipeline.runs.retries import WILL_RETRY_TAG
 from lf_export_pipeline_tests.fakes import OutboxMailer
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -111,6 +115,65 @@ def test_of_several_emails_the_first_that_is_not_taken_lets_the_others_wait(
     assert [email_of(instance, run) for run in (first, second)] == ["unsent", "unsent"]
     send(other, instance)
     assert len(other.mailer.sent) == 2
+
+
+def test_email_that_the_server_does_not_take_for_now_keeps_no_other_from_being_sent(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, first = finished_without_email(instance)
+    other, second = finished_without_email_of("export-2", world, instance)
+    other.mailer.failures = [MessageDeferredError("The mailbox is full.")]
+
+    send(other, instance)
+
+    assert [email_of(instance, run) for run in (first, second)] == ["unsent", "sent"]
+    assert is_asked_for(instance)
+
+
+def test_run_that_was_started_again_hides_no_email_behind_it(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emails, "PAGE_RUNS", 1)
+    retried = {EMAIL_TAG: "unsent", WILL_RETRY_TAG: "true"}
+    for _ in range(3):
+        instance.create_run_for_job(
+            batch_export_job(), status=dg.DagsterRunStatus.FAILURE, tags=retried
+        )
+    assert not is_asked_for(instance)
+
+    world, run_id = finished_without_email(instance)
+
+    assert is_asked_for(instance)
+    send(world, instance)
+    assert email_of(instance, run_id) == "sent"
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_no_second_run_is_asked_for_while_one_has_not_ended(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    finished_without_email(instance)
+
+    instance.create_run_for_job(SEND_UNSENT_EMAILS, status=status)
+
+    assert not is_asked_for(instance)
+
+
+def test_run_that_begins_while_another_sends_leaves_the_emails_to_that_one(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, run_id = finished_without_email(instance)
+    other = instance.create_run_for_job(SEND_UNSENT_EMAILS)
+    begun = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, other.job_name)
+    instance.report_dagster_event(begun, other.run_id)
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    instance.report_run_failed(other)
+    send(world, instance)
+    assert len(world.mailer.sent) == 1
+    assert email_of(instance, run_id) == "sent"
 
 
 def finished_without_email_of(

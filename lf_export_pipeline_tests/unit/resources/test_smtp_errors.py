@@ -1,14 +1,22 @@
 import smtplib
 import ssl
+import traceback
+from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 from pydantic import SecretStr
 
 from lf_export_pipeline.core.errors import (
     AnswerLostError,
     ConfigurationError,
     ExportError,
+    MessageDeferredError,
     PermanentError,
     TransientError,
 )
@@ -19,6 +27,7 @@ from lf_export_pipeline.resources.smtp import (
     SmtpMailer,
     from_client,
     open_mailer,
+    smtp_errors,
 )
 from lf_export_pipeline.settings import MailSettings
 
@@ -68,11 +77,15 @@ def test_without_settings_there_is_a_mailer_that_says_what_to_set(sender: str | 
     [
         (smtplib.SMTPAuthenticationError(535, b"no"), ConfigurationError),
         (smtplib.SMTPAuthenticationError(454, b"later"), TransientError),
-        (smtplib.SMTPDataError(451, b"later"), TransientError),
+        (smtplib.SMTPDataError(451, b"later"), MessageDeferredError),
+        (smtplib.SMTPSenderRefused(451, b"later", "a"), TransientError),
         (smtplib.SMTPDataError(554, b"spam"), PermanentError),
         (smtplib.SMTPSenderRefused(550, b"no", "a"), PermanentError),
         (smtplib.SMTPRecipientsRefused({"a": (550, b"no")}), PermanentError),
-        (smtplib.SMTPRecipientsRefused({"a": (450, b"later"), "b": (550, b"")}), TransientError),
+        (
+            smtplib.SMTPRecipientsRefused({"a": (450, b"later"), "b": (550, b"")}),
+            MessageDeferredError,
+        ),
         (smtplib.SMTPServerDisconnected("gone"), TransientError),
         (smtplib.SMTPNotSupportedError("no AUTH"), PermanentError),
         (ssl.SSLCertVerificationError(1, "self-signed"), ConfigurationError),
@@ -85,3 +98,22 @@ def test_without_settings_there_is_a_mailer_that_says_what_to_set(sender: str | 
 )
 def test_replies_are_final_or_may_pass(error: Exception, kind: type[ExportError]) -> None:
     assert type(from_client(error)) is kind
+
+
+REJECTED: Any = {"Error": {"Code": "MessageRejected", "Message": "not verified: ada@x.test"}}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (smtplib.SMTPRecipientsRefused({"ada@x.test": (452, b"full: ada@x.test")}), "reply 452"),
+        (smtplib.SMTPDataError(554, b"spam: https://link for ada@x.test"), "reply 554"),
+        (ClientError(REJECTED, "SendEmail"), "MessageRejected"),
+    ],
+    ids=["recipient", "message", "SES"],
+)
+def test_what_a_server_replies_is_not_recorded(error: Exception, said: str) -> None:
+    with pytest.raises(ExportError, match=said) as caught, smtp_errors():
+        raise error
+
+    assert "ada@x.test" not in "".join(traceback.format_exception(caught.value))
