@@ -1,6 +1,6 @@
 """Spool folders of exports that have ended, and of those that nobody will resume."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -59,27 +59,37 @@ def sweep_spool(
     *,
     dry_run: bool,
 ) -> list[Finding]:
-    """Removes the litter, and the objects that it is the only trace of, or only finds it."""
+    """Removes the litter, and the objects that it is the only trace of, or only finds it.
+
+    What is litter is judged once more just before it goes: to remove hundreds of folders takes
+    minutes, in which an operator may have started their exports again.
+    """
 
     def remove(folder: str) -> None:
         discard_attempts(spool, folder, files, export_rows.get(unquote(folder)))
 
-    return [
-        acted_on(finding, partial(remove, finding.name), dry_run=dry_run)
-        for finding in _findings(instance, export_rows, spool, kept_for)
-    ]
+    def judged(*folders: str) -> list[Finding]:
+        return _findings(instance, export_rows, folders, kept_for)
+
+    found = (finding for batch in batches_of(spool.folders()) for finding in judged(*batch))
+    latest = (judged(one.name)[0] if one.is_litter and not dry_run else one for one in found)
+    return [acted_on(one, partial(remove, one.name), dry_run=dry_run) for one in latest]
 
 
 def _findings(
-    instance: dg.DagsterInstance, export_rows: ExportRows, spool: Spool, kept_for: timedelta
-) -> Iterator[Finding]:
-    for folders in batches_of(spool.folders()):
-        ids = tuple(unquote(folder) for folder in folders)
-        rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
-        runs = runs_of_exports(instance, ids)
-        now = datetime.now(UTC)
-        for folder, one in zip(folders, ids, strict=True):
-            yield spool_verdict(folder, rows.get(one), runs.get(one, RunsOfExport()), now, kept_for)
+    instance: dg.DagsterInstance,
+    export_rows: ExportRows,
+    folders: Sequence[str],
+    kept_for: timedelta,
+) -> list[Finding]:
+    ids = tuple(unquote(folder) for folder in folders)
+    rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
+    runs = runs_of_exports(instance, ids)
+    now = datetime.now(UTC)
+    return [
+        spool_verdict(folder, rows.get(one), runs.get(one, RunsOfExport()), now, kept_for)
+        for folder, one in zip(folders, ids, strict=True)
+    ]
 
 
 def runs_of_exports(

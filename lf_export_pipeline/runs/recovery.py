@@ -26,6 +26,8 @@ from lf_export_pipeline.runs.partitions import RECOVERY_TAG
 from lf_export_pipeline.runs.retries import is_retried
 from lf_export_pipeline.settings.operating import OperatingSettings
 
+HUNG_FACTOR = 12
+"""A step that touches its row is believed for so many times the delay of others."""
 SETTLING = timedelta(seconds=60)  # the time that the sensors of ended runs get to set their row
 LOST_MAX_ROWS = 100
 SILENCE_SENTENCE = "This run has given no sign of life and counts as dead."
@@ -146,8 +148,9 @@ def fail_silent_runs(
 ) -> list[str]:
     """Reports runs as failed that are said to be running and have given no sign of life for long.
 
-    A step that works touches its row, so little silence suffices to know that it is dead. A run
-    that waits for its next step (for a Celery worker, a pod) touches nothing, and is given longer.
+    A step that works touches its row, so little silence suffices to know that it is dead, and as
+    long as it does that it may say nothing else for hours. A run that waits for its next step (for
+    a Celery worker, a pod) touches nothing, and is given longer.
 
     Dagster's run retries then resume them, as they do with any run worker that has died. Should one
     of them live after all, the guards of the row keep it from doing harm.
@@ -173,12 +176,14 @@ def _is_dead(
     if now - _changed_at(record) < soonest:
         return False
     silence = now - _last_word(instance, record)
-    if silence < soonest or silence >= lost_after:
-        return silence >= lost_after
-    row = export_rows.get(export_id_of(record.dagster_run) or "")
-    if row is None or row.status != "PROCESSING" or now - row.updated_at < soonest:
+    if silence < soonest:
         return False
-    return _is_in_a_step(instance, record)
+    row = export_rows.get(export_id_of(record.dagster_run) or "")
+    if row is None or row.status != "PROCESSING" or not _is_in_a_step(instance, record):
+        return silence >= lost_after
+    # The upload of a huge file is one step that says nothing for hours.
+    is_touched = now - row.updated_at < soonest
+    return silence >= (HUNG_FACTOR * lost_after if is_touched else soonest)
 
 
 def _is_in_a_step(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:

@@ -30,7 +30,8 @@ class OperatingSettings(BaseModel):
         default=3600,
         ge=1,
         description="An export that is PROCESSING without a run, and untouched for that long, "
-        "counts as lost; a run that has recorded nothing for that long counts as dead.",
+        "counts as lost; a run that has recorded nothing for that long counts as dead, unless a "
+        "step of it touches its row: then after twelve times that.",
     )
     lf_export_silent_after_seconds: int = Field(
         default=300,

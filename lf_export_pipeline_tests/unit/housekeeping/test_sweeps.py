@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -12,9 +13,11 @@ from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
+from lf_export_pipeline.housekeeping import spool
 from lf_export_pipeline.housekeeping.expired_files import DELETED_SENTENCE
 from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.runs.leftovers import discard_attempts
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -129,6 +132,26 @@ def test_spool_of_an_export_with_a_live_run_is_left_alone(instance: dg.DagsterIn
     sweep("sweep_spool", world, instance, in_earnest=True)
 
     assert world.spool.folders() == ["done"]
+
+
+def test_spool_of_an_export_that_is_started_again_during_the_sweep_is_left_alone(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(export_row("a", status="FAILED", updated_at=LONG_AGO))
+    world.rows.add(export_row("b", status="FAILED", updated_at=LONG_AGO))
+    for name in ("a/run/part", "b/run/part"):
+        with world.spool.create(name) as file:
+            file.write(b"1")
+
+    def remove_while_b_is_queued(*arguments: Any) -> None:
+        discard_attempts(*arguments)
+        world.rows.requeue("b")
+
+    monkeypatch.setattr(spool, "discard_attempts", remove_while_b_is_queued)
+
+    sweep("sweep_spool", world, instance, in_earnest=True)
+
+    assert world.spool.folders() == ["b"]
 
 
 @pytest.mark.parametrize("in_earnest", [False, True])

@@ -137,9 +137,28 @@ def test_run_that_does_not_touch_its_row_in_a_step_is_dead_long_before_it_is_los
     assert found == ([run.run_id] if is_dead else [])
 
 
-def _record(instance: dg.DagsterInstance, run: dg.DagsterRun, event: str) -> None:
+@pytest.mark.parametrize(("silent_for", "is_dead"), [(2 * HOUR, False), (13 * HOUR, True)])
+def test_step_that_touches_its_row_may_say_nothing_for_hours(
+    instance: dg.DagsterInstance, silent_for: timedelta, is_dead: bool
+) -> None:
+    run = instance.create_run_for_job(
+        batch_export_job(), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "a"}
+    )
+    began = datetime.now(UTC) - silent_for
+    _record(instance, run, "STEP_START", began)
+    touched_at = datetime.now(UTC) + HOUR  # younger than no silence at all
+    rows = FakeExportRows(export_row("a", status="PROCESSING", updated_at=touched_at))
+
+    found = fail_silent_runs(instance, rows, silence(lost=3600, dead=0))
+
+    assert found == ([run.run_id] if is_dead else [])
+
+
+def _record(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, event: str, at: datetime | None = None
+) -> None:
     recorded = dg.DagsterEvent(event, run.job_name, step_key="stream_chunks")
-    instance.report_dagster_event(recorded, run.run_id)
+    instance.report_dagster_event(recorded, run.run_id, timestamp=at.timestamp() if at else None)
 
 
 def test_run_that_says_nothing_for_long_is_reported_as_failed(
