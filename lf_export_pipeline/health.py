@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from lf_export_pipeline.core.export_search import ExportSearch
-from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.runs.history import is_request_failure, newest_runs
 from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings.operating import OperatingSettings
 
 OLDEST_QUEUED = "oldest_queued_export"
@@ -116,7 +116,7 @@ def export_health(
     settings: dg.ResourceParam[OperatingSettings],
 ) -> Iterator[dg.AssetCheckResult]:
     """Looks at once, for whoever presses *Execute* in the UI; the sensor looks every minute."""
-    with mistakes_without_words():
+    with unforeseen_without_words():
         results = health_of(context.instance, export_rows, settings, datetime.now(UTC))
     yield from results
 
@@ -128,7 +128,7 @@ def export_health(
     description="Looks every minute whether exports wait too long or fail; tells the checks of "
     "batch_exports when that changes, and every quarter of an hour.",
 )
-@mistakes_without_words()
+@unforeseen_without_words()
 def export_health_sensor(
     context: dg.SensorEvaluationContext,
     export_rows: dg.ResourceParam[ExportRows],

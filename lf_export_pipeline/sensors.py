@@ -12,7 +12,6 @@ import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.export_search import ExportSearch
-from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.emails import record_missing_email
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder, export_folder
@@ -37,6 +36,7 @@ from lf_export_pipeline.runs.retries import (
     is_retried,
     settled_failure,
 )
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 
 STATUS_INTERVAL_SECONDS = 15  # each look costs the daemon a dozen connections
@@ -60,7 +60,7 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         "Exports that a crash has left PROCESSING are queued again, and rows set whose run ended "
         "while the database was away.",
     )
-    @mistakes_without_words()
+    @unforeseen_without_words()
     def queued_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         settings = Settings.load()
         rows = kept_database(settings).exports
@@ -129,7 +129,7 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         "one whose run could not even begin waits again. Has the e-mail sent that a run owes which "
         "failed after it had published its file.",
     )
-    @mistakes_without_words()
+    @unforeseen_without_words()
     def sensor(
         context: dg.RunFailureSensorContext,
         export_rows: dg.ResourceParam[ExportRows],
@@ -186,7 +186,7 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         description="Sets an export CANCELLED whose run was terminated, and removes what it left. "
         "Has the e-mail sent that a run owes which was terminated after it had published its file.",
     )
-    @mistakes_without_words()
+    @unforeseen_without_words()
     def sensor(
         context: dg.RunStatusSensorContext,
         export_rows: dg.ResourceParam[ExportRows],
@@ -219,7 +219,7 @@ def _answerable(context: dg.RunStatusSensorContext) -> str | None:
     description="Terminates the runs of exports that were cancelled in Langfuse. Reports runs as "
     "failed that give no sign of life, and once more those whose retry Dagster has forgotten.",
 )
-@mistakes_without_words()
+@unforeseen_without_words()
 def runs_in_flight(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Stops what nobody wants any more, also a run that waits in Dagster's queue; finds the dead.
 

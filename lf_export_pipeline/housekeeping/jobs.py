@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.housekeeping.expired_files import delete_expired_files
 from lf_export_pipeline.housekeeping.findings import (
@@ -18,11 +17,12 @@ from lf_export_pipeline.housekeeping.findings import (
 from lf_export_pipeline.housekeeping.partitions import prune_partitions
 from lf_export_pipeline.housekeeping.spool import sweep_spool
 from lf_export_pipeline.housekeeping.uploads import abort_uploads
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 
 
 @dg.op
-@mistakes_without_words()
+@unforeseen_without_words()
 def sweep_spool_folders(
     context: dg.OpExecutionContext,
     config: SweepConfig,
@@ -39,7 +39,7 @@ def sweep_spool_folders(
 
 
 @dg.op
-@mistakes_without_words()
+@unforeseen_without_words()
 def abort_incomplete_uploads(
     context: dg.OpExecutionContext,
     config: SweepConfig,
@@ -53,7 +53,7 @@ def abort_incomplete_uploads(
 
 
 @dg.op
-@mistakes_without_words()
+@unforeseen_without_words()
 def prune_old_partitions(
     context: dg.OpExecutionContext,
     config: SweepConfig,
@@ -66,7 +66,7 @@ def prune_old_partitions(
 
 
 @dg.op
-@mistakes_without_words()
+@unforeseen_without_words()
 def delete_files_of_expired_links(
     context: dg.OpExecutionContext,
     config: SweepConfig,

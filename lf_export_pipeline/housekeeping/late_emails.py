@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows, Mailer
 from lf_export_pipeline.emails import (
     Answer,
@@ -21,6 +20,7 @@ from lf_export_pipeline.housekeeping.findings import TAGS
 from lf_export_pipeline.markdown import markdown_table
 from lf_export_pipeline.runs.history import IN_FLIGHT, export_id_of
 from lf_export_pipeline.runs.partitions import OBJECT_TAG
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 
 JOB = "send_unsent_emails"
@@ -64,7 +64,7 @@ def _tried(
 
 
 @dg.op
-@mistakes_without_words()
+@unforeseen_without_words()
 def send_emails(
     context: dg.OpExecutionContext,
     *,

@@ -3,9 +3,11 @@
 - ``PermanentError``: the step fails at once, with the user's sentence as its description.
 - ``ExportCancelledError``: the step ends without an output, so that what follows is skipped and
   the run succeeds: there is nothing to repair.
-- What would happen again, since it is a mistake in the program: fails at once as well. Its kind and
-  traceback are recorded and its message is not, which may hold a secret (``core.mistakes``).
-- Anything else is raised as it is, and the op's retry policy decides.
+- What would happen again, since it is a mistake in the program: fails at once as well.
+- Anything else is raised, and the op's retry policy decides.
+
+Of what nobody has foreseen the kind and the traceback are recorded and the message is not, which
+may hold a secret (``core.mistakes``).
 
 The row of a failed export is not written here: ``fail_export`` does that when no retry is left,
 also for errors that occur outside of an op's body.
@@ -17,7 +19,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
-from lf_export_pipeline.core.mistakes import MISTAKES, wordless
+from lf_export_pipeline.core.mistakes import UnforeseenError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
@@ -31,6 +33,7 @@ from lf_export_pipeline.runs.history import (
 )
 from lf_export_pipeline.runs.leftovers import discard_attempt
 from lf_export_pipeline.runs.signs_of_life import signs_of_life
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 
 # Steps that read much at once, over all runs; `dagster.yaml` and the UI say how many there may be.
 CLICKHOUSE_POOL = "clickhouse"
@@ -53,7 +56,7 @@ def export_errors(
             the same chain goes on, which needs the same files.
     """
     try:
-        with signs_of_life(export_rows, context.partition_key):
+        with signs_of_life(export_rows, context.partition_key), unforeseen_without_words():
             yield
     except ExportCancelledError as stop:
         context.log.warning(str(stop))
@@ -61,9 +64,11 @@ def export_errors(
             when_stopped()
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
-    except MISTAKES as error:
-        description = f"A mistake in the program or its data ({type(error).__name__})."
-        raise dg.Failure(description=description, allow_retries=False) from wordless(error)
+    except UnforeseenError as error:
+        if not error.is_mistake:
+            raise
+        description = f"A mistake in the program or its data ({error.kind})."
+        raise dg.Failure(description=description, allow_retries=False) from error
     except dg.DagsterExecutionInterruptedError as interrupt:
         if _is_cancelled_as_asked(context, export_rows):
             # Dagster's retry policy would otherwise start the step again in a run that is to end.

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import FileStore, Spool
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.resources.smtp import MailSender, open_mailer
 from lf_export_pipeline.resources.spool import open_spool
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 
 
 @dg.resource(description="The environment, typed.")
-@mistakes_without_words()
+@unforeseen_without_words()
 def settings_resource(_: dg.InitResourceContext) -> Settings:
     """The settings of the process that runs the step."""
     return Settings.load()
@@ -28,7 +28,7 @@ def settings_resource(_: dg.InitResourceContext) -> Settings:
 @dg.resource(description="Langfuse's ClickHouse.", required_resource_keys={"settings"})
 def clickhouse_resource(context: dg.InitResourceContext) -> Iterator[ClickHouseReader]:
     """A reader whose connections end with the run."""
-    with mistakes_without_words():
+    with unforeseen_without_words():
         reader = ClickHouseReader(context.resources.settings)
     try:
         yield reader
@@ -39,7 +39,7 @@ def clickhouse_resource(context: dg.InitResourceContext) -> Iterator[ClickHouseR
 @dg.resource(description="Langfuse's Postgres.", required_resource_keys={"settings"})
 def postgres_resource(context: dg.InitResourceContext) -> Iterator[LangfusePostgres]:
     """The database, whose connections end with the run."""
-    with mistakes_without_words():
+    with unforeseen_without_words():
         database = LangfusePostgres(context.resources.settings)
     try:
         yield database
@@ -54,14 +54,14 @@ def s3_resource(context: dg.InitResourceContext) -> FileStore:
 
 
 @dg.resource(description="The mail server.", required_resource_keys={"settings"})
-@mistakes_without_words()
+@unforeseen_without_words()
 def smtp_resource(context: dg.InitResourceContext) -> MailSender:
     """The mailer; one that is not configured says so when it is to send."""
     return open_mailer(context.resources.settings)
 
 
 @dg.resource(description="Where bytes wait between the ops.", required_resource_keys={"settings"})
-@mistakes_without_words()
+@unforeseen_without_words()
 def spool_resource(context: dg.InitResourceContext) -> Spool:
     """The spool."""
     return open_spool(context.resources.settings)

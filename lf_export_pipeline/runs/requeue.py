@@ -9,11 +9,11 @@ from pydantic import Field
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS, ExportSearch, table_of
-from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.markdown import markdown_table
 from lf_export_pipeline.ops.validate_export import STALE_AFTER
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 
 JOB_NAME = "requeue_failed_exports"
 SHOWN_MAX_ROWS = 200
@@ -133,7 +133,7 @@ def report_of(requeued: Sequence[Requeued]) -> dict[str, dg.MetadataValue]:
 
 
 @dg.op
-@mistakes_without_words()
+@unforeseen_without_words()
 def requeue_exports(
     context: dg.OpExecutionContext,
     config: RequeueConfig,

@@ -7,10 +7,10 @@ import dagster as dg
 from pydantic import TypeAdapter
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.mistakes import mistakes_without_words
 from lf_export_pipeline.core.ports import Spool
 from lf_export_pipeline.export_file.attempt_folder import VALUES, AttemptFolder
 from lf_export_pipeline.runs.history import root_run_id
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 
 
 class SpoolIOManager(dg.IOManager):
@@ -52,7 +52,7 @@ class SpoolIOManager(dg.IOManager):
 def _not_tried_again() -> Iterator[None]:
     """Ends the step at once when trying again cannot help; the retry policy knows no difference."""
     try:
-        with mistakes_without_words():
+        with unforeseen_without_words():
             yield
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error

@@ -9,8 +9,11 @@ from typing import cast
 
 import dagster as dg
 import pytest
+from polars.exceptions import ComputeError
 
 from lf_export_pipeline import sensors
+from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.mistakes import UnforeseenError
 from lf_export_pipeline.core.ports import Spool
 from lf_export_pipeline.definitions import defs
 from lf_export_pipeline.job import batch_export_job
@@ -18,6 +21,7 @@ from lf_export_pipeline.resources.wiring import PORTS
 from lf_export_pipeline.runs.history import JOB_NAME
 from lf_export_pipeline.runs.partitions import EMAIL_TAG, PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline.runs.spool_io import SpoolIOManager
+from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.ended_runs import context_of_end
 from lf_export_pipeline_tests.fakes import MemorySpool
@@ -25,7 +29,7 @@ from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
 SECRET = "hunter2"
-TOLD = "MistakeError: ValueError; what it says is left out"
+TOLD = "UnforeseenError: ValueError; what it says is left out"
 MADE_FROM_SETTINGS = ["clickhouse", "postgres", "mailer", "spool"]
 REPOSITORY = defs.get_repository_def()
 OTHER_JOBS = [
@@ -41,11 +45,13 @@ STANDARD_SENSORS = [
 class Broken:
     """Whatever the program asks of it: its mistake quotes a password."""
 
+    _kind: type[Exception] = ValueError
+
     def __getattr__(self, name: str) -> object:
         if name.startswith("_"):  # Dagster's questions, and Python's
             raise AttributeError(name)
         message = f"Invalid header value b'{SECRET}' in {name}"
-        raise ValueError(message)
+        raise self._kind(message)
 
 
 def broken(*_: object) -> object:
@@ -148,3 +154,25 @@ def test_of_a_mistake_in_the_spool_of_values(instance: dg.DagsterInstance) -> No
     recorded = "".join(str(entry) for entry in instance.all_logs(result.run_id))
     assert TOLD in recorded
     assert SECRET not in recorded
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OSError, ComputeError])
+def test_what_may_pass_is_told_without_its_words_too(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Broken, "_kind", kind)
+
+    with pytest.raises(UnforeseenError) as caught, unforeseen_without_words():
+        broken()
+
+    told = "".join(traceback.format_exception(caught.value))
+    assert f"UnforeseenError: {kind.__name__}; what it says is left out" in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize("error", [TransientError("Postgres is away."), dg.Failure("no")])
+def test_what_is_known_keeps_its_words(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, unforeseen_without_words():
+        raise error
+
+    assert caught.value is error

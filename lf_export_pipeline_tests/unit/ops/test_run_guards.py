@@ -165,9 +165,23 @@ def test_of_a_mistake_its_kind_and_place_are_recorded_and_not_what_it_says(
 
     recorded = "".join(str(entry) for entry in instance.all_logs(result.run_id))
     assert "hunter" not in recorded
-    assert "MistakeError: ValueError; what it says is left out" in recorded
-    assert "MistakeError: KeyError; what it says is left out" in recorded
+    assert "UnforeseenError: ValueError; what it says is left out" in recorded
+    assert "UnforeseenError: KeyError; what it says is left out" in recorded
     assert "raise self.failures.pop" in recorded
+
+
+def test_of_what_may_pass_the_words_are_not_recorded_and_the_step_is_tried_again(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row())
+    world.files.failures = [RuntimeError("http://me:hunter2@bucket.test")]
+
+    result = world.run(instance)
+
+    recorded = "".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert world.state.status == "COMPLETED"
+    assert "UnforeseenError: RuntimeError; what it says is left out" in recorded
+    assert "hunter" not in recorded
 
 
 @pytest.mark.parametrize(
