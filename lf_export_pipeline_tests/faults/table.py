@@ -144,7 +144,8 @@ def _power_cuts() -> Iterator[Fault]:
     for server in SERVERS:
         for op in OPS:
             play = partial(_power_cut, server, op)
-            yield Fault(f"{server} is killed and restarted", op, play, op)
+            short = (server, op) == ("Postgres", "serialize_chunk")
+            yield Fault(f"{server} is killed and restarted", op, play, op, is_short=short)
 
 
 def _outages() -> Iterator[Fault]:
@@ -192,5 +193,5 @@ def _others() -> Iterator[Fault]:
     for op in OPS:
         is_out = op == OPS[-1]  # the file is published by then, and the e-mail may be on its way
         play = partial(_changed, op, DELETE)
-        mails = (0, 1) if is_out else (0,)
-        yield Fault("row is deleted", op, play, op, mails, is_published=is_out)
+        mails, short = (0, 1) if is_out else (0,), op == "serialize_chunk"
+        yield Fault("row is deleted", op, play, op, mails, is_short=short, is_published=is_out)
