@@ -14,6 +14,7 @@ from lf_export_pipeline.core.errors import (
     AnswerLostError,
     ConfigurationError,
     ExportError,
+    MessageDeferredError,
     PermanentError,
     TransientError,
 )
@@ -82,7 +83,7 @@ def test_a_server_that_is_away_may_come_back(
 @pytest.mark.parametrize(
     ("command", "reply", "kind"),
     [
-        (b"RCPT", b"450 4.2.0 try again", TransientError),
+        (b"RCPT", b"450 4.2.0 try again", MessageDeferredError),
         (b"RCPT", b"550 5.1.1 no such user", PermanentError),
         (b"MAIL", b"451 4.3.0 later", TransientError),
         (b"DATA", b"554 5.7.1 spam", PermanentError),
@@ -133,7 +134,7 @@ def answers_to(**replies: bytes) -> Callable[[bytes], bytes | None]:
     ("replies", "kind"),
     [
         ({"end": b""}, AnswerLostError),
-        ({"end": b"451 4.3.0 later"}, TransientError),
+        ({"end": b"451 4.3.0 later"}, MessageDeferredError),
         ({"end": b"554 5.7.1 spam"}, PermanentError),
         ({"data": b""}, TransientError),
     ],
