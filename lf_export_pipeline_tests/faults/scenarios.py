@@ -201,8 +201,11 @@ class CompletedIsCommitted:
 
 
 def with_failure_at_row(word: Word, row: int = 300) -> Spoiling:
-    """The same query, which fails at that row, when the rows before it have been sent."""
-    end = rb") WHERE throwIf(rowNumberInAllBlocks() = %d) = 0" % row
+    """The same query, which fails at that row, when the rows before it have been sent.
+
+    It sleeps before each block: rows that wait to be sent are dropped when the query fails.
+    """
+    end = rb") WHERE sleep(0.3) = 0 AND throwIf(rowNumberInAllBlocks() = %d) = 0" % row
     end += rb" SETTINGS max_block_size = 100, max_threads = 1"
     spoiling = _rewritten(word, rb"\1SELECT * FROM (\2" + end + rb"\3")
     return Instead(_with(spoiling.request, http_response_buffer_size=1))
