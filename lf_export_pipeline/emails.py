@@ -10,7 +10,7 @@ The tags of runs say how far an e-mail has come, by the key of the file that it 
 every run of an attempt and the schedule know the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -187,13 +187,10 @@ def _tagged_as_owed(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
         statuses=list(ENDED),
         tags={EMAIL_TAG: [became.value for became in OWED]},
     )
-    page: Sequence[dg.RunRecord] = ()
-    while not page or len(page) == PAGE_RUNS:
-        after = page[-1].dagster_run.run_id if page else None
-        page = instance.get_run_records(wanted, limit=PAGE_RUNS, ascending=True, cursor=after)
-        if not page:
-            return
+    after: str | None = None
+    while page := instance.get_run_records(wanted, PAGE_RUNS, ascending=True, cursor=after):
         yield from page
+        after = page[-1].dagster_run.run_id
 
 
 def send_late(

@@ -23,7 +23,7 @@ from lf_export_pipeline.runs.partitions import OBJECT_TAG
 from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 
-JOB = "send_unsent_emails"
+JOB_NAME = "send_unsent_emails"
 AT_ONCE_MAX = 500
 AT_WORK = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 DEAD_AFTER = timedelta(hours=1)
@@ -91,8 +91,8 @@ def _report_of(found: Sequence[tuple[str, Answer]]) -> dict[str, dg.MetadataValu
     }
 
 
-SEND_UNSENT_EMAILS = dg.GraphDefinition(name=JOB, node_defs=[send_emails]).to_job(
-    name=JOB,
+SEND_UNSENT_EMAILS = dg.GraphDefinition(name=JOB_NAME, node_defs=[send_emails]).to_job(
+    name=JOB_NAME,
     description=send_emails.description,
     executor_def=dg.in_process_executor,
     tags=TAGS,
@@ -135,5 +135,5 @@ def _live_runs(
 ) -> Sequence[dg.RunRecord]:
     """The runs of this job in these states that can still be alive: nobody looks for dead ones."""
     since = datetime.now(UTC) - DEAD_AFTER
-    wanted = dg.RunsFilter(job_name=JOB, statuses=list(statuses), updated_after=since)
+    wanted = dg.RunsFilter(job_name=JOB_NAME, statuses=list(statuses), updated_after=since)
     return instance.get_run_records(wanted)
