@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test faults load bench screenshots lint type format clean
+.PHONY: help install demo dev test test-all faults load bench screenshots lint type format clean
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(INSTALLED): pyproject.toml $(wildcard constraints.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,8 +23,14 @@ demo: $(INSTALLED) ## Show everything once, from nothing, and stop
 dev: $(INSTALLED) ## Embedded stack and Dagster's UI at http://127.0.0.1:3000, until Ctrl-C
 	$(BIN)/lf-export dev
 
-test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+# Work is stolen, not dealt out by file: nobody waits for the worker that drew the longest file.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --durations 10
+
+test: $(INSTALLED) ## Run the tests that take ten minutes
+	$(PYTEST) -m "not long"
+
+test-all: $(INSTALLED) ## Run all tests, the long ones too
+	$(PYTEST)
 
 bench: $(INSTALLED) ## Measure speed and memory; BENCH="--quick" for a short look
 	$(BIN)/python -m bench $(BENCH)
