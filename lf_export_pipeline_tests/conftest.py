@@ -11,6 +11,7 @@ from lf_export_pipeline.local import ports
 from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.seed import load_seed
 from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -44,8 +45,18 @@ def stack() -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="module")
+def isolated_stack(
+    stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[IsolatedStack]:
+    """Databases that nobody else uses, on the shared servers."""
+    isolated = IsolatedStack(stack, tmp_path_factory.mktemp("isolated"))
+    yield isolated
+    isolated.destroy()
+
+
+@pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack that nobody else uses: a daemon takes every row that waits in it."""
+    """Servers that nobody else uses, for tests that stop them or look at all that they hold."""
     own = LocalStack(tmp_path_factory.mktemp("stack"))
     try:
         own.up()

@@ -21,6 +21,10 @@ class StackAddresses:
     Attributes:
         inbox: the folder with one `.eml` file per message received.
         spool: a folder for part files.
+        langfuse_database: Langfuse's, in Postgres.
+        dagster_database: that of Dagster's records, on the same server.
+        clickhouse_database: Langfuse's, in ClickHouse.
+        prefix: what the keys of all objects in the bucket begin with.
     """
 
     postgres_port: int
@@ -30,11 +34,15 @@ class StackAddresses:
     credentials: Credentials
     inbox: Path
     spool: Path
+    langfuse_database: str = LANGFUSE_DATABASE
+    dagster_database: str = DAGSTER_DATABASE
+    clickhouse_database: str = DATABASE
+    prefix: str = PREFIX
 
     @property
     def database_url(self) -> str:
         """Langfuse's Postgres database, as a URL with user and password."""
-        return self.postgres_url(LANGFUSE_DATABASE)
+        return self.postgres_url(self.langfuse_database)
 
     def postgres_url(self, database: str) -> str:
         """The URL of one database of the Postgres server, with user and password."""
@@ -68,11 +76,11 @@ class StackAddresses:
             "CLICKHOUSE_URL": self.clickhouse_url,
             "CLICKHOUSE_USER": credentials.clickhouse_user,
             "CLICKHOUSE_PASSWORD": credentials.clickhouse_password,
-            "CLICKHOUSE_DB": DATABASE,
+            "CLICKHOUSE_DB": self.clickhouse_database,
             "CLICKHOUSE_CLUSTER_ENABLED": "false",
             "LANGFUSE_S3_BATCH_EXPORT_ENABLED": "true",
             "LANGFUSE_S3_BATCH_EXPORT_BUCKET": BUCKET,
-            "LANGFUSE_S3_BATCH_EXPORT_PREFIX": PREFIX,
+            "LANGFUSE_S3_BATCH_EXPORT_PREFIX": self.prefix,
             "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT": self.s3_endpoint,
             "LANGFUSE_S3_BATCH_EXPORT_REGION": REGION,
             "LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID": credentials.s3_access_key_id,
@@ -85,7 +93,7 @@ class StackAddresses:
             "DAGSTER_POSTGRES_PORT": str(self.postgres_port),
             "DAGSTER_POSTGRES_USER": credentials.postgres_user,
             "DAGSTER_POSTGRES_PASSWORD": credentials.postgres_password,
-            "DAGSTER_POSTGRES_DB": DAGSTER_DATABASE,
+            "DAGSTER_POSTGRES_DB": self.dagster_database,
             "LF_EXPORT_SPOOL": str(self.spool),
             "LF_EXPORT_INBOX": str(self.inbox),
         }

@@ -13,7 +13,6 @@ from psycopg2.sql import SQL, Identifier
 
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline.local.ports import HOST
-from lf_export_pipeline.local.services.clickhouse import DATABASE
 
 
 @contextmanager
@@ -24,7 +23,7 @@ def clickhouse_client(addresses: StackAddresses) -> Iterator[Client]:
         port=addresses.clickhouse_port,
         username=addresses.credentials.clickhouse_user,
         password=addresses.credentials.clickhouse_password,
-        database=DATABASE,
+        database=addresses.clickhouse_database,
         autogenerate_session_id=False,
     ) as client:
         yield client

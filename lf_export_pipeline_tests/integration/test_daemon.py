@@ -102,19 +102,16 @@ def eventually(probe: Callable[[], Value | None]) -> Value:
 
 
 @pytest.fixture(scope="module")
-def stack(own_stack: LocalStack) -> LocalStack:
-    return own_stack
-
-
-@pytest.fixture(scope="module")
-def deployment(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(
+    isolated_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("dagster")
     size = SampleSize(traces=500, observations_per_trace=0)
-    generate_sample(stack.addresses(), PROJECT, size, until=datetime.now(UTC))
+    generate_sample(isolated_stack.addresses(), PROJECT, size, until=datetime.now(UTC))
     home = dagster.prepare_home(folder)
     (port,) = choose(["webserver"], earlier={}, configured={}).values()
-    environment = dagster.environment_for(stack.environment(), home)
-    database = LangfusePostgres(Settings.load(stack.environment()))
+    environment = dagster.environment_for(isolated_stack.environment(), home)
+    database = LangfusePostgres(Settings.load(isolated_stack.environment()))
     webserver, daemon = dagster.webserver_arguments(port), dagster.daemon_arguments()
     with (
         dagster.running("daemon", daemon, environment, home),

@@ -94,22 +94,19 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack(own_stack: LocalStack) -> LocalStack:
-    return own_stack
-
-
-@pytest.fixture(scope="module")
 def deployment(
-    _browser_is_installed: None, stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
+    _browser_is_installed: None,
+    isolated_stack: LocalStack,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """Webserver and daemon as `docs/operating.md` starts them, on records of their own."""
-    generate_sample(stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
+    generate_sample(isolated_stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
     home = dagster.prepare_home(tmp_path_factory.mktemp("dagster"))
     spool = home / "spool"
     changes = {"LF_EXPORT_SPOOL": str(spool), "LF_EXPORT_CHUNK_TARGET_MIB": "1"}
-    environment = dagster.environment_for(stack.environment() | changes, home)
+    environment = dagster.environment_for(isolated_stack.environment() | changes, home)
     (port,) = choose(["webserver"], earlier={}, configured={}).values()
-    database = LangfusePostgres(Settings.load(stack.environment()))
+    database = LangfusePostgres(Settings.load(isolated_stack.environment()))
     with (
         dagster.running("daemon", dagster.daemon_arguments(), environment, home),
         dagster.running("webserver", dagster.webserver_arguments(port), environment, home) as ui,

@@ -24,23 +24,18 @@ SIZE = SampleSize(traces=3_000, observations_per_trace=0, text_bytes=1_000)
 
 
 @pytest.fixture(scope="module")
-def stack(own_stack: LocalStack) -> LocalStack:
-    return own_stack
-
-
-@pytest.fixture(scope="module")
 def quiet_deployment(
-    stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
+    isolated_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     """Everything but the daemon; small chunks and short intervals."""
     for project in PROJECTS:
         with suppress(ProjectNotEmptyError):
-            generate_sample(stack.addresses(), project, SIZE, until=datetime.now(UTC))
+            generate_sample(isolated_stack.addresses(), project, SIZE, until=datetime.now(UTC))
     home = dagster.prepare_home(tmp_path_factory.mktemp("operations"))
     gate = Gate()
-    clickhouse = proxy(stack.addresses().clickhouse_url, gate)
+    clickhouse = proxy(isolated_stack.addresses().clickhouse_url, gate)
     with clickhouse as clickhouse_url, pytest.MonkeyPatch.context() as patch:
-        environment = dict(stack.environment()) | {
+        environment = dict(isolated_stack.environment()) | {
             "CLICKHOUSE_URL": clickhouse_url,
             "LF_EXPORT_CHUNK_TARGET_MIB": "1",
             "LF_EXPORT_SENSOR_INTERVAL_SECONDS": "1",
@@ -60,7 +55,7 @@ def quiet_deployment(
                 instance=instance,
                 spool=DirectorySpool(Path(settings.lf_export_spool)),
                 files=S3FileStore(settings),
-                inbox=stack.addresses().inbox,
+                inbox=isolated_stack.addresses().inbox,
                 gate=gate,
             )
         database.close()

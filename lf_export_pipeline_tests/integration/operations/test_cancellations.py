@@ -11,7 +11,7 @@ from lf_export_pipeline_tests.integration.operations.deployment import (
     eventually,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 HEAVY, LIGHT = PROJECTS
 CANCELED, QUEUED = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.QUEUED

@@ -14,14 +14,14 @@ from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 PROJECT = f"requeue-{secrets.token_hex(4)}"
 
 
 @pytest.fixture
-def database(stack: LocalStack) -> Iterator[LangfusePostgres]:
-    connected = LangfusePostgres(Settings.load(dict(stack.environment())))
+def database(isolated_stack: LocalStack) -> Iterator[LangfusePostgres]:
+    connected = LangfusePostgres(Settings.load(dict(isolated_stack.environment())))
     yield connected
     with connected.engine.begin() as connection:
         connection.execute(
@@ -37,8 +37,8 @@ def failed(database: LangfusePostgres) -> str:
     return row.id
 
 
-def call(stack: LocalStack, *arguments: str) -> Result:
-    environment = {**stack.environment(), "COLUMNS": "200"}
+def call(isolated_stack: LocalStack, *arguments: str) -> Result:
+    environment = {**isolated_stack.environment(), "COLUMNS": "200"}
     words = ["requeue", "--project", PROJECT, *arguments]
     return CliRunner().invoke(main, words, env=environment)
 
@@ -50,9 +50,9 @@ def status(database: LangfusePostgres, export_id: str) -> tuple[str, str | None]
 
 
 def test_without_being_told_to_nothing_is_queued(
-    stack: LocalStack, database: LangfusePostgres, failed: str
+    isolated_stack: LocalStack, database: LangfusePostgres, failed: str
 ) -> None:
-    result = call(stack, "--error", "full")
+    result = call(isolated_stack, "--error", "full")
 
     assert result.exit_code == 0, result.output
     assert failed in result.output
@@ -62,18 +62,20 @@ def test_without_being_told_to_nothing_is_queued(
 
 
 def test_failed_exports_are_queued_when_told_to(
-    stack: LocalStack, database: LangfusePostgres, failed: str
+    isolated_stack: LocalStack, database: LangfusePostgres, failed: str
 ) -> None:
-    assert "No failed export is meant." in call(stack, "--table", "scores", "--do-it").output
+    assert (
+        "No failed export is meant." in call(isolated_stack, "--table", "scores", "--do-it").output
+    )
 
-    result = call(stack, failed, "--do-it")
+    result = call(isolated_stack, failed, "--do-it")
 
     assert "1 queued again." in result.output
     assert status(database, failed) == ("QUEUED", None)
 
 
-def test_instant_that_cannot_be_read_ends_with_an_error(stack: LocalStack) -> None:
-    result = call(stack, "--since", "yesterday")
+def test_instant_that_cannot_be_read_ends_with_an_error(isolated_stack: LocalStack) -> None:
+    result = call(isolated_stack, "--since", "yesterday")
 
     assert result.exit_code == 1
     assert "since is not a valid time" in result.output

@@ -25,21 +25,27 @@ from lf_export_pipeline_tests.integration.operations.deployment import (
     kill_tree,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 SUCCESS = dg.DagsterRunStatus.SUCCESS
 AWAY_SECONDS = 20
 FAILURES_SEEN = "EVENT_LOG_CONSUMER_CURSOR-PIPELINE_FAILURE"  # of Dagster's daemon
 
 
+@pytest.fixture(scope="module")
+def isolated_stack(own_stack: LocalStack) -> LocalStack:
+    """With servers of its own, since they are killed."""
+    return own_stack
+
+
 @contextmanager
-def without_postgres(stack: LocalStack) -> Iterator[None]:
+def without_postgres(isolated_stack: LocalStack) -> Iterator[None]:
     """A time in which Postgres is dead: with it are Langfuse's rows and Dagster's records."""
-    known = state.load(stack.state_dir)
+    known = state.load(isolated_stack.state_dir)
     assert known
     process.stop(known.processes["postgres"], request=signal.SIGKILL)
     yield
-    stack.up()
+    isolated_stack.up()
 
 
 def leave_processing(deployment: Deployment, age: timedelta) -> str:
@@ -127,14 +133,14 @@ def test_retry_that_dagster_has_forgotten_is_made(
 
 
 def test_exports_that_ran_and_waited_when_postgres_died_are_made_when_it_is_back(
-    quiet_deployment: Deployment, stack: LocalStack
+    quiet_deployment: Deployment, isolated_stack: LocalStack
 ) -> None:
     with quiet_deployment.daemon(LF_EXPORT_SILENT_AFTER_SECONDS="30"):
         running = quiet_deployment.queue(hold_after=2)
         quiet_deployment.held(running, queries=3)
         waiting = quiet_deployment.queue()
 
-        with without_postgres(stack):
+        with without_postgres(isolated_stack):
             quiet_deployment.gate.let_go(running)
             time.sleep(AWAY_SECONDS)
 

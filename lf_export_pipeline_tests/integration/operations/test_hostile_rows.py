@@ -22,7 +22,7 @@ from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
 from lf_export_pipeline.sensors import BAD_ID_SENTENCE, next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 OURS, NEIGHBOUR = PROJECTS
 ONE_ROW = {"type": "string", "column": "id", "operator": "ends with", "value": "-00000001"}
@@ -105,10 +105,10 @@ def ended(quiet_deployment: Deployment) -> dict[str, ExportRow]:
 
 
 @pytest.fixture(scope="module")
-def ids(stack: LocalStack) -> dict[str, set[str]]:
+def ids(isolated_stack: LocalStack) -> dict[str, set[str]]:
     """Of the traces of each project; no trace is of both."""
     found: dict[str, set[str]] = {project: set() for project in PROJECTS}
-    with clickhouse_client(stack.addresses()) as client:
+    with clickhouse_client(isolated_stack.addresses()) as client:
         rows = client.query("SELECT DISTINCT project_id, id FROM traces").result_rows
     for project, trace_id in rows:
         found[project].add(trace_id)

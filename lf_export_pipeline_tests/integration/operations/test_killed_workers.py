@@ -13,7 +13,7 @@ from lf_export_pipeline_tests.integration.operations.deployment import (
     kill,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 FAILURE, SUCCESS = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
 

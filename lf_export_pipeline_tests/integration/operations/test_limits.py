@@ -18,7 +18,7 @@ from lf_export_pipeline_tests.integration.operations.deployment import (
     eventually,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 HEAVY, LIGHT = PROJECTS
 JOB = (*WORKSPACE, "-l", "lf_export_pipeline", "-j", "batch_export")

@@ -11,7 +11,7 @@ from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline.settings import Settings
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 HEAVY, LIGHT = "project-with-many-exports", "project-with-one-export"
 MANY = 5_000
@@ -27,9 +27,9 @@ FROM generate_series(:first, :last) AS n
 
 
 @pytest.fixture
-def settings(stack: LocalStack) -> Settings:
+def settings(isolated_stack: LocalStack) -> Settings:
     limits = {"LF_EXPORT_MAX_RUNS": "10", "LF_EXPORT_STARTS_PER_TICK": "100"}
-    return Settings.load(dict(stack.environment()) | limits)
+    return Settings.load(dict(isolated_stack.environment()) | limits)
 
 
 @pytest.fixture

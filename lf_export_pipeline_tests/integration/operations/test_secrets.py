@@ -17,7 +17,7 @@ from lf_export_pipeline.local.process import ProcessRecord
 from lf_export_pipeline_tests.faults.needles import Places, places_of
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment, eventually
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 SENSOR = "queued_exports"
 SECRETS = (

@@ -25,7 +25,7 @@ from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.runs.requeue import requeue_failed_exports
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 SOON = dg.RetryPolicy(max_retries=2, delay=0)
 

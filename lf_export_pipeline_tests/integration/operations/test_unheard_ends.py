@@ -8,7 +8,7 @@ from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 FAILURE, CANCELED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
 NOW_AND_NO_LATER = {"lf_export_lost_after_seconds": 0}

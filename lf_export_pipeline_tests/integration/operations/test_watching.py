@@ -22,7 +22,7 @@ from lf_export_pipeline_tests.integration.operations.deployment import (
     Deployment,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRESS = re.compile(r"([\d,]+) of ([\d,]+) chunks, ([\d,]+) of 3,000 rows(, .+ left)?")
