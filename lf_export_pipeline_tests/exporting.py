@@ -175,8 +175,13 @@ class Project:
         settings = self.settings
         if row_limit is not None:
             settings = settings.model_copy(update={"batch_export_row_limit": row_limit})
-        query = resolved(self.request(table, filters, **request), self.reader, settings)
-        return self._exported(_as_handed_on(query), chunk_rows, settings, before_reading)
+        return exported(
+            self.request(table, filters, **request),
+            self.reader,
+            settings,
+            chunk_rows=chunk_rows,
+            before_reading=before_reading,
+        )
 
     def ids(self, table: str, *filters: Row, **options: Any) -> set[str]:
         """The ids that an export with these filters holds, each exactly once."""
@@ -184,33 +189,43 @@ class Project:
         assert len(found) == len(set(found))
         return set(found)
 
-    def _exported(
-        self,
-        query: ExportQuery,
-        chunk_rows: int,
-        settings: Settings,
-        before_reading: Callable[[], None],
-    ) -> Exported:
-        spool = MemorySpool()
-        folder = AttemptFolder(spool, "export/run")
-        target_bytes = round(chunk_rows * DEFAULT_ROW_BYTES)
-        without_sample = query.model_copy(update={"sample": None})
-        plan, chunks = planned(without_sample, self.reader, folder, target_bytes)
-        before_reading()
-        writer, rows = writer_of(query, settings), ChunkReader(self.reader, PlanTables())
-        parts = [
-            ChunkWriter(
-                rows, writer, query, chunk, folder, preview=chunk.index == 0
-            ).verified_part()
-            for chunk in chunks
-        ]
-        return Exported(
-            data=b"".join(AssembledFile(writer, parts, spool).pieces()),
-            query=query,
-            limit_hit=plan.limit_hit,
-            chunk_rows=plan.chunk_rows,
-            part_rows=tuple(part.rows for part in parts),
-        )
+
+def exported(
+    request: ExportRequest,
+    reader: RowReader,
+    settings: Settings,
+    *,
+    chunk_rows: int = 100_000,
+    before_reading: Callable[[], None] = lambda: None,
+) -> Exported:
+    """The file of an export, made as the job makes it but without Dagster around.
+
+    Args:
+        request: Read from a stored row.
+        reader: Of the stores.
+        settings: Limits and choices.
+        chunk_rows: Rows per chunk.
+        before_reading: Called between the key scan and the reading of the first chunk.
+    """
+    query = _as_handed_on(resolved(request, reader, settings))
+    spool = MemorySpool()
+    folder = AttemptFolder(spool, "export/run")
+    target_bytes = round(chunk_rows * DEFAULT_ROW_BYTES)
+    without_sample = query.model_copy(update={"sample": None})
+    plan, chunks = planned(without_sample, reader, folder, target_bytes)
+    before_reading()
+    writer, rows = writer_of(query, settings), ChunkReader(reader, PlanTables())
+    parts = [
+        ChunkWriter(rows, writer, query, chunk, folder, preview=chunk.index == 0).verified_part()
+        for chunk in chunks
+    ]
+    return Exported(
+        data=b"".join(AssembledFile(writer, parts, spool).pieces()),
+        query=query,
+        limit_hit=plan.limit_hit,
+        chunk_rows=plan.chunk_rows,
+        part_rows=tuple(part.rows for part in parts),
+    )
 
 
 def _as_handed_on(query: ExportQuery) -> ExportQuery:

@@ -2,10 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from lf_export_pipeline.local.addresses import StackAddresses
+from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transaction
 
 NOT_OF_THE_ROW = ("env", "payload", "inserted")
 
@@ -43,6 +46,35 @@ def read_cases(directory: Path, only: str | None = None) -> Iterator[Case]:
     for path in sorted(directory.glob("*/export.json")):
         if only is None or re.search(only, path.parent.name):
             yield _case(path)
+
+
+def insert_row(addresses: StackAddresses, case: Case) -> None:
+    """Write the row of a case exactly as it was recorded, in place of one of an earlier run."""
+    with postgres_transaction(addresses) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM batch_exports WHERE id = %s", (case.row["id"],))
+        insert_postgres_rows(connection, "batch_exports", [json.dumps(case.row)])
+
+
+def representatives(cases: Iterable[Case]) -> list[Case]:
+    """The first case of each table in each format, of each status, each setting, each message."""
+    seen: set[object] = set()
+    return [case for case in cases if _is_new(case, seen)]
+
+
+def _is_new(case: Case, seen: set[object]) -> bool:
+    query = case.row["query"]
+    table = query.get("tableName") if isinstance(query, dict) else query
+    features = {
+        ("table", repr(table), case.row["format"]),
+        ("status", case.row["status"]),
+        *(("setting", name) for name in case.env),
+        *(("message", name) for name in case.payload),
+        ("inserted", case.inserted),
+    }
+    is_new = not features <= seen
+    seen |= features
+    return is_new
 
 
 def _case(path: Path) -> Case:

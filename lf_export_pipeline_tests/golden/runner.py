@@ -14,13 +14,12 @@ import dagster as dg
 
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transaction
 from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.golden.cases import Case
+from lf_export_pipeline_tests.golden.cases import Case, insert_row
 
 RECORDED_WORLD = {"NEXTAUTH_URL": "http://localhost:3000", "LF_EXPORT_PREVIEW": "false"}
 
@@ -85,8 +84,7 @@ class GoldenRunner:
         ``force``.
         """
         if case.inserted:
-            with postgres_transaction(self._addresses) as connection:
-                insert_postgres_rows(connection, "batch_exports", [json.dumps(case.row)])
+            insert_row(self._addresses, case)
         known_mails = set(self._inbox())
         started = time.monotonic()
         result = run_export(

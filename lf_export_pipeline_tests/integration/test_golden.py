@@ -1,4 +1,4 @@
-"""Every recorded export of Langfuse's worker, through the real job, value by value."""
+"""Every recorded export of Langfuse's worker, value by value."""
 
 import importlib.util
 import os
@@ -11,13 +11,15 @@ import pytest
 from lf_export_pipeline.local.seed import load_seed
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline_tests.conftest import REPOSITORY
-from lf_export_pipeline_tests.golden.cases import Case, read_cases
+from lf_export_pipeline_tests.golden.cases import Case, read_cases, representatives
+from lf_export_pipeline_tests.golden.direct import DirectRunner, concerns_the_job_alone
 from lf_export_pipeline_tests.golden.runner import GoldenRunner
+from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
 pytestmark = [pytest.mark.services, pytest.mark.golden]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def judge(golden_dir: Path) -> ModuleType:
     """``compare.py``, which lies beside the recordings."""
     specification = importlib.util.spec_from_file_location("compare", golden_dir / "compare.py")
@@ -28,19 +30,27 @@ def judge(golden_dir: Path) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module")
-def runner(
-    golden_seed_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GoldenRunner]:
-    """A stack of its own: the seed's versions must stay unmerged and alone."""
-    stack = LocalStack(tmp_path_factory.mktemp("golden"))
-    try:
-        addresses = stack.up()
-        load_seed(addresses, golden_seed_dir)
-        with GoldenRunner(addresses) as ready:
-            yield ready
-    finally:
-        stack.destroy()
+@pytest.fixture(scope="session")
+def recorded_stack(
+    stack: LocalStack, golden_seed_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[IsolatedStack]:
+    """Databases with nothing but the recorded rows, whose versions stay unmerged."""
+    recorded = IsolatedStack(stack, tmp_path_factory.mktemp("golden"))
+    load_seed(recorded.addresses(), golden_seed_dir)
+    yield recorded
+    recorded.destroy()
+
+
+@pytest.fixture(scope="session")
+def direct(recorded_stack: IsolatedStack) -> Iterator[DirectRunner]:
+    with DirectRunner(recorded_stack.addresses()) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="session")
+def runner(recorded_stack: IsolatedStack) -> Iterator[GoldenRunner]:
+    with GoldenRunner(recorded_stack.addresses()) as ready:
+        yield ready
 
 
 def _cases() -> list[Case]:
@@ -48,13 +58,38 @@ def _cases() -> list[Case]:
     return list(read_cases(Path(os.environ.get("LF_EXPORT_GOLDENS", default)) / "cases"))
 
 
-@pytest.mark.parametrize("case", _cases(), ids=lambda case: case.name)
+CASES = _cases()
+REPRESENTATIVES = {case.name for case in representatives(CASES)}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.name) for case in CASES if not concerns_the_job_alone(case)],
+)
+def test_file_equals_the_recorded_one(
+    case: Case, direct: DirectRunner, judge: ModuleType, golden_dir: Path
+) -> None:
+    outcome = direct.run(case)
+
+    folder = golden_dir / "cases" / case.name
+    assert judge.differences(folder, outcome.data, outcome.status, outcome.log) == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            id=case.name,
+            marks=() if case.name in REPRESENTATIVES else (pytest.mark.long,),
+        )
+        for case in CASES
+    ],
+)
 def test_export_equals_the_recorded_one(
     case: Case, runner: GoldenRunner, judge: ModuleType, golden_dir: Path
 ) -> None:
     outcome = runner.run(case)
 
-    found = judge.differences(
-        golden_dir / "cases" / case.name, outcome.data, outcome.status, outcome.log
-    )
-    assert found == []
+    folder = golden_dir / "cases" / case.name
+    assert judge.differences(folder, outcome.data, outcome.status, outcome.log) == []

@@ -1,0 +1,86 @@
+"""Runs recorded cases through everything but Dagster: the row, the reading, the file's bytes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.request import ExportRow, parse_request
+from lf_export_pipeline.local.addresses import StackAddresses
+from lf_export_pipeline.ops.validate_export import Action, ValidateConfig, admission
+from lf_export_pipeline.resources.clickhouse import ClickHouseReader
+from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.resources.reader import StatementRouter
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.exporting import exported
+from lf_export_pipeline_tests.golden.cases import Case, insert_row
+
+JOB_ONLY = {
+    "CLICKHOUSE_URL",
+    "SMTP_CONNECTION_URL",
+    "NEXTAUTH_URL",
+    "BATCH_EXPORT_DOWNLOAD_LINK_EXPIRATION_HOURS",
+}
+"""Variables whose effect is not in the bytes of the file, beside all those of S3."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectOutcome:
+    """What the row and the object would be after a run."""
+
+    status: str
+    log: str | None
+    data: bytes | None
+
+
+def concerns_the_job_alone(case: Case) -> bool:
+    """Whether what the case is about happens outside of the way from row to bytes."""
+    has_other_message = bool(case.payload) or not case.inserted
+    return has_other_message or any(
+        name in JOB_ONLY or name.startswith("LANGFUSE_S3_") for name in case.env
+    )
+
+
+class DirectRunner:
+    """Runs cases on a stack whose tables hold their seed; a context ends its connections."""
+
+    def __init__(self, addresses: StackAddresses) -> None:
+        self._addresses = addresses
+        self._settings = Settings.load(addresses.environment())
+        self._clickhouse = ClickHouseReader(self._settings)
+        self._postgres = LangfusePostgres(self._settings)
+        self._reader = StatementRouter(self._clickhouse, self._postgres.reader)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._clickhouse.close()
+        self._postgres.close()
+
+    def run(self, case: Case) -> DirectOutcome:
+        """The outcome of a case; its row is written exactly as it was recorded, and stays so."""
+        insert_row(self._addresses, case)
+        row = self._postgres.exports.get(case.row["id"])
+        assert row is not None
+        decision = admission(row, ValidateConfig(force=True), datetime.now(UTC))
+        if decision.action is Action.SKIP:
+            return DirectOutcome(row.status, row.log, None)
+        if decision.action is Action.REFUSE:
+            return DirectOutcome("FAILED", decision.reason, None)
+        try:
+            return DirectOutcome("COMPLETED", None, self._file(row, case))
+        except PermanentError as error:
+            return DirectOutcome("FAILED", error.sentence, None)
+
+    def _file(self, row: ExportRow, case: Case) -> bytes:
+        settings = self._settings
+        if case.env:
+            settings = Settings.load({**self._addresses.environment(), **case.env})
+        return exported(parse_request(row), self._reader, settings).data
