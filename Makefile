@@ -30,7 +30,7 @@ test: $(INSTALLED) ## Run the tests that take ten minutes
 	$(PYTEST) -m "not long"
 
 test-all: $(INSTALLED) ## Run all tests, the long ones too
-	$(PYTEST)
+	LF_EXPORT_TESTS=all $(PYTEST)
 
 bench: $(INSTALLED) ## Measure speed and memory; BENCH="--quick" for a short look
 	$(BIN)/python -m bench $(BENCH)

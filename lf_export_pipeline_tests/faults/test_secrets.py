@@ -23,7 +23,7 @@ from lf_export_pipeline_tests.faults.needles import ENCODINGS, left_behind, mail
 from lf_export_pipeline_tests.faults.plants import PLANTS, into_row
 from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Request
 
-pytestmark = [pytest.mark.services, pytest.mark.faults]
+pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.long]
 
 LOUD = {"LF_EXPORT_PREVIEW": "true"}
 # Words of every signed link and of every signed request; no encoding but base64 changes them.

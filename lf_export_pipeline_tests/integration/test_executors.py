@@ -26,7 +26,7 @@ from lf_export_pipeline.resources.spool import open_spool
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline.settings import Settings
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 PROJECT = "executor-project"
 WORKERS = ("one", "two")

@@ -25,7 +25,7 @@ from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 ROWS = 50_000
 SETTINGS = {"LF_EXPORT_PREVIEW": "false", "NEXTAUTH_URL": "http://127.0.0.1:3000"}

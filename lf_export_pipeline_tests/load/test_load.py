@@ -10,7 +10,7 @@ from lf_export_pipeline_tests.load.phases import keep_making
 from lf_export_pipeline_tests.load.verdict import problems
 from lf_export_pipeline_tests.load.watch import Watch
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
 AT_ONCE = 10
 SIZE = SampleSize(traces=300, observations_per_trace=1)

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
-
 import lf_export_pipeline
 from lf_export_pipeline_tests.conftest import REPOSITORY
 
@@ -63,17 +61,19 @@ def distributions_of(name: str) -> set[str]:
     return {normal(one) for one in DISTRIBUTIONS.get(name, [])}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_what_a_module_imports_is_declared(module: Path) -> None:
+def missing_in(module: Path) -> set[str]:
+    """What a module imports and nothing that is declared for it brings."""
     extra = EXTRAS.get(module.relative_to(PACKAGE).parts[0])
-    late = {LATE[name] for name in imported(module) if name in LATE}
+    names = set(imported(module))
+    late = {LATE[name] for name in names & LATE.keys()}
     known = declared(*late, *([extra] if extra else []))
+    return {name for name in names if is_foreign(name) and not known & distributions_of(name)}
 
-    missing = {
-        name for name in imported(module) if is_foreign(name) and not known & distributions_of(name)
-    }
 
-    assert missing == set()
+def test_what_the_modules_import_is_declared() -> None:
+    missing = {str(module): missing_in(module) for module in MODULES}
+
+    assert {module: names for module, names in missing.items() if names} == {}
 
 
 def test_what_is_declared_is_used() -> None:

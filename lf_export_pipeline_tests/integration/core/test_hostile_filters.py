@@ -34,7 +34,7 @@ from lf_export_pipeline_tests.integration.core.hostile_texts import ABSENT, STOR
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
 from lf_export_pipeline_tests.unit.fuzz.questions import TABLES, Asked, Query, questions
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 EVERY_SOURCE = pytest.mark.parametrize(
     "source", SOURCES, ids=[f"{one.table}{'-events' * one.from_events}" for one in SOURCES]

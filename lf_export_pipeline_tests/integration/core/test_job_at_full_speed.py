@@ -28,7 +28,7 @@ from lf_export_pipeline_tests.integration.core.busy_reader import BesideWriters
 from lf_export_pipeline_tests.integration.core.busy_subjects import TRACES
 from lf_export_pipeline_tests.integration.core.busy_writers import CREATED_AT, Busy, iso
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 CHUNK_ROWS = 400
 OPS = {node.name for node in batch_export_job().nodes}

@@ -26,7 +26,7 @@ from lf_export_pipeline_tests.integration.core.busy_subjects import (
 )
 from lf_export_pipeline_tests.integration.core.busy_writers import QUIET, SIZES
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)

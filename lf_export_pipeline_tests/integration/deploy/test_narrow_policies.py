@@ -25,7 +25,7 @@ from lf_export_pipeline_tests.integration.deploy.restricted import (
 )
 from lf_export_pipeline_tests.integration.resources.proxy import Refuse, Request, proxy
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 PROJECT = "narrow-project"
 

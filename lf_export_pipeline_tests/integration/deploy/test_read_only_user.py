@@ -19,7 +19,7 @@ from lf_export_pipeline_tests.integration.deploy.file_of_job import file_of_job
 from lf_export_pipeline_tests.integration.deploy.restricted import clickhouse_role, clickhouse_user
 from lf_export_pipeline_tests.integration.resources.proxy import Request, proxy
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 PROJECT = "read-only-project"
 SIZE = SampleSize(traces=60, comments=30, dataset_items=10, audit_logs=10)

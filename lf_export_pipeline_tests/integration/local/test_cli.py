@@ -8,7 +8,7 @@ from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.local.services.mail import Mail
 from lf_export_pipeline.local.stack import LocalStack
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 
 def _run(command: str, state_dir: Path, *options: str) -> Result:

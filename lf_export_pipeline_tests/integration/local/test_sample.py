@@ -10,7 +10,7 @@ from lf_export_pipeline.local.rows import clickhouse_client, postgres_transactio
 from lf_export_pipeline.local.sample import ProjectNotEmptyError, SampleSize, generate_sample
 from lf_export_pipeline.local.stack import LocalStack
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 SIZE = SampleSize(
     traces=400,

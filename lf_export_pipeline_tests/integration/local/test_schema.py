@@ -13,7 +13,7 @@ from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.schema import create_clickhouse_tables, create_postgres_tables
 from lf_export_pipeline.local.stack import LocalStack
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 FACTS = Path(__file__).parents[4] / "shared" / "SCHEMA.md"
 CLICKHOUSE_TABLES = [

@@ -14,7 +14,7 @@ from lf_export_pipeline.local.rows import (
 from lf_export_pipeline.local.seed import load_seed
 from lf_export_pipeline.local.stack import LocalStack
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from lf_export_pipeline.local.services.postgres import Postgres, is_reachable
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.local.state import StackState
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="concerns root alone")
 

@@ -15,7 +15,7 @@ from lf_export_pipeline.local import ports, process
 from lf_export_pipeline.local.process import Launch
 from lf_export_pipeline.local.stack import LocalStack
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 
 def _message(subject: str) -> EmailMessage:

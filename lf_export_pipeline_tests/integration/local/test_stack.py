@@ -21,7 +21,7 @@ from lf_export_pipeline.local.services.mail import Mail
 from lf_export_pipeline.local.services.seaweedfs import SeaweedFS
 from lf_export_pipeline.local.stack import LocalStack, StackNotStartedError
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 
 def _pids(stack: LocalStack) -> dict[str, int | None]:

@@ -1,10 +1,12 @@
-"""How many examples hypothesis makes for each test: a few, or 20,000 in the long form."""
+"""How many examples hypothesis makes for each test; ``make faults`` asks for 20,000."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = int(os.environ.get("LF_EXPORT_FUZZ_EXAMPLES", "200"))
+from lf_export_pipeline_tests.effort import examples
+
+EXAMPLES = int(os.environ.get("LF_EXPORT_FUZZ_EXAMPLES", examples(200)))
 
 settings.register_profile(
     "fuzz",

@@ -22,6 +22,7 @@ from lf_export_pipeline.runs.launching import (
 )
 from lf_export_pipeline.runs.partitions import ATTEMPT_TAG, PARTITION_TAG, PROJECT_TAG, RECOVERY_TAG
 from lf_export_pipeline.settings.operating import OperatingSettings
+from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
 
@@ -153,7 +154,7 @@ def test_backfill_takes_no_room_from_the_sensor(instance: dg.DagsterInstance) ->
     assert asked_for(next_requests(instance, rows, at_most(1), {})) == ["heavy-0002"]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=6))
 def test_export_that_is_queued_again_gets_a_run_whichever_runs_were_deleted(
     deleted_after: list[list[int]],

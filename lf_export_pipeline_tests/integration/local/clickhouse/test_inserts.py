@@ -21,7 +21,7 @@ from lf_export_pipeline_tests.integration.local.clickhouse.server_process import
     wait_for,
 )
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 LINES = b'{"id":1,"name":"it\'s \\n 1"}\n{"id":2,"name":"\\u00fc","tags":{"a":"b"}}\n'
 COUNT = "SELECT count(), sum(id) FROM {}"

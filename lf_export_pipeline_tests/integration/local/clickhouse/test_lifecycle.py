@@ -10,7 +10,7 @@ from lf_export_pipeline_tests.integration.local.clickhouse.server_process import
     wait_for,
 )
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 
 def test_a_restart_finds_the_data_again(tmp_path: Path) -> None:

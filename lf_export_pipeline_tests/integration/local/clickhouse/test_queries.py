@@ -18,7 +18,7 @@ from lf_export_pipeline_tests.integration.local.clickhouse.server_process import
     ServerProcess,
 )
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 AWKWARD = 'it\'s a "test"\n\ttab \\ back\\nslash ü 漢字 😀'
 

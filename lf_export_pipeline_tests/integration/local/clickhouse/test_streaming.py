@@ -18,7 +18,7 @@ from lf_export_pipeline_tests.integration.local.clickhouse.server_process import
     wait_for,
 )
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
 FORMATS = [
     *("TabSeparated", "TSVWithNamesAndTypes", "CSV", "CSVWithNames", "JSON", "JSONEachRow"),

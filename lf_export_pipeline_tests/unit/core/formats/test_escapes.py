@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.formats import escapes
 from lf_export_pipeline.core.formats.escapes import decode_escapes
+from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.unit.core.formats import nasty
 from lf_export_pipeline_tests.unit.core.formats.reference import decode
 
@@ -42,7 +43,7 @@ def test_escapes_become_characters(written: str, as_text: str, as_json: str | No
 
 
 @pytest.mark.parametrize("json_text", [False, True])
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(cells=st.lists(st.none() | nasty.text, min_size=1, max_size=8))
 def test_any_text_is_decoded_as_by_the_reference(
     cells: list[str | None], *, json_text: bool
@@ -53,7 +54,7 @@ def test_any_text_is_decoded_as_by_the_reference(
 
 @pytest.mark.parametrize("json_text", [False, True])
 @pytest.mark.parametrize("window", [1, 7, 20])
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(cells=st.lists(st.none() | nasty.text, min_size=1, max_size=8))
 def test_windows_leave_no_trace(cells: list[str | None], *, json_text: bool, window: int) -> None:
     whole = decoded(cells, json_text=json_text)
@@ -62,7 +63,7 @@ def test_windows_leave_no_trace(cells: list[str | None], *, json_text: bool, win
         assert decoded(cells, json_text=json_text) == whole
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(value=nasty.json_value, ascii_only=st.booleans())
 def test_valid_json_stays_valid_json_in_either_reading(value: object, *, ascii_only: bool) -> None:
     written = json.dumps(value, ensure_ascii=ascii_only)
@@ -70,7 +71,7 @@ def test_valid_json_stays_valid_json_in_either_reading(value: object, *, ascii_o
         json.loads(decoded([written], json_text=json_text)[0] or "")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(value=st.text(st.characters(exclude_categories=["Cs"])))
 def test_json_escapes_of_characters_do_not_change_the_value(value: str) -> None:
     (found,) = decoded([json.dumps(value)], json_text=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.formats import FormatWriter, format_writer, writer
 from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes, part_bytes
 from lf_export_pipeline_tests.unit.core.formats.nasty import COLUMNS, SCORE_COLUMNS, records
 from lf_export_pipeline_tests.unit.core.formats.reference import (
@@ -22,7 +23,7 @@ from lf_export_pipeline_tests.unit.core.formats.reference import (
 )
 
 every_format = pytest.mark.parametrize("fmt", list(ExportFormat))
-property_test = settings(deadline=None, max_examples=40)
+property_test = settings(deadline=None, max_examples=examples(40))
 
 
 def writer_of(fmt: ExportFormat, scores: tuple[str, ...] = SCORE_COLUMNS) -> FormatWriter:
