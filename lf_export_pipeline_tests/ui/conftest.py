@@ -78,7 +78,7 @@ class Deployment:
         return list(self.instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: export_id})))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def _browser_is_installed() -> None:
     try:
         install_browser()
@@ -136,7 +136,10 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def operator(
-    request: pytest.FixtureRequest, deployment: Deployment, pictures: Path
+    request: pytest.FixtureRequest,
+    _browser_is_installed: None,
+    deployment: Deployment,
+    pictures: Path,
 ) -> Iterator[Operator]:
     with chromium() as driver:
         found = Operator(driver, deployment.address, pictures)

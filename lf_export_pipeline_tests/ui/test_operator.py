@@ -9,7 +9,7 @@ import pytest
 from lf_export_pipeline_tests.ui.browser import Operator
 from lf_export_pipeline_tests.ui.conftest import Deployment
 
-pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.browser]
+pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.browser, pytest.mark.long]
 
 JOB = "/locations/lf_export_pipeline/jobs/batch_export"
 STEPS = (
