@@ -31,8 +31,7 @@ def kills() -> Iterator[Fault]:
     for op in OPS:
         for nth in range(KILLS_PER_OP):
             where = f"{op}, {nth + 1} of {KILLS_PER_OP}, server {_heard(nth % 2 == 1)}"
-            is_short = (op, nth) in (("serialize_chunk", 2), ("upload_file", 2))
-            yield Fault(NAME, where, partial(_killed, op, nth), op, is_short=is_short)
+            yield Fault(NAME, where, partial(_killed, op, nth), op, is_short=nth == 2)
     for last in _last_words():
         where = f"{last.op}, {last.said}, server {_heard(last.after)}"
         play = partial(_killed_at_last, last)

@@ -22,6 +22,7 @@ STEPS = (
     "upload_file",
     "notify_requester",
 )
+TALL = (1360, 1300)  # else the list of steps is below the fold
 MATERIALIZATIONS = """
 query Materializations($run: ID!) {
   logsForRun(runId: $run) {
@@ -78,6 +79,7 @@ def test_run_page_shows_each_step_of_a_run(deployment: Deployment, operator: Ope
     assert deployment.ended(export_id).status == "COMPLETED"
     (run,) = deployment.runs(export_id)
 
+    operator.driver.set_window_size(*TALL)
     operator.opens(f"/runs/{run.run_id}?logs=chunks")
     operator.sees(export_id)
     operator.clicks("//*[text()[contains(., 'Succeeded (')]]")

@@ -11,6 +11,7 @@ from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.ops.resolve_filters import resolved
 from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
 from lf_export_pipeline.ops.stream_chunks import planned
+from lf_export_pipeline_tests.effort import long
 from lf_export_pipeline_tests.exporting import Project, Row, where
 from lf_export_pipeline_tests.fakes import MemorySpool
 
@@ -59,15 +60,15 @@ def add_rows(project: Project, table: str, column: str) -> None:
     ("table", "from_events", "stored_in", "column"),
     [
         ("traces", False, "traces", "input"),
-        ("traces", False, "traces", "tags"),
-        ("observations", False, "observations", "output"),
+        long("traces", False, "traces", "tags"),
+        long("observations", False, "observations", "output"),
         ("observations", False, "observations", "status_message"),
-        ("observations", False, "observations", "model_parameters"),
-        ("observations", False, "observations", "tool_definitions"),
-        ("observations", False, "observations", "tool_calls"),
-        ("observations", True, "events_full", "tool_definitions"),
+        long("observations", False, "observations", "model_parameters"),
+        long("observations", False, "observations", "tool_definitions"),
+        long("observations", False, "observations", "tool_calls"),
+        long("observations", True, "events_full", "tool_definitions"),
         ("events", False, "events_full", "input"),
-        ("events", False, "events_full", "status_message"),
+        long("events", False, "events_full", "status_message"),
         ("events", False, "events_full", "tags"),
         ("scores", False, "scores", "comment"),
     ],

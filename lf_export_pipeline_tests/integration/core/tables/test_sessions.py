@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lf_export_pipeline_tests.effort import some
 from lf_export_pipeline_tests.exporting import CUTOFF, Project, Row
 
 pytestmark = pytest.mark.services
@@ -178,7 +179,7 @@ def test_sessions_that_are_equal_in_what_orders_them_are_ordered_by_id(
     names = ["c", "a", "d", "b"]
     for name in names:
         add_trace(project, f"trace {name}", name)
-    for column in ORDER_COLUMNS:
+    for column in some(ORDER_COLUMNS):
         wanted = {"column": column, "order": order}
         options: dict[str, Any] = {"orderBy": wanted, "useEventsTable": from_events}
         assert project.export("sessions", chunk_rows=3, **options).ids == sorted(names), column
