@@ -8,7 +8,10 @@ from urllib.parse import unquote, urlsplit
 from lf_export_pipeline.export_file.object_keys import is_export_key
 from lf_export_pipeline.settings.s3 import S3Settings
 
-_AWS_HOST = r"s3(\.dualstack)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?"
+_AWS_HOST = (  # in every partition of AWS
+    r"s3(-fips)?(\.dualstack)?([.-][a-z0-9-]+)?\."
+    r"(amazonaws\.(com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
+)
 
 
 def leads_to(url: str, key: str) -> bool:
@@ -66,4 +69,4 @@ def _services(settings: S3Settings) -> Iterator[_Service]:
             yield _Service(_AWS_HOST, "")
         else:
             parts = urlsplit(address)
-            yield _Service(re.escape(parts.hostname or ""), parts.path.rstrip("/"))
+            yield _Service(re.escape(parts.hostname or ""), unquote(parts.path).rstrip("/"))

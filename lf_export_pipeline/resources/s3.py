@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
-import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
+from lf_export_pipeline.resources.aws import aws_session
 from lf_export_pipeline.resources.s3_checksum import PartsChecksum
 from lf_export_pipeline.resources.s3_client import (
     encryption_of,
@@ -152,17 +152,18 @@ class S3FileStore:
         if self._settings.langfuse_s3_batch_export_access_key_id:
             return False
         with s3_errors():
-            credentials = boto3.session.Session().get_credentials()
+            credentials = aws_session().get_credentials()
         return bool(credentials and credentials.token)
 
     @cached_property
     def _client(self) -> "S3Client":
-        return s3_client(self._settings, self._settings.langfuse_s3_batch_export_endpoint)
+        endpoint = self._settings.langfuse_s3_batch_export_endpoint
+        return s3_client(self._settings, self.bucket, endpoint)
 
     @cached_property
     def _signer(self) -> "S3Client":
         external = self._settings.langfuse_s3_batch_export_external_endpoint
-        return s3_client(self._settings, external) if external else self._client
+        return s3_client(self._settings, self.bucket, external) if external else self._client
 
     def _transfer_config(self, expected_bytes: int) -> TransferConfig:
         concurrency = self._settings.langfuse_s3_upload_max_concurrent_parts

@@ -1,6 +1,6 @@
 """The S3 client, and the one place where its errors are mapped.
 
-boto3 itself, not the client of ``dagster_aws``: that one can be told neither the signature version
+boto3's own, not the client of ``dagster_aws``: that one can be told neither the signature version
 nor path-style addresses nor when to send checksums, and compatible services need all three.
 """
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -25,7 +24,13 @@ from lf_export_pipeline.core.errors import (
     ExportError,
     TransientError,
 )
+from lf_export_pipeline.resources.aws import aws_session
 from lf_export_pipeline.resources.quoted_headers import quotes_a_header
+from lf_export_pipeline.resources.s3_addresses import (
+    addressing_style,
+    encoded_once,
+    refuse_detours,
+)
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings.s3 import S3Settings
 
@@ -43,6 +48,9 @@ _REFUSALS = {
     "ExpiredToken": f"The credentials for the bucket have expired; check {_KEYS}.",
     "PermanentRedirect": f"The bucket is in another region; check {_PREFIX}_REGION.",
     "AuthorizationHeaderMalformed": f"The bucket is in another region; check {_PREFIX}_REGION.",
+    "IllegalLocationConstraintException": (
+        f"The bucket is in another region; check {_PREFIX}_REGION."
+    ),
     "KMS.NotFoundException": f"The encryption key is unknown; check {_PREFIX}_SSE_KMS_KEY_ID.",
     "KMS.DisabledException": f"The encryption key is disabled; check {_PREFIX}_SSE_KMS_KEY_ID.",
 }
@@ -72,13 +80,17 @@ _UNSENDABLE = (
 )
 
 
-def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
-    """A client as the settings say; botocore repeats each failed request, with growing pauses."""
+def s3_client(settings: S3Settings, bucket: str, endpoint: str | None) -> "S3Client":
+    """A client for one bucket; botocore repeats each failed request, with growing pauses.
+
+    Raises:
+        ConfigurationError: The settings do not fit together.
+    """
     secret = settings.langfuse_s3_batch_export_secret_access_key
-    by_path = settings.langfuse_s3_batch_export_force_path_style
+    style = addressing_style(bucket, by_path=settings.langfuse_s3_batch_export_force_path_style)
     config = Config(
         signature_version="s3v4",  # links of older versions are refused in newer regions
-        s3={"addressing_style": "path" if by_path else "auto"},
+        s3={"addressing_style": style, "us_east_1_regional_endpoint": "regional"},
         request_checksum_calculation="when_required",  # newer defaults break compatible services
         response_checksum_validation="when_required",
         retries={"mode": "standard", "max_attempts": settings.langfuse_s3_upload_max_part_attempts},
@@ -87,15 +99,18 @@ def s3_client(settings: S3Settings, endpoint: str | None) -> "S3Client":
         max_pool_connections=settings.langfuse_s3_upload_max_concurrent_parts + 2,
     )
     with s3_errors():
-        return boto3.session.Session().client(
+        session = aws_session()
+        client = session.client(
             "s3",
-            region_name=settings.langfuse_s3_batch_export_region or _default_region(endpoint),
-            endpoint_url=endpoint,
+            region_name=_region(settings, session.region_name, endpoint),
+            endpoint_url=encoded_once(endpoint, style),
             aws_access_key_id=settings.langfuse_s3_batch_export_access_key_id,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
             verify=settings.lf_export_s3_ca_file,
             config=config,
         )
+    refuse_detours(client, bucket)
+    return client
 
 
 def encryption_of(settings: S3Settings) -> dict[str, str]:
@@ -189,6 +204,15 @@ def _from_answer(error: ClientError) -> ExportError:
     return TransientError(f"The bucket's service refused a request ({code}, status {status}).")
 
 
-def _default_region(endpoint: str | None) -> str | None:
-    """Services other than AWS ignore the region, but a signature needs one."""
-    return "us-east-1" if endpoint else None
+def _region(settings: S3Settings, ambient: str | None, endpoint: str | None) -> str:
+    """The region to sign for. A signature needs one, though services other than AWS ignore it.
+
+    Without any, AWS would be asked at its global address: it takes uploads for every region, but
+    refuses links to all regions except one.
+    """
+    region = settings.langfuse_s3_batch_export_region or ambient
+    if region is None and endpoint is None:
+        raise ConfigurationError(
+            f"The region of the bucket is unknown; set {_PREFIX}_REGION (or AWS_REGION)."
+        )
+    return region or "us-east-1"

@@ -9,7 +9,6 @@ from email.message import EmailMessage
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -27,6 +26,7 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.core.ports import Mailer
+from lf_export_pipeline.resources.aws import aws_session
 from lf_export_pipeline.resources.quoted_headers import quotes_a_header
 from lf_export_pipeline.resources.smtp_login import sign_in
 from lf_export_pipeline.resources.smtp_session import EncryptedMailSession, MailSession
@@ -183,7 +183,7 @@ class SesMailer:
         once = Config(
             retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=SILENCE_SECONDS
         )
-        return boto3.session.Session().client("sesv2", region_name=self._region, config=once)
+        return aws_session().client("sesv2", region_name=self._region, config=once)
 
 
 @contextmanager

@@ -191,7 +191,8 @@ class BucketSpool:
 
     @cached_property
     def _client(self) -> "S3Client":
-        return s3_client(self._settings, self._settings.langfuse_s3_batch_export_endpoint)
+        endpoint = self._settings.langfuse_s3_batch_export_endpoint
+        return s3_client(self._settings, self._bucket, endpoint)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
+from lf_export_pipeline.settings.addresses import http_address
+
 
 def credential() -> AfterValidator:
     """Accepts texts without control characters, with which HTTP clients write no header."""
@@ -42,17 +44,21 @@ def url_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def nobody_in_it() -> AfterValidator:
-    """Accepts URLs without a user; never repeats the value.
+def bucket_service() -> AfterValidator:
+    """The address of a bucket's service as Langfuse's client sends it, without a query.
 
-    The address of a bucket is in every link and in the errors of its client, and who signs in is
-    said by the access key.
+    One with a user is rejected and never repeated: the address is in every link and in the errors
+    of its client, and the access key says who signs in.
     """
 
     def check(value: str) -> str:
-        if "@" in urlsplit(value).netloc:
+        try:
+            parts = http_address(value)
+        except ValueError:
+            raise PydanticCustomError("url", "http://… or https://…") from None
+        if "@" in parts.netloc:
             raise PydanticCustomError("url", "http://… or https://… without user and password")
-        return value
+        return parts._replace(query="").geturl()
 
     return AfterValidator(check)
 
@@ -80,7 +86,7 @@ def broker() -> AfterValidator:
 
 
 HttpUrl = Annotated[str, url_of("http", "https")]
-PublicUrl = Annotated[HttpUrl, nobody_in_it()]
+PublicUrl = Annotated[HttpUrl, bucket_service()]
 
 
 def authorities() -> AfterValidator:

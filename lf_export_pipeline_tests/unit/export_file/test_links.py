@@ -17,13 +17,23 @@ from lf_export_pipeline_tests.world import ENVIRONMENT
 
 NAME = "1931774400123-lf-traces-export-project-1.csv"
 S3 = "LANGFUSE_S3_BATCH_EXPORT"
-SIGNING = {f"{S3}_ACCESS_KEY_ID": "key", f"{S3}_SECRET_ACCESS_KEY": "secret", f"{S3}_BUCKET": "bkt"}
+SIGNING = {
+    f"{S3}_ACCESS_KEY_ID": "key",
+    f"{S3}_SECRET_ACCESS_KEY": "secret",
+    f"{S3}_BUCKET": "bkt",
+    f"{S3}_REGION": "af-south-1",
+}
 SERVICES: Mapping[str, dict[str, str]] = {
     "aws": {},
+    "aws, elsewhere": {f"{S3}_REGION": "eusc-de-east-1"},
     "aws, by path": {f"{S3}_REGION": "eu-west-1", f"{S3}_FORCE_PATH_STYLE": "true"},
     "aws, as an endpoint": {f"{S3}_ENDPOINT": "https://s3.eu-west-1.amazonaws.com"},
     "own service": {f"{S3}_ENDPOINT": "http://minio:9000", f"{S3}_FORCE_PATH_STYLE": "true"},
-    "endpoint with a path": {f"{S3}_ENDPOINT": "https://abc.supabase.co/storage/v1/s3"},
+    "endpoint with a path": {
+        f"{S3}_ENDPOINT": "https://abc.supabase.co/storage/v1/s3",
+        f"{S3}_FORCE_PATH_STYLE": "true",
+    },
+    "endpoint with a path, bucket in the host": {f"{S3}_ENDPOINT": "https://s3.test/storage/v1"},
     "endpoint with a slash": {f"{S3}_ENDPOINT": "https://abc.supabase.co/storage/v1/s3/"},
     "external endpoint with a path": {
         f"{S3}_ENDPOINT": "http://minio:9000",
