@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pyarrow as pa
@@ -14,7 +13,7 @@ import tenacity
 import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from clickhouse_connect.driver.httputil import get_pool_manager
+from clickhouse_connect.driver.httputil import get_pool_manager_options
 
 from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.statement import Statement, Store
@@ -25,7 +24,9 @@ from lf_export_pipeline.resources.clickhouse_settings import (
     learn_settings,
     query_settings,
 )
+from lf_export_pipeline.resources.unredirected import UnredirectedPool
 from lf_export_pipeline.settings import ClickHouseSettings
+from lf_export_pipeline.settings.clickhouse_url import ClickHouseUrl, clickhouse_url
 
 _CONNECT_SECONDS = 10
 SILENCE_SECONDS = 180  # Langfuse: request_timeout
@@ -62,7 +63,7 @@ class ClickHouseReader:
             response: Any = client.raw_stream(
                 statement.sql,
                 parameters={name: _bindable(value) for name, value in statement.params.items()},
-                settings=self._query_settings(client, statement.threads),
+                settings=self._query_settings(client, place, statement.threads),
                 fmt="ArrowStream",
             )
         except _FOREIGN_ERRORS as error:
@@ -90,8 +91,11 @@ class ClickHouseReader:
         with self.batches(statement) as batches:
             return [row for batch in batches for row in _tuples(batch)]
 
-    def _query_settings(self, client: Client, threads: int | None = None) -> dict[str, Any]:
-        wanted = query_settings(self._settings, self._tags)
+    def _query_settings(
+        self, client: Client, place: str, threads: int | None = None
+    ) -> dict[str, Any]:
+        of_the_url = self._clients.url(place).settings
+        wanted = {**of_the_url, **query_settings(self._settings, self._tags)}
         if threads is not None:
             wanted["max_threads"] = threads
         return changeable(wanted, client.server_settings)
@@ -104,10 +108,11 @@ class _Clients:
         self._settings = settings
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
-        self._pool = get_pool_manager(
+        options = get_pool_manager_options(
             maxsize=settings.clickhouse_max_open_connections,
             ca_cert=settings.lf_export_clickhouse_ca_file,
         )
+        self._pool = UnredirectedPool(**options)
 
     def place(self, store: Store) -> str:
         """The name of the setting that says where the store is."""
@@ -115,7 +120,7 @@ class _Clients:
             raise PermanentError("A statement for Postgres was given to ClickHouse.")
         if store is Store.EVENTS and self._settings.clickhouse_events_read_only_url:
             return "CLICKHOUSE_EVENTS_READ_ONLY_URL"
-        if store is Store.CLICKHOUSE and self._settings.clickhouse_read_only_url:
+        if self._settings.clickhouse_read_only_url:
             return "CLICKHOUSE_READ_ONLY_URL"
         return "CLICKHOUSE_URL"
 
@@ -123,9 +128,11 @@ class _Clients:
         place = self.place(store)
         with self._lock:
             if place not in self._clients:
-                url = str(getattr(self._settings, place.lower()))
-                self._clients[place] = _connect(url, self._settings, self._pool)
+                self._clients[place] = _connect(self.url(place), self._settings, self._pool)
             return self._clients[place]
+
+    def url(self, place: str) -> ClickHouseUrl:
+        return clickhouse_url(getattr(self._settings, place.lower()))
 
     def close(self) -> None:
         with self._lock:
@@ -135,16 +142,16 @@ class _Clients:
             self._pool.clear()  # a client leaves a pool open that it was given
 
 
-def _connect(url: str, settings: ClickHouseSettings, pool: Any) -> Client:
-    parts = urlsplit(url)
+def _connect(url: ClickHouseUrl, settings: ClickHouseSettings, pool: Any) -> Client:
     client = clickhouse_connect.get_client(
-        host=parts.hostname,
-        port=parts.port or (8443 if parts.scheme == "https" else 8123),
-        interface=parts.scheme,
-        proxy_path=parts.path.strip("/"),
-        username=settings.clickhouse_user,
-        password=settings.clickhouse_password.get_secret_value(),
-        database=settings.clickhouse_db,
+        host=url.host,
+        port=url.port,
+        interface=url.scheme,
+        proxy_path=url.proxy_path,
+        username=url.user or settings.clickhouse_user,
+        password=url.password or settings.clickhouse_password.get_secret_value(),
+        database=url.database or settings.clickhouse_db,
+        headers=dict(url.headers),
         compress=False,  # Arrow's own compression is faster, on both ends
         connect_timeout=_CONNECT_SECONDS,
         send_receive_timeout=SILENCE_SECONDS,

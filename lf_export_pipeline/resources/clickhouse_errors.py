@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import Error as ClientError
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.errors import TransientError as Transient
 from lf_export_pipeline.resources.tls import refused_certificate
+from lf_export_pipeline.resources.unredirected import redirection
 
 _CODE = re.compile(r"Code: ?(\d+)\.")
 _STATUS = re.compile(r"HTTP driver received HTTP status (\d{3})\b")
@@ -54,6 +55,10 @@ def from_client(error: Exception, place: str) -> ExportError:
         error: What the client raised; its message is for operators only.
         place: The name of the setting that holds the server's address.
     """
+    if moved := redirection(error):
+        return ConfigurationError(
+            f"The address in {place} redirects to {moved}; change it to that."
+        )
     code = error.code if isinstance(error, ClientError) else None
     text = str(error)
     if code is None and (match := _CODE.match(text)):

@@ -17,7 +17,13 @@ from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.s3 import S3Settings
 from lf_export_pipeline.settings.sentences import in_sentences
-from lf_export_pipeline.settings.values import HttpUrl, authorities, broker, credential, url_of
+from lf_export_pipeline.settings.values import (
+    ClickHouseAddress,
+    authorities,
+    broker,
+    credential,
+    url_of,
+)
 
 Switch = Literal["auto", "true", "false"]
 
@@ -34,16 +40,24 @@ class PostgresSettings(BaseModel):
 class ClickHouseSettings(BaseModel):
     """Langfuse's ClickHouse, over HTTP, version 24.3 or newer. Reading is enough."""
 
-    clickhouse_url: HttpUrl = Field(repr=False, description="HTTP(S) address of the server.")
-    clickhouse_read_only_url: HttpUrl | None = Field(
+    clickhouse_url: ClickHouseAddress = Field(
+        repr=False,
+        description="HTTP(S) address of the server, with the port unless it is 80 or 443. As in "
+        "Langfuse, user and password in it win over CLICKHOUSE_USER and CLICKHOUSE_PASSWORD, and a "
+        "path `/name` over CLICKHOUSE_DB. A path behind a proxy ends in a slash (`/path/`), or is "
+        "`?pathname=/path`. `?clickhouse_setting_<name>=`, `?ch_<name>=` and "
+        "`?http_header_<name>=` are sent with each query.",
+    )
+    clickhouse_read_only_url: ClickHouseAddress | None = Field(
         default=None,
         repr=False,
         description="Where reads go, if not to CLICKHOUSE_URL.",
     )
-    clickhouse_events_read_only_url: HttpUrl | None = Field(
+    clickhouse_events_read_only_url: ClickHouseAddress | None = Field(
         default=None,
         repr=False,
-        description="Where reads of the events tables go, if not to CLICKHOUSE_URL.",
+        description="Where reads of the events tables go, if not to CLICKHOUSE_READ_ONLY_URL or "
+        "CLICKHOUSE_URL.",
     )
     clickhouse_user: Annotated[str, credential()] = Field(description="Name of the user.")
     clickhouse_password: Annotated[SecretStr, credential()] = Field(

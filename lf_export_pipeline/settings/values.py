@@ -9,6 +9,7 @@ from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from lf_export_pipeline.settings.addresses import http_address
+from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
 
 
 def credential() -> AfterValidator:
@@ -63,6 +64,21 @@ def bucket_service() -> AfterValidator:
     return AfterValidator(check)
 
 
+def clickhouse_server() -> AfterValidator:
+    """Accepts URLs that Langfuse's ClickHouse client accepts; never repeats the value."""
+
+    def check(value: str) -> str:
+        try:
+            clickhouse_url(value)
+        except UnicodeError:
+            raise PydanticCustomError("url", "http://… or https://… with a host") from None
+        except ValueError as error:
+            raise PydanticCustomError("url", "{what}", {"what": str(error)}) from None
+        return value
+
+    return AfterValidator(check)
+
+
 def _text_of(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
@@ -86,6 +102,7 @@ def broker() -> AfterValidator:
 
 
 HttpUrl = Annotated[str, url_of("http", "https")]
+ClickHouseAddress = Annotated[HttpUrl, clickhouse_server()]
 PublicUrl = Annotated[HttpUrl, bucket_service()]
 
 

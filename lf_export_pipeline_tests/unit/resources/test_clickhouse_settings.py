@@ -29,13 +29,13 @@ def known(**values: tuple[str, int]) -> Any:
 def test_a_user_that_may_change_nothing_is_asked_to_change_nothing() -> None:
     names = query_settings(settings(), {"op": "x"})
     client = known(**dict.fromkeys(names, ("0", 1)))
-    asked = ClickHouseReader(settings(), {"op": "x"})._query_settings(client)
+    asked = ClickHouseReader(settings(), {"op": "x"})._query_settings(client, "CLICKHOUSE_URL")
     assert asked == {"limit": 0, "offset": 0}  # which no server refuses that does not set them
 
 
 def test_settings_that_an_older_server_does_not_know_are_left_out() -> None:
     client = known(max_execution_time=("0", 0), http_send_timeout=("300", 0))
-    asked = ClickHouseReader(settings())._query_settings(client)
+    asked = ClickHouseReader(settings())._query_settings(client, "CLICKHOUSE_URL")
     assert asked == {"max_execution_time": 185, "limit": 0, "offset": 0}
 
 

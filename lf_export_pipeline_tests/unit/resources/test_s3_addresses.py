@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.export_file.links import key_of_link
@@ -198,11 +199,12 @@ def test_empty_variables_of_aws_count_as_unset(monkeypatch: pytest.MonkeyPatch) 
 def answered(store: S3FileStore, status: int, headers: dict[str, str], body: bytes = b"") -> str:
     """The sentence for what a server answers to a request."""
 
-    def answer(request: Any, **_: object) -> AWSResponse:
-        raw = SimpleNamespace(stream=lambda *_, **__: iter([body]))
-        return AWSResponse(request.url, status, headers, raw)
+    def answer(request: Any, **_: object) -> Any:
+        raw: Any = SimpleNamespace(stream=lambda *_, **__: iter([body]))
+        return AWSResponse(request.url, status, HTTPHeaders.from_dict(headers), raw)
 
-    store._client.meta.events.register("before-send.s3", answer)
+    events: Any = store._client.meta.events
+    events.register("before-send.s3", answer)
     with pytest.raises(ConfigurationError) as caught:
         store.head(NAME)
     return str(caught.value)
