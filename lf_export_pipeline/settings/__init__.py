@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from lf_export_pipeline.core.plan import CHUNK_TARGET_BYTES, MEBIBYTE
 from lf_export_pipeline.core.request import ExportLimits
 from lf_export_pipeline.settings.operating import OperatingSettings
+from lf_export_pipeline.settings.postgres import PostgresSettings
 from lf_export_pipeline.settings.s3 import S3Settings
 from lf_export_pipeline.settings.sentences import in_sentences
 from lf_export_pipeline.settings.values import (
@@ -26,15 +27,6 @@ from lf_export_pipeline.settings.values import (
 )
 
 Switch = Literal["auto", "true", "false"]
-
-
-class PostgresSettings(BaseModel):
-    """Langfuse's Postgres: the rows of ``batch_exports``, users, comments, datasets, audit logs."""
-
-    database_url: Annotated[SecretStr, url_of("postgresql", "postgres")] = Field(
-        description="Langfuse's database. Prisma's URL parameters are understood. With TLS: "
-        "`?sslmode=verify-full&sslrootcert=/path/ca.pem`, or Prisma's `sslaccept=strict&sslcert=`."
-    )
 
 
 class ClickHouseSettings(BaseModel):

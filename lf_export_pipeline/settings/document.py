@@ -14,9 +14,9 @@ from lf_export_pipeline.settings import (
     LimitSettings,
     MailSettings,
     PipelineSettings,
-    PostgresSettings,
 )
 from lf_export_pipeline.settings.operating import OperatingSettings
+from lf_export_pipeline.settings.postgres import PostgresSettings
 from lf_export_pipeline.settings.s3 import S3Settings
 from lf_export_pipeline.settings.sentences import base_type, expected
 

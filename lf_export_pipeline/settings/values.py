@@ -39,10 +39,18 @@ def url_of(*schemes: str) -> AfterValidator:
         except ValueError:
             sound = False
         if not sound:
-            raise PydanticCustomError("url", " or ".join(f"{scheme}://…" for scheme in schemes))
+            wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
+            raise PydanticCustomError("url", "{wanted}", {"wanted": wanted + _advice(value)})
         return value
 
     return AfterValidator(check)
+
+
+def _advice(value: str | SecretStr) -> str:
+    """What to do about a password that breaks the URL."""
+    if "@" not in _text_of(value):
+        return ""
+    return "; percent-encode special characters in user and password, such as `#` as `%23`"
 
 
 def bucket_service() -> AfterValidator:

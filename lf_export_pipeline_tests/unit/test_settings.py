@@ -197,3 +197,60 @@ def test_the_configuration_page_names_every_variable() -> None:
     page = document()
     missing = [name.upper() for name in Settings.model_fields if f"`{name.upper()}`" not in page]
     assert missing == []
+
+
+PARTS = {
+    "DATABASE_HOST": "db",
+    "DATABASE_USERNAME": "lf",
+    "DATABASE_PASSWORD": "hunter2",
+    "DATABASE_NAME": "langfuse",
+}
+OTHERS = {name: value for name, value in REQUIRED.items() if name != "DATABASE_URL"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({}, "postgresql://lf:hunter2@db/langfuse"),
+        ({"DATABASE_HOST": "db:5433"}, "postgresql://lf:hunter2@db:5433/langfuse"),
+        ({"DATABASE_PORT": "5433"}, "postgresql://lf:hunter2@db:5433/langfuse"),
+        (
+            {"DATABASE_HOST": "db:5433", "DATABASE_PORT": "5432"},
+            "postgresql://lf:hunter2@db:5433/langfuse",
+        ),
+        ({"DATABASE_PORT": "tcp://10.0.0.1:5432"}, "postgresql://lf:hunter2@db/langfuse"),
+        (
+            {"DATABASE_ARGS": "sslmode=require&schema=a"},
+            "postgresql://lf:hunter2@db/langfuse?sslmode=require&schema=a",
+        ),
+        ({"DATABASE_PASSWORD": "p%23w\n"}, "postgresql://lf:p%23w@db/langfuse"),
+        ({"DATABASE_URL": "postgresql://a:b@c/d"}, "postgresql://a:b@c/d"),
+    ],
+)
+def test_the_parts_of_langfuses_containers_stand_for_the_url(
+    changes: dict[str, str], url: str
+) -> None:
+    settings = Settings.load(OTHERS | PARTS | changes)
+    assert settings.database_url.get_secret_value() == url
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("missing", PARTS)
+def test_a_part_that_is_missing_makes_no_url(missing: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL is not set") as caught:
+        Settings.load(OTHERS | PARTS | {missing: ""})
+    assert missing in str(caught.value)
+
+
+@pytest.mark.parametrize("character", "#/?[")
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_PASSWORD", "SMTP_CONNECTION_URL"])
+def test_a_password_that_breaks_the_url_is_to_be_percent_encoded(name: str, character: str) -> None:
+    password = f"hunter{character}2"
+    values = {
+        "DATABASE_URL": OTHERS | {name: f"postgresql://lf:{password}@db:5432/langfuse"},
+        "DATABASE_PASSWORD": OTHERS | PARTS | {name: password},
+        "SMTP_CONNECTION_URL": REQUIRED | {name: f"smtp://lf:{password}@mail:25"},
+    }
+    with pytest.raises(ConfigurationError, match="percent-encode special characters") as caught:
+        Settings.load(values[name])
+    assert "hunter" not in str(caught.value)
