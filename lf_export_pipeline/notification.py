@@ -1,5 +1,6 @@
 """The e-mail that says that the file is ready, as HTML and as plain text."""
 
+import re
 from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -12,8 +13,11 @@ import jinja2
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.settings import MailSettings
+from lf_export_pipeline.settings.addresses import sent_host
 
 SUBJECT = "Your data export is ready"
+_WITH_A_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
+_IS_PLAIN = re.compile(r"[^\s\x00-\x1f\x7f()<>\[\]:;@\\,\"]+")  # RFC 6531: atoms of UTF-8
 
 
 def build_notification(
@@ -45,12 +49,12 @@ def build_notification(
         PermanentError: the user's address is not a valid e-mail address.
     """
     message = EmailMessage()
-    sender = _sender(settings.email_from_address)
+    sender = sender_of(settings)
     message["From"] = sender
     message["To"] = _receiver(recipient.email)
     message["Subject"] = SUBJECT
     message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain=sender.domain or None)
+    message["Message-ID"] = make_msgid(domain=_ascii_domain(sender))
     message["Auto-Submitted"] = "auto-generated"  # keeps holiday notices away
     values = {
         "subject": SUBJECT,
@@ -77,11 +81,19 @@ def exports_link(nextauth_url: str | None, project_id: str) -> str | None:
     return f"{nextauth_url}/project/{quote(project_id, safe='')}/settings/exports"
 
 
-def _sender(address: str | None) -> Address:
+def sender_of(settings: MailSettings) -> Address:
+    """The sender, called Langfuse unless EMAIL_FROM_ADDRESS has a name of its own.
+
+    Raises:
+        ConfigurationError: EMAIL_FROM_ADDRESS is missing or not a valid e-mail address.
+    """
     refusal = ConfigurationError(
         "EMAIL_FROM_ADDRESS is not a valid e-mail address; expected one like name@example.com."
     )
-    return _address(address or "", "Langfuse", refusal)
+    written = (settings.email_from_address or "").strip()
+    named = _WITH_A_NAME.fullmatch(written)
+    name = named["name"].strip('" ') if named else ""
+    return _address(named["address"] if named else written, name or "Langfuse", refusal)
 
 
 def _receiver(address: str) -> Address:
@@ -92,10 +104,24 @@ def _receiver(address: str) -> Address:
 
 
 def _address(written: str, display_name: str, refusal: ExportError) -> Address:
+    """The address as servers without SMTPUTF8 take it: Punycode for domains of other scripts.
+
+    Source: nodemailer, which leaves a domain as it is only behind a local part that needs SMTPUTF8
+    anyway. Python's parser knows no such local parts, so that they are given to it as a part.
+    """
+    local, _, domain = written.rpartition("@")
     try:
+        if not local.isascii() and _IS_PLAIN.fullmatch(local) and sent_host(domain):
+            return Address(display_name, username=local, domain=domain)
+        if not domain.isascii():
+            written = f"{local}@{sent_host(domain)}"
         return Address(display_name, addr_spec=written)
     except Exception as error:  # Python's parser stumbles over some in ways of its own: "a@["
         raise refusal from error
+
+
+def _ascii_domain(sender: Address) -> str | None:
+    return sent_host(sender.domain) if sender.domain else None
 
 
 def _one_line(text: str) -> str:

@@ -27,6 +27,7 @@ from lf_export_pipeline.core.errors import (
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.export_file.object_keys import is_taken
+from lf_export_pipeline.notification import sender_of
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.postgres import postgres_errors
@@ -219,8 +220,9 @@ def _mail(settings: Settings) -> str:
     mailer = open_mailer(settings)
     if not mailer.configured:
         return "not configured, so exports complete without one"
+    sender_of(settings)
     mailer.greet()
-    return "sign-in works; nothing was sent"
+    return "; but ".join(["sign-in works; nothing was sent", *mailer.doubts])
 
 
 def _spool(settings: Settings) -> str:

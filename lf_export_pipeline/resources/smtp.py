@@ -4,10 +4,9 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -32,6 +31,7 @@ from lf_export_pipeline.resources.smtp_login import sign_in
 from lf_export_pipeline.resources.smtp_session import EncryptedMailSession, MailSession
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.settings import MailSettings
+from lf_export_pipeline.settings.smtp_url import SmtpUrl, smtp_url
 
 SILENCE_SECONDS = 30
 REPLIES = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, ClientError)
@@ -39,6 +39,9 @@ REPLIES = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, ClientE
 
 class MailSender(Mailer, Protocol):
     """A ``Mailer`` that can try without sending."""
+
+    doubts: tuple[str, ...]
+    """What SMTP_CONNECTION_URL says to Langfuse, but not here, or what is unsafe about it."""
 
     def greet(self) -> None:
         """Sign in without sending anything; raises what ``send`` would."""
@@ -50,26 +53,17 @@ def open_mailer(settings: MailSettings) -> MailSender:
     url = settings.smtp_connection_url
     if url is None or not settings.email_from_address:
         return NoMailer()
-    parts = urlsplit(url.get_secret_value())
-    if parts.scheme == "ses":
-        return SesMailer(parts.hostname or "")
-    return SmtpMailer(
-        MailServer(
-            host=parts.hostname or "",
-            port=parts.port or (465 if parts.scheme == "smtps" else 587),
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            tls_at_once=parts.scheme == "smtps" or parts.port == 465,
-            requires_tls=dict(parse_qsl(parts.query)).get("requireTLS") == "true",
-            authorities=settings.lf_export_smtp_ca_file,
-        )
-    )
+    address = url.get_secret_value()
+    if address.startswith("ses://"):
+        return SesMailer(urlsplit(address).hostname or "")
+    return SmtpMailer(smtp_url(address), settings.lf_export_smtp_ca_file)
 
 
 class NoMailer:
     """Stands where no mail server is configured."""
 
     configured = False
+    doubts: tuple[str, ...] = ()
 
     def send(self, message: EmailMessage) -> None:  # noqa: ARG002 - the port's signature
         """Raises: nothing can be sent."""
@@ -82,26 +76,15 @@ class NoMailer:
         self.send(EmailMessage())
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MailServer:
-    """Where and as whom to sign in, and what is asked of TLS."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    tls_at_once: bool
-    requires_tls: bool = False
-    authorities: str | None = None  # a PEM file; None: the system's
-
-
 class SmtpMailer:
     """Sends through an SMTP server, with TLS wherever the server offers it."""
 
     configured = True
 
-    def __init__(self, server: MailServer) -> None:
+    def __init__(self, server: SmtpUrl, authorities: str | None = None) -> None:
         self._server = server
+        self._authorities = authorities
+        self.doubts = server.doubts
 
     def send(self, message: EmailMessage) -> None:
         """Hand one message to the server, for the addresses in its headers.
@@ -133,14 +116,24 @@ class SmtpMailer:
 
     def _connected(self) -> MailSession:
         server = self._server
-        trust = ssl.create_default_context(cafile=server.authorities)
-        if server.tls_at_once:
-            return EncryptedMailSession(
-                server.host, server.port, timeout=SILENCE_SECONDS, context=trust
+        trust = ssl.create_default_context(cafile=self._authorities)
+        own = (server.local_address, 0) if server.local_address else None
+        session = (
+            EncryptedMailSession(
+                local_hostname=server.own_name,
+                timeout=SILENCE_SECONDS,
+                source_address=own,
+                context=trust,
             )
-        session = MailSession(server.host, server.port, timeout=SILENCE_SECONDS)
+            if server.tls_at_once
+            else MailSession(
+                local_hostname=server.own_name, timeout=SILENCE_SECONDS, source_address=own
+            )
+        )
         try:
-            self._secure(session, trust)
+            session.open_to(server.host, server.port, server.server_name)
+            if not server.tls_at_once:
+                self._secure(session, trust)
         except BaseException:
             session.close()
             raise
@@ -148,6 +141,8 @@ class SmtpMailer:
 
     def _secure(self, session: smtplib.SMTP, trust: ssl.SSLContext) -> None:
         session.ehlo_or_helo_if_needed()
+        if self._server.ignores_tls:
+            return
         if session.has_extn("starttls"):
             session.starttls(context=trust)
         elif self._server.requires_tls:
@@ -160,6 +155,7 @@ class SesMailer:
     """Sends through Amazon SES with AWS's own chain of credentials."""
 
     configured = True
+    doubts: tuple[str, ...] = ()
 
     def __init__(self, region: str) -> None:
         self._region = region
@@ -207,23 +203,8 @@ def smtp_errors() -> Iterator[None]:
 
 def from_client(error: Exception) -> ExportError:
     """The pipeline's error: by SMTP, replies from 500 on are final and all others may pass."""
-    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
-        return ConfigurationError(
-            "The mail server refuses the sign-in; check user and password in SMTP_CONNECTION_URL."
-        )
-    if quotes_a_header(error):
-        return ConfigurationError(
-            "A request to Amazon SES cannot be written; look for a line break or another control "
-            "character in AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN."
-        )
-    refused = refused_certificate(
-        error,
-        server="The mail server",
-        address="SMTP_CONNECTION_URL",
-        authorities="LF_EXPORT_SMTP_CA_FILE",
-    )
-    if refused:
-        return refused
+    if told := _told_apart(error):
+        return told
     if isinstance(error, (ReadTimeoutError, ConnectionClosedError)):
         return AnswerLostError("The answer of Amazon SES to the e-mail was lost.")
     code, said = _reply_code(error), _reply(error)
@@ -231,6 +212,30 @@ def from_client(error: Exception) -> ExportError:
         return PermanentError(f"The mail server refuses the e-mail ({said}).")
     sentence = f"The mail server could not take the e-mail ({said})."
     return MessageDeferredError(sentence) if _is_deferred(error) else TransientError(sentence)
+
+
+def _told_apart(error: Exception) -> ExportError | None:
+    """The error with its own advice; None for one of which a reply says all that is known."""
+    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
+        return ConfigurationError(
+            "The mail server refuses the sign-in; check user and password in SMTP_CONNECTION_URL."
+        )
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return PermanentError(
+            "The mail server takes no addresses with letters beyond ASCII before the @ (SMTPUTF8); "
+            "the user's or the one in EMAIL_FROM_ADDRESS has some."
+        )
+    if quotes_a_header(error):
+        return ConfigurationError(
+            "A request to Amazon SES cannot be written; look for a line break or another control "
+            "character in AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN."
+        )
+    return refused_certificate(
+        error,
+        server="The mail server",
+        address="SMTP_CONNECTION_URL",
+        authorities="LF_EXPORT_SMTP_CA_FILE",
+    )
 
 
 def _is_deferred(error: Exception) -> bool:
@@ -256,4 +261,4 @@ def _reply_code(error: Exception) -> int:
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return 550 if status in (400, 403, 404) else 0
-    return 550 if isinstance(error, smtplib.SMTPNotSupportedError) else 0
+    return 0

@@ -16,6 +16,17 @@ class MailSession(smtplib.SMTP):
 
     _is_handed_over = False
 
+    def open_to(self, host: str, port: int, server_name: str | None = None) -> None:
+        """Connect; a certificate must hold the server's name, which is the host unless given.
+
+        Raises:
+            SMTPException: The server does not want to speak.
+        """
+        self._host = server_name or host  # what smtplib compares a certificate with
+        code, reply = self.connect(host, port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, reply)
+
     def send(self, s: Any) -> None:
         """Send a command, which is text, or a message with its final dot, which is bytes."""
         super().send(s)

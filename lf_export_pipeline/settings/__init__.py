@@ -23,6 +23,7 @@ from lf_export_pipeline.settings.values import (
     authorities,
     broker,
     credential,
+    mail_server,
     url_of,
 )
 
@@ -85,12 +86,19 @@ class ClickHouseSettings(BaseModel):
 class MailSettings(BaseModel):
     """The e-mail that tells the user that the file is ready. Exports complete without it."""
 
-    email_from_address: str | None = Field(default=None, description="Sender of the e-mails.")
-    smtp_connection_url: Annotated[SecretStr, url_of("smtp", "smtps", "ses")] | None = Field(
+    email_from_address: str | None = Field(
+        default=None,
+        description="Sender of the e-mails: `noreply@example.com`, or with a name that stands for "
+        "Langfuse, `Exports <noreply@example.com>`.",
+    )
+    smtp_connection_url: (
+        Annotated[SecretStr, url_of("smtp", "smtps", "ses"), mail_server()] | None
+    ) = Field(
         default=None,
         description="`smtp://user:password@host:587` (TLS where the server offers STARTTLS; with "
-        "`?requireTLS=true` nothing is sent without), `smtps://…` (TLS from the first byte) or "
-        "`ses://region`.",
+        "`?requireTLS=true` nothing is sent without, with `?ignoreTLS=true` it is not used), "
+        "`smtps://…` (TLS from the first byte) or `ses://region`. `tls.servername=` is the name "
+        "that the certificate holds, `name=` that of this machine, `localAddress=` its address.",
     )
     lf_export_smtp_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,

@@ -1,6 +1,7 @@
 """URLs and files as values of settings."""
 
 import ssl
+from collections.abc import Callable
 from typing import Annotated
 from unicodedata import category
 from urllib.parse import parse_qsl, urlsplit
@@ -10,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from lf_export_pipeline.settings.addresses import http_address
 from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
+from lf_export_pipeline.settings.smtp_url import smtp_url
 
 
 def credential() -> AfterValidator:
@@ -74,14 +76,24 @@ def bucket_service() -> AfterValidator:
 
 def clickhouse_server() -> AfterValidator:
     """Accepts URLs that Langfuse's ClickHouse client accepts; never repeats the value."""
+    return _readable(clickhouse_url)
 
-    def check(value: str) -> str:
+
+def mail_server() -> AfterValidator:
+    """Accepts URLs in which every parameter is understood; never repeats the value."""
+    return _readable(lambda url: url if url.startswith("ses://") else smtp_url(url))
+
+
+def _readable(read: Callable[[str], object]) -> AfterValidator:
+    """Accepts what can be read; a ValueError says what is expected in its place."""
+
+    def check(value: str | SecretStr) -> str | SecretStr:
         try:
-            clickhouse_url(value)
+            read(_text_of(value))
         except UnicodeError:
-            raise PydanticCustomError("url", "http://… or https://… with a host") from None
+            raise PydanticCustomError("url", "the name of a host that can exist") from None
         except ValueError as error:
-            raise PydanticCustomError("url", "{what}", {"what": str(error)}) from None
+            raise PydanticCustomError("url", "{wanted}", {"wanted": str(error)}) from None
         return value
 
     return AfterValidator(check)

@@ -113,7 +113,52 @@ def test_an_address_that_is_not_one_address_is_refused(address: str) -> None:
         mail(to=address)
 
 
-@pytest.mark.parametrize("address", [None, "nobody", "Me <me@example.test>"])
+@pytest.mark.parametrize(
+    ("address", "sent"),
+    [
+        ("u@münchen.example", "u@xn--mnchen-3ya.example"),
+        ("u@straße.example", "u@xn--strae-oqa.example"),
+        ("u@日本.example", "u@xn--wgv71a.example"),
+        ("u@XN--mnchen-3ya.example", "u@XN--mnchen-3ya.example"),
+        ("ünï@example.com", "ünï@example.com"),
+        ("ünï@münchen.example", "ünï@münchen.example"),
+        ("u@[192.0.2.1]", "u@[192.0.2.1]"),
+        ('"a b"@example.com', '"a b"@example.com'),
+    ],
+)
+def test_an_address_of_another_script_is_written_as_nodemailer_writes_it(
+    address: str, sent: str
+) -> None:
+    assert mail(to=address)["To"].addresses[0].addr_spec == sent
+    assert mail(sender=address)["From"].addresses[0].addr_spec == sent
+    assert mail(sender=address)["Message-ID"].isascii()
+
+
+@pytest.mark.parametrize(
+    "address", ["ü\r\nBcc: b@x.test", "ü b@x.test", "ü@b@x.test", "ü@", "ü@ü..x"]
+)
+def test_an_address_of_another_script_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(PermanentError, match="address"):
+        mail(to=address)
+
+
+@pytest.mark.parametrize(
+    ("written", "header"),
+    [
+        ("Langfuse <noreply@example.com>", "Langfuse <noreply@example.com>"),
+        ("noreply@example.com", "Langfuse <noreply@example.com>"),
+        ("<noreply@example.com>", "Langfuse <noreply@example.com>"),
+        ('"Exports, all" <noreply@example.com>', '"Exports, all" <noreply@example.com>'),
+        (" Exports <u@münchen.example> ", "Exports <u@xn--mnchen-3ya.example>"),
+    ],
+)
+def test_a_sender_may_have_a_name_of_its_own(written: str, header: str) -> None:
+    assert mail(sender=written)["From"] == header
+
+
+@pytest.mark.parametrize(
+    "address", [None, "nobody", "Me <me>", "Me <a@x.test> b", "A\r\nBcc: x <a@x.test>"]
+)
 def test_a_sender_that_is_no_address_is_a_matter_of_configuration(address: str | None) -> None:
     with pytest.raises(ConfigurationError, match="EMAIL_FROM_ADDRESS"):
         mail(sender=address)

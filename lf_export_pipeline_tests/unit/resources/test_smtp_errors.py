@@ -21,7 +21,6 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.resources.smtp import (
-    MailServer,
     NoMailer,
     SesMailer,
     SmtpMailer,
@@ -30,6 +29,7 @@ from lf_export_pipeline.resources.smtp import (
     smtp_errors,
 )
 from lf_export_pipeline.settings import MailSettings
+from lf_export_pipeline.settings.smtp_url import SmtpUrl
 
 
 def opened(url: str) -> object:
@@ -41,16 +41,16 @@ def opened(url: str) -> object:
 @pytest.mark.parametrize(
     ("url", "server"),
     [
-        ("smtp://mail.test", MailServer("mail.test", 587, "", "", tls_at_once=False)),
-        ("smtps://mail.test", MailServer("mail.test", 465, "", "", tls_at_once=True)),
-        ("smtp://mail.test:465", MailServer("mail.test", 465, "", "", tls_at_once=True)),
+        ("smtp://mail.test", SmtpUrl("mail.test", 587, "", "", tls_at_once=False)),
+        ("smtps://mail.test", SmtpUrl("mail.test", 465, "", "", tls_at_once=True)),
+        ("smtp://mail.test:465", SmtpUrl("mail.test", 465, "", "", tls_at_once=True)),
         (
             "smtp://a%40b:p%2F%3A@mail.test:25?pool=true",
-            MailServer("mail.test", 25, "a@b", "p/:", tls_at_once=False),
+            SmtpUrl("mail.test", 25, "a@b", "p/:", tls_at_once=False),
         ),
     ],
 )
-def test_the_address_says_where_and_how_to_sign_in(url: str, server: MailServer) -> None:
+def test_the_address_says_where_and_how_to_sign_in(url: str, server: SmtpUrl) -> None:
     mailer = opened(url)
     assert isinstance(mailer, SmtpMailer)
     assert mailer._server == server
