@@ -4,6 +4,7 @@ python -m lf_export_pipeline.settings.document > docs/configuration.md
 """
 
 import sys
+from collections.abc import Iterable
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -14,7 +15,10 @@ from lf_export_pipeline.settings import (
     LimitSettings,
     MailSettings,
     PipelineSettings,
+    clickhouse_url,
+    smtp_url,
 )
+from lf_export_pipeline.settings.langfuse_names import READ_BY_LIBRARIES, WITHOUT_EFFECT
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.postgres import PostgresSettings
 from lf_export_pipeline.settings.s3 import S3Settings
@@ -30,16 +34,21 @@ _GROUPS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Operating", OperatingSettings),
 )
 
-_WITHOUT_EFFECT = (
-    ("BATCH_EXPORT_PAGE_SIZE", "Nothing is read in pages."),
-    ("LANGFUSE_S3_UPLOAD_ENABLE_BUFFERED", "Parts always have the size that is set."),
-    ("CLICKHOUSE_CLUSTER_ENABLED, CLICKHOUSE_CLUSTER_NAME", "Reads need no cluster name."),
-    ("CLICKHOUSE_KEEP_ALIVE_IDLE_SOCKET_TTL", "Dead connections are noticed and replaced."),
-    ("CLICKHOUSE_DISABLE_TOP_K_THROUGH_JOIN", "No query has a limit over a join."),
-    ("LANGFUSE_API_CLICKHOUSE_DISABLE_OBSERVATIONS_FINAL", "The newest version always wins."),
-    ("LANGFUSE_SKIP_FINAL_FOR_OTEL_PROJECTS", "The newest version always wins."),
-    ("LANGFUSE_DATASET_SERVICE_READ_FROM_VERSIONED_IMPLEMENTATION", "It always does."),
-    ("REDIS_*, LANGFUSE_S3_EVENT_UPLOAD_*", "There is no queue and no event bucket."),
+_PARAMETERS = (
+    (
+        ", ".join(f"CLICKHOUSE_URL?{name}=" for name in clickhouse_url.WITHOUT_EFFECT),
+        "The client here has a way of its own; a session would forbid queries side by side.",
+    ),
+    (
+        ", ".join(f"SMTP_CONNECTION_URL?{name}=" for name in smtp_url.WITHOUT_EFFECT),
+        "Each message has a connection of its own, with time-outs of its own and the best method "
+        "of signing in that the server offers.",
+    ),
+    (
+        "SMTP_CONNECTION_URL?tls.*=",
+        "Except `tls.servername`. `lf-export doctor` says so, also of "
+        "`tls.rejectUnauthorized=false`: certificates are always verified.",
+    ),
 )
 
 _INTRODUCTION = """\
@@ -62,9 +71,14 @@ each export.
 def document() -> str:
     """The whole document as Markdown."""
     groups = (_group(title, model) for title, model in _GROUPS)
-    rows = "\n".join(f"| {_code(names)} | {why} |" for names, why in _WITHOUT_EFFECT)
-    ending = f"## Langfuse's names without effect here\n\n| name | why |\n|---|---|\n{rows}\n"
-    return "\n".join([_INTRODUCTION, *groups, ending])
+    libraries = _names("Langfuse's names that libraries read", "for", READ_BY_LIBRARIES)
+    ignored = _names("Langfuse's names without effect here", "why", (*WITHOUT_EFFECT, *_PARAMETERS))
+    return "\n".join([_INTRODUCTION, *groups, libraries, ignored])
+
+
+def _names(title: str, column: str, rows: Iterable[tuple[str, str]]) -> str:
+    lines = "\n".join(f"| {_code(names)} | {text} |" for names, text in rows)
+    return f"## {title}\n\n| name | {column} |\n|---|---|\n{lines}\n"
 
 
 def _group(title: str, model: type[BaseModel]) -> str:
