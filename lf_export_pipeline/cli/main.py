@@ -1,8 +1,10 @@
 """``lf-export``: the command line. Each command's module is imported only when it is called."""
 
+import os
 from importlib import import_module
 
 import click
+from dotenv import dotenv_values
 
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.local.errors import LocalStackError
@@ -57,3 +59,14 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="lf-export-pipeline")
 def main() -> None:
     """Batch exports of a self-hosted Langfuse as a Dagster code location."""
+    _hand_on_what_aws_reads()
+
+
+def _hand_on_what_aws_reads() -> None:
+    """Put AWS's variables of ``.env`` into the environment: AWS's client looks nowhere else.
+
+    Dagster's own commands do so with all variables of the file. The environment wins here.
+    """
+    for name, value in dotenv_values(".env").items():
+        if name.startswith("AWS_") and value and not os.environ.get(name):
+            os.environ[name] = value

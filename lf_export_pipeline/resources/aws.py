@@ -15,12 +15,7 @@ def aws_session() -> boto3.session.Session:
     profile; and AWS_REGION, which Amazon's own platforms set, is read by every AWS client except
     botocore.
     """
-    session = botocore.session.Session(
-        session_vars={
-            "profile": (None, _set_ones("AWS_PROFILE", "AWS_DEFAULT_PROFILE"), None, None),
-            "region": ("region", _set_ones("AWS_REGION", "AWS_DEFAULT_REGION"), None, None),
-        }
-    )
+    session = _session()
     session.register_component("data_loader", _definitions())
     return boto3.session.Session(botocore_session=session)
 
@@ -28,8 +23,17 @@ def aws_session() -> boto3.session.Session:
 @cache
 def _definitions() -> Loader:
     """What botocore knows of AWS's services; to read it takes most of a second per client."""
-    loader: Loader = botocore.session.Session().get_component("data_loader")
+    loader: Loader = _session().get_component("data_loader")
     return loader
+
+
+def _session() -> botocore.session.Session:
+    return botocore.session.Session(
+        session_vars={
+            "profile": (None, _set_ones("AWS_PROFILE", "AWS_DEFAULT_PROFILE"), None, None),
+            "region": ("region", _set_ones("AWS_REGION", "AWS_DEFAULT_REGION"), None, None),
+        }
+    )
 
 
 def _set_ones(*names: str) -> list[str]:

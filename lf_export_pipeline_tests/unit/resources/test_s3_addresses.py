@@ -15,6 +15,7 @@ from botocore.compat import HTTPHeaders
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.export_file.links import key_of_link
+from lf_export_pipeline.resources import aws
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.world import ENVIRONMENT
@@ -191,6 +192,7 @@ def test_the_region_of_the_platform_counts(name: str, monkeypatch: pytest.Monkey
 
 def test_empty_variables_of_aws_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """Langfuse's compose file hands AWS_PROFILE on, which is empty for most."""
+    aws._definitions.cache_clear()
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "")
     assert sent_to(store_with(region="auto", endpoint=OSS))[1] == "auto"
