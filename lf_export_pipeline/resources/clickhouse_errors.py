@@ -66,7 +66,7 @@ def from_client(error: Exception, place: str) -> ExportError:
     if code is not None:
         return from_code(code)
     status = _STATUS.match(text)
-    if status and 400 <= int(status.group(1)) < 500 and int(status.group(1)) not in _MAY_PASS:
+    if status and 300 <= int(status.group(1)) < 500 and int(status.group(1)) not in _MAY_PASS:
         return ConfigurationError(
             f"What answers at {place} is not a ClickHouse that takes queries "
             f"(HTTP status {status.group(1)}); check the address."

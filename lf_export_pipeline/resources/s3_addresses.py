@@ -41,9 +41,10 @@ def refuse_detours(client: "S3Client", bucket: str) -> None:
     botocore would follow by itself to another region, and so hide that every link is signed for
     the wrong one; by a redirect of another kind it is led round in circles.
     """
-    region = client.meta.region_name
+    own = "{0.scheme}://{0.netloc}".format(urlsplit(client.meta.endpoint_url))
+    check = partial(_require_no_detour, bucket, client.meta.region_name, own)
     client.meta.events.register("before-call.s3", _stay)
-    client.meta.events.register("before-parse.s3", partial(_require_no_detour, bucket, region))
+    client.meta.events.register("before-parse.s3", check)
 
 
 def _stay(context: dict[str, Any], **_: object) -> None:
@@ -51,18 +52,22 @@ def _stay(context: dict[str, Any], **_: object) -> None:
 
 
 def _require_no_detour(
-    bucket: str, region: str, response_dict: dict[str, Any], **_: object
+    bucket: str, region: str, own: str, response_dict: dict[str, Any], **_: object
 ) -> None:
     status, headers = response_dict["status_code"], response_dict["headers"]
     right_region = headers.get("x-amz-bucket-region", region)
     if status in _OF_ANOTHER_REGION and right_region != region:
         raise ConfigurationError(f"The bucket is in region {right_region}; set {_REGION} to that.")
     target = urlsplit(headers.get("location", ""))
-    if status in _REDIRECTS and target.netloc and not _is_of_aws(target.netloc):
-        address = f"{target.scheme}://{target.netloc.removeprefix(f'{bucket}.')}"
-        raise ConfigurationError(
-            f"The address in {_ENDPOINT} redirects to {address}; change it to that."
-        )
+    if status in _REDIRECTS and headers.get("location") and not _is_of_aws(target.netloc):
+        address = f"{target.scheme}://{target.netloc.rpartition('@')[2].removeprefix(f'{bucket}.')}"
+        raise ConfigurationError(_advice(address, own))
+
+
+def _advice(address: str, own: str) -> str:
+    if address in (own, "://"):  # to a page of the same server, such as one to sign in
+        return f"No S3 service answers there; check {_ENDPOINT}."
+    return f"The address in {_ENDPOINT} redirects to {address}; change it to that."
 
 
 def _is_of_aws(host: str) -> bool:

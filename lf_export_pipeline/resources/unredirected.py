@@ -23,11 +23,12 @@ class UnredirectedPool(urllib3.PoolManager):
         """The response.
 
         Raises:
-            RedirectedError: It is a redirect to another address.
+            RedirectedError: It is a redirect to another server; one to another page of the same
+                server is a status like any other.
         """
         response = super().urlopen(method, url, redirect=False, **kw)
-        target = urlsplit(response.get_redirect_location() or "")
-        if not target.netloc:
+        source, target = urlsplit(url), urlsplit(response.get_redirect_location() or "")
+        if not target.netloc or target[:2] == source[:2]:
             return response
         response.drain_conn()
         response.release_conn()

@@ -35,6 +35,7 @@ def test_the_servers_text_never_reaches_the_user() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
+        (302, ConfigurationError),
         (404, ConfigurationError),
         (405, ConfigurationError),
         (408, TransientError),

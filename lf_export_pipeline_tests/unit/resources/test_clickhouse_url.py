@@ -164,6 +164,15 @@ def test_a_redirect_names_the_variable_and_the_address(
     )
 
 
+@pytest.mark.parametrize("location", ["/login", "http://ch.test:8123/login"])
+def test_a_redirect_to_another_page_of_the_same_server_is_a_status_like_any_other(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = urllib3.HTTPResponse(status=302, headers={"location": location})
+    monkeypatch.setattr(urllib3.PoolManager, "urlopen", lambda *_, **__: moved)
+    assert UnredirectedPool().urlopen("POST", "http://ch.test:8123/") is moved
+
+
 class _Known(dict[str, Any]):
     """A client whose server knows every setting, and has another value for it."""
 

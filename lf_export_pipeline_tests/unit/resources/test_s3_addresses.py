@@ -224,6 +224,14 @@ def test_a_redirect_names_the_address_to_set(status: int, forced: str) -> None:
     )
 
 
+@pytest.mark.parametrize("location", ["/login", "http://s3.test:9000/login"])
+def test_a_redirect_to_another_page_of_the_same_server_is_no_s3(location: str) -> None:
+    store = store_with(endpoint="http://s3.test:9000", force_path_style="true")
+    assert answered(store, 302, {"location": location}) == (
+        "No S3 service answers there; check LANGFUSE_S3_BATCH_EXPORT_ENDPOINT."
+    )
+
+
 @pytest.mark.parametrize("status", [301, 400])
 def test_a_bucket_in_another_region_names_the_region_to_set(status: int) -> None:
     """A link would be signed for the wrong one, wherever the upload goes."""
