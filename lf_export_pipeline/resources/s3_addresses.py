@@ -42,7 +42,9 @@ def refuse_detours(client: "S3Client", bucket: str) -> None:
     the wrong one; by a redirect of another kind it is led round in circles.
     """
     own = "{0.scheme}://{0.netloc}".format(urlsplit(client.meta.endpoint_url))
-    check = partial(_require_no_detour, bucket, client.meta.region_name, own)
+    region = client.meta.region_name
+    is_fixed = not bucket.startswith("arn:") and region != "aws-global"
+    check = partial(_require_no_detour, bucket, region if is_fixed else None, own)
     client.meta.events.register("before-call.s3", _stay)
     client.meta.events.register("before-parse.s3", check)
 
@@ -52,11 +54,11 @@ def _stay(context: dict[str, Any], **_: object) -> None:
 
 
 def _require_no_detour(
-    bucket: str, region: str, own: str, response_dict: dict[str, Any], **_: object
+    bucket: str, region: str | None, own: str, response_dict: dict[str, Any], **_: object
 ) -> None:
     status, headers = response_dict["status_code"], response_dict["headers"]
     right_region = headers.get("x-amz-bucket-region", region)
-    if status in _OF_ANOTHER_REGION and right_region != region:
+    if region and status in _OF_ANOTHER_REGION and right_region != region:
         raise ConfigurationError(f"The bucket is in region {right_region}; set {_REGION} to that.")
     target = urlsplit(headers.get("location", ""))
     if status in _REDIRECTS and headers.get("location") and not _is_of_aws(target.netloc):
