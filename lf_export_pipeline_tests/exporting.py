@@ -20,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query import ExportQuery
-from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
+from lf_export_pipeline.core.request import ExportRequest, StoredExport, parse_request
 from lf_export_pipeline.export_file.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
@@ -139,7 +139,7 @@ class Project:
         """The request, read from a stored row as every request is."""
         stored = {"tableName": table, "filter": list(filters), "orderBy": None, **query}
         return parse_request(
-            ExportRow(
+            StoredExport(
                 id=f"export-{uuid.uuid4().hex}",
                 project_id=self.id,
                 user_id="user",

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import IncompleteUpload, Recipient, StoredObject
-from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.resources.spool import safe_parts
 
 
@@ -25,6 +25,11 @@ class FakeExportRows:
 
     def get(self, export_id: str) -> ExportRow | None:
         return self.rows.get(export_id)
+
+    def stored(self, export_id: str) -> StoredExport | None:
+        row = self.rows.get(export_id)
+        assert row is None or isinstance(row, StoredExport)
+        return row
 
     def queued(self, limit: int) -> list[ExportRow]:
         return sorted(self._waiting(), key=lambda row: (row.created_at, row.id))[:limit]

@@ -10,17 +10,18 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup, LookupScope
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest, ExportRow
+from lf_export_pipeline.core.request import ExportRequest, StoredExport
 from lf_export_pipeline.core.statement import Statement, Store
 
 
-def export_row(export_id: str = "export-1", **values: object) -> ExportRow:
+def export_row(export_id: str = "export-1", **values: object) -> StoredExport:
     """A queued export of the made-up table ``numbers``."""
     now = datetime.now(UTC)
     query: dict[str, object] = {"tableName": "numbers", "filter": [], "orderBy": None}
-    row = ExportRow(
+    row = StoredExport(
         id=export_id,
         project_id="project-1",
         user_id="u-alice",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lf_export_pipeline.core.request import ExportFormat, ExportRow, parse_request
+from lf_export_pipeline.core.request import ExportFormat, StoredExport, parse_request
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
 
@@ -34,8 +34,9 @@ def request(filters: str, order_by: str, **options: Any) -> None:
     row = requested_row(
         filters=_json("--filters", filters), order_by=_json("--order-by", order_by), **options
     )
-    parse_request(row)
-    with closing(LangfusePostgres(Settings.load())) as database:
+    settings = Settings.load()
+    parse_request(row, settings.limits)
+    with closing(LangfusePostgres(settings)) as database:
         database.exports.add(row)
     click.echo(row.id)
 
@@ -51,7 +52,7 @@ def requested_row(
     events_table: bool = False,
     user: str = "",
     name: str | None = None,
-) -> ExportRow:
+) -> StoredExport:
     """A queued export with an id of its own and the present instant as its cutoff."""
     now = datetime.now(UTC)
     query: dict[str, Any] = {
@@ -63,7 +64,7 @@ def requested_row(
         query |= {"searchQuery": search, "searchType": ["id"]}
     if events_table:
         query["useEventsTable"] = True
-    return ExportRow(
+    return StoredExport(
         id=f"lf-export-{secrets.token_hex(8)}",
         project_id=project,
         user_id=user,

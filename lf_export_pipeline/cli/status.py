@@ -79,10 +79,9 @@ def status_table(
         *(Column(name, no_wrap=name in WHOLE, overflow="fold") for name in HEADINGS), padding=(0, 0)
     )
     for row in rows:
-        query = row.query if isinstance(row.query, dict) else {}
         run, rows_text = _run_cells(runs.get(row.id))
         state = f"[{STYLES.get(row.status, 'default')}]{escape(row.status)}[/]"
-        cells = (row.id, row.project_id, str(query.get("tableName")), row.format)
+        cells = (row.id, row.project_id, str(row.table), row.format)
         table.add_row(
             *map(escape, cells), state, _age(now, row), run, rows_text, escape(_short(row.log))
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.filters import (
     Filter,
@@ -18,7 +19,7 @@ from lf_export_pipeline.core.filters import (
     StringOptionsFilter,
 )
 from lf_export_pipeline.core.query import Answers
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.statement import Statement, Store
 
 ObjectType = Literal["TRACE", "OBSERVATION", "SESSION"]

@@ -51,7 +51,7 @@ class ExportSearch:
             (self.ids, row.id),
             (self.statuses, row.status),
             (self.projects, row.project_id),
-            (self.tables, table_of(row)),
+            (self.tables, row.table),
         )
         text = (self.log_contains or "").casefold()
         return all(not wanted or value in wanted for wanted, value in chosen) and (
@@ -66,12 +66,6 @@ class ExportSearch:
             and (self.expired_by is None or _has_dead_link(row, self.expired_by))
             and (self.after is None or (row.created_at, row.id) > self.after)
         )
-
-
-def table_of(row: ExportRow) -> str | None:
-    """The word in ``tableName``, if the stored query has one."""
-    table = row.query.get("tableName") if isinstance(row.query, dict) else None
-    return table if isinstance(table, str) else None
 
 
 def _finished_since(row: ExportRow, instant: datetime) -> bool:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol, Self
 import pyarrow as pa
 
 from lf_export_pipeline.core.export_search import ExportSearch
-from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.core.statement import Statement
 
 
@@ -53,6 +53,10 @@ class ExportRows(Protocol):
 
     def get(self, export_id: str) -> ExportRow | None:
         """The row as it is now."""
+        ...
+
+    def stored(self, export_id: str) -> StoredExport | None:
+        """The row with its query, or with an ``OversizedQuery`` in its place."""
         ...
 
     def queued(self, limit: int) -> list[ExportRow]:

@@ -1,7 +1,7 @@
 """From a stored row to a request that is known to be sound."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from lf_export_pipeline.core.bounds import ExportLimits, require_bounded_query
 from lf_export_pipeline.core.errors import InvalidQueryError
 from lf_export_pipeline.core.filters import Filter, Text, refusal
 from lf_export_pipeline.core.refusals import one_of, sentence, shown
@@ -36,7 +37,11 @@ class ExportFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExportRow:
-    """A row of ``batch_exports`` as it is stored; instants are timezone-aware UTC."""
+    """A row of ``batch_exports`` without its query; instants are timezone-aware UTC.
+
+    Whoever watches, starts, ends or sweeps exports knows no more of them: a query may have
+    megabytes, and the other texts are cut. ``table`` is the word in the query's ``tableName``.
+    """
 
     id: str
     project_id: str
@@ -46,20 +51,23 @@ class ExportRow:
     name: str
     status: str
     format: str
-    query: Any
     log: str | None = None
     url: str | None = None
     finished_at: datetime | None = None
     expires_at: datetime | None = None
+    table: str | None = None
 
 
-class ExportLimits(BaseModel):
-    """The numbers that bound every export."""
+@dataclass(frozen=True, slots=True)
+class StoredExport(ExportRow):
+    """A row with its query, which only the check of the request reads."""
 
-    model_config = ConfigDict(frozen=True)
+    query: Any = field(kw_only=True)
 
-    row_limit: int = Field(default=1_500_000, gt=0)
-    comment_filter_limit: int = Field(default=50_000, gt=0)
+    def __post_init__(self) -> None:
+        """The table is what the query says."""
+        named = self.query.get("tableName") if isinstance(self.query, Mapping) else None
+        object.__setattr__(self, "table", named if isinstance(named, str) else None)
 
 
 class SearchType(StrEnum):
@@ -137,8 +145,15 @@ class ExportRequest(BaseModel):
     queued_at: datetime | None = None  # when it was asked for the last time, if that is known
 
 
-def parse_request(row: ExportRow) -> ExportRequest:
+_DEFAULT_LIMITS = ExportLimits()
+
+
+def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> ExportRequest:
     """The request that a stored row makes.
+
+    Args:
+        row: The row.
+        limits: What its query may hold.
 
     Raises:
         InvalidQueryError: It makes none; the message is one line that names the field, shows the
@@ -151,7 +166,7 @@ def parse_request(row: ExportRow) -> ExportRequest:
         name=row.name,
         created_at=row.created_at,
         format=_format(row.format),
-        query=_query(row.query),
+        query=_query(row.query, limits),
     )
 
 
@@ -180,7 +195,8 @@ def _format(value: str) -> ExportFormat:
         ) from None
 
 
-def _query(stored: object) -> BatchExportQuery:
+def _query(stored: object, limits: ExportLimits) -> BatchExportQuery:
+    require_bounded_query(stored, limits)
     if not isinstance(stored, Mapping):
         raise InvalidQueryError(f"The stored query is {shown(stored)}; expected an object.")
     _check_table(stored.get("tableName"))

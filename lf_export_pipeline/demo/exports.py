@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.core.request import ExportFormat, ExportRow
+from lf_export_pipeline.core.request import ExportFormat, StoredExport
 from lf_export_pipeline.local.sample import SampleSize
 
 PROJECT = "demo-project"
@@ -30,7 +30,7 @@ class DemoExport:
     failure: str = ""
     filters: tuple[dict[str, Any], ...] = ()
 
-    def row(self) -> ExportRow:
+    def row(self) -> StoredExport:
         """The queued row, with an id of its own."""
         return requested_row(
             project=PROJECT,

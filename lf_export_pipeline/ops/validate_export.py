@@ -8,7 +8,8 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from lf_export_pipeline.core.errors import ConfigurationError
+from lf_export_pipeline.core.bounds import ExportLimits
+from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
 from lf_export_pipeline.ops.boundary import export_errors
@@ -85,7 +86,7 @@ def validate_export(
         if row is None or decision.action is not Action.RUN:
             _turn_away(context, export_rows, decision)
         elif _start(export_rows, row):
-            yield dg.Output(_accepted(context, row))
+            yield dg.Output(_accepted(context, row, export_rows, settings.limits))
 
 
 def queued_at(row: ExportRow) -> datetime | None:
@@ -112,8 +113,13 @@ def _start(export_rows: ExportRows, row: ExportRow) -> bool:
     return export_rows.start(row.id)
 
 
-def _accepted(context: dg.OpExecutionContext, row: ExportRow) -> ExportRequest:
-    request = parse_request(row).model_copy(update={"queued_at": queued_at(row)})
+def _accepted(
+    context: dg.OpExecutionContext, row: ExportRow, export_rows: ExportRows, limits: ExportLimits
+) -> ExportRequest:
+    stored = export_rows.stored(row.id)
+    if stored is None:
+        raise ExportCancelledError("The export is gone; this run leaves it alone.")
+    request = parse_request(stored, limits).model_copy(update={"queued_at": queued_at(row)})
     table, filters = request.query.table, len(request.query.filter)
     line = f"{table} as {request.format}, {filters} filters; it was {row.status}"
     context.log.info("Export %s is PROCESSING: %s", row.id, line)

@@ -12,7 +12,9 @@ class LangfusePostgres:
         self.engine = connect(settings.database_url.get_secret_value())
         self.reader = PostgresReader(self.engine)
         self.exports = PostgresExportRows(
-            self.engine, require_membership=settings.lf_export_require_membership
+            self.engine,
+            require_membership=settings.lf_export_require_membership,
+            query_max_bytes=settings.limits.query_bytes,
         )
 
     def close(self) -> None:

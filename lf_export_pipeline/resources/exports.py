@@ -7,9 +7,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from lf_export_pipeline.core.bounds import QUERY_MAX_BYTES
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import Recipient
-from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.core.request import ExportRow, StoredExport
+from lf_export_pipeline.resources.export_columns import (
+    export_row,
+    stored_export,
+    table_word,
+    with_query,
+    without_query,
+)
+from lf_export_pipeline.resources.memberships import PROJECT_MEMBERS, is_member, may_see
 from lf_export_pipeline.resources.postgres import postgres_errors
 
 _METADATA = sa.MetaData()
@@ -31,18 +40,11 @@ _EXPORTS = sa.Table(
     sa.Column("expires_at", sa.DateTime),
 )
 _USERS = sa.table("users", *map(sa.column, ("id", "email", "name")))
-_PROJECTS = sa.table("projects", *map(sa.column, ("id", "org_id")))
-_MEMBERS = sa.table(
-    "organization_memberships", *map(sa.column, ("id", "org_id", "user_id", "role"))
-)
-_PROJECT_MEMBERS = sa.table(
-    "project_memberships", *map(sa.column, ("org_membership_id", "project_id", "role"))
-)
 _C = _EXPORTS.c
 _NOTHING_LEFT = {"log": None, "url": None, "finished_at": None, "expires_at": None}
 _LINK_SETTING = "lf_export.link"
 _OLDEST_FIRST = (_C.created_at, _C.id)
-_WAITING = sa.select(_EXPORTS).where(_C.status == "QUEUED")
+_IS_WAITING = _C.status == "QUEUED"
 
 
 class PostgresExportRows:
@@ -51,24 +53,42 @@ class PostgresExportRows:
     Args:
         engine: The database.
         require_membership: Whether a recipient must have a role by which the project can be seen.
+        query_max_bytes: What a stored query may have; a longer one stays in the database.
     """
 
-    def __init__(self, engine: sa.Engine, *, require_membership: bool = True) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        require_membership: bool = True,
+        query_max_bytes: int = QUERY_MAX_BYTES,
+    ) -> None:
         self._engine = engine
         self._require_membership = require_membership
+        self._query_max_bytes = query_max_bytes
+        self._columns = without_query(_EXPORTS, query_max_bytes)
 
     def get(self, export_id: str) -> ExportRow | None:
         """The row as it is now."""
-        found = self._read(sa.select(_EXPORTS).where(_C.id == export_id))
+        found = self._read(self._rows().where(_C.id == export_id))
         return found[0] if found else None
+
+    def stored(self, export_id: str) -> StoredExport | None:
+        """The row with its query, or with an ``OversizedQuery`` in its place."""
+        columns = with_query(_EXPORTS, self._query_max_bytes)
+        query = sa.select(*columns).where(_C.id == export_id)
+        with postgres_errors(), self._engine.connect() as connection:
+            found = connection.execute(query).mappings().first()
+        return stored_export(found, self._query_max_bytes) if found else None
 
     def queued(self, limit: int) -> list[ExportRow]:
         """Rows that wait, oldest first."""
-        return self._read(_WAITING.order_by(*_OLDEST_FIRST).limit(limit))
+        return self._read(self._rows().where(_IS_WAITING).order_by(*_OLDEST_FIRST).limit(limit))
 
     def longest_waiting(self) -> ExportRow | None:
         """The row that was queued before all others, however long ago it was asked for."""
-        found = self._read(_WAITING.order_by(_C.updated_at, _C.id).limit(1))
+        waiting = self._rows().where(_IS_WAITING)
+        found = self._read(waiting.order_by(_C.updated_at, _C.id).limit(1))
         return found[0] if found else None
 
     def waiting(
@@ -77,23 +97,23 @@ class PostgresExportRows:
         """Rows that wait, in turns of the projects; two short sorts, however many rows wait."""
         turn = sa.func.row_number().over(partition_by=_C.project_id, order_by=_OLDEST_FIRST)
         queued = sa.select(_C.id, turn.label("turn")).where(
-            _C.status == "QUEUED", _C.id != sa.all_(_text_array(without))
+            _IS_WAITING, _C.id != sa.all_(_text_array(without))
         )
         turns = queued.subquery()
-        chosen = sa.select(_EXPORTS).join(turns, turns.c.id == _C.id)
+        chosen = self._rows().join(turns, turns.c.id == _C.id)
         in_turns = chosen.where(turns.c.turn <= per_project).order_by(turns.c.turn, *_OLDEST_FIRST)
         return self._read(in_turns.limit(limit))
 
     def find(self, search: ExportSearch) -> list[ExportRow]:
         """The rows that are meant, oldest first."""
-        meant = sa.select(_EXPORTS).where(*_conditions(search))
+        meant = self._rows().where(*_conditions(search))
         return self._read(meant.order_by(*_OLDEST_FIRST).limit(search.limit))
 
     def recent(self, limit: int) -> list[ExportRow]:
         """The newest rows of any status, newest first."""
-        return self._read(sa.select(_EXPORTS).order_by(_C.created_at.desc(), _C.id).limit(limit))
+        return self._read(self._rows().order_by(_C.created_at.desc(), _C.id).limit(limit))
 
-    def add(self, row: ExportRow) -> None:
+    def add(self, row: StoredExport) -> None:
         """Insert a row as it is given, as Langfuse's web app does when a user presses Export."""
         values = {column.name: getattr(row, column.name) for column in _EXPORTS.columns}
         with postgres_errors(), self._engine.begin() as connection:
@@ -173,12 +193,12 @@ class PostgresExportRows:
         """
         if not self._require_membership:
             return self._recipient(_USERS.c.id == user_id)
-        sees = _may_see if self._knows_roles_in_projects() else _is_member
+        sees = may_see if self._knows_roles_in_projects() else is_member
         return self._recipient(_USERS.c.id == user_id, sees(user_id, project_id))
 
     def _knows_roles_in_projects(self) -> bool:
         """Whether this Langfuse is new enough; also if the table may not be read."""
-        query = sa.select(sa.func.to_regclass(_PROJECT_MEMBERS.name).is_not(None))
+        query = sa.select(sa.func.to_regclass(PROJECT_MEMBERS.name).is_not(None))
         with postgres_errors(), self._engine.connect() as connection:
             return bool(connection.scalar(query))
 
@@ -188,10 +208,13 @@ class PostgresExportRows:
             found = connection.execute(query).first()
         return Recipient(found.email, found.name) if found else None
 
+    def _rows(self) -> sa.Select[Any]:
+        return sa.select(*self._columns)
+
     def _read(self, query: sa.Select[Any]) -> list[ExportRow]:
         with postgres_errors(), self._engine.connect() as connection:
             found: Sequence[sa.RowMapping] = connection.execute(query).mappings().all()
-        return [_export_row(row) for row in found]
+        return [export_row(row) for row in found]
 
     def _change(self, export_id: str, guard: sa.ColumnElement[bool], **values: object) -> bool:
         change = _change(export_id, guard, **values)
@@ -222,7 +245,7 @@ def _conditions(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         _C.id: search.ids,
         _C.status: search.statuses,
         _C.project_id: search.projects,
-        _C.query["tableName"].astext: search.tables,
+        table_word(_EXPORTS): search.tables,
     }
     among = [column == sa.any_(_text_array(values)) for column, values in chosen.items() if values]
     return among + _said(search.log_contains) + _timely(search) + _behind(search.after)
@@ -249,35 +272,6 @@ def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
     return [holds(_storable(instant)) for instant, holds in instants if instant is not None]
 
 
-def _may_see(user_id: str, project_id: str) -> sa.Exists:
-    """Langfuse: the role in a project, or else the one in its organization; NONE sees nothing."""
-    in_project = sa.and_(
-        _PROJECT_MEMBERS.c.org_membership_id == _MEMBERS.c.id,
-        _PROJECT_MEMBERS.c.project_id == _PROJECTS.c.id,
-    )
-    role = sa.cast(sa.func.coalesce(_PROJECT_MEMBERS.c.role, _MEMBERS.c.role), sa.Text)
-    memberships = _MEMBERS.join(_PROJECTS, _PROJECTS.c.org_id == _MEMBERS.c.org_id)
-    # Without a column of its own EXISTS selects `*`, which asks for the right to read every column.
-    return (
-        sa.exists(_MEMBERS.c.user_id)
-        .select_from(memberships.outerjoin(_PROJECT_MEMBERS, in_project))
-        .where(_MEMBERS.c.user_id == user_id, _PROJECTS.c.id == project_id, role != "NONE")
-    )
-
-
-def _is_member(user_id: str, project_id: str) -> sa.Exists:
-    """Whether the role in the organization lets a user see its projects."""
-    return (
-        sa.exists(_MEMBERS.c.user_id)
-        .select_from(_MEMBERS.join(_PROJECTS, _PROJECTS.c.org_id == _MEMBERS.c.org_id))
-        .where(
-            _MEMBERS.c.user_id == user_id,
-            _PROJECTS.c.id == project_id,
-            sa.cast(_MEMBERS.c.role, sa.Text) != "NONE",
-        )
-    )
-
-
 def _stored(values: dict[str, Any]) -> dict[str, Any]:
     """Values as the table keeps them: UTC without a zone, text without what it cannot store."""
     return {name: _storable(value) for name, value in values.items()}
@@ -289,11 +283,3 @@ def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     return value
-
-
-def _export_row(row: sa.RowMapping) -> ExportRow:
-    return ExportRow(**{name: _with_zone(value) for name, value in row.items()})
-
-
-def _with_zone(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value

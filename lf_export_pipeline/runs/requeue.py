@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS, ExportSearch, table_of
+from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS, ExportSearch
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.markdown import markdown_table
@@ -60,7 +60,7 @@ class Requeued:
         return (
             row.id,
             row.project_id,
-            table_of(row) or "",
+            row.table or "",
             row.format,
             f"{row.created_at:%Y-%m-%d %H:%M}",
             row.log or "",

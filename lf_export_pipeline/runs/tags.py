@@ -1,7 +1,6 @@
 """The tags of an export's runs: by them Dagster's queue limits runs, and people find them."""
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.export_search import table_of
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.runs.kept_open import kept_database
 from lf_export_pipeline.runs.partitions import FORMAT_TAG, PROJECT_TAG, TABLE_TAG
@@ -14,7 +13,7 @@ def tags_of(row: ExportRow) -> dict[str, str]:
     """What every run of an export is tagged with, whoever asks for it."""
     return {
         PROJECT_TAG: project_tag(row),
-        TABLE_TAG: _tag(table_of(row)),
+        TABLE_TAG: _tag(row.table),
         FORMAT_TAG: _tag(row.format),
     }
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from lf_export_pipeline.core.bounds import KIBIBYTE, ExportLimits
 from lf_export_pipeline.core.plan import CHUNK_TARGET_BYTES, MEBIBYTE
-from lf_export_pipeline.core.request import ExportLimits
+from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.postgres import PostgresSettings
 from lf_export_pipeline.settings.s3 import S3Settings
@@ -117,23 +118,6 @@ class MailSettings(BaseModel):
     )
 
 
-class LimitSettings(BaseModel):
-    """Bounds of an export."""
-
-    batch_export_row_limit: int = Field(
-        default=1_500_000,
-        ge=1,
-        description="Rows of one export. If it cuts an export, the row, the run and the e-mail say "
-        "so.",
-    )
-    batch_export_download_link_expiration_hours: int = Field(
-        default=24,
-        ge=1,
-        le=168,
-        description="Life of a download link, in hours; at most a week.",
-    )
-
-
 class PipelineSettings(BaseModel):
     """How this project runs; Langfuse knows nothing of these."""
 
@@ -234,7 +218,17 @@ class Settings(
     @property
     def limits(self) -> ExportLimits:
         """The numbers that the core needs to compile an export."""
-        return ExportLimits(row_limit=self.batch_export_row_limit)
+        return ExportLimits(
+            row_limit=self.batch_export_row_limit,
+            query_bytes=self.lf_export_query_max_kib * KIBIBYTE,
+            filters=self.lf_export_filters_max,
+            comment_filters=self.lf_export_comment_filters_max,
+            values=self.lf_export_filter_values_max,
+            text_characters=self.lf_export_filter_text_max_characters,
+            search_characters=self.lf_export_search_max_characters,
+            score_columns_bytes=self.lf_export_score_columns_max_kib * KIBIBYTE,
+            event_bytes=self.lf_export_event_max_kib * KIBIBYTE,
+        )
 
     @property
     def link_lifetime(self) -> timedelta:

@@ -12,13 +12,13 @@ from pydantic_core import PydanticUndefined
 
 from lf_export_pipeline.settings import (
     ClickHouseSettings,
-    LimitSettings,
     MailSettings,
     PipelineSettings,
     clickhouse_url,
     smtp_url,
 )
 from lf_export_pipeline.settings.langfuse_names import READ_BY_LIBRARIES, WITHOUT_EFFECT
+from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.postgres import PostgresSettings
 from lf_export_pipeline.settings.s3 import S3Settings

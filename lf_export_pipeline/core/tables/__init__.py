@@ -6,9 +6,10 @@ from functools import cache
 from importlib import import_module
 from typing import Protocol
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidQueryError
 from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.statement import Statement
 
 

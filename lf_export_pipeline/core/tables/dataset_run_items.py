@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.expressions import iso_time
@@ -16,7 +17,7 @@ from lf_export_pipeline.core.reading import (
     quoted,
     row_size_sample,
 )
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import SCORE_ALIAS, scores_of_traces
 from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store

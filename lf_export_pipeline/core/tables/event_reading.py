@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.comments import CommentSelection
 from lf_export_pipeline.core.compiler import FilterTable
 from lf_export_pipeline.core.query import Lookup
 from lf_export_pipeline.core.reading import Bound, ChunkRows, KeyScan, VersionedTable, all_of
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import SCORE_KEY, score_cells_lookup
 from lf_export_pipeline.core.search import SearchColumns, search_condition
 from lf_export_pipeline.core.selection import Selection, select

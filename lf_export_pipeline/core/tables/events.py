@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from functools import partial
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.expressions import json_text, plain_time
 from lf_export_pipeline.core.lookups import comments_lookup
 from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.selection import time_from
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import register

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.comments import CommentSelection
 from lf_export_pipeline.core.expressions import parsed_map
 from lf_export_pipeline.core.lookups import comments_lookup, models_lookup
@@ -15,7 +16,7 @@ from lf_export_pipeline.core.reading import (
     VersionedTable,
     all_of,
 )
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import (
     SCORE_KEY,
     ScoreGroups,

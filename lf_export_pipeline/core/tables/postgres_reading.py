@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, OutputColumn
 from lf_export_pipeline.core.postgres_filters import (
     PostgresFilters,
@@ -10,7 +11,7 @@ from lf_export_pipeline.core.postgres_filters import (
     bound_instant,
 )
 from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.core.tables import AsksNothing
 

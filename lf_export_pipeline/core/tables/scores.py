@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.compiler import FilterColumn
 from lf_export_pipeline.core.expressions import iso_time, parsed_map
@@ -18,7 +19,7 @@ from lf_export_pipeline.core.reading import (
     reordered,
     row_size_sample,
 )
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import EXPORTED_TYPES
 from lf_export_pipeline.core.selection import Selection, select
 from lf_export_pipeline.core.statement import Params, Statement, Store

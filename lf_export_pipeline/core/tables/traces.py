@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.comments import CommentSelection
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
@@ -18,7 +19,7 @@ from lf_export_pipeline.core.reading import (
     VersionedTable,
     all_of,
 )
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import (
     SCORE_ALIAS,
     SCORE_FILTER_COLUMNS,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.comments import (
     CommentSelection,
@@ -13,7 +14,7 @@ from lf_export_pipeline.core.comments import (
 from lf_export_pipeline.core.lookups import are_few_comments, comments_count_statement
 from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.reading import VersionedTable, row_size_sample
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import (
     COUNT_ANSWER,
     NAMES_ANSWER,

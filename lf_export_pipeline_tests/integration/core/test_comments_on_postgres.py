@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import pytest
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.comments import apply_comment_filters, comment_prerequisites
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.request import (
     BatchExportQuery,
     ExportFormat,
-    ExportLimits,
     ExportRequest,
 )
 from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transaction

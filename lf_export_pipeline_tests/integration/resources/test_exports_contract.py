@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
+from lf_export_pipeline.core.bounds import OversizedQuery
+from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS, ExportSearch
 from lf_export_pipeline.core.ports import ExportRows, Recipient
-from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.exports import PostgresExportRows
 from lf_export_pipeline_tests.fakes import FakeExportRows
@@ -28,7 +29,7 @@ PROJECT = "project-of-the-exports-contract"
 class Rows(ExportRows, Protocol):
     """The port, and what the command line needs besides."""
 
-    def add(self, row: ExportRow) -> None: ...
+    def add(self, row: StoredExport) -> None: ...
     def recent(self, limit: int) -> list[ExportRow]: ...
 
 
@@ -41,8 +42,8 @@ def rows(request: pytest.FixtureRequest, database: LangfusePostgres) -> Iterator
         )
 
 
-def row(status: str = "QUEUED", age: timedelta = timedelta()) -> ExportRow:
-    return ExportRow(
+def row(status: str = "QUEUED", age: timedelta = timedelta()) -> StoredExport:
+    return StoredExport(
         id=f"export-{secrets.token_hex(8)}",
         project_id=PROJECT,
         user_id="u-alice",
@@ -174,10 +175,77 @@ def test_numbers_of_a_query_keep_their_digits(database: LangfusePostgres) -> Non
             ),
             {"id": new.id},
         )
-    query = stored(database.exports, new.id).query
+    found = database.exports.stored(new.id)
+    assert found is not None
+    query = found.query
     database.exports.cancel(new.id)
     assert query == {"a": Decimal("0.10"), "b": 12_345_678_901_234_567_890}
     assert str(query["a"]) == "0.10"
+
+
+def test_nothing_but_the_check_of_a_request_fetches_a_query(
+    database: LangfusePostgres, rows: Rows
+) -> None:
+    export_id = added(rows, age=timedelta(days=20_000))
+    fetched: list[int] = []
+
+    @sa.event.listens_for(database.engine, "after_cursor_execute")
+    def look(_: object, cursor: Any, *__: object) -> None:
+        fetched.append(sum(column.name == "query" for column in cursor.description or ()))
+
+    try:
+        known = [
+            rows.get(export_id),
+            *rows.queued(1),
+            *rows.waiting(1_000, 1),
+            *rows.find(ExportSearch(ids=(export_id,), tables=("traces",))),
+            *(one for one in rows.recent(10_000) if one.id == export_id),
+        ]
+        assert not any(fetched)
+        assert rows.stored(export_id) is not None
+    finally:
+        sa.event.remove(database.engine, "after_cursor_execute", look)
+    assert [one.table for one in known if one is not None] == ["traces"] * 5
+    assert rows.longest_waiting() is not None
+
+
+LONG = "é" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("query", "table"),
+    [
+        ({"tableName": "traces", "filter": [str(number) for number in range(400_000)]}, None),
+        ({"tableName": "traces", "filter": ["x" * 1_500_000]}, "traces"),
+        ({"tableName": LONG}, LONG[:100]),
+        ([LONG] * 4, None),
+    ],
+    ids=["incompressible", "compressible", "long table", "no object"],
+)
+def test_a_query_above_the_bound_stays_in_the_database(
+    database: LangfusePostgres, query: object, table: str | None
+) -> None:
+    exports = PostgresExportRows(database.engine, query_max_bytes=100_000)
+    new = replace(row(), query=query)
+    exports.add(new)
+    found, known = exports.stored(new.id), exports.get(new.id)
+    exports.cancel(new.id)
+    assert found is not None
+    assert known is not None
+    assert isinstance(found.query, OversizedQuery)
+    assert found.query.size > found.query.limit == 100_000
+    assert known.table == table
+
+
+def test_long_texts_of_a_row_are_cut(database: LangfusePostgres) -> None:
+    names = ("project_id", "user_id", "name", "status", "format", "log", "url")
+    new = replace(row(), **dict.fromkeys(names, LONG))  # type: ignore[arg-type]
+    database.exports.add(new)
+    found = database.exports.get(new.id)
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM batch_exports WHERE id = :id"), {"id": new.id})
+    assert found is not None
+    assert all(0 < len(getattr(found, name)) <= 10_000 for name in names)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from lf_export_pipeline.core.export_search import ExportSearch
 from lf_export_pipeline.core.ports import ExportRows
-from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline_tests.fakes import FakeExportRows
 
@@ -26,7 +26,7 @@ PROJECT = "project-of-the-search-contract"
 class Rows(ExportRows, Protocol):
     """The port, and what a test needs besides."""
 
-    def add(self, row: ExportRow) -> None: ...
+    def add(self, row: StoredExport) -> None: ...
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -40,7 +40,7 @@ def rows(request: pytest.FixtureRequest, database: LangfusePostgres) -> Iterator
 
 
 def added(rows: Rows, minute: int = 0, *, project: str = "", **values: Any) -> ExportRow:
-    row = ExportRow(
+    row = StoredExport(
         id=f"export-{secrets.token_hex(8)}",
         project_id=PROJECT + project,
         user_id="u-alice",

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.comments import apply_comment_filters, comment_prerequisites
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.filters import StringFilter, StringOptionsFilter
@@ -10,7 +11,6 @@ from lf_export_pipeline.core.query import Answers
 from lf_export_pipeline.core.request import (
     BatchExportQuery,
     ExportFormat,
-    ExportLimits,
     ExportRequest,
 )
 from lf_export_pipeline.core.statement import Statement, Store

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.plan import CHUNK_MAX_ROWS, bind_chunk
 from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportLimits, ExportRow, parse_request
+from lf_export_pipeline.core.request import StoredExport, parse_request
 from lf_export_pipeline.core.statement import SQL_MAX_BYTES, Statement
 from lf_export_pipeline.core.tables import table_source
 
@@ -21,7 +22,7 @@ Filters = list[dict[str, Any]]
 
 def compiled(table: str, filters: Filters, found: Answers, **query: Any) -> ExportQuery:
     stored = {"tableName": table, "filter": filters, "orderBy": None, **query}
-    row = ExportRow(
+    row = StoredExport(
         id="export", project_id="project", user_id="user", created_at=NOON, updated_at=NOON,
         name="export", status="QUEUED", format="CSV", query=stored,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.core.request import ExportLimits
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.core.tables import table_names, table_source
 from lf_export_pipeline_tests.unit.core.tables.test_spans_and_scores import (

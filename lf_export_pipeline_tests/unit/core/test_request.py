@@ -12,9 +12,9 @@ from lf_export_pipeline.core.filters import DatetimeFilter, NumberFilter, Positi
 from lf_export_pipeline.core.request import (
     ExportFormat,
     ExportRequest,
-    ExportRow,
     OrderBy,
     SearchType,
+    StoredExport,
     parse_request,
 )
 
@@ -22,7 +22,7 @@ CREATED = datetime(2031, 3, 20, 12, tzinfo=UTC)
 MINIMAL: dict[str, Any] = {"tableName": "traces", "filter": [], "orderBy": None}
 
 
-def stored(query: Any, **changes: Any) -> ExportRow:
+def stored(query: Any, **changes: Any) -> StoredExport:
     row: dict[str, Any] = {
         "id": "export-1",
         "project_id": "project-1",
@@ -34,7 +34,7 @@ def stored(query: Any, **changes: Any) -> ExportRow:
         "format": "CSV",
         "query": query,
     }
-    return ExportRow(**row | changes)
+    return StoredExport(**row | changes)
 
 
 def request_for(**query: Any) -> ExportRequest:

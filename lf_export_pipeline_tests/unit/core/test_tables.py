@@ -3,9 +3,10 @@ from datetime import UTC, datetime
 import pytest
 
 from lf_export_pipeline.core import tables
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError, InvalidQueryError
 from lf_export_pipeline.core.query import Answers
-from lf_export_pipeline.core.request import ExportLimits, ExportRow, parse_request
+from lf_export_pipeline.core.request import StoredExport, parse_request
 from lf_export_pipeline.core.tables import register, table_names, table_source
 from lf_export_pipeline_tests.numbers_table import Numbers
 
@@ -66,7 +67,7 @@ def test_a_position_in_the_trace_is_refused_by_every_table(name: str, from_event
     }
     now = datetime(2031, 3, 20, tzinfo=UTC)
     request = parse_request(
-        ExportRow("e", "p", "u", now, now, name="n", status="QUEUED", format="CSV", query=query)
+        StoredExport("e", "p", "u", now, now, name="n", status="QUEUED", format="CSV", query=query)
     )
     source, limits = table_source(name), ExportLimits()
     answers: Answers = {key: [] for key in source.prerequisites(request, limits)}

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import ExportError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.query import Answers, ExportQuery
 from lf_export_pipeline.core.request import (
-    ExportLimits,
     ExportRequest,
-    ExportRow,
+    StoredExport,
     parse_request,
 )
 from lf_export_pipeline.core.statement import Statement
@@ -43,7 +43,7 @@ ONE_FILE = re.compile(
 FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
 
 
-def stored(query: Any, **changes: Any) -> ExportRow:
+def stored(query: Any, **changes: Any) -> StoredExport:
     row: dict[str, Any] = {
         "id": "export-1",
         "project_id": "project-of-ours",
@@ -55,7 +55,7 @@ def stored(query: Any, **changes: Any) -> ExportRow:
         "format": "CSV",
         "query": query,
     }
-    return ExportRow(**row | changes)
+    return StoredExport(**row | changes)
 
 
 def statements_of(request: ExportRequest, found: Answers | None = None) -> list[Statement]:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.request import ExportRow, parse_request
+from lf_export_pipeline.core.request import StoredExport, parse_request
 from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import tags as export_tags
@@ -30,7 +30,7 @@ FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
 NOON = datetime(2031, 3, 20, 12, tzinfo=UTC)
 JOB = batch_export_job()
 SETTINGS = Settings.load({**ENVIRONMENT, "LF_EXPORT_STARTS_PER_TICK": "2"})  # on one core too
-GOOD = ExportRow(
+GOOD = StoredExport(
     id="good", project_id="project", user_id="user", created_at=NOON, updated_at=NOON,
     name="export", status="QUEUED", format="CSV",
     query={"tableName": "traces", "filter": [], "orderBy": None},

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.query import Answers, ExportQuery
 from lf_export_pipeline.core.reading import ChunkRows, KeyScan, row_size_sample
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.selection import select
 from lf_export_pipeline.core.statement import Params, Statement
 from lf_export_pipeline.core.tables import register

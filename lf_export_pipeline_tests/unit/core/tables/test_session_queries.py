@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query import ExportQuery
 from lf_export_pipeline.core.request import (
     BatchExportQuery,
     ExportFormat,
-    ExportLimits,
     ExportRequest,
 )
 from lf_export_pipeline.core.statement import Store

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query import ExportQuery
-from lf_export_pipeline.core.request import ExportLimits, ExportRequest, ExportRow, parse_request
+from lf_export_pipeline.core.request import ExportRequest, StoredExport, parse_request
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
@@ -25,7 +26,7 @@ ALL = pytest.mark.parametrize(
 
 def request(table: str, *filters: dict[str, Any], events: bool, **query: Any) -> ExportRequest:
     stored = {"tableName": table, "filter": list(filters), "orderBy": None, **query}
-    row = ExportRow(
+    row = StoredExport(
         id="export",
         project_id="project",
         user_id="user",
