@@ -24,7 +24,8 @@ SEARCH_MAX_CHARACTERS = 10_000
 SCORE_COLUMNS_MAX_BYTES = 64 * KIBIBYTE
 EVENT_MAX_BYTES = 256 * KIBIBYTE
 
-COMMENT_COLUMNS = ("commentCount", "Comment Count", "commentContent", "Comment Content")
+COMMENT_COUNT = ("commentCount", "Comment Count")
+COMMENT_CONTENT = ("commentContent", "Comment Content")
 
 _FEWER = "Please remove some of them."
 
@@ -119,7 +120,7 @@ CELL_BYTES = 8
 def _require_bounded_filters(filters: Any, limits: ExportLimits) -> None:
     _require("The query has", "filters", len(filters), limits.filters, _FEWER)
     known = [(at, each) for at, each in enumerate(filters, 1) if isinstance(each, Mapping)]
-    on_comments = sum(each.get("column") in COMMENT_COLUMNS for _, each in known
+    on_comments = sum(each.get("column") in (*COMMENT_COUNT, *COMMENT_CONTENT) for _, each in known
                       if isinstance(each.get("column"), str))  # fmt: skip
     _require("The query has", "filters on comments", on_comments, limits.comment_filters, _FEWER)
     values = sum(_count(each.get("value")) for _, each in known)

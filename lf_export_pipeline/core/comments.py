@@ -1,8 +1,10 @@
 """Filters on comments: comments live in Postgres, so these become ids before ClickHouse is asked.
 
-Langfuse asks once per filter and intersects; here one statement does it all. What a filter means is
-kept: only commented objects can match, unless the count may be zero and the content is not asked
-about; then the objects with too many comments are left out instead.
+Langfuse asks once per filter and intersects; here one statement reads the comments once, however
+many filters there are, and splits each into words or lowers it once. What a filter means is kept:
+each may be met by another comment of the object. Only commented objects can match, unless the count
+may be zero and the content is not asked about; then the objects with too many comments are left out
+instead.
 """
 
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
-from lf_export_pipeline.core.bounds import ExportLimits
+from lf_export_pipeline.core.bounds import COMMENT_CONTENT, COMMENT_COUNT, ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.filters import (
     Filter,
@@ -24,9 +26,6 @@ from lf_export_pipeline.core.statement import Statement, Store
 
 ObjectType = Literal["TRACE", "OBSERVATION", "SESSION"]
 
-COUNT_COLUMNS = ("commentCount", "Comment Count")
-CONTENT_COLUMNS = ("commentContent", "Comment Content")
-
 _INCLUDED = "comments_included"
 _EXCLUDED = "comments_excluded"
 _COUNT_MAX = Decimal(10) ** 18  # no object has as many comments
@@ -34,19 +33,20 @@ _COUNT_MAX = Decimal(10) ** 18  # no object has as many comments
 _MATCHING = """
 SELECT object_id, count(*) OVER () AS objects
 FROM (
-    SELECT object_id FROM comments
-    WHERE project_id = :project_id
-    AND object_type = CAST(:object_type AS "CommentObjectType"){where}
-    GROUP BY object_id{having}
+    SELECT object_id FROM (
+        SELECT object_id{texts} FROM comments
+        WHERE project_id = :project_id
+        AND object_type = CAST(:object_type AS "CommentObjectType"){where}
+        OFFSET 0
+    ) AS commented
+    GROUP BY object_id
+    HAVING {having}
 ) AS matching
 LIMIT :most
-"""
-_COMMENTED_SO = """
-    AND object_id IN (
-        SELECT object_id FROM comments
-        WHERE project_id = :project_id AND object_type = CAST(:object_type AS "CommentObjectType")
-        AND {test}
-    )"""
+"""  # without OFFSET the texts would be made anew for each test
+
+_WORDS = "to_tsvector('english', content)"
+_LOWERED = "lower(content)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,16 @@ def comment_prerequisites(
     if counts.include_zero and not found.contents:
         if not counts.tests:
             return {}
-        sql = _MATCHING.format(where="", having=f"\n    HAVING NOT ({counts.tests})")
+        sql = _MATCHING.format(texts="", where="", having=f"NOT ({counts.tests})")
         return {_EXCLUDED: _statement(sql, params | counts.params)}
-    where = _content_tests(found.contents, params)
-    having = f"\n    HAVING {counts.tests}" if counts.tests else ""
-    return {
-        _INCLUDED: _statement(_MATCHING.format(where=where, having=having), params | counts.params)
-    }
+    tests = [_content_test(each, f"content_{at}") for at, each in enumerate(found.contents)]
+    params |= {f"content_{at}": _sought(each) for at, each in enumerate(found.contents)}
+    sql = _MATCHING.format(
+        texts=_texts(found.contents),
+        where="" if counts.tests else _word_index(found.contents),
+        having=" AND ".join([*tests, *([counts.tests] if counts.tests else [])]),
+    )
+    return {_INCLUDED: _statement(sql, params | counts.params)}
 
 
 def apply_comment_filters(
@@ -133,11 +136,11 @@ def _split(filters: Sequence[Filter]) -> _CommentFilters:
     contents: list[StringFilter] = []
     others: list[Filter] = []
     for wanted in filters:
-        if wanted.column in COUNT_COLUMNS:
+        if wanted.column in COMMENT_COUNT:
             if not isinstance(wanted, NumberFilter):
                 raise _wrong_type(wanted, "number")
             counts.append(wanted)
-        elif wanted.column in CONTENT_COLUMNS:
+        elif wanted.column in COMMENT_CONTENT:
             if not isinstance(wanted, StringFilter):
                 raise _wrong_type(wanted, "string")
             contents.append(wanted)
@@ -193,36 +196,50 @@ def _comparable(value: Decimal) -> str:
     return f"{floor:f}" if floor == clamped else f"{floor + Decimal('0.5'):f}"
 
 
-def _content_tests(contents: tuple[StringFilter, ...], params: dict[str, object]) -> str:
-    """One semi-join per filter, so that each can use the index on the comments' words."""
-    parts = []
-    for index, wanted in enumerate(contents):
-        name = f"content_{index}"
-        test, params[name] = _content_test(wanted, name)
-        parts.append(_COMMENTED_SO.format(test=test))
-    return "".join(parts)
+def _texts(contents: Sequence[StringFilter]) -> str:
+    """What the tests look at, once per comment."""
+    is_for_words = {wanted.operator == "contains" for wanted in contents}
+    words = f", {_WORDS} AS words" if True in is_for_words else ""
+    return words + (f", {_LOWERED} AS lowered" if False in is_for_words else "")
 
 
-def _content_test(wanted: StringFilter, name: str) -> tuple[str, str]:
-    """The test of one comment and its bound value.
+def _word_index(contents: Sequence[StringFilter]) -> str:
+    """A condition that leaves out comments that meet no filter, by the index on their words.
 
-    ``contains`` is an English full-text search; the others are ``ILIKE``, in which ``%``, ``_`` and
-    backslashes are live, and ``=`` looks for a part of the text (Langfuse: Prisma's filters).
+    Where comments are counted, or looked at otherwise, all of them are needed.
+    """
+    if any(wanted.operator != "contains" for wanted in contents):
+        return ""
+    queries = (f"plainto_tsquery('english', :content_{at})" for at in range(len(contents)))
+    return f"\n        AND {_WORDS} @@ ({' || '.join(queries)})"
+
+
+def _content_test(wanted: StringFilter, name: str) -> str:
+    """The test of all comments of an object: one of them has to pass it.
+
+    ``contains`` is an English full-text search. The others are ``ILIKE``, which lowers both sides
+    (Langfuse: Prisma's filters).
     """
     match wanted.operator:
         case "contains":
-            return (
-                f"to_tsvector('english', content) @@ plainto_tsquery('english', :{name})",
-                wanted.value,
-            )
+            return f"bool_or(words @@ plainto_tsquery('english', :{name}))"
         case "does not contain":
-            return f"content NOT ILIKE :{name}", f"%{wanted.value}%"
-        case "starts with":
-            return f"content ILIKE :{name}", f"{wanted.value}%"
-        case "ends with":
-            return f"content ILIKE :{name}", f"%{_closed(wanted.value)}"
+            return f"bool_or(lowered NOT LIKE lower(:{name}))"
         case _:
-            return f"content ILIKE :{name}", f"%{wanted.value}%"
+            return f"bool_or(lowered LIKE lower(:{name}))"
+
+
+def _sought(wanted: StringFilter) -> str:
+    """The bound value: ``%``, ``_`` and backslashes are live, and ``=`` looks for a part."""
+    match wanted.operator:
+        case "contains":
+            return wanted.value
+        case "starts with":
+            return f"{wanted.value}%"
+        case "ends with":
+            return f"%{_closed(wanted.value)}"
+        case _:
+            return f"%{wanted.value}%"
 
 
 def _closed(pattern: str) -> str:

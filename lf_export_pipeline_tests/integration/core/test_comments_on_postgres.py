@@ -126,6 +126,13 @@ def content(operator: str, value: str) -> dict[str, Any]:
         ([content("contains", "bug"), count("<=", 1)], {"one"}),
         ([content("contains", "bug"), count(">=", 0)], {"one", "two"}),
         ([content("contains", "bug"), count(">", 1)], {"two"}),
+        ([content("contains", "bug"), content("contains", "the")], set()),
+        ([content("contains", "looks"), content("contains", "slash")], {"three"}),
+        ([content("contains", "bug"), content("does not contain", "bug")], {"two"}),
+        ([content("does not contain", "b"), content("does not contain", "o")], {"two", "three"}),
+        ([content("=", "LOOKS"), content("starts with", "日本"), count("=", 3)], {"three"}),
+        ([content("contains", "bug"), content("=", "100"), count("=", 2)], {"two"}),
+        ([content("contains", "bug"), content("=", "100"), count("=", 1)], set()),
     ],
     ids=lambda value: (
         "+".join(f"{f['operator']} {str(f['value'])[:20]}" for f in value)
@@ -137,6 +144,30 @@ def test_comment_filters_find_the_right_objects(
     reader: PostgresReader, project: str, filters: list[dict[str, Any]], expected: set[str]
 ) -> None:
     assert remaining(reader, request(project, *filters)) == expected
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        [content("contains", f"word{at}") for at in range(20)],
+        [content("does not contain", f"word{at}") for at in range(20)],
+        [content("contains", "a"), content("starts with", "b"), count(">", 1)],
+    ],
+    ids=["words", "parts", "mixed"],
+)
+def test_the_comments_are_read_once_however_many_filters_there_are(
+    reader: PostgresReader, project: str, filters: list[dict[str, Any]]
+) -> None:
+    (statement,) = comment_prerequisites(
+        request(project, *filters), "TRACE", ExportLimits()
+    ).values()
+    plan = statement.model_copy(update={"sql": f"EXPLAIN (VERBOSE) {statement.sql}"})
+    lines = [str(line) for (line,) in reader.rows(plan)]
+    scans = [line for line in lines if " on public.comments" in line]
+    assert len(scans) == 1
+    assert not any("Join" in line or "Loop" in line or "SubPlan" in line for line in lines)
+    assert statement.sql.count("to_tsvector(") <= 2  # to find comments, and to test them
+    assert statement.sql.count("lower(content)") <= 1
 
 
 def test_the_limit_is_told_with_the_number_of_objects(reader: PostgresReader, project: str) -> None:

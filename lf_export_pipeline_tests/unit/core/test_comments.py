@@ -83,7 +83,8 @@ def test_a_request_without_comment_filters_needs_nothing() -> None:
         (
             [count("<=", 2), content("contains", "x")],
             "comments_included",
-            "HAVING count(*) <= CAST(:count_0 AS numeric)\n",
+            "HAVING bool_or(words @@ plainto_tsquery('english', :content_0)) "
+            "AND count(*) <= CAST(:count_0 AS numeric)\n",
         ),
     ],
 )
