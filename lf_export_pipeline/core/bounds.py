@@ -21,6 +21,7 @@ VALUES_MAX = 20_000
 TEXT_MAX_CHARACTERS = 100_000
 NAME_MAX_CHARACTERS = 1_000
 SEARCH_MAX_CHARACTERS = 10_000
+COMMENT_MAX_CHARACTERS = 1_000  # each word costs time with each comment
 SCORE_COLUMNS_MAX_BYTES = 64 * KIBIBYTE
 EVENT_MAX_BYTES = 256 * KIBIBYTE
 
@@ -40,7 +41,7 @@ class ExportLimits(BaseModel):
         filters: Filters of a query.
         comment_filters: Filters on comments among them.
         values: Entries of all lists of values together.
-        text_characters: The longest text that a filter looks for.
+        text_characters: The longest text that a filter looks for; in comments it is shorter.
         name_characters: The longest name of a column, a key, a type or an operator.
         search_characters: The text of the search box.
         score_columns_bytes: All score names together: JSON repeats them in each row.
@@ -120,16 +121,18 @@ CELL_BYTES = 8
 def _require_bounded_filters(filters: Any, limits: ExportLimits) -> None:
     _require("The query has", "filters", len(filters), limits.filters, _FEWER)
     known = [(at, each) for at, each in enumerate(filters, 1) if isinstance(each, Mapping)]
-    on_comments = sum(each.get("column") in (*COMMENT_COUNT, *COMMENT_CONTENT) for _, each in known
-                      if isinstance(each.get("column"), str))  # fmt: skip
+    columns = [each.get("column") for _, each in known]
+    on_comments = sum(map(columns.count, (*COMMENT_COUNT, *COMMENT_CONTENT)))
     _require("The query has", "filters on comments", on_comments, limits.comment_filters, _FEWER)
     values = sum(_count(each.get("value")) for _, each in known)
     _require("The filters have", "values", values, limits.values, _FEWER)
     for at, each in known:
+        is_on_comments = each.get("column") in COMMENT_CONTENT
+        longest = COMMENT_MAX_CHARACTERS if is_on_comments else limits.text_characters
         for name in ("column", "key", "type", "operator"):
             _require_short(at, each, name, _length(each.get(name)), limits.name_characters)
-        longest = max(map(_length, _texts(each.get("value"))), default=0)
-        _require_short(at, each, "value", longest, limits.text_characters)
+        length = max(map(_length, _texts(each.get("value"))), default=0)
+        _require_short(at, each, "value", length, longest)
 
 
 def _require_short(at: int, wanted: Mapping[str, Any], name: str, length: int, limit: int) -> None:

@@ -103,13 +103,8 @@ def comment_prerequisites(
             return {}
         sql = _MATCHING.format(texts="", where="", having=f"NOT ({counts.tests})")
         return {_EXCLUDED: _statement(sql, params | counts.params)}
-    tests = [_content_test(each, f"content_{at}") for at, each in enumerate(found.contents)]
     params |= {f"content_{at}": _sought(each) for at, each in enumerate(found.contents)}
-    sql = _MATCHING.format(
-        texts=_texts(found.contents),
-        where="" if counts.tests else _word_index(found.contents),
-        having=" AND ".join([*tests, *([counts.tests] if counts.tests else [])]),
-    )
+    sql = _included(found.contents, counts.tests)
     return {_INCLUDED: _statement(sql, params | counts.params)}
 
 
@@ -196,37 +191,33 @@ def _comparable(value: Decimal) -> str:
     return f"{floor:f}" if floor == clamped else f"{floor + Decimal('0.5'):f}"
 
 
-def _texts(contents: Sequence[StringFilter]) -> str:
-    """What the tests look at, once per comment."""
+def _included(contents: Sequence[StringFilter], counted: str) -> str:
+    if len(contents) == 1 and not counted:  # then the index on the words of comments serves
+        where = f"\n        AND {_content_test(contents[0], 'content_0', _WORDS, _LOWERED)}"
+        return _MATCHING.format(texts="", where=where, having="true")
+    tests = [f"bool_or({_content_test(each, f'content_{at}')})" for at, each in enumerate(contents)]
     is_for_words = {wanted.operator == "contains" for wanted in contents}
     words = f", {_WORDS} AS words" if True in is_for_words else ""
-    return words + (f", {_LOWERED} AS lowered" if False in is_for_words else "")
+    lowered = f", {_LOWERED} AS lowered" if False in is_for_words else ""
+    having = " AND ".join([*tests, *([counted] if counted else [])])
+    return _MATCHING.format(texts=words + lowered, where="", having=having)
 
 
-def _word_index(contents: Sequence[StringFilter]) -> str:
-    """A condition that leaves out comments that meet no filter, by the index on their words.
-
-    Where comments are counted, or looked at otherwise, all of them are needed.
-    """
-    if any(wanted.operator != "contains" for wanted in contents):
-        return ""
-    queries = (f"plainto_tsquery('english', :content_{at})" for at in range(len(contents)))
-    return f"\n        AND {_WORDS} @@ ({' || '.join(queries)})"
-
-
-def _content_test(wanted: StringFilter, name: str) -> str:
-    """The test of all comments of an object: one of them has to pass it.
+def _content_test(
+    wanted: StringFilter, name: str, words: str = "words", lowered: str = "lowered"
+) -> str:
+    """The test of one comment, by its words or its text in lower case.
 
     ``contains`` is an English full-text search. The others are ``ILIKE``, which lowers both sides
     (Langfuse: Prisma's filters).
     """
     match wanted.operator:
         case "contains":
-            return f"bool_or(words @@ plainto_tsquery('english', :{name}))"
+            return f"{words} @@ plainto_tsquery('english', :{name})"
         case "does not contain":
-            return f"bool_or(lowered NOT LIKE lower(:{name}))"
+            return f"{lowered} NOT LIKE lower(:{name})"
         case _:
-            return f"bool_or(lowered LIKE lower(:{name}))"
+            return f"{lowered} LIKE lower(:{name})"
 
 
 def _sought(wanted: StringFilter) -> str:
