@@ -6,6 +6,7 @@
     ├── PermanentError            trying again cannot help; the sentence is shown to the user
     │   ├── InvalidQueryError     the stored query is not one that can be exported
     │   ├── InvalidFilterError    a filter or an order cannot be applied to this table
+    │   ├── TimeLimitError        a store took longer than it may; trying again costs it as much
     │   └── ConfigurationError    a setting is missing or wrong; only an operator can help
     │       └── AccessRefusedError  a service knows us, and does not let us do this
     ├── TransientError            a service had a bad moment; trying again may help
@@ -45,6 +46,19 @@ class InvalidQueryError(PermanentError):
 
 class InvalidFilterError(PermanentError):
     """A filter, a search or an order cannot be applied to the table."""
+
+
+class TimeLimitError(PermanentError):
+    """A store ended a statement that had run for as long as it may.
+
+    It is not repeated: whoever asks for too much must not be able to ask for it again and again.
+    """
+
+    def __init__(self, store: str, setting: str) -> None:
+        super().__init__(
+            f"{store} took longer for this export than it may. Please narrow it, best by its range "
+            f"of time, or try again later; the operator of this installation may raise {setting}."
+        )
 
 
 class ConfigurationError(PermanentError):

@@ -29,7 +29,6 @@ from lf_export_pipeline.settings import ClickHouseSettings
 from lf_export_pipeline.settings.clickhouse_url import ClickHouseUrl, clickhouse_url
 
 _CONNECT_SECONDS = 10
-SILENCE_SECONDS = 180  # Langfuse: request_timeout
 _NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9+/=]*")  # base64
 _FOREIGN_ERRORS = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
 
@@ -142,6 +141,11 @@ class _Clients:
             self._pool.clear()  # a client leaves a pool open that it was given
 
 
+def silence_seconds(settings: ClickHouseSettings) -> int:
+    """How long the server may say nothing: a little longer than it takes to end a long query."""
+    return settings.lf_export_clickhouse_query_seconds + 10
+
+
 def _connect(url: ClickHouseUrl, settings: ClickHouseSettings, pool: Any) -> Client:
     client = clickhouse_connect.get_client(
         host=url.host,
@@ -154,7 +158,7 @@ def _connect(url: ClickHouseUrl, settings: ClickHouseSettings, pool: Any) -> Cli
         headers=dict(url.headers),
         compress=False,  # Arrow's own compression is faster, on both ends
         connect_timeout=_CONNECT_SECONDS,
-        send_receive_timeout=SILENCE_SECONDS,
+        send_receive_timeout=silence_seconds(settings),
         query_retries=0,  # retries are the caller's: a stream must not start twice unnoticed
         autogenerate_session_id=False,  # sessions forbid parallel queries
         form_encode_query_params=True,  # parameters of any size; none in the server's access log

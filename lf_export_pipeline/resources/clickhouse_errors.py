@@ -8,7 +8,12 @@ import re
 
 from clickhouse_connect.driver.exceptions import Error as ClientError
 
-from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
+from lf_export_pipeline.core.errors import (
+    ConfigurationError,
+    ExportError,
+    PermanentError,
+    TimeLimitError,
+)
 from lf_export_pipeline.core.errors import TransientError as Transient
 from lf_export_pipeline.resources.tls import refused_certificate
 from lf_export_pipeline.resources.unredirected import redirection
@@ -45,6 +50,7 @@ _QUERY = {
     },
     *{457, 467, 691},
 }
+_TIME_LIMIT = {159, 160}
 _MAY_PASS = {408, 425, 429}
 
 
@@ -99,6 +105,12 @@ def from_code(code: int) -> ExportError:
             "The profile of CLICKHOUSE_USER forbids a setting that this export needs "
             f"(code {code}); `readonly = 2` lets a user read and change settings."
         )
+    return _of_query(code)
+
+
+def _of_query(code: int) -> ExportError:
+    if code in _TIME_LIMIT:
+        return TimeLimitError("ClickHouse", "LF_EXPORT_CLICKHOUSE_QUERY_SECONDS")
     if code in _QUERY:
         return PermanentError(
             f"ClickHouse cannot compute this export (code {code}). "

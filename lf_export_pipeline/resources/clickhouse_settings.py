@@ -52,11 +52,11 @@ _EVERY_SETTING = "SELECT groupArray((name, value, readonly)) FROM system.setting
 def query_settings(settings: ClickHouseSettings, tags: Mapping[str, str]) -> dict[str, Any]:
     """What every query asks of the server.
 
-    The time-outs are Langfuse's. Blocks are short, so that sorted rows of 2 KB arrive 5 MB at a
-    time and not as one block of a whole chunk. The text of values and the meaning of NULL are the
-    same on every server, whatever its version and its profiles say, and a query that reaches a
-    bound of its profile fails. Memory is bounded, and sorts and groups go to disk before they reach
-    the bound; a reader that leaves ends its query.
+    No query runs for longer than it may, the key scan no more than others. Blocks are short, so
+    that sorted rows of 2 KB arrive 5 MB at a time and not as one block of a whole chunk. The text
+    of values and the meaning of NULL are the same on every server, whatever its version and its
+    profiles say, and a query that reaches a bound of its profile fails. Memory is bounded, and
+    sorts and groups go to disk before they reach the bound; a reader that leaves ends its query.
     """
     memory = settings.lf_export_clickhouse_memory_mib << 20
     values: dict[str, Any] = {
@@ -70,7 +70,7 @@ def query_settings(settings: ClickHouseSettings, tags: Mapping[str, str]) -> dic
         "output_format_arrow_compression_method": "lz4_frame",
         "max_block_size": _BLOCK_ROWS,
         "cancel_http_readonly_queries_on_client_close": 1,
-        "max_execution_time": 185,
+        "max_execution_time": settings.lf_export_clickhouse_query_seconds,
         "http_send_timeout": 300,
         "http_receive_timeout": 300,
         "log_comment": json.dumps(dict(tags), sort_keys=True) if tags else "",

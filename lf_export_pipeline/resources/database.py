@@ -9,7 +9,9 @@ class LangfusePostgres:
     """One pool of connections and the two ports that share it."""
 
     def __init__(self, settings: Settings) -> None:
-        self.engine = connect(settings.database_url.get_secret_value())
+        self.engine = connect(
+            settings.database_url.get_secret_value(), settings.lf_export_postgres_query_seconds
+        )
         self.reader = PostgresReader(self.engine)
         self.exports = PostgresExportRows(
             self.engine,

@@ -16,6 +16,7 @@ from lf_export_pipeline.core.errors import (
     ExportError,
     InvalidFilterError,
     PermanentError,
+    TimeLimitError,
     TransientError,
 )
 from lf_export_pipeline.core.statement import Statement
@@ -23,20 +24,27 @@ from lf_export_pipeline.resources.postgres_url import engine_url
 from lf_export_pipeline.resources.tls import refused_by_libpq
 
 TOO_DEEP = "nested too deeply to be read"
+STATEMENT_SECONDS = 60
 _BATCH_ROWS = 2_000
 _TRANSIENT_CLASSES = {"08", "25", "40", "53", "55", "57", "58"}
 _SIGN_IN_CLASSES = {"28", "3D"}
 _SCHEMA_STATES = {"42P01", "42703", "3F000"}
 _DENIED_STATE = "42501"
+_CANCELLED_STATE = "57014"
 _SIGN_IN_TEXTS = ("authentication failed", "does not exist", "pg_hba.conf")
 
 
-def connect(database_url: str) -> sa.Engine:
+def connect(database_url: str, statement_seconds: int = STATEMENT_SECONDS) -> sa.Engine:
     """An engine whose connections are opened on first use.
 
     JSON numbers keep every digit: whole ones as ``int``, the others as ``Decimal``.
+
+    Args:
+        database_url: The address, as Prisma takes it.
+        statement_seconds: How long a statement may take. Each transaction says so itself: a pooler
+            like PgBouncer refuses it as a parameter of the connection, or hands it to others.
     """
-    return sa.create_engine(
+    engine = sa.create_engine(
         engine_url(database_url),
         pool_pre_ping=True,  # a run may wait for minutes between two statements
         pool_size=4,
@@ -46,6 +54,14 @@ def connect(database_url: str) -> sa.Engine:
         json_deserializer=exact_json,
         hide_parameters=True,  # a signed link is a parameter, and exceptions are logged
     )
+    bound = f"SET LOCAL statement_timeout = {statement_seconds * 1000:d}"
+    at_once = {"stream_results": False, "yield_per": None}
+
+    @sa.event.listens_for(engine, "begin")
+    def _bound_its_statements(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(bound, execution_options=at_once)
+
+    return engine
 
 
 def exact_json(text: str) -> Any:
@@ -98,6 +114,18 @@ def from_client(error: Exception) -> ExportError:
     )
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """The errors of a statement that users have a hand in: if it takes too long, it is theirs."""
+    with postgres_errors():
+        try:
+            yield
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) == _CANCELLED_STATE:
+                raise TimeLimitError("Postgres", "LF_EXPORT_POSTGRES_QUERY_SECONDS") from error
+            raise
+
+
 class PostgresReader:
     """A ``RowReader`` for ``Store.POSTGRES``. Threads may share it."""
 
@@ -114,7 +142,7 @@ class PostgresReader:
 
         Integers and booleans keep their type, everything else is text.
         """
-        with postgres_errors(), self._engine.connect() as connection:
+        with _reading(), self._engine.connect() as connection:
             streaming = connection.execution_options(
                 stream_results=True, yield_per=_BATCH_ROWS, postgresql_readonly=True
             )
@@ -123,7 +151,7 @@ class PostgresReader:
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         """A small result as tuples of what psycopg2 makes of each type."""
-        with postgres_errors(), self._engine.connect() as connection:
+        with _reading(), self._engine.connect() as connection:
             readonly = connection.execution_options(postgresql_readonly=True)
             found = readonly.execute(sa.text(statement.sql), _bound(statement.params))
             return [tuple(row) for row in found]
@@ -131,7 +159,7 @@ class PostgresReader:
 
 def _record_batches(result: sa.CursorResult[Any]) -> Iterator[pa.RecordBatch]:
     names = list(result.keys())
-    with postgres_errors():
+    with _reading():
         for rows in result.partitions(_BATCH_ROWS):
             arrays = [_array(column) for column in zip(*rows, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, names=names)

@@ -5,7 +5,7 @@ monitoring. When machine, server and daemon die together, nobody is left to repo
 only silence tells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -26,8 +26,11 @@ from lf_export_pipeline.runs.partitions import RECOVERY_TAG
 from lf_export_pipeline.runs.retries import is_retried
 from lf_export_pipeline.settings.operating import OperatingSettings
 
+UPLOADING = "upload_file"  # the step
 HUNG_FACTOR = 12
-"""A step that touches its row is believed for so many times the delay of others."""
+"""An upload that touches its row is believed for so many times the delay of others."""
+READING = timedelta(hours=1)
+"""Other steps that do so are believed for that long: their statements have time limits."""
 SETTLING = timedelta(seconds=60)  # the time that the sensors of ended runs get to set their row
 LOST_MAX_ROWS = 100
 SILENCE_SENTENCE = "This run has given no sign of life and counts as dead."
@@ -149,8 +152,8 @@ def fail_silent_runs(
     """Reports runs as failed that are said to be running and have given no sign of life for long.
 
     A step that works touches its row, so little silence suffices to know that it is dead, and as
-    long as it does that it may say nothing else for hours. A run that waits for its next step (for
-    a Celery worker, a pod) touches nothing, and is given longer.
+    long as it does that it may say nothing else for an hour, or for many if it uploads. A run that
+    waits for its next step (for a Celery worker, a pod) touches nothing, and is given longer.
 
     Dagster's run retries then resume them, as they do with any run worker that has died. Should one
     of them live after all, the guards of the row keep it from doing harm.
@@ -179,17 +182,27 @@ def _is_dead(
     if silence < soonest:
         return False
     row = export_rows.get(export_id_of(record.dagster_run) or "")
-    if row is None or row.status != "PROCESSING" or not _is_in_a_step(instance, record):
+    steps = _steps_under_way(instance, record)
+    if row is None or row.status != "PROCESSING" or not steps:
         return silence >= lost_after
-    # The upload of a huge file is one step that says nothing for hours.
     is_touched = now - row.updated_at < soonest
-    return silence >= (HUNG_FACTOR * lost_after if is_touched else soonest)
+    return silence >= (believed_for(steps, lost_after) if is_touched else soonest)
 
 
-def _is_in_a_step(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
-    """Whether a step has begun that has not ended."""
+def believed_for(steps: Collection[str], lost_after: timedelta) -> timedelta:
+    """How long steps that touch their row may say nothing else.
+
+    The upload of a huge file is one step that says nothing for hours. A step that reads is no
+    longer at work once all of its statements must have ended, whatever its thread still touches.
+    """
+    longest = HUNG_FACTOR * lost_after
+    return longest if UPLOADING in steps else min(longest, max(lost_after, READING))
+
+
+def _steps_under_way(instance: dg.DagsterInstance, record: dg.RunRecord) -> list[str]:
+    """The steps that have begun and not ended."""
     steps = instance.get_run_step_stats(record.dagster_run.run_id)
-    return any(step.status is not None and step.status.value == "IN_PROGRESS" for step in steps)
+    return [one.step_key for one in steps if one.status and one.status.value == "IN_PROGRESS"]
 
 
 def _changed_at(record: dg.RunRecord) -> datetime:

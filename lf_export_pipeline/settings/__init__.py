@@ -73,6 +73,13 @@ class ClickHouseSettings(BaseModel):
     langfuse_clickhouse_query_max_attempts: int = Field(
         default=3, ge=1, description="Attempts of one small read when the connection fails."
     )
+    lf_export_clickhouse_query_seconds: int = Field(
+        default=185,
+        ge=1,
+        le=86_400,
+        description="How long one query may take (`max_execution_time`). Where the user's profile "
+        "lets no query change that, the profile's own value holds: please set one there.",
+    )
     lf_export_clickhouse_memory_mib: int = Field(
         default=4096,
         ge=0,

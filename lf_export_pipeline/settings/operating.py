@@ -31,7 +31,8 @@ class OperatingSettings(BaseModel):
         ge=1,
         description="An export that is PROCESSING without a run, and untouched for that long, "
         "counts as lost; a run that has recorded nothing for that long counts as dead, unless a "
-        "step of it touches its row: then after twelve times that.",
+        "step of it touches its row: then after twelve times that if it uploads, and otherwise "
+        "after an hour at least, since no statement of it may take that long.",
     )
     lf_export_silent_after_seconds: int = Field(
         default=300,

@@ -36,6 +36,13 @@ class PostgresSettings(BaseModel):
         repr=False,
         description=f"{_IN_PLACE}: its parameters, such as `sslmode=require`.",
     )
+    lf_export_postgres_query_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=86_400,
+        description="How long one statement may take in Langfuse's Postgres. It is set in each "
+        "transaction (`SET LOCAL statement_timeout`), so that poolers let it pass.",
+    )
 
     @model_validator(mode="before")
     @classmethod

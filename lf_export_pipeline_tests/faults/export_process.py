@@ -140,7 +140,7 @@ def _die_at(moment: Moment) -> None:
 
 
 def _lose_patience_after(seconds: int) -> None:
-    clickhouse.SILENCE_SECONDS = seconds
+    clickhouse.silence_seconds = lambda _: seconds
     s3_client.SILENCE_SECONDS = seconds
     smtp.SILENCE_SECONDS = seconds
     smtp_session.ANSWER_SECONDS = seconds

@@ -1,5 +1,6 @@
 """What every ``RowReader`` must do, on both stores and through the router."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from lf_export_pipeline.core.errors import (
     ConfigurationError,
     InvalidFilterError,
     PermanentError,
+    TimeLimitError,
     TransientError,
 )
 from lf_export_pipeline.core.ports import RowReader
@@ -32,6 +34,7 @@ class Dialect:
     text_parameter: str
     series: str
     failing: str
+    endless: str
     unknown_table: str = "SELECT 1 FROM there_is_no_such_table"
 
     def statement(self, sql: str, **params: Any) -> Statement:
@@ -45,6 +48,7 @@ DIALECTS = {
         "SELECT leftPad(toString(number), 100, '.') AS text FROM numbers(200000)",
         "SELECT concat(hex(randomString(50)), toString(throwIf(number = 150000))) AS text "
         "FROM numbers(200000)",
+        "SELECT max(sipHash64(number)) FROM system.numbers",
     ),
     "postgres": Dialect(
         Store.POSTGRES,
@@ -52,6 +56,7 @@ DIALECTS = {
         "SELECT lpad(n::text, 100, '.') AS text FROM generate_series(0, 199999) AS n",
         "SELECT lpad((1 / (150000 - n))::text, 100, '.') AS text "
         "FROM generate_series(0, 199999) AS n",
+        "SELECT CAST(pg_sleep(600) AS text)",
     ),
 }
 
@@ -118,6 +123,56 @@ def test_a_query_that_fails_midway_raises_instead_of_ending(
         arrived.extend(batches)
     assert arrived
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("store", DIALECTS)
+def test_a_statement_that_takes_too_long_ends_with_a_sentence(
+    settings_with: SettingsWith, store: str
+) -> None:
+    setting = f"LF_EXPORT_{store.upper()}_QUERY_SECONDS"
+    settings = settings_with(**{setting: "1"})
+    dialect = DIALECTS[store]
+    endless = dialect.statement(dialect.endless)
+    with (
+        closing(ClickHouseReader(settings)) as clickhouse,
+        closing(LangfusePostgres(settings)) as database,
+    ):
+        reader: RowReader = clickhouse if store == "clickhouse" else database.reader
+        with pytest.raises(TimeLimitError, match=f"may raise {setting}"):
+            reader.rows(endless)
+        too_long = pytest.raises(TimeLimitError, match=f"may raise {setting}")
+        with too_long, reader.batches(endless) as batches:
+            list(batches)
+        assert reader.rows(dialect.statement("SELECT 1")) == [(1,)]
+
+
+def test_every_transaction_in_postgres_bounds_its_own_statements(
+    database: LangfusePostgres,
+) -> None:
+    shown = DIALECTS["postgres"].statement(
+        "SELECT setting, source, 1 FROM pg_settings WHERE name = 'statement_timeout'"
+    )
+    assert database.reader.rows(shown) == [("60000", "session", 1)]
+    with database.reader.batches(shown) as batches:
+        assert next(batches).column(0).to_pylist() == ["60000"]
+    with database.engine.begin() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "1min"
+        connection.commit()
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        with raw.cursor() as cursor:  # nothing of it is left to who gets the connection next
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == ("0",)
+
+
+def test_a_change_of_a_row_that_waits_too_long_may_be_tried_again(
+    settings_with: SettingsWith, database: LangfusePostgres
+) -> None:
+    impatient = LangfusePostgres(settings_with(LF_EXPORT_POSTGRES_QUERY_SECONDS="1"))
+    with closing(impatient), database.engine.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE batch_exports")
+        with pytest.raises(TransientError, match="57014"):
+            impatient.exports.touch("any")
 
 
 def test_a_reader_that_leaves_early_can_read_again(reader: RowReader, dialect: Dialect) -> None:

@@ -5,6 +5,7 @@ from lf_export_pipeline.core.errors import (
     ConfigurationError,
     ExportError,
     PermanentError,
+    TimeLimitError,
     TransientError,
 )
 from lf_export_pipeline.resources.clickhouse import server_reason
@@ -16,7 +17,8 @@ TAG = "abcdefghijklmnop"
 @pytest.mark.parametrize(
     ("kind", "codes"),
     [
-        (TransientError, [159, 202, 209, 210, 241, 242, 243, 279, 394, 425, 439, 499, 745, 999]),
+        (TimeLimitError, [159, 160]),
+        (TransientError, [202, 209, 210, 241, 242, 243, 279, 394, 425, 439, 499, 745, 999]),
         (ConfigurationError, [47, 60, 81, 164, 192, 193, 497, 516]),
         (PermanentError, [6, 43, 53, 62, 69, 386, 395, 407]),
         (TransientError, [987_654]),

@@ -137,15 +137,25 @@ def test_run_that_does_not_touch_its_row_in_a_step_is_dead_long_before_it_is_los
     assert found == ([run.run_id] if is_dead else [])
 
 
-@pytest.mark.parametrize(("silent_for", "is_dead"), [(2 * HOUR, False), (13 * HOUR, True)])
-def test_step_that_touches_its_row_may_say_nothing_for_hours(
-    instance: dg.DagsterInstance, silent_for: timedelta, is_dead: bool
+@pytest.mark.parametrize(
+    ("step", "silent_for", "is_dead"),
+    [
+        ("upload_file", 2 * HOUR, False),
+        ("upload_file", 13 * HOUR, True),
+        ("stream_chunks", HOUR / 2, False),
+        ("stream_chunks", 2 * HOUR, True),
+        ("resolve_filters", 2 * HOUR, True),
+        ("serialize_chunk[00001]", 2 * HOUR, True),
+    ],
+)
+def test_an_upload_that_touches_its_row_is_believed_for_hours_and_a_reading_is_not(
+    instance: dg.DagsterInstance, step: str, silent_for: timedelta, is_dead: bool
 ) -> None:
     run = instance.create_run_for_job(
         batch_export_job(), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "a"}
     )
     began = datetime.now(UTC) - silent_for
-    _record(instance, run, "STEP_START", began)
+    _record(instance, run, "STEP_START", began, step)
     touched_at = datetime.now(UTC) + HOUR  # younger than no silence at all
     rows = FakeExportRows(export_row("a", status="PROCESSING", updated_at=touched_at))
 
@@ -155,9 +165,13 @@ def test_step_that_touches_its_row_may_say_nothing_for_hours(
 
 
 def _record(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, event: str, at: datetime | None = None
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    event: str,
+    at: datetime | None = None,
+    step: str = "stream_chunks",
 ) -> None:
-    recorded = dg.DagsterEvent(event, run.job_name, step_key="stream_chunks")
+    recorded = dg.DagsterEvent(event, run.job_name, step_key=step)
     instance.report_dagster_event(recorded, run.run_id, timestamp=at.timestamp() if at else None)
 
 
