@@ -79,8 +79,18 @@ def array_condition(wanted: ArrayOptionsFilter, column: FilterColumn, params: Pa
     options = params.array(wanted.value)
     if wanted.operator == "all of":
         return f"hasAll({column.expression}, {options})"
-    negation = "NOT " if wanted.operator == "none of" else ""
-    return f"{negation}hasAny({column.expression}, {options})"
+    return _has_any(column.expression, options, negated=wanted.operator == "none of")
+
+
+def _has_any(array: str, options: str, *, negated: bool) -> str:
+    """Whether an array holds one of the options, each element looked up in a table of them.
+
+    ``hasAny`` compares each element with each option, and IN in a lambda finds nothing in an array
+    that is the same for all rows.
+    """
+    found = f"transform(o, {options}, arrayEnumerate({options}), toUInt32(0))"
+    test = f"arrayExists(o -> {found} > 0, {array})"
+    return f"NOT {test}" if negated else test
 
 
 def number_condition(wanted: NumberFilter, column: FilterColumn, params: Params) -> str:
@@ -161,8 +171,7 @@ def number_object_condition(
 def category_condition(wanted: CategoryOptionsFilter, column: FilterColumn, params: Params) -> str:
     """Whether the score of that name has one of the values; rows without the score have none."""
     options = params.array(f"{wanted.key}:{value}" for value in wanted.value)
-    negation = "NOT " if wanted.operator == "none of" else ""
-    return f"{negation}hasAny({column.expression}, {options})"
+    return _has_any(column.expression, options, negated=wanted.operator == "none of")
 
 
 def boolean_object_condition(

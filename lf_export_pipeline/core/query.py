@@ -6,9 +6,10 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lf_export_pipeline.core.bounds import score_columns_bytes
 from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.request import ExportRequest
+from lf_export_pipeline.core.request import ExportFormat, ExportRequest
 from lf_export_pipeline.core.statement import SQL_MAX_BYTES, Statement, Store
 
 
@@ -58,6 +59,13 @@ class ExportQuery(_Frozen):
     sample: Statement | None
     lookups: tuple[Lookup, ...] = ()
     row_limit: int = Field(gt=0)
+
+    @property
+    def score_columns_bytes(self) -> int:
+        """What the score columns add to each row of the file, whether it has scores or not."""
+        if self.request.format is ExportFormat.CSV:
+            return len(self.score_columns) * len(',""')
+        return score_columns_bytes(self.score_columns)
 
     def require_short_sql(self) -> None:
         """Refuse a query that ClickHouse would not take, before the first row is read.

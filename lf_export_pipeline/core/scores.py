@@ -9,6 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lf_export_pipeline.core.bounds import (
+    CELL_BYTES,
+    SCORE_COLUMNS_MAX_BYTES,
+    ExportLimits,
+    require_bounded_score_names,
+)
 from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.compiler import FilterColumn, ValueType
 from lf_export_pipeline.core.instants import earlier
@@ -68,9 +74,16 @@ FIELDS = (
 
 
 def score_names_statement(
-    project_id: str, cutoff: datetime, time_from: datetime | None, store: Store = Store.CLICKHOUSE
+    project_id: str,
+    cutoff: datetime,
+    time_from: datetime | None,
+    store: Store = Store.CLICKHOUSE,
+    max_bytes: int = SCORE_COLUMNS_MAX_BYTES,
 ) -> Statement:
     """The names of all scores that existed at the cutoff, sorted for a stable order of columns.
+
+    Whoever may send scores chooses their names, so no more of them are fetched than it takes to
+    know that they are too long together.
 
     Args:
         project_id: The project.
@@ -78,8 +91,10 @@ def score_names_statement(
         time_from: The lower bound of the export's time filter; scores older than an hour before it
             are not looked at.
         store: Which ClickHouse to ask.
+        max_bytes: What the columns may add to a row.
     """
     params = Params()
+    most = params.bind(max_bytes, "UInt64")
     conditions = [
         f"project_id = {params.bind(project_id, 'String')}",
         f"created_at <= {params.instant(cutoff)}",
@@ -87,13 +102,24 @@ def score_names_statement(
     ]
     if time_from is not None:
         conditions.append(f"timestamp >= {params.instant(earlier(time_from, NAMES_LOOKBACK))}")
-    sql = f"SELECT DISTINCT name FROM scores WHERE {' AND '.join(conditions)} ORDER BY name"
+    sql = (
+        f"SELECT leftUTF8(name, {most} + 1) AS name FROM (SELECT name, sum(length(name) + "
+        f"{CELL_BYTES}) OVER (ORDER BY name) - length(name) - {CELL_BYTES} AS bytes FROM ("
+        f"SELECT DISTINCT name FROM scores WHERE {' AND '.join(conditions)})) "
+        f"WHERE bytes <= {most} ORDER BY name"
+    )
     return Statement(store=store, sql=sql, params=params.values)
 
 
-def score_names(answers: Answers) -> tuple[str, ...]:
-    """The names that ``score_names_statement`` found."""
-    return tuple(str(row[0]) for row in answers[NAMES_ANSWER])
+def score_names(answers: Answers, limits: ExportLimits) -> tuple[str, ...]:
+    """The names that ``score_names_statement`` found.
+
+    Raises:
+        InvalidFilterError: They are longer together than is allowed.
+    """
+    names = tuple(str(row[0]) for row in answers[NAMES_ANSWER])
+    require_bounded_score_names(names, limits)
+    return names
 
 
 def score_count_statement(project_id: str, store: Store = Store.CLICKHOUSE) -> Statement:

@@ -37,8 +37,10 @@ def select(
         cutoff: Rows from this instant on are not exported.
         params: Where values are bound.
     """
-    on_time = [each for each in filters if _is_about(each, table, time)]
-    others = [each for each in filters if each not in on_time]
+    on_time: list[Filter] = []
+    others: list[Filter] = []
+    for each in filters:
+        (on_time if _is_about(each, table, time) else others).append(each)
     conditions = compile_filters(others, table, params)
     return Selection(
         time_range=(

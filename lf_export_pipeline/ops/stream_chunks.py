@@ -74,7 +74,9 @@ def planned(
 ) -> tuple[ExportPlan, list[Chunk]]:
     """The plan of an export, whose keys are in the spool."""
     keys = _scanned(query, reader)
-    ends = chunk_ends(keys.rows, _row_bytes(query, reader, keys), target_bytes)
+    own_bytes = _row_bytes(query, reader, keys)
+    row_bytes = [size + query.score_columns_bytes for size in own_bytes]
+    ends = chunk_ends(keys.rows, row_bytes, target_bytes)
     chunks = list(_spooled(keys, ends, folder))
     plan = ExportPlan(
         query=query,

@@ -62,7 +62,8 @@ def upload_file(
             publish(stored, files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
-        context.log_event(asset_event(context, stored, plan, _preview(spool, made)))
+        most = settings.limits.event_bytes
+        context.log_event(asset_event(context, stored, plan, _preview(spool, made), most))
         yield dg.Output(stored)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from lf_export_pipeline.assets import export_asset_key
+from lf_export_pipeline.core.bounds import EVENT_MAX_BYTES
 from lf_export_pipeline.core.columns import Kind
 from lf_export_pipeline.core.query import ExportPlan, StoredFile
 from lf_export_pipeline.export_file.manifest import manifest_of
@@ -18,11 +19,15 @@ SHOWN_TYPES = {Kind.TEXT: "string", Kind.QUOTED: "string", Kind.MAYBE_JSON: "str
 
 
 def asset_event(
-    context: dg.OpExecutionContext, stored: StoredFile, plan: ExportPlan, preview: Preview | None
+    context: dg.OpExecutionContext,
+    stored: StoredFile,
+    plan: ExportPlan,
+    preview: Preview | None,
+    max_bytes: int = EVENT_MAX_BYTES,
 ) -> dg.AssetMaterialization:
     """The export as an event of the asset ``batch_exports/<table>``, so that the UI plots it."""
     times = timing(stored, _started(context, context.run_id))
-    return dg.AssetMaterialization(
+    event = dg.AssetMaterialization(
         asset_key=export_asset_key(stored.request.query.table),
         description=f"{stored.rows:,} rows of {stored.request.query.table}",
         partition=context.partition_key,
@@ -36,6 +41,26 @@ def asset_event(
             **({"preview": dg.MetadataValue.md(preview.markdown)} if preview else {}),
         },
     )
+    return bounded(event, max_bytes)
+
+
+def bounded(event: dg.AssetMaterialization, max_bytes: int) -> dg.AssetMaterialization:
+    """The event with as much of its metadata as Dagster's database is to hold of one export.
+
+    Names of scores, texts of filters and cells are of users. The largest values go first, and
+    ``left_out`` names them.
+    """
+    sizes = {name: len(dg.serialize_value(value)) for name, value in event.metadata.items()}
+    left_out: list[str] = []
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if sum(sizes.values()) <= max_bytes:
+            break
+        left_out.append(f"{name} ({sizes.pop(name):,} bytes)")
+    if not left_out:
+        return event
+    kept = {name: event.metadata[name] for name in event.metadata if name in sizes}
+    said = f"{', '.join(left_out)}: more than LF_EXPORT_EVENT_MAX_KIB allows"
+    return event.with_metadata({**kept, "left_out": said})
 
 
 def facts(stored: StoredFile) -> dict[str, str | int | bool]:

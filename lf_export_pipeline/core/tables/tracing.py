@@ -61,7 +61,11 @@ class TracingExport:
         """Score names, how much there is to look up, and the ids that comment filters select."""
         lower = time_from(request.query.filter, self.time_spellings)
         names = score_names_statement(
-            request.project_id, request.created_at, lower, self.table.store
+            request.project_id,
+            request.created_at,
+            lower,
+            self.table.store,
+            limits.score_columns_bytes,
         )
         return {
             NAMES_ANSWER: names,
@@ -93,7 +97,7 @@ class TracingExport:
             lookups: The lookups, given what there is to look up.
         """
         comments = apply_comment_filters(request, answers, limits)
-        names = score_names(answers)
+        names = score_names(answers, limits)
         return ExportQuery(
             request=request,
             columns=columns,

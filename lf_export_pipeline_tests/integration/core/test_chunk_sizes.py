@@ -105,3 +105,19 @@ def test_rows_of_postgres_are_measured_too(project: Project) -> None:
     )
 
     assert max(part_bytes(project, "dataset_items")) < 2 * TARGET_BYTES
+
+
+@pytest.mark.parametrize("file_format", ["JSON", "JSONL", "CSV"])
+def test_a_chunk_has_its_size_also_where_score_names_make_the_rows(
+    project: Project, file_format: str
+) -> None:
+    row = {"timestamp": SHORT}
+    project.add("traces", *({"id": f"trace-{at:04d}", **row} for at in range(200)))
+    names = [f"{at:01000d}" for at in range(40)]
+    scores = [{"id": name[-4:], "name": name, "value": 1, **row} for name in names]
+    project.add("scores", *({**score, "trace_id": "trace-0001"} for score in scores))
+
+    sizes = part_bytes(project, "traces", file_format=file_format)
+
+    assert max(sizes) < 1.5 * TARGET_BYTES
+    assert len(sizes) == 1 if file_format == "CSV" else len(sizes) >= 40

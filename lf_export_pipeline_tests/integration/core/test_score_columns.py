@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from lf_export_pipeline.core.bounds import ExportLimits, score_columns_bytes
+from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline_tests.exporting import CUTOFF, NOON, Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
@@ -174,6 +177,24 @@ def test_names_are_collected_up_to_the_cutoff_and_from_an_hour_before_the_first_
     lower = where(column, "datetime", ">=", "2031-03-01T11:00:00.000Z")
     assert set(project.export(table).query.score_columns) == everything
     assert set(project.export(table, [lower]).query.score_columns) == everything - {"before it"}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "names",
+    [[f"{at:02000d}" for at in range(500)], ["é" * 40_000], [str(at) for at in range(7_000)]],
+    ids=["many long ones", "one", "very many"],
+)
+def test_no_more_names_are_fetched_than_show_that_they_are_too_long(
+    project: Project, table: str, names: list[str]
+) -> None:
+    add_scores(project, table, *({"name": name, "value": 1} for name in names))
+    asked = project.request(table)
+    statement = table_source(table).prerequisites(asked, ExportLimits())["score_names"]
+    found = [str(name) for (name,) in project.reader.rows(statement)]
+    assert 65_536 < score_columns_bytes(found) < 65_536 + 70_000
+    with pytest.raises(InvalidFilterError, match="The names of the project's scores are too long"):
+        project.export(table)
 
 
 @BOTH

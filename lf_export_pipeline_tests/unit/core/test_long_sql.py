@@ -15,7 +15,7 @@ from lf_export_pipeline.core.tables import table_source
 
 NOON = datetime(2031, 3, 20, 12, tzinfo=UTC)
 FIELD_MAX_BYTES = 128 * 1024  # http_max_field_value_size of ClickHouse
-LIMITS = ExportLimits()
+LIMITS = ExportLimits(filters=10_000)  # as an operator may set it
 KEYS = bytes(8 * CHUNK_MAX_ROWS)
 Filters = list[dict[str, Any]]
 
@@ -26,7 +26,7 @@ def compiled(table: str, filters: Filters, found: Answers, **query: Any) -> Expo
         id="export", project_id="project", user_id="user", created_at=NOON, updated_at=NOON,
         name="export", status="QUEUED", format="CSV", query=stored,
     )  # fmt: skip
-    request = parse_request(row)
+    request = parse_request(row, LIMITS)
     source = table_source(table)
     answers = {name: found.get(name, []) for name in source.prerequisites(request, LIMITS)}
     return source.compile(request, answers, LIMITS)

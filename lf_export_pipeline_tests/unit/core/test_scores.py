@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.query import LookupScope
+from lf_export_pipeline.core.bounds import ExportLimits
+from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.query import Answers, LookupScope
 from lf_export_pipeline.core.scores import (
     NAMES_ANSWER,
     ScoreGroups,
@@ -54,7 +56,27 @@ def test_ten_thousand_names_are_as_many_headers() -> None:
 
 
 def test_names_are_read_from_their_answer() -> None:
-    assert score_names({NAMES_ANSWER: [("a",), ("42",)]}) == ("a", "42")
+    assert score_names({NAMES_ANSWER: [("a",), ("42",)]}, ExportLimits()) == ("a", "42")
+
+
+@pytest.mark.parametrize(
+    ("names", "fits"),
+    [
+        ([f"{at:035d}" for at in range(500)], True),
+        (["n" * 65_528], True),
+        (["n" * 65_529], False),
+        (["é" * 32_765], False),
+        ([str(at) for at in range(10_000)], False),
+        ([f"{at:02000d}" for at in range(500)], False),
+    ],
+)
+def test_names_that_would_make_every_row_too_wide_are_refused(names: list[str], fits: bool) -> None:
+    answers: Answers = {NAMES_ANSWER: [(name,) for name in names]}
+    if fits:
+        assert score_names(answers, ExportLimits()) == tuple(names)
+        return
+    with pytest.raises(InvalidFilterError, match=r"more than 65,536 bytes.*_SCORE_COLUMNS_MAX_KIB"):
+        score_names(answers, ExportLimits())
 
 
 def test_names_are_asked_for_up_to_the_cutoff_and_an_hour_before_the_lower_bound() -> None:
@@ -62,7 +84,11 @@ def test_names_are_asked_for_up_to_the_cutoff_and_an_hour_before_the_lower_bound
     open_ended = score_names_statement("project", CUTOFF, None)
     bounded = score_names_statement("project", CUTOFF, lower, Store.EVENTS)
     assert (open_ended.store, bounded.store) == (Store.CLICKHOUSE, Store.EVENTS)
-    assert set(open_ended.params.values()) == {"project", "2031-03-20 12:00:00.000"}
+    assert set(open_ended.params.values()) == {
+        "project",
+        "2031-03-20 12:00:00.000",
+        64 * 1024,
+    }
     assert set(bounded.params.values()) - set(open_ended.params.values()) == {
         "2031-02-28 23:30:00.000"
     }

@@ -95,3 +95,18 @@ def test_the_first_lower_bound_under_a_known_spelling_counts(
 
 def test_a_filter_of_another_type_on_the_time_column_is_no_lower_bound() -> None:
     assert time_from([wanted("Timestamp", "null", "is null", "")], ("Timestamp",)) is None
+
+
+def test_filters_are_sorted_without_comparing_each_with_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> bool:
+        pytest.fail("filters are compared")
+
+    columns = ["timestamp", "ended"] * 50
+    filters = [wanted(column, "datetime", ">", "2031-03-01") for column in columns]
+    monkeypatch.setattr(type(filters[0]), "__eq__", refuse)
+
+    found = selected(*filters)
+
+    assert (len(found.time_range), len(found.row)) == (51, 50)
