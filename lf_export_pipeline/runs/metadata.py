@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -50,7 +51,8 @@ def bounded(event: dg.AssetMaterialization, max_bytes: int) -> dg.AssetMateriali
     Names of scores, texts of filters and cells are of users. The largest values go first, and
     ``left_out`` names them.
     """
-    sizes = {name: len(dg.serialize_value(value)) for name, value in event.metadata.items()}
+    metadata: Mapping[str, Any] = event.metadata
+    sizes = {name: len(dg.serialize_value(value)) for name, value in metadata.items()}
     left_out: list[str] = []
     for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
         if sum(sizes.values()) <= max_bytes:

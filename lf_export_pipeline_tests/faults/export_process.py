@@ -140,7 +140,7 @@ def _die_at(moment: Moment) -> None:
 
 
 def _lose_patience_after(seconds: int) -> None:
-    clickhouse.silence_seconds = lambda _: seconds
+    clickhouse.silence_seconds = lambda settings: seconds  # noqa: ARG005 - as it is called
     s3_client.SILENCE_SECONDS = seconds
     smtp.SILENCE_SECONDS = seconds
     smtp_session.ANSWER_SECONDS = seconds

@@ -155,14 +155,12 @@ def test_every_transaction_in_postgres_bounds_its_own_statements(
     assert database.reader.rows(shown) == [("60000", "session", 1)]
     with database.reader.batches(shown) as batches:
         assert next(batches).column(0).to_pylist() == ["60000"]
-    with database.engine.begin() as connection:
+    with database.engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "1min"
         connection.commit()
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        with raw.cursor() as cursor:  # nothing of it is left to who gets the connection next
-            cursor.execute("SHOW statement_timeout")
-            assert cursor.fetchone() == ("0",)
+        cursor = connection.connection.cursor()  # nothing of it is left to who gets it next
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)
 
 
 def test_a_change_of_a_row_that_waits_too_long_may_be_tried_again(

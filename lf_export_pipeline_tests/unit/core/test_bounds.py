@@ -56,6 +56,7 @@ TOO_MUCH: list[tuple[object, str]] = [
     (query(text(key="k" * 1_001)), "Filter 1 (column 'name'): 'key' has 1,001 characters"),
     (query(text(type="t" * 1_001)), "Filter 1 (column 'name'): 'type' has 1,001 characters"),
     (query(searchQuery="s" * 10_001), "The search text has 10,001 characters (limit: 10,000)"),
+    (query(searchQuery="%a" * 51), "The search text has 51 percent signs (limit: 50)"),
     (query(searchType=["id"] * 101), "'searchType' has 101 entries (limit: 100)"),
 ]
 
@@ -65,6 +66,7 @@ LEGITIMATE = [
     query(*[options(5_000)] * 4),
     query(text("x" * 100_000)),
     query(*[text("x" * 1_000, "commentContent")] * 20),
+    query(searchQuery="100%_" * 50),
     query(searchQuery="s" * 10_000, searchType=["id", "content"]),
 ]
 
