@@ -167,10 +167,9 @@ def _anonymous_mib(pid: int) -> float:
 @pytest.fixture(scope="module")
 def settings(stack: LocalStack) -> Settings:
     """ClickHouse itself refuses a query that takes more memory."""
-    return Settings.load(
-        dict(stack.environment())
-        | {"LF_EXPORT_CLICKHOUSE_MEMORY_MIB": str(SCAN_MAX_MIB + MEMORY_MAX_MIB)}
-    )
+    most = str(SCAN_MAX_MIB + MEMORY_MAX_MIB)
+    environment = dict(stack.environment()) | {"LF_EXPORT_CLICKHOUSE_MEMORY_MIB": most}
+    return Settings.load(environment)
 
 
 @pytest.fixture(scope="module")
