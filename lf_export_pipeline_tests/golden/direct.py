@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.request import ExportRow, parse_request
+from lf_export_pipeline.core.request import StoredExport, parse_request
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline.ops.validate_export import Action, ValidateConfig, admission
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
@@ -67,7 +67,7 @@ class DirectRunner:
     def run(self, case: Case) -> DirectOutcome:
         """The outcome of a case; its row is written exactly as it was recorded, and stays so."""
         insert_row(self._addresses, case)
-        row = self._postgres.exports.get(case.row["id"])
+        row = self._postgres.exports.stored(case.row["id"])
         assert row is not None
         decision = admission(row, ValidateConfig(force=True), datetime.now(UTC))
         if decision.action is Action.SKIP:
@@ -79,8 +79,8 @@ class DirectRunner:
         except PermanentError as error:
             return DirectOutcome("FAILED", error.sentence, None)
 
-    def _file(self, row: ExportRow, case: Case) -> bytes:
+    def _file(self, row: StoredExport, case: Case) -> bytes:
         settings = self._settings
         if case.env:
             settings = Settings.load({**self._addresses.environment(), **case.env})
-        return exported(parse_request(row), self._reader, settings).data
+        return exported(parse_request(row, settings.limits), self._reader, settings).data

@@ -25,7 +25,7 @@ from lf_export_pipeline.ops.resolve_filters import resolved
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.exporting import Project, where
+from lf_export_pipeline_tests.exporting import Project, Row, where
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
@@ -64,11 +64,11 @@ def words(number: int) -> str:
     return f"{'word17 ' * (COMMENT_MAX_CHARACTERS // 7 - 1)}{number}"
 
 
-def texts(operator: str, column: str, values: list[str]) -> list[dict[str, Any]]:
+def texts(operator: str, column: str, values: list[str]) -> list[Row]:
     return [where(column, "string", operator, value) for value in values]
 
 
-def options(column: str, count: int, **more: Any) -> dict[str, Any]:
+def options(column: str, count: int, **more: Any) -> Row:
     kind = more.pop("kind", "stringOptions")
     names = [f"018f2d6c-0000-7000-8000-{at:012d}" for at in range(count)]
     return where(column, kind, "none of", names, **more)
@@ -149,7 +149,7 @@ class Server:
     def _cpu_seconds(self) -> float:
         own = self._first.cpu_times()
         live = sum(sum(child.cpu_times()[:2]) for child in self._first.children())
-        return own.user + own.system + own.children_user + own.children_system + live
+        return float(own.user + own.system + own.children_user + own.children_system + live)
 
     def _memory_mib(self) -> float:
         pids = [self._first.pid, *(child.pid for child in self._first.children())]
