@@ -4,6 +4,7 @@ A condition that is NULL leaves the row out, as WHERE does: only the columns who
 as NULL need to say more.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal, localcontext
 
@@ -25,6 +26,8 @@ from lf_export_pipeline.core.statement import Params
 
 _FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)  # the range that DateTime64 has in every version
 _LAST_INSTANT = datetime(2299, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+
+_SCORES = (ValueType.SCORE_CATEGORIES, ValueType.SCORE_BOOLEANS)
 
 _EXACT_TYPE = "Decimal(76, 38)"
 _EXACT_PRECISION = 76
@@ -63,7 +66,7 @@ def options_condition(wanted: StringOptionsFilter, column: FilterColumn, params:
     expression, options = column.expression, params.array(wanted.value)
     excluding = wanted.operator == "none of"
     if column.value_type is not ValueType.STRING:
-        return f"{expression} {'!=' if excluding else '='} {options}"
+        return f"{_texts(column)} {'!=' if excluding else '='} {options}"
     test = f"{expression} {'NOT IN' if excluding else 'IN'} (SELECT arrayJoin({options}))"
     if not column.empty_equals_null:
         return test
@@ -78,8 +81,8 @@ def array_condition(wanted: ArrayOptionsFilter, column: FilterColumn, params: Pa
     """How the array and the list overlap."""
     options = params.array(wanted.value)
     if wanted.operator == "all of":
-        return f"hasAll({column.expression}, {options})"
-    return _has_any(column.expression, options, negated=wanted.operator == "none of")
+        return f"hasAll({_texts(column)}, {options})"
+    return _has_any(_texts(column), options, negated=wanted.operator == "none of")
 
 
 def _has_any(array: str, options: str, *, negated: bool) -> str:
@@ -170,14 +173,33 @@ def number_object_condition(
 
 def category_condition(wanted: CategoryOptionsFilter, column: FilterColumn, params: Params) -> str:
     """Whether the score of that name has one of the values; rows without the score have none."""
-    options = params.array(f"{wanted.key}:{value}" for value in wanted.value)
-    return _has_any(column.expression, options, negated=wanted.operator == "none of")
+    negation = "NOT " if wanted.operator == "none of" else ""
+    return f"{negation}{_has_pair(column, wanted.key, wanted.value, params)}"
 
 
 def boolean_object_condition(
     wanted: BooleanObjectFilter, column: FilterColumn, params: Params
 ) -> str:
     """Whether the Boolean score of that name was given with this value, or (``<>``) was not."""
-    entry = params.text(f"{wanted.key}:{'true' if wanted.value else 'false'}")
     negation = "NOT " if wanted.operator == "<>" else ""
-    return f"{negation}has({column.expression}, {entry})"
+    values = ["true" if wanted.value else "false"]
+    return f"{negation}{_has_pair(column, wanted.key, values, params)}"
+
+
+def _has_pair(column: FilterColumn, key: str, values: Sequence[str], params: Params) -> str:
+    """Whether some score has that name and one of the values; an array of texts has ``key:value``.
+
+    Langfuse compares ``name:value`` as one text, which two scores share where a name holds a colon.
+    """
+    if column.value_type not in _SCORES:
+        options = params.array(f"{key}:{each}" for each in values)
+        return _has_any(column.expression, options, negated=False)
+    test = f"s.1 = {params.text(key)} AND has({params.array(values)}, s.2)"
+    return f"arrayExists(s -> {test}, {column.expression})"
+
+
+def _texts(column: FilterColumn) -> str:
+    """An array of texts: those of a score are ``name:value``."""
+    if column.value_type not in _SCORES:
+        return column.expression
+    return f"arrayMap(s -> concat(s.1, ':', s.2), {column.expression})"

@@ -21,8 +21,8 @@ class ValueType(StrEnum):
     STRING_MAP = "string_map"  # Map(String, String)
     NAMED_ARRAYS = "named_arrays"  # a tuple of two Array(String): names, values
     SCORE_NUMBERS = "score_numbers"  # Array(Tuple(name String, value Float64))
-    SCORE_CATEGORIES = "score_categories"  # Array(String) of name:value
-    SCORE_BOOLEANS = "score_booleans"  # Array(String) of name:true and name:false
+    SCORE_CATEGORIES = "score_categories"  # Array(Tuple(name String, value String))
+    SCORE_BOOLEANS = "score_booleans"  # Array(Tuple(name String, 'true' or 'false'))
 
 
 class NumberKind(StrEnum):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lf_export_pipeline.core.bounds import score_columns_bytes
 from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.key_hash import HashKey, with_hash_key
 from lf_export_pipeline.core.request import ExportFormat, ExportRequest
 from lf_export_pipeline.core.statement import SQL_MAX_BYTES, Statement, Store
 
@@ -66,6 +67,22 @@ class ExportQuery(_Frozen):
         if self.request.format is ExportFormat.CSV:
             return len(self.score_columns) * len(',""')
         return score_columns_bytes(self.score_columns)
+
+    def keyed(self, key: HashKey) -> "ExportQuery":
+        """The same query, with the key bound by which all of its statements hash the rows' keys."""
+        own = {
+            name: statement and with_hash_key(statement, key)
+            for name, statement in (
+                ("key_scan", self.key_scan),
+                ("chunk_rows", self.chunk_rows),
+                ("sample", self.sample),
+            )
+        }
+        lookups = tuple(
+            each.model_copy(update={"statement": with_hash_key(each.statement, key)})
+            for each in self.lookups
+        )
+        return self.model_copy(update={**own, "lookups": lookups})
 
     def require_short_sql(self) -> None:
         """Refuse a query that ClickHouse would not take, before the first row is read.

@@ -13,8 +13,21 @@ table's sorting key, and takes the rows whose physical key is one of the chunk's
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lf_export_pipeline.core.key_hash import keyed_hash
 from lf_export_pipeline.core.selection import Selection
 from lf_export_pipeline.core.statement import Params, Statement, Store
+
+
+NEWEST = (
+    *("t.event_ts", "1 - t.is_deleted", "t.updated_at"),
+    *("t._part_index", "t._part_offset"),
+)
+"""What versions of a row are compared by: the greatest is the newest.
+
+Versions that agree in what Langfuse writes are told apart by their place, so that scan, chunk and
+lookups take the same one: the one stored last, which is also the one that ClickHouse keeps when it
+merges them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +68,12 @@ class VersionedTable:
     time: str  # the column that ranges of time and the cutoff are about
     sorting_key: tuple[str, ...]  # after project_id
     bounds: tuple[Bound, ...]
-    version: tuple[str, ...] = ("t.event_ts", "1 - t.is_deleted", "t.updated_at")  # greatest wins
+    version: tuple[str, ...] = NEWEST  # greatest wins
 
     @property
     def key(self) -> str:
         """A 64-bit hash of the sorting key; versions that share it lie side by side."""
-        return f"cityHash64({', '.join(self.sorting_key)})"
+        return keyed_hash(", ".join(self.sorting_key))
 
     @property
     def box(self) -> str:
@@ -102,7 +115,7 @@ class KeyScan:
     def statement(self, params: Params) -> Statement:
         """The scan: ``key``, ``b0``, ``b1``, … in the order of the file, one above the limit."""
         keys = [f"n.k{at}" for at in range(len(self.table.sorting_key))]
-        columns = [f"cityHash64({', '.join(keys)}) AS key"]
+        columns = [f"{keyed_hash(', '.join(keys))} AS key"]
         columns += [
             f"{self._bound_text(bound)} AS b{at}" for at, bound in enumerate(self.table.bounds)
         ]
@@ -228,7 +241,8 @@ def versions_of(table: str, key: str, project: str, condition: str) -> str:
 
     Args:
         table: The name of the table.
-        key: What versions of one row agree in, over ``t``; others may agree in it by chance.
+        key: What versions of one row agree in, over ``t``. Others may agree in it, even on purpose:
+            they are read in vain, and belong to rows of their own.
         project: The placeholder of the project id.
         condition: Over ``t``.
     """

@@ -19,7 +19,7 @@ from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.compiler import FilterColumn, ValueType
 from lf_export_pipeline.core.instants import earlier
 from lf_export_pipeline.core.query import Answers, Lookup, LookupScope
-from lf_export_pipeline.core.reading import versions_of
+from lf_export_pipeline.core.reading import NEWEST, versions_of
 from lf_export_pipeline.core.statement import Params, Statement, Store
 
 SCORE_KEY = "#score_key"
@@ -175,7 +175,7 @@ def newest_scores(
         f"t.is_deleted = 0 AND isNotNull(t.{target}) AS counts "
         f"FROM scores AS t WHERE t.project_id = {project} AND {searched} "
         # Half the time of argMax over a tuple of the values, which copies them for each version.
-        "ORDER BY t.event_ts DESC, t.is_deleted, t.updated_at DESC "
+        f"ORDER BY {', '.join(f'{part} DESC' for part in NEWEST)} "
         "LIMIT 1 BY t.id, t.name, toDate(t.timestamp)) "
         f"WHERE counts AND data_type IN ({_TYPES})"
     )
@@ -231,10 +231,10 @@ class ScoreGroups:
         return (
             f"SELECT {self.key} AS key, "
             "groupArrayIf((name, number), data_type IN ('NUMERIC', 'BOOLEAN')) AS score_numbers, "
-            "groupArrayIf(concat(name, ':', text), "
+            "groupArrayIf((name, text), "
             "data_type IN ('CATEGORICAL', 'TEXT') AND notEmpty(text)) "
             "AS score_categories, "
-            "groupUniqArrayIf(concat(name, ':', lowerUTF8(text)), "
+            "groupUniqArrayIf((name, lowerUTF8(text)), "
             "data_type = 'BOOLEAN' AND notEmpty(text)) "
             "AS score_booleans FROM ("
             f"SELECT {columns}, name, data_type, ifNull(string_value, '') AS text, "

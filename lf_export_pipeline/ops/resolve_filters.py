@@ -1,5 +1,6 @@
 """From what the user saw to what the stores are asked, as data."""
 
+import secrets
 from collections.abc import Iterator
 
 import dagster as dg
@@ -33,7 +34,7 @@ def resolve_filters(
 
 
 def resolved(request: ExportRequest, reader: RowReader, settings: Settings) -> ExportQuery:
-    """The reading of an export.
+    """The reading of an export, with a hash key of its own.
 
     Raises:
         PermanentError: The table, a filter or the order cannot be applied, or they are too many.
@@ -43,7 +44,7 @@ def resolved(request: ExportRequest, reader: RowReader, settings: Settings) -> E
     answers = {name: reader.rows(statement) for name, statement in asked.items()}
     query = table.compile(request, answers, settings.limits)
     query.require_short_sql()
-    return query
+    return query.keyed((secrets.randbits(64), secrets.randbits(64)))
 
 
 def _summary(query: ExportQuery) -> str:

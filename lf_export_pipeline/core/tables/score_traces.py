@@ -13,7 +13,7 @@ from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueTyp
 from lf_export_pipeline.core.expressions import json_text
 from lf_export_pipeline.core.filters import Filter
 from lf_export_pipeline.core.query import Lookup, LookupScope
-from lf_export_pipeline.core.reading import Relation, all_of
+from lf_export_pipeline.core.reading import NEWEST, Relation, all_of
 from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.statement import Params, Statement, Store
 from lf_export_pipeline.core.tables.event_reading import TRACE_NAME
@@ -103,7 +103,7 @@ TRACES_TABLE = TraceSource(
     trace_id="t.id",
     values=("t.name", "t.user_id", "t.tags"),
     condition="1",  # Langfuse: the trace of a score is shown even when it is deleted
-    preference="t.event_ts, 1 - t.is_deleted, t.updated_at",
+    preference=", ".join(NEWEST),
     without_match={"traceName": "", "userId": None, "traceTags": "[]"},
     required=False,
 )

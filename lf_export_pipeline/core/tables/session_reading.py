@@ -17,6 +17,7 @@ whether rows count that come meanwhile. A session that loses its last row may be
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from lf_export_pipeline.core.key_hash import keyed_hash
 from lf_export_pipeline.core.reading import Bound
 from lf_export_pipeline.core.statement import Store
 
@@ -78,7 +79,7 @@ class SessionSource:
         """Those of the rows that belong to the sessions of a chunk."""
         kind = self.bound.type
         box = f"{self.bound.expression} BETWEEN {{lo_0:{kind}}} AND {{hi_1:{kind}}}"
-        chosen = "/*keys:cityHash64(assumeNotNull(t.session_id))*/"
+        chosen = f"/*keys:{keyed_hash('assumeNotNull(t.session_id)')}*/"
         return replace(rows, box=(box,), chunk=(chosen,))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lf_export_pipeline.core.compiler import compile_filters
 from lf_export_pipeline.core.expressions import iso_time, json_text
 from lf_export_pipeline.core.filters import Filter
+from lf_export_pipeline.core.key_hash import keyed_hash
 from lf_export_pipeline.core.reading import all_of, quoted
 from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import SCORE_ALIAS, ScoreGroups, newest_scores
@@ -76,7 +77,7 @@ class SessionReading:
         bound = self.source.bound
         cutoff = f"n.created_at < {params.instant(self.request.created_at)}"
         sql = (
-            f"SELECT cityHash64(n.id) AS key, {bound.text('n.first')} AS b0, "
+            f"SELECT {keyed_hash('n.id')} AS key, {bound.text('n.first')} AS b0, "
             f"{bound.text('n.last')} AS b1\nFROM {sessions}\n"
             f"WHERE {all_of([cutoff, *(each.sql for each in conditions)])}\n"
             f"ORDER BY {order.sql}\nLIMIT {row_limit + 1}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lf_export_pipeline.core.reading import Bound, all_of, versions_of
+from lf_export_pipeline.core.reading import NEWEST, Bound, all_of, versions_of
 from lf_export_pipeline.core.statement import Store
 from lf_export_pipeline.core.tables.session_reading import (
     COST_AND_USAGE,
@@ -27,7 +27,7 @@ _OBSERVATION_FIELDS = {
     **COST_AND_USAGE,
 }
 _STORED_FIRST = "argMin({values}, (t._part_index, t._part_offset))"
-_NEWEST = "argMax({values}, (t.event_ts, 1 - t.is_deleted, t.updated_at))"
+_NEWEST = f"argMax({{values}}, ({', '.join(NEWEST)}))"
 
 _DURATION = (
     "if(max(o.observations) = 0, NULL, dateDiff('millisecond', "

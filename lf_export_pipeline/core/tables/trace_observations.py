@@ -5,7 +5,7 @@ then holds more than the user asked for. Here they mean what they mean in the ta
 """
 
 from lf_export_pipeline.core.compiler import FilterColumn, NumberKind, ValueType
-from lf_export_pipeline.core.reading import versions_of
+from lf_export_pipeline.core.reading import NEWEST, versions_of
 
 ALIAS = "o"
 
@@ -26,7 +26,7 @@ def observation_totals(project: str, traces: str | None) -> str:
     versions = versions_of("observations", _VERSION_KEY, project, meant) if traces else "1"
     newest = (
         "SELECT argMax(tuple(t.trace_id, t.level, t.start_time, t.end_time, t.usage_details, "
-        "t.cost_details, t.is_deleted), (t.event_ts, 1 - t.is_deleted, t.updated_at)) AS v "
+        f"t.cost_details, t.is_deleted), ({', '.join(NEWEST)})) AS v "
         f"FROM observations AS t WHERE t.project_id = {project} AND {versions} GROUP BY t.id"
     )
     return (

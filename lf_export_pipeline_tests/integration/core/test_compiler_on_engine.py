@@ -29,18 +29,20 @@ SELECT * FROM VALUES(
  meta Map(LowCardinality(String), String), names Array(String), vals Array(String),
  tokens UInt64, cost Nullable(Decimal(18, 12)), ratio Float64,
  seen DateTime64(6), public Bool,
- score_numbers Array(Tuple(String, Float64)), score_texts Array(String), score_flags Array(String)',
+ score_numbers Array(Tuple(String, Float64)), score_texts Array(Tuple(String, String)),
+ score_flags Array(Tuple(String, String))',
 ('plain', 'chat', 'abc', ['prod'], map('k', 'value', 'empty', ''), ['a', 'b', 'a'], ['1', '2', '3'],
  7, 0.5, 0.7, '2031-03-01 00:00:00.000000', true,
- [('accuracy', 0.1), ('helpful', 1)], ['tone:good', 'a:b:c'], ['helpful:true']),
+ [('accuracy', 0.1), ('helpful', 1)], [('tone', 'good'), ('a:b', 'c')], [('helpful', 'true')]),
 ('odd', '日本 \\'q\\' %_\\\\', '', ['prod', 'it\\'s'], map('k', 'Value 😀'), ['b'], ['x'],
  18446744073709551615, toDecimal64('1.000000000001', 12), inf, '2031-03-01 00:00:00.123456', false,
- [('accuracy', 0.9), ('2', 2)], ['tone:bad'], ['helpful:false']),
+ [('accuracy', 0.9), ('2', 2)], [('tone', 'bad'), ('a', 'b:c')], [('helpful', 'false')]),
 ('empty', '', NULL, [], map(), [], [],
  0, NULL, nan, '1970-01-01 00:00:00.000000', false, [], [], []),
 ('big', 'Chat', 'ABC', ['a,b', ''], map('', 'nameless'), [''], ['nameless'],
  9007199254740993, toDecimal64('999999.999999999999', 12), -1e300, '2299-12-31 23:59:59.999999',
- true, [('accuracy', 5)], ['tone:good', 'tone:bad'], ['helpful:true', 'helpful:false']))
+ true, [('accuracy', 5)], [('tone', 'good'), ('tone', 'bad')],
+ [('helpful', 'true'), ('helpful', 'false')]))
 """
 EVERYONE = {"plain", "odd", "empty", "big"}
 STRING, NUMBER = ValueType.STRING, ValueType.NUMBER
@@ -189,7 +191,9 @@ def category(operator: str, value: list[str], *expected: str) -> Any:
         category("any of", []),
         category("none of", [], *EVERYONE),
         case("scores", "categoryOptions", "any of", ["c"], {"plain"}, key="a:b"),
-        case("score_categories", "stringOptions", "any of", ["tone:bad"], {"odd"}),
+        case("scores", "categoryOptions", "any of", ["b:c"], {"odd"}, key="a"),
+        case("scores", "categoryOptions", "none of", ["b:c"], EVERYONE - {"odd"}, key="a"),
+        case("score_categories", "stringOptions", "any of", ["tone:bad", "a:b:c"], {"odd"}),
         case("score_booleans", "booleanObject", "=", True, {"plain", "big"}, key="helpful"),
         case("SCORES", "booleanObject", "=", False, {"odd", "big"}, key="helpful"),
         case("score_booleans", "booleanObject", "<>", True, {"odd", "empty"}, key="helpful"),

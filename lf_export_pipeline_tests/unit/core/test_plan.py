@@ -145,13 +145,13 @@ def test_an_object_that_s3_cannot_hold_is_refused() -> None:
 def test_a_clickhouse_chunk_gets_its_keys_and_the_bounds_that_it_names() -> None:
     statement = Statement(
         store=Store.CLICKHOUSE,
-        sql="SELECT 1 WHERE id BETWEEN {lo_1:String} AND {hi_1:String} AND /*keys:cityHash64(id)*/",
+        sql="SELECT 1 WHERE id BETWEEN {lo_1:String} AND {hi_1:String} AND /*keys:f(id)*/",
         params={"p0": "project"},
     )
     keys = np.array([1, 2**64 - 1], dtype="<u8").tobytes()
     bound = bind_chunk(statement, keys, lower=("2031-01-01", "a"), upper=("2031-01-02", "z"))
     assert "/*" not in bound.sql
-    assert "cityHash64(id) IN (" in bound.sql
+    assert "f(id) IN (" in bound.sql
     assert bound.params == {
         "p0": "project",
         "k0": base64.b64encode(keys).decode(),

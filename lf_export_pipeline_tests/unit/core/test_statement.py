@@ -96,8 +96,8 @@ def test_many_texts_are_bound_and_not_written_into_the_sql() -> None:
 def test_packed_keys_travel_in_whole_keys_below_the_size_of_a_field() -> None:
     keys = np.arange(1, 100_001, dtype="<u8") * 184_467_440_737
     params = Params("k")
-    sql = in_hashes("cityHash64(t.id)", params, keys.tobytes())
-    assert sql.startswith("cityHash64(t.id) IN (")
+    sql = in_hashes("f(t.id)", params, keys.tobytes())
+    assert sql.startswith("f(t.id) IN (")
     decoded = [base64.b64decode(piece) for piece in params.values.values()]
     assert all(len(piece) % 8 == 0 for piece in decoded)
     assert b"".join(decoded) == keys.tobytes()
