@@ -1,5 +1,6 @@
 """The table ``batch_exports``: reads, and changes that are guarded by the state they start from."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from lf_export_pipeline.resources.export_columns import (
 )
 from lf_export_pipeline.resources.memberships import PROJECT_MEMBERS, is_member, may_see
 from lf_export_pipeline.resources.postgres import postgres_errors
+from lf_export_pipeline.resources.postgres_secrets import hand_over
 
 _METADATA = sa.MetaData()
 _EXPORTS = sa.Table(
@@ -42,7 +44,7 @@ _EXPORTS = sa.Table(
 _USERS = sa.table("users", *map(sa.column, ("id", "email", "name")))
 _C = _EXPORTS.c
 _NOTHING_LEFT = {"log": None, "url": None, "finished_at": None, "expires_at": None}
-_LINK_SETTING = "lf_export.link"
+_LINK = sa.table("lf_export_link", sa.column("url"), schema="pg_temp")
 _OLDEST_FIRST = (_C.created_at, _C.id)
 _IS_WAITING = _C.status == "QUEUED"
 
@@ -132,20 +134,19 @@ class PostgresExportRows:
     ) -> bool:
         """PROCESSING → COMPLETED in one statement; False: the row is in another state by now.
 
-        The statement takes the link from a setting of its transaction: Postgres writes statements
-        that fail to its log, word by word, and a later try may well publish the object.
+        The link comes from a table of this transaction, never in a statement (``hand_over``).
         """
         change = _change(
             export_id,
             _C.status == "PROCESSING",
             status="COMPLETED",
-            url=sa.func.current_setting(_LINK_SETTING),
+            url=sa.select(_LINK.c.url).scalar_subquery(),
             finished_at=finished_at,
             expires_at=expires_at,
             log=log,
         )
         with postgres_errors(), self._engine.begin() as connection:
-            connection.execute(sa.select(sa.func.set_config(_LINK_SETTING, url, True)))  # noqa: FBT003 - SQL's own
+            hand_over(connection, _LINK.name, _storable(url))
             return connection.execute(change).first() is not None
 
     def fail(
@@ -181,7 +182,7 @@ class PostgresExportRows:
 
     def forget_link(self, export_id: str, url: str, log: str) -> bool:
         """COMPLETED with this link → COMPLETED without a link; the log says why."""
-        linked = sa.and_(_C.status == "COMPLETED", _C.url == url)
+        linked = sa.and_(_C.status == "COMPLETED", _digest(_C.url) == _sha256(_storable(url)))
         return self._change(export_id, linked, url=None, log=log)
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
@@ -226,6 +227,15 @@ def _change(export_id: str, guard: sa.ColumnElement[bool], **values: object) -> 
     now = sa.text("clock_timestamp() AT TIME ZONE 'UTC'")
     change = sa.update(_EXPORTS).where(_C.id == export_id, guard)
     return change.values(_stored(values) | {"updated_at": now}).returning(_C.id)
+
+
+def _digest(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """What a text is compared by that may stand in no statement."""
+    return sa.func.encode(sa.func.sha256(sa.func.convert_to(column, "UTF8")), "hex")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _in_work(queued_until: datetime | None) -> sa.ColumnElement[bool]:

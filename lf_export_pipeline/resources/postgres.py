@@ -87,11 +87,11 @@ def postgres_errors() -> Iterator[None]:
 
 def from_client(error: Exception) -> ExportError:
     """The pipeline's error, by SQLSTATE: connections, conflicts and resources may recover."""
-    original = getattr(error, "orig", None)
+    original = getattr(error, "orig", error)
     state: str = getattr(original, "pgcode", None) or ""
     if not state:  # before the sign-in is done the client knows a text only
         refused = any(text in str(original) for text in _SIGN_IN_TEXTS)
-        certificate = refused_by_libpq(original) if original else None
+        certificate = refused_by_libpq(original)
         signed_out = _sign_in_error() if refused else TransientError("Postgres does not answer.")
         return certificate or signed_out
     if state[:2] in _SIGN_IN_CLASSES:
