@@ -17,7 +17,6 @@ from lf_export_pipeline.core.key_hash import keyed_hash
 from lf_export_pipeline.core.selection import Selection
 from lf_export_pipeline.core.statement import Params, Statement, Store
 
-
 NEWEST = (
     *("t.event_ts", "1 - t.is_deleted", "t.updated_at"),
     *("t._part_index", "t._part_offset"),

@@ -160,8 +160,8 @@ def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> 
             value and says what was expected.
     """
     return ExportRequest(
-        export_id=_id(row.id, "export"),
-        project_id=_id(row.project_id, "project"),
+        export_id=_export_id(row.id),
+        project_id=_project_id(row.project_id),
         user_id=row.user_id,
         name=row.name,
         created_at=row.created_at,
@@ -170,18 +170,25 @@ def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> 
     )
 
 
-def _id(value: str, owner: str) -> str:
+def _project_id(value: str) -> str:
+    """Any id but an empty one: Dagster has it in tags only, and there it is made fit."""
+    if not value:
+        raise InvalidQueryError("The project id is empty.")
+    return value
+
+
+def _export_id(value: str) -> str:
     """The id, if Dagster can carry it: it is a partition key, and the UI splits those at commas."""
     if not value:
-        raise InvalidQueryError(f"The {owner} id is empty.")
+        raise InvalidQueryError("The export id is empty.")
     if len(value) > ID_MAX_CHARACTERS:
         raise InvalidQueryError(
-            f"The {owner} id {shown(value)} has {len(value)} characters; "
+            f"The export id {shown(value)} has {len(value)} characters; "
             f"expected at most {ID_MAX_CHARACTERS}."
         )
     if "," in value or not value.isprintable():
         raise InvalidQueryError(
-            f"The {owner} id {shown(value)} holds a comma or a control character; expected neither."
+            f"The export id {shown(value)} holds a comma or a control character; expected neither."
         )
     return value
 

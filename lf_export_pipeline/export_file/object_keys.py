@@ -12,8 +12,9 @@ from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.request import ExportRequest
 
 _TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-[^/\\]+\.(csv|json|jsonl)")
-_SEPARATOR = re.compile(r"[/\\%]")
+_SEPARATORS = "/\\%"
 
+PROJECT_MAX_CHARACTERS = 200  # a key holds 1,024 bytes, a character up to four
 MILLISECONDS_TRIED = 100_000
 MILLISECONDS_SPREAD = 24 * 60 * 60 * 1000
 OBJECT = "object"
@@ -21,9 +22,14 @@ OBJECT = "object"
 
 
 class ObjectKey(BaseModel):
-    """The key that an attempt has chosen, kept so that a retry writes the same object again."""
+    """The key that an attempt has chosen, kept so that a retry writes the same object again.
+
+    That of a file that is made once more is kept as well, until the new file has its place;
+    ``kept_until`` is when its own link expires.
+    """
 
     key: str
+    kept_until: datetime | None = None
 
 
 def free_key(
@@ -42,7 +48,8 @@ def free_key(
     shows neither to the other before it is finished. A key that is taken is passed by.
 
     A project's id that an operator has chosen may hold a slash, which is percent-encoded: some
-    services take a key for a path, and ``..`` in it for the folder above.
+    services take a key for a path, and ``..`` in it for the folder above. So are characters that
+    cannot be printed; of a long id only the beginning is there.
 
     Args:
         request: Names table and project.
@@ -53,10 +60,23 @@ def free_key(
         attempt: Says which attempt at which export it is, and no other says the same.
     """
     milliseconds = int(now.astimezone(UTC).timestamp() * 1000) - _milliseconds_before(attempt)
-    project = _SEPARATOR.sub(lambda found: quote(found[0], safe=""), request.project_id)
-    tail = f"-lf-{request.query.table}-export-{project}.{extension}"
+    tail = f"{_name(request.query.table, request.project_id)}.{extension}"
     candidates = (f"{prefix}{milliseconds - tried}{tail}" for tried in range(MILLISECONDS_TRIED))
     return next(key for key in candidates if not is_taken(key, files))
+
+
+def _name(table: str, project_id: str) -> str:
+    project = "".join(
+        char if char.isprintable() and char not in _SEPARATORS else quote(char, safe="")
+        for char in project_id
+    )
+    return f"-lf-{table}-export-{project[:PROJECT_MAX_CHARACTERS]}"
+
+
+def is_key_of(key: str, prefix: str, table: str, project_id: str) -> bool:
+    """Whether a key is one that an export of this table and project is given."""
+    stem = key.removeprefix(prefix).rpartition(".")[0]
+    return is_export_key(key, prefix) and stem.lstrip("0123456789") == _name(table, project_id)
 
 
 def is_taken(key: str, files: FileStore) -> bool:

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import ExportRows, Spool
 from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
 from lf_export_pipeline.ops.boundary import export_errors
 from lf_export_pipeline.runs.history import Failure, record_failure
+from lf_export_pipeline.runs.leftovers import note_superseded
 from lf_export_pipeline.settings import Settings
 
 STALE_AFTER = timedelta(days=30)
@@ -75,6 +76,7 @@ def validate_export(
     config: ValidateConfig,
     *,
     settings: dg.ResourceParam[Settings],
+    spool: dg.ResourceParam[Spool],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> Iterator[dg.Output[ExportRequest]]:
     """Checks the row and sets it PROCESSING; no output, and every later op is skipped."""
@@ -85,7 +87,9 @@ def validate_export(
         decision = admission(row, config, datetime.now(UTC))
         if row is None or decision.action is not Action.RUN:
             _turn_away(context, export_rows, decision)
-        elif _start(export_rows, row):
+            return
+        note_superseded(row, spool, settings)
+        if _start(export_rows, row):
             yield dg.Output(_accepted(context, row, export_rows, settings.limits))
 
 

@@ -33,7 +33,7 @@ def hand_over(connection: sa.Connection, table: str, text: str) -> None:
     line = io.StringIO(f"{text.translate(_ESCAPES)}\n")
     try:
         with connection.connection.cursor() as cursor:
-            cursor.copy_expert(f"COPY pg_temp.{table} FROM STDIN", line)  # type: ignore[attr-defined]
+            cursor.copy_expert(f"COPY pg_temp.{table} FROM STDIN", line)
     except psycopg2.Error as error:
         failure = from_client(error)
     else:

@@ -5,16 +5,21 @@ is removed by whoever finishes the export, by the sensor that hears of their fai
 the hourly sweep.
 """
 
+import hashlib
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.export_search import table_of
 from lf_export_pipeline.core.ports import FileStore, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.export_file.links import leads_to
-from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
+from lf_export_pipeline.export_file.links import key_of_link, leads_to
+from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey, is_key_of
+from lf_export_pipeline.settings.s3 import S3Settings
 
+SUPERSEDED = "superseded-"
 ENDED = ("COMPLETED", "CANCELLED")
 
 
@@ -26,6 +31,8 @@ def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | Non
     """
     noted = folder.read(OBJECT, ObjectKey)
     if noted is None or (row is not None and is_published_as(row, noted.key)):
+        return None
+    if _is_kept(noted, row):
         return None
     abort_uploads_to(noted.key, files)
     files.delete(noted.key)
@@ -44,10 +51,37 @@ def abort_uploads_to(key: str, files: FileStore) -> None:
                 files.abort(upload)
 
 
-def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:
-    """Removes all that an attempt has left that ended without a file of its own."""
+def note_superseded(row: ExportRow, spool: Spool, settings: S3Settings) -> str | None:
+    """Notes the file that an export has already, before its row forgets it; gives the key.
+
+    The note lies beside the attempts, as that of one that has left nothing but this object. So it
+    goes like what other attempts have left: with the clean-up of the one that publishes a new file,
+    or by the sweep; not when the new one fails, as long as the link that people have is valid.
+
+    Only an object that was named for this export's table and project is noted, by Langfuse's own
+    worker or by us.
+    """
+    key = key_of_link(row.url or "", settings)
+    prefix = settings.langfuse_s3_batch_export_prefix
+    if key is None or not is_key_of(key, prefix, table_of(row) or "", row.project_id):
+        return None
+    name = f"{SUPERSEDED}{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    folder = AttemptFolder.of(spool, row.id, name)
+    folder.write(OBJECT, ObjectKey(key=key, kept_until=row.expires_at))
+    return key
+
+
+def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> bool:
+    """Removes all that an attempt has left that ended without a file of its own.
+
+    False: the file of before is kept, and the note of it.
+    """
     discard_object(folder, files, row)
+    noted = folder.read(OBJECT, ObjectKey)
+    if noted is not None and _is_kept(noted, row):
+        return False
     folder.remove()
+    return True
 
 
 def discard_attempts(
@@ -59,9 +93,13 @@ def discard_attempts(
         ExportError: The object of an attempt cannot be deleted. Its folder stays then, since the
             note in it is the only trace of that object.
     """
-    for root_run in spool.folders(export_path):
-        discard_attempt(AttemptFolder(spool, f"{export_path}/{root_run}"), files, row)
-    spool.remove(export_path)
+    kept = [
+        name
+        for name in spool.folders(export_path)
+        if not discard_attempt(AttemptFolder(spool, f"{export_path}/{name}"), files, row)
+    ]
+    if not kept:
+        spool.remove(export_path)
 
 
 def discard_other_attempts(
@@ -96,6 +134,13 @@ def discard_failed_attempt(folder: AttemptFolder, files: FileStore, row: ExportR
     discard_object(folder, files, row)
     if is_over and not is_published:
         folder.remove()
+
+
+def _is_kept(noted: ObjectKey, row: ExportRow | None) -> bool:
+    """Whether a file that was to be replaced is still all that people have."""
+    if noted.kept_until is None or row is None or row.status == "COMPLETED":
+        return False
+    return noted.kept_until > datetime.now(UTC)
 
 
 def is_published_as(row: ExportRow, key: str) -> bool:

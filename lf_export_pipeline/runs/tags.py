@@ -1,5 +1,7 @@
 """The tags of an export's runs: by them Dagster's queue limits runs, and people find them."""
 
+import hashlib
+
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.runs.kept_open import kept_database
@@ -7,6 +9,7 @@ from lf_export_pipeline.runs.partitions import FORMAT_TAG, PROJECT_TAG, TABLE_TA
 from lf_export_pipeline.settings import Settings
 
 TAG_MAX_CHARACTERS = 63
+HASH_CHARACTERS = 8
 
 
 def tags_of(row: ExportRow) -> dict[str, str]:
@@ -40,5 +43,14 @@ def project_tag(row: ExportRow) -> str:
 
 
 def _tag(value: object) -> str:
-    """A tag's value; whatever a row holds, it must not keep its run from starting."""
-    return "".join(filter(str.isprintable, str(value)))[:TAG_MAX_CHARACTERS] or "unknown"
+    """A tag's value; whatever a row holds, it must not keep its run from starting.
+
+    What has to be changed gets a few digits of its hash: two projects that share their beginning
+    must not share their places.
+    """
+    text = str(value)
+    plain = "".join(filter(str.isprintable, text))
+    if plain == text and 0 < len(text) <= TAG_MAX_CHARACTERS:
+        return text
+    digits = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_CHARACTERS]
+    return f"{plain[: TAG_MAX_CHARACTERS - HASH_CHARACTERS - 1] or 'unknown'}-{digits}"

@@ -68,8 +68,7 @@ def test_a_row_whose_id_was_made_to_collide_is_not_taken_for_another(
     for row in (*WANTED, COLLIDING):
         add(project, row)
     wanted = NAMED if column == "name" else where(column, "stringOptions", "any of", WANTED)
-    options = {"useEventsTable": True} if from_events else {}
-    made = project.export(table, [wanted], **options)
+    made = project.export(table, [wanted], useEventsTable=from_events)
     assert (sorted(made.ids), made.chunk_rows, made.part_rows) == (WANTED, (3,), (3,))
 
 
@@ -77,7 +76,7 @@ def test_a_row_whose_id_was_made_to_collide_is_not_taken_for_another(
 def test_each_plan_hashes_with_a_key_of_its_own_in_all_of_its_statements(
     project: Project, table: str
 ) -> None:
-    keys = []
+    keys: list[tuple[object, object]] = []
     for _ in range(2):
         query = resolved(project.request(table), project.reader, project.settings)
         read = [each for each in (query.key_scan, query.chunk_rows, query.sample) if each]

@@ -1,4 +1,4 @@
-"""What a Postgres that logs every statement, with its other settings as delivered, has of a link."""
+"""What a Postgres that logs every statement, and is else as delivered, has of a link."""
 
 import secrets
 from collections.abc import Iterator

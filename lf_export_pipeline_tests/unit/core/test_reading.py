@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from lf_export_pipeline.core.key_hash import keyed_hash
 from lf_export_pipeline.core.reading import (
     Bound,
     ChunkRows,
@@ -42,7 +43,7 @@ def scan_sql(wanted: Selection, **more: object) -> str:
 def test_the_scan_gives_the_key_and_the_text_of_each_bound_in_the_stored_order() -> None:
     sql = scan_sql(selection(), row_limit=10)
     assert sql.startswith(
-        "SELECT sipHash64Keyed(({hash_key_0:UInt64}, {hash_key_1:UInt64}), n.k0, n.k1) AS key, toString(n.k0) AS b0, hex(n.k1) AS b1 FROM ("
+        f"SELECT {keyed_hash('n.k0, n.k1')} AS key, toString(n.k0) AS b0, hex(n.k1) AS b1 FROM ("
     )
     assert sql.endswith("ORDER BY n.k0, n.k1 LIMIT 11")
 
@@ -93,7 +94,7 @@ def test_a_chunk_is_read_inside_its_box_by_its_keys_newest_version_first() -> No
     assert statement.store is Store.EVENTS
     assert "toDate(t.seen) BETWEEN {lo_0:Date} AND {hi_0:Date}" in sql
     assert "t.id BETWEEN unhex({lo_1:String}) AND unhex({hi_1:String})" in sql
-    assert "/*keys:sipHash64Keyed(({hash_key_0:UInt64}, {hash_key_1:UInt64}), toDate(t.seen), t.id)*/" in sql
+    assert f"/*keys:{keyed_hash('toDate(t.seen), t.id')}*/" in sql
     assert (
         "ORDER BY t.seen DESC, toDate(t.seen), t.id, "
         "t.event_ts DESC, 1 - t.is_deleted DESC, t.updated_at DESC, "

@@ -14,6 +14,7 @@ from lf_export_pipeline.export_file.object_keys import (
     MILLISECONDS_SPREAD,
     free_key,
     is_export_key,
+    is_key_of,
 )
 from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -104,3 +105,26 @@ def test_bucket_that_is_wrong_in_another_way_ends_the_export_with_its_sentence(
         world.run(instance)
 
     assert (world.state.status, world.state.log) == ("FAILED", "The bucket is in another region.")
+
+
+@pytest.mark.parametrize(
+    ("project", "in_key"),
+    [
+        ("project-1", "project-1"),
+        ("a,b é", "a,b é"),
+        ("a/../b\\%", "a%2F..%2Fb%5C%25"),
+        ("a\r\nb\x7f", "a%0D%0Ab%7F"),
+        ("x" * 5_000, "x" * 200),
+    ],
+)
+def test_any_project_has_a_key_that_is_known_again_as_one_of_its_own(
+    project: str, in_key: str
+) -> None:
+    query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
+    request = parse_request(export_row("export-1", query=query, project_id=project))
+    key = free_key(request, "exports/", "csv", MemoryFileStore(), NOW, attempt="export-1/run")
+    assert key.partition("-export-")[2] == f"{in_key}.csv"
+    assert is_key_of(key, "exports/", "traces", project)
+    for table, other in (("scores", project), ("traces", f"{project[:9]}-other")):
+        assert not is_key_of(key, "exports/", table, other)
+    assert not is_key_of(key, "other/", "traces", project)
