@@ -13,6 +13,14 @@ GRANT USAGE ON SCHEMA public TO lf_export;
 GRANT SELECT ON batch_exports TO lf_export;
 GRANT UPDATE (status, log, url, finished_at, expires_at, updated_at) ON batch_exports TO lf_export;
 
+-- A link is handed over in a temporary table, since the server's log may hold statements and their
+-- values. Everybody may make such tables unless that was revoked.
+DO $$ BEGIN
+    IF NOT has_database_privilege('lf_export', current_database(), 'TEMPORARY') THEN
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO lf_export', current_database());
+    END IF;
+END $$;
+
 -- Who gets the e-mail, and the names of users in files. No password is in these columns.
 GRANT SELECT (id, email, name) ON users TO lf_export;
 GRANT SELECT (id, org_id) ON projects TO lf_export;

@@ -31,6 +31,7 @@ from lf_export_pipeline.notification import sender_of
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.postgres import postgres_errors
+from lf_export_pipeline.resources.postgres_secrets import hand_over
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.resources.smtp import open_mailer
 from lf_export_pipeline.resources.spool import open_spool
@@ -130,6 +131,7 @@ def _postgres(settings: Settings) -> str:
         touch = sa.text("UPDATE batch_exports SET status = status, log = log WHERE false")
         with postgres_errors(), database.engine.connect() as connection:
             connection.execute(touch)
+            hand_over(connection, "lf_export_doctor", "no secret")
             connection.rollback()
             doubt = unverified_postgres(connection, "DATABASE_URL")
         database.exports.recipient("nobody", "nothing")
