@@ -6,6 +6,7 @@ text is also in ``pg_stat_activity``. The data of a COPY are in neither.
 """
 
 import io
+from contextlib import closing
 
 import psycopg2
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ def hand_over(connection: sa.Connection, table: str, text: str) -> None:
     connection.execute(sa.text(f"CREATE TEMPORARY TABLE {table} (url text) ON COMMIT DROP"))
     line = io.StringIO(f"{text.translate(_ESCAPES)}\n")
     try:
-        with connection.connection.cursor() as cursor:
+        with closing(connection.connection.cursor()) as cursor:
             cursor.copy_expert(f"COPY pg_temp.{table} FROM STDIN", line)
     except psycopg2.Error as error:
         failure = from_client(error)
