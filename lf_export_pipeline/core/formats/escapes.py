@@ -2,7 +2,8 @@ r"""Turns ``\uXXXX`` in exported text into the character it stands for, for whol
 
 Langfuse: one or more backslashes, ``u`` and four hexadecimal digits are replaced by that UTF-16
 code unit, backslashes included; a high and a low surrogate that follow each other are one
-character; a lone surrogate keeps exactly one backslash. Deliberately different: escapes of control
+character; a lone surrogate keeps exactly one backslash. In JSON text that is the text of its escape
+and not the escape, because half a character makes most readers refuse the whole file. Deliberately different: escapes of control
 characters, of ``"`` and of the backslash stay as they are, because decoding them would break JSON
 that is embedded in the text.
 
@@ -21,6 +22,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,6 +64,9 @@ _SAFE_CUT: Final = re.compile(rb"(?<=[^\\u0-9a-fA-F])|(?<!\\)(?=\\)(?!\\+u[dD][c
 r"""A place where no escape and no surrogate pair is divided: after a byte that no escape contains,
 or before a run of backslashes that does not begin the second half of a pair."""
 
+_HALF: Final = re.compile(r"(?<!\\)(?:\\\\)*(?=\\u[dD][89a-fA-F])")
+"""The pairs of backslashes, if any, before the escape of a surrogate."""
+
 
 class Escapes(NamedTuple):
     r"""All ``\+uXXXX`` of a window: parallel arrays, in order."""
@@ -102,7 +107,19 @@ def decode_escapes(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeSt
     if affected.true_count == 0:
         return array
     decoded = _decode_cells(array.filter(affected), json_text=json_text)
+    if json_text:
+        decoded = _without_halves(decoded)
     return pc.replace_with_mask(array, affected, decoded)
+
+
+def _without_halves(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    """JSON text with the escapes of lone surrogates as text; those of pairs are characters by now."""
+    cells = pl.Series(values=array)
+    affected = cells.str.contains(r"\\u[dD][89a-fA-F]")
+    if not affected.any():
+        return array
+    changed = [_HALF.sub(r"\g<0>\\", cell) for cell in cells.filter(affected)]
+    return pc.replace_with_mask(array, affected.to_arrow(), pa.array(changed, text.TEXT))
 
 
 def _decode_cells(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeStringArray:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,8 +10,12 @@ import pyarrow.compute as pc
 from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
+from lf_export_pipeline.core.formats.numbers import readable_numbers
 from lf_export_pipeline.core.formats.scores import ScoreTail
 from lf_export_pipeline.core.formats.writer import Layout, slices
+
+_LINE_ENDS: Final = {"\u2028": r"\u2028", "\u2029": r"\u2029", "\x85": r"\u0085"}
+"""Line ends to Python's ``splitlines`` and to many editors, which would cut a row of JSONL."""
 
 
 class JsonRows:
@@ -35,7 +40,7 @@ class JsonRows:
         for key, column in zip(self._keys, self._layout.columns, strict=True):
             fragments += [key, *_value(batch, column)]
         tail = self._tail.fragment(batch, double_quotes=False)
-        return text.join([*fragments, tail, "}" + after], null="null")
+        return _one_line(text.join([*fragments, tail, "}" + after], null="null"))
 
 
 def _value(batch: pa.RecordBatch, column: OutputColumn) -> list[text.Fragment]:
@@ -48,7 +53,7 @@ def _value(batch: pa.RecordBatch, column: OutputColumn) -> list[text.Fragment]:
         case Kind.QUOTED:
             return text.json_strings(array)
         case Kind.JSON | Kind.PRETTY_JSON:
-            return [decode_escapes(array, json_text=True)]
+            return [_readable(array)]
         case Kind.MAYBE_JSON:
             return _json_or_string(array, batch.column(column.name + JSON_FLAG_SUFFIX))
 
@@ -72,8 +77,26 @@ def _embedded(array: pa.LargeStringArray) -> pa.LargeStringArray:
     for line_break in "\n\r":
         if text.contains(array, line_break):
             array = text.replace(array, line_break, "")
-    return decode_escapes(array, json_text=True)
+    return _readable(array)
+
+
+def _readable(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    """JSON text without escapes and numbers that make a reader refuse the file."""
+    return readable_numbers(decode_escapes(array, json_text=True))
+
+
+def _one_line(rows: text.Fragment) -> text.Fragment:
+    """The rows with what Unicode calls line ends as escapes: they stand only within strings."""
+    if isinstance(rows, str):
+        return rows
+    for line_end, escape in _LINE_ENDS.items():
+        if text.holds(rows, line_end):
+            rows = text.replace(rows, line_end, escape)
+    return rows
 
 
 def _json_string(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
+    written = json.dumps(name, ensure_ascii=False)
+    for line_end, escape in _LINE_ENDS.items():
+        written = written.replace(line_end, escape)
+    return written

@@ -70,6 +70,11 @@ def contains(array: pa.LargeStringArray, character: str) -> bool:
     return any((cells[at : at + _SEARCHED_BYTES] == wanted).any() for at in blocks)
 
 
+def holds(array: pa.LargeStringArray, needle: str) -> bool:
+    """Whether a text occurs in any cell."""
+    return bool(_contains(array, needle).any())
+
+
 def cells_with(array: pa.LargeStringArray, needle: str) -> pa.BooleanArray:
     """For each cell whether it contains the text; false for null."""
     return _contains(array, needle).fill_null(value=False).to_arrow()
