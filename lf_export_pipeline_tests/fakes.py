@@ -141,6 +141,7 @@ class MemoryFileStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}
+        self.file_names: list[str] = []
         self.failures: list[Exception] = []
         self.incomplete: list[IncompleteUpload] = []
 
@@ -162,7 +163,8 @@ class MemoryFileStore:
             return None
         return StoredObject(key, len(self.objects[key]), self.content_types[key])
 
-    def signed_url(self, key: str, expires_in: timedelta) -> str:
+    def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
+        self.file_names.append(file_name)
         return f"https://bucket.test/{key}?expires={int(expires_in.total_seconds())}&secret=s3cr3t"
 
     def delete(self, key: str) -> None:

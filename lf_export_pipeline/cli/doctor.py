@@ -177,7 +177,8 @@ def _s3(settings: Settings) -> str:
     store.upload(key, [data], "text/plain", len(data))
     try:
         trust = ssl.create_default_context(cafile=settings.lf_export_s3_ca_file)
-        _download(store.signed_url(key, timedelta(minutes=5)), data, trust)
+        link = store.signed_url(key, timedelta(minutes=5), "lf-export-doctor.txt")
+        _download(link, data, trust)
     finally:
         store.delete(key)
     done = "an object was written, downloaded through its link and deleted"

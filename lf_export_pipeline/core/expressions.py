@@ -2,6 +2,13 @@
 
 from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX
 
+LEVELS_MAX = 100
+"""Levels of arrays and objects in embedded JSON; DuckDB reads 128, and a row adds some."""
+
+_LEVELS_PARSED = 1_023
+"""The levels that ClickHouse's parser reads, or one more if the innermost is empty: with some more
+around it, a text has to have fewer."""
+
 _JSON_SPACE = "[ \\t\\r\\n]*"
 
 
@@ -26,7 +33,7 @@ def is_json(column: str) -> str:
     ClickHouse refuses two things that JavaScript takes, lone surrogates and numbers beyond a
     double, so what looks like JSON gets a second look without them: without any escapes, as the
     digits of one may look like an exponent. And it takes a byte order mark, which JavaScript
-    refuses.
+    refuses. JSON of more levels than readers take counts as text.
     """
     tamed = (
         f"replaceRegexpAll(replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}', "
@@ -35,8 +42,20 @@ def is_json(column: str) -> str:
     odd = f"NOT isValidJSON({column}) AND match({column}, '^{_JSON_SPACE}[\"{{\\\\[0-9-]')"
     return (
         f"((isValidJSON({column}) AND NOT startsWith({column}, '\\xEF\\xBB\\xBF')) "
-        f"OR isValidJSON(if({odd}, {tamed}, '')))"
+        f"OR isValidJSON(if({odd}, {tamed}, ''))) AND NOT {_is_deep(column)}"
     )
+
+
+def _is_deep(column: str) -> str:
+    """Whether JSON has more than ``LEVELS_MAX`` levels; only texts of so many brackets are parsed.
+
+    Escapes are left out as above, and what the text is otherwise has to be known already.
+    """
+    brackets = f"countSubstrings({column}, '[') + countSubstrings({column}, '{{')"
+    around = _LEVELS_PARSED - LEVELS_MAX
+    plain = f"replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}|[eE][+-]?[0-9]{{3,}}', '0')"
+    wrapped = f"concat(repeat('[', {around}), {plain}, repeat(']', {around}))"
+    return f"({brackets} > {LEVELS_MAX} AND NOT isValidJSON({wrapped}))"
 
 
 def one_line(column: str) -> str:

@@ -165,8 +165,14 @@ class FileStore(Protocol):
         """The object, if it is there."""
         ...
 
-    def signed_url(self, key: str, expires_in: timedelta) -> str:
-        """A link that downloads the object without credentials. A secret: never log it."""
+    def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
+        """A link that downloads the object without credentials. A secret: never log it.
+
+        Args:
+            key: Of the object.
+            expires_in: How long the link lives.
+            file_name: What a browser calls the saved file.
+        """
         ...
 
     def delete(self, key: str) -> None:

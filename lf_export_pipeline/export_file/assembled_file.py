@@ -24,13 +24,18 @@ def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     # thread is done with sooner: 40 % of the processor time of serialising.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     # With it come the column kernels, which the daemon and the web server never need.
-    from lf_export_pipeline.core.formats import format_writer  # noqa: PLC0415
+    from lf_export_pipeline.core.formats import CsvOptions, format_writer  # noqa: PLC0415
 
     return format_writer(
         query.request.format,
         query.columns,
         query.score_columns,
-        guard_formulas=settings.lf_export_csv_guard_formulas,
+        CsvOptions(
+            guard_formulas=settings.lf_export_csv_guard_formulas,
+            byte_order_mark=settings.lf_export_csv_bom,
+            plain_instants=settings.lf_export_csv_plain_instants,
+            empty_header=settings.lf_export_csv_empty_header,
+        ),
     )
 
 

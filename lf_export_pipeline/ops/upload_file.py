@@ -9,6 +9,7 @@ from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spoo
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.export_file.file_names import file_name
 from lf_export_pipeline.export_file.preview import PREVIEW, Preview
 from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
 from lf_export_pipeline.export_file.uploading import Upload
@@ -110,7 +111,8 @@ def publish(
     Raises:
         ExportCancelledError: The row is no longer PROCESSING.
     """
-    url = files.signed_url(stored.object_key, settings.link_lifetime)
+    name = file_name(stored.request)
+    url = files.signed_url(stored.object_key, settings.link_lifetime, name)
     is_published = export_rows.complete(
         stored.request.export_id, url, stored.finished_at, stored.expires_at, row_log(stored)
     )

@@ -108,8 +108,8 @@ class S3FileStore:
         etag = found.get("ETag", "").strip('"')
         return StoredObject(key, found["ContentLength"], found.get("ContentType"), etag or None)
 
-    def signed_url(self, key: str, expires_in: timedelta) -> str:
-        """A link that downloads the object under its key as file name, for the external endpoint.
+    def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
+        """A link that downloads the object under a name, for the external endpoint.
 
         A secret: whoever has it has the file.
         """
@@ -119,7 +119,7 @@ class S3FileStore:
                 Params={
                     "Bucket": self.bucket,
                     "Key": key,
-                    "ResponseContentDisposition": content_disposition(key),
+                    "ResponseContentDisposition": content_disposition(file_name),
                 },
                 ExpiresIn=int(expires_in.total_seconds()),
             )
@@ -182,9 +182,9 @@ class S3FileStore:
         return False
 
 
-def content_disposition(key: str) -> str:
+def content_disposition(file_name: str) -> str:
     """The header that makes a browser save the file, under a name that cannot leave its quotes."""
-    printable = "".join(character for character in key if character.isprintable())
+    printable = "".join(character for character in file_name if character.isprintable())
     plain = printable.encode("ascii", "replace").decode().replace("\\", "\\\\")
     quoted = plain.replace('"', '\\"')
     header = f'attachment; filename="{quoted}"'

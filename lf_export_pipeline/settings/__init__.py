@@ -159,7 +159,22 @@ class PipelineSettings(BaseModel):
     lf_export_csv_guard_formulas: bool = Field(
         default=False,
         description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula: "
-        "text that begins with `=`, `+`, `-`, `@` (also in full width), TAB, CR or NUL.",
+        "text that begins with `=`, `+`, `-`, `@` (also in full width or after blanks and "
+        "characters without width), TAB, CR or NUL.",
+    )
+    lf_export_csv_bom: bool = Field(
+        default=False,
+        description="Begin CSV files with a byte order mark, so that a double click opens them as "
+        "UTF-8 in Excel.",
+    )
+    lf_export_csv_plain_instants: bool = Field(
+        default=False,
+        description="Write instants and decimals of CSV files without the quotes of a JSON string, "
+        "which Langfuse puts around them.",
+    )
+    lf_export_csv_empty_header: bool = Field(
+        default=False,
+        description="Write the header of a CSV file also when there are no rows.",
     )
     lf_export_sensor_interval_seconds: int = Field(
         default=5,

@@ -8,10 +8,17 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from lf_export_pipeline.core.columns import OutputColumn
-from lf_export_pipeline.core.formats.writer import WRITERS, FormatWriter, Layout, PartEncoder
+from lf_export_pipeline.core.formats.writer import (
+    AS_LANGFUSE,
+    WRITERS,
+    CsvOptions,
+    FormatWriter,
+    Layout,
+    PartEncoder,
+)
 from lf_export_pipeline.core.request import ExportFormat
 
-__all__ = ["FormatWriter", "PartEncoder", "format_writer"]
+__all__ = ["CsvOptions", "FormatWriter", "PartEncoder", "format_writer"]
 
 for _module in iter_modules(__path__):
     if _module.name.endswith("_format"):
@@ -22,8 +29,7 @@ def format_writer(
     fmt: ExportFormat,
     columns: tuple[OutputColumn, ...],
     score_columns: tuple[str, ...] = (),
-    *,
-    guard_formulas: bool = False,
+    csv: CsvOptions = AS_LANGFUSE,
 ) -> FormatWriter:
     """The writer of one file.
 
@@ -35,8 +41,6 @@ def format_writer(
         fmt: What the user chose.
         columns: The base columns in the order of the file.
         score_columns: Headers of the score columns; none of them equals another header.
-        guard_formulas: CSV: text that begins with ``=``, ``+``, ``-``, ``@`` (also in full width),
-            TAB, CR or NUL gets an apostrophe before it, so that no spreadsheet takes it for a
-            formula. Langfuse does not.
+        csv: Where a CSV file is to differ from what Langfuse writes.
     """
-    return WRITERS[fmt](Layout(columns, score_columns, guard_formulas))
+    return WRITERS[fmt](Layout(columns, score_columns, csv))

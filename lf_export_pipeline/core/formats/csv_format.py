@@ -15,8 +15,13 @@ from lf_export_pipeline.core.formats.scores import ScoreTail
 from lf_export_pipeline.core.formats.writer import Layout, slices, writes
 from lf_export_pipeline.core.request import ExportFormat
 
-_FORMULA: Final = r"\A([=+\-@\t\r\x00\uFF1D\uFF0B\uFF0D\uFF20])"
-"""OWASP's list, and the full-width signs that spreadsheets in Chinese and Japanese read alike."""
+_UNSEEN: Final = r"[\s\p{C}\p{Z}\p{M}\p{Default_Ignorable_Code_Point}\u2800]"
+_SIGNS: Final = r"[=+\-@\u2212\uFF1D\uFF0B\uFF0D\uFF20\uFE66\uFE62\uFE63\uFE6B]"
+_FORMULA: Final = rf"\A({_UNSEEN}*{_SIGNS}|[\t\r\x00])"
+"""OWASP's list, and the full-width and small signs that spreadsheets in Chinese and Japanese read
+alike; also after what no one sees, which a spreadsheet or the next program may trim."""
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 _USER_TEXT: Final = frozenset({Kind.TEXT, Kind.MAYBE_JSON})
 _JSON_TEXT: Final = frozenset({Kind.JSON, Kind.PRETTY_JSON})
@@ -34,22 +39,28 @@ class CsvWriter:
     extension = "csv"
     separator = b""
     suffix = b""
-    empty = b""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         count = len(layout.score_columns)
+        self._options = layout.csv
         self._tail = ScoreTail([',""'] * count, [',"'] * count, '"')
 
     @cached_property
     def prefix(self) -> bytes:
-        """The header row."""
+        """The header row, after a byte order mark if one is wanted."""
         names = [column.name for column in self._layout.columns]
         header = pa.array([*names, *self._layout.score_columns], text.TEXT)
-        if self._layout.guard_formulas:
+        if self._options.guard_formulas:
             header = _guarded(header, None)
         fields = _escaped(header).to_pylist()
-        return ('"' + '","'.join(fields) + '"\n').encode()
+        mark = _BYTE_ORDER_MARK if self._options.byte_order_mark else b""
+        return mark + ('"' + '","'.join(fields) + '"\n').encode()
+
+    @property
+    def empty(self) -> bytes:
+        """Nothing, or the header."""
+        return self.prefix if self._options.empty_header else b""
 
     def part(self) -> "CsvWriter":
         """This object: no row depends on the rows before it."""
@@ -74,11 +85,12 @@ class CsvWriter:
             return ""
         array = text.text_column(batch, column.name)
         if column.kind is Kind.QUOTED:
-            return text.join(['""', array, '""'], null=None)
+            quotes = "" if self._options.plain_instants else '""'
+            return text.join([quotes, array, quotes], null=None)
         array = decode_escapes(array, json_text=column.kind in _JSON_TEXT)
         if column.kind is Kind.PRETTY_JSON:
             array = _indented(array)
-        if self._layout.guard_formulas and column.kind in _USER_TEXT:
+        if self._options.guard_formulas and column.kind in _USER_TEXT:
             array = _guarded(array, _numbers(array, batch, column))
         return _escaped(array)
 

@@ -2,10 +2,10 @@ r"""Turns ``\uXXXX`` in exported text into the character it stands for, for whol
 
 Langfuse: one or more backslashes, ``u`` and four hexadecimal digits are replaced by that UTF-16
 code unit, backslashes included; a high and a low surrogate that follow each other are one
-character; a lone surrogate keeps exactly one backslash. In JSON text that is the text of its escape
-and not the escape, because half a character makes most readers refuse the whole file. Deliberately different: escapes of control
+character; a lone surrogate keeps exactly one backslash. Deliberately different: escapes of control
 characters, of ``"`` and of the backslash stay as they are, because decoding them would break JSON
-that is embedded in the text.
+that is embedded in the text; and in JSON text the escape of a lone surrogate becomes the text of
+that escape, because half a character makes most readers refuse the whole file.
 
 Inside JSON text (as opposed to text that only happens to contain JSON) backslashes come in pairs
 that stand for one. There an odd run ends in an escape of JSON's own, and the pairs before it are
@@ -113,7 +113,7 @@ def decode_escapes(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeSt
 
 
 def _without_halves(array: pa.LargeStringArray) -> pa.LargeStringArray:
-    """JSON text with the escapes of lone surrogates as text; those of pairs are characters by now."""
+    """JSON text with escapes of lone surrogates as text; those of pairs are characters by now."""
     cells = pl.Series(values=array)
     affected = cells.str.contains(r"\\u[dD][89a-fA-F]")
     if not affected.any():

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from lf_export_pipeline.core.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
+from lf_export_pipeline.core.formats.numbers import readable_numbers
 
 Ints = npt.NDArray[np.int64]
 
@@ -48,6 +49,8 @@ class ScoreTail:
             return self._none
         cells, _ = _flat(batch.column(SCORE_CELLS))
         values = decode_escapes(cells.cast(text.TEXT), json_text=True)
+        if not double_quotes:
+            values = readable_numbers(values)
         if double_quotes and text.contains(values, '"'):
             values = text.replace(values, '"', '""')
         return self._tails(indexes.to_numpy().astype(np.int64), lengths, values)

@@ -16,13 +16,32 @@ of score columns can multiply the memory that a batch takes."""
 
 
 @dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How a CSV file differs from what Langfuse writes; by default it does not."""
+
+    guard_formulas: bool = False
+    """Put an apostrophe before user text that a spreadsheet would take for a formula."""
+
+    byte_order_mark: bool = False
+    """Begin the file with a byte order mark, by which Excel knows UTF-8."""
+
+    plain_instants: bool = False
+    """Write instants and decimals without the quotes of a JSON string."""
+
+    empty_header: bool = False
+    """Write the header also where there are no rows."""
+
+
+AS_LANGFUSE: Final = CsvOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a file, in order: first the base columns, then one column per score name."""
 
     columns: tuple[OutputColumn, ...]
     score_columns: tuple[str, ...] = ()
-    guard_formulas: bool = False
-    """CSV: put an apostrophe before user text that a spreadsheet would take for a formula."""
+    csv: CsvOptions = AS_LANGFUSE
 
 
 class PartEncoder(Protocol):

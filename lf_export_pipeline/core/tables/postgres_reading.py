@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, OutputColumn
+from lf_export_pipeline.core.expressions import LEVELS_MAX
 from lf_export_pipeline.core.postgres_filters import (
     PostgresFilters,
     PostgresParams,
@@ -17,6 +18,7 @@ from lf_export_pipeline.core.tables import AsksNothing
 
 _ROW_OVERHEAD_BYTES = 300  # ids, instants and separators
 
+_DEEP = f'strict $.**{{{LEVELS_MAX}}} ? (@.type() == "array" || @.type() == "object")'
 _COMPACT = r"""regexp_replace(CAST({column} AS text), '("(?:[^"\\]|\\.)*")|([,:]) ', '\1\2', 'g')"""
 
 
@@ -114,5 +116,9 @@ def json_or_text(column: str, name: str) -> dict[str, str]:
         f"CASE {kind} WHEN 'string' THEN {column} #>> '{{}}' "
         f"WHEN 'null' THEN NULL ELSE {compact} END"
     )
-    is_json = f"coalesce({kind} NOT IN ('string', 'null'), FALSE)"
+    is_json = (
+        f"coalesce({kind} NOT IN ('string', 'null') "
+        f"AND NOT (octet_length(CAST({column} AS text)) > {2 * LEVELS_MAX} "
+        f"AND jsonb_path_exists({column}, '{_DEEP}')), FALSE)"
+    )
     return {name: text, f"{name}{JSON_FLAG_SUFFIX}": is_json}

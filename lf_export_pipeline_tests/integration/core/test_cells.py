@@ -150,10 +150,10 @@ def test_bytes_that_are_no_text_become_replacement_characters(
 
 
 @BOTH
-def test_a_cell_of_a_megabyte_and_one_nested_500_deep_come_out_whole(
+def test_a_cell_of_a_megabyte_and_one_nested_100_deep_come_out_whole(
     project: Project, table: str
 ) -> None:
-    nested = "[" * 500 + "1" + "]" * 500
+    nested = "[" * 100 + "1" + "]" * 100
     long_text = "0123456789abcde\u00e9" * 65_536
     project.add(table, {"id": "row", "input": nested, "output": long_text})
     row = project.export(table).row
@@ -180,13 +180,26 @@ def test_a_cell_of_a_megabyte_and_one_nested_500_deep_come_out_whole(
         ('\ufeff{"a":1}', '\ufeff{"a":1}'),
         ('{"e":"\\u00e9\\n"}', {"e": "\u00e9\n"}),
         ('"a\\u0022b"', 'a"b'),
-        ('"\\ud800"', "\ud800"),
+        ('"\\ud800"', "\\ud800"),
+        ('{"\\udc00":"\\ud83d\\ude00"}', {"\\udc00": "\U0001f600"}),
         ("9007199254740993", 9007199254740993),
         ("123456789.123456789", Decimal("123456789.123456789")),
-        ('{"n":1e400}', {"n": Decimal("1e400")}),
-        ('{"n":1e400,"t":"\\u0e232"}', {"n": Decimal("1e400"), "t": "\u0e232"}),
-        ('"\\ud800 \\u0E232"', "\ud800 \u0e232"),
-        ('{"n":100000000000000000000}', {"n": 100000000000000000000}),
+        ('{"n":1e400}', {"n": "1e400"}),
+        ('{"n":1e400,"t":"\\u0e232"}', {"n": "1e400", "t": "\u0e232"}),
+        ('"\\ud800 \\u0E232"', "\\ud800 \u0e232"),
+        ('{"n":100000000000000000000}', {"n": "100000000000000000000"}),
+        ("18446744073709551615", UINT64_MAX),
+        ("18446744073709551616", "18446744073709551616"),
+        ("-9223372036854775808", -(2**63)),
+        ("[[-9223372036854775809, 1]]", [["-9223372036854775809", 1]]),
+        (
+            '{"n":-1E400,"s":"a, 1e400: 12345678901234567890123"}',
+            {"n": "-1E400", "s": "a, 1e400: 12345678901234567890123"},
+        ),
+        ("1e-400", "1e-400"),
+        ("0e400", "0e400"),
+        ("12345678901234567890123.5", "12345678901234567890123.5"),
+        ("1e30", Decimal("1e30")),
         (" 7 ", 7),
     ],
 )
@@ -226,14 +239,26 @@ def test_model_parameters_in_csv_are_what_their_json_says(
     assert exported.cells["modelParameters"] == expected
 
 
-@pytest.mark.parametrize(("levels", "is_parsed"), [(1_024, True), (1_025, False)])
-def test_json_of_more_levels_than_the_engine_parses_is_a_string(
-    project: Project, levels: int, is_parsed: bool
+@pytest.mark.parametrize(
+    ("levels", "is_parsed"),
+    [(100, True), (102, False), (1_024, False), (5_000, False)],
+)
+@pytest.mark.parametrize("inner", ["", '"]]]"', '"[[[\\"[["', "1", "[],[]"])
+def test_json_of_more_levels_than_readers_take_is_a_string(
+    project: Project, levels: int, is_parsed: bool, inner: str
 ) -> None:
-    nested = "[" * levels + "]" * levels
-    project.add("observations", {"id": "row", "input": nested})
+    around = levels - inner.count("[],")
+    nested = "[" * around + inner + "]" * around
+    project.add("observations", {"id": "row", "input": nested, "metadata": {"key": nested}})
     text = project.export("observations").data.decode()
     assert f'"input":{nested if is_parsed else json.dumps(nested)},' in text
+    assert f'"metadata":{{"key":{nested if is_parsed else json.dumps(nested)}}},' in text
+
+
+def test_json_of_many_brackets_and_few_levels_is_embedded(project: Project) -> None:
+    wide = "[" + ",".join(['{"text":"[[["}'] * 500) + "]"
+    project.add("observations", {"id": "row", "input": wide})
+    assert project.export("observations").row["input"] == json.loads(wide)
 
 
 @pytest.mark.parametrize("stored", ['{"a":1}', "[1,2", "9007199254740993", "null"])

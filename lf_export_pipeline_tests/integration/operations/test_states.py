@@ -93,10 +93,12 @@ def test_export_that_is_cancelled_during_the_upload_loses_its_object(
     uploaded: list[set[str]] = []
     sign = S3FileStore.signed_url
 
-    def cancel_then_sign(store: S3FileStore, key: str, expires_in: timedelta) -> str:
+    def cancel_then_sign(
+        store: S3FileStore, key: str, expires_in: timedelta, file_name: str
+    ) -> str:
         uploaded.append(at.object_keys() - before)
         at.database.exports.cancel(export_id)
-        return sign(store, key, expires_in)
+        return sign(store, key, expires_in, file_name)
 
     monkeypatch.setattr(S3FileStore, "signed_url", cancel_then_sign)
 

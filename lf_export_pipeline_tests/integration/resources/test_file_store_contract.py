@@ -64,4 +64,4 @@ def test_pieces_that_fail_leave_nothing(
 
 def test_a_link_names_the_object(store: FileStore, key: str) -> None:
     store.upload(key, [b"1"], "text/plain", 1)
-    assert key in store.signed_url(key, timedelta(hours=1))
+    assert key in store.signed_url(key, timedelta(hours=1), "lf.csv")

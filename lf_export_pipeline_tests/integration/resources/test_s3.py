@@ -60,7 +60,7 @@ def test_many_parts_arrive_in_order(store: S3FileStore, key: str) -> None:
     data = secrets.token_bytes(43 * MIB + 17)
     pieces = (data[start : start + 700_001] for start in range(0, len(data), 700_001))
     store.upload(key, pieces, "text/csv", len(data))
-    arrived, _ = download(store.signed_url(key, timedelta(minutes=1)))
+    arrived, _ = download(store.signed_url(key, timedelta(minutes=1), "lf.csv"))
     assert hashlib.sha256(arrived).digest() == hashlib.sha256(data).digest()
 
 
@@ -68,7 +68,7 @@ def test_a_link_downloads_the_file_under_its_key_without_credentials(
     store: S3FileStore, key: str
 ) -> None:
     store.upload(key, [b"id\n1\n"], "text/csv", 5)
-    link = store.signed_url(key, timedelta(hours=1))
+    link = store.signed_url(key, timedelta(hours=1), "lf.csv")
     assert download(link) == (b"id\n1\n", f'attachment; filename="{key}"')
     asked = parse_qs(urlsplit(link).query)
     assert asked["X-Amz-Expires"] == ["3600"]
@@ -77,7 +77,7 @@ def test_a_link_downloads_the_file_under_its_key_without_credentials(
 
 def test_a_link_for_something_else_is_refused(store: S3FileStore, key: str) -> None:
     store.upload(key, [b"1"], "text/plain", 1)
-    link = store.signed_url(key, timedelta(hours=1)).replace("-lf.csv", "-other.csv")
+    link = store.signed_url(key, timedelta(hours=1), "lf.csv").replace("-lf.csv", "-other.csv")
     with pytest.raises(urllib.error.HTTPError) as caught:
         download(link)
     with caught.value:
@@ -90,7 +90,7 @@ def test_a_link_is_signed_for_the_external_endpoint(settings_with: SettingsWith,
     with proxy(inside, lambda _: None) as outside:
         store = S3FileStore(settings_with(**{f"{PREFIX}_EXTERNAL_ENDPOINT": outside}))
         store.upload(key, [b"1"], "text/plain", 1)
-        link = store.signed_url(key, timedelta(hours=1))
+        link = store.signed_url(key, timedelta(hours=1), "lf.csv")
         assert link.startswith(f"{outside}/{store.bucket}/")
         assert download(link)[0] == b"1"
 
@@ -144,7 +144,8 @@ def test_a_part_that_fails_is_sent_again(settings_with: SettingsWith, key: str) 
     with through(settings_with, spoil) as store:
         store.upload(key, [data], "text/plain", len(data))
     assert len(refused) == 2
-    assert download(S3FileStore(settings_with()).signed_url(key, timedelta(minutes=1)))[0] == data
+    link = S3FileStore(settings_with()).signed_url(key, timedelta(minutes=1), "lf.csv")
+    assert download(link)[0] == data
 
 
 def test_a_part_that_always_fails_ends_the_upload_and_leaves_nothing(

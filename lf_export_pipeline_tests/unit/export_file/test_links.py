@@ -52,7 +52,7 @@ def settings_with(prefix: str = "", **changes: str) -> Settings:
 def test_a_link_of_ours_leads_to_its_object(service: str, prefix: str) -> None:
     settings, key = settings_with(prefix, **SERVICES[service]), f"{prefix}{NAME}"
 
-    link = S3FileStore(settings).signed_url(key, timedelta(hours=1))
+    link = S3FileStore(settings).signed_url(key, timedelta(hours=1), "lf.csv")
 
     assert leads_to(link, key)
     assert key_of_link(link, settings) == key
@@ -65,7 +65,7 @@ def test_an_object_that_a_row_offers_is_not_discarded(service: str) -> None:
     folder, files = AttemptFolder(MemorySpool(), "export-1/run"), MemoryFileStore()
     folder.write(OBJECT, ObjectKey(key=key))
     files.objects = {key: b"what the user downloads"}
-    link = S3FileStore(settings).signed_url(key, timedelta(hours=1))
+    link = S3FileStore(settings).signed_url(key, timedelta(hours=1), "lf.csv")
 
     assert discard_object(folder, files, export_row(status="COMPLETED", url=link)) is None
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.formats import format_writer
+from lf_export_pipeline.core.formats import CsvOptions, format_writer
 from lf_export_pipeline.core.request import ExportFormat
 from lf_export_pipeline.core.scores import score_headers
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
@@ -125,7 +125,7 @@ def test_readers_of_csv_get_each_cell_back_from_its_place(
 def written(
     fmt: ExportFormat, headers: tuple[str, ...], put: Parts, *, guarded: bool = False
 ) -> str:
-    writer = format_writer(fmt, COLUMNS, headers, guard_formulas=guarded)
+    writer = format_writer(fmt, COLUMNS, headers, CsvOptions(guard_formulas=guarded))
     return file_bytes(writer, [[batch_of(each, headers) for each in part] for part in put]).decode()
 
 

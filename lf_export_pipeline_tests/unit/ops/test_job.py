@@ -257,9 +257,9 @@ def test_export_that_is_cancelled_during_the_upload_loses_its_object(
     world = World(export_row())
     signed_url = world.files.signed_url
 
-    def cancel_then_sign(key: str, expires_in: timedelta) -> str:
+    def cancel_then_sign(key: str, expires_in: timedelta, file_name: str) -> str:
         world.rows.cancel(world.row.id)
-        return signed_url(key, expires_in)
+        return signed_url(key, expires_in, file_name)
 
     monkeypatch.setattr(world.files, "signed_url", cancel_then_sign)
 

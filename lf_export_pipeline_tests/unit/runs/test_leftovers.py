@@ -89,9 +89,9 @@ def test_cancelled_export_ends_well_also_where_uploads_cannot_be_listed(
     world.files = HidesUploads(refusal)
     signed_url = world.files.signed_url
 
-    def cancel_then_sign(key: str, expires_in: timedelta) -> str:
+    def cancel_then_sign(key: str, expires_in: timedelta, file_name: str) -> str:
         world.rows.cancel(world.row.id)
-        return signed_url(key, expires_in)
+        return signed_url(key, expires_in, file_name)
 
     monkeypatch.setattr(world.files, "signed_url", cancel_then_sign)
 

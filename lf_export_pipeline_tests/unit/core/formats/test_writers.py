@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.formats import format_writer
+from lf_export_pipeline.core.formats import CsvOptions, format_writer
 from lf_export_pipeline.core.formats.pretty import indent_json
 from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.formats.writer import WRITERS, Layout, writes
@@ -18,11 +18,18 @@ from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
 from lf_export_pipeline_tests.unit.core.formats.reference import FILES, Record, record_batch
 
 TEXT = (OutputColumn(name="text"),)
+UNSEEN = (
+    *("\n", "\r", "\t", "\v", "\f", " ", "\x00", "\x01", "\x7f", "\x85", "\xa0", "\xad"),
+    *("\u200b", "\u200d", "\u2060", "\ufeff", "\u202e", "\u2028", "\u3000", "\u180e"),
+    *("\u115f", "\u3164", "\ufe0f", "\u034f", "\u2800", "\U000e0020"),
+)
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
 
 
 def csv_cells(cells: list[str], *, guard_formulas: bool) -> list[str]:
     batch = record_batch(TEXT, [Record({"text": cell}) for cell in cells])
-    writer = format_writer(ExportFormat.CSV, TEXT, ("=score",), guard_formulas=guard_formulas)
+    options = CsvOptions(guard_formulas=guard_formulas)
+    writer = format_writer(ExportFormat.CSV, TEXT, ("=score",), options)
     lines = csv.reader(io.StringIO(file_bytes(writer, [[batch]]).decode(), newline=""), strict=True)
     header, *rows = lines
     return [header[1], *(row[0] for row in rows)]
@@ -41,25 +48,28 @@ def test_formulas_are_guarded_only_when_asked() -> None:
         "\uff0b1",
         "\uff0d1",
         "\uff20x",
+        *(f"{unseen}{sign}1" for unseen in UNSEEN for sign in SIGNS),
+        " \n\u200b\t=1",
     ]
-    cells = [*formulas, "\\u003d1", "a=1", "a\n=1", ""]
-    plain = [*formulas, "=1", "a=1", "a\n=1", ""]
+    harmless = ["a=1", "a\n=1", "", " ", "\n", "\u200b", " a=1", "1-1", "'=1"]
+    cells = [*formulas, "\\u003d1", *harmless]
+    plain = [*formulas, "=1", *harmless]
     assert csv_cells(cells, guard_formulas=False) == ["=score", *plain]
-    guarded = [*(f"'{one}" for one in formulas), "'=1", "a=1", "a\n=1", ""]
+    guarded = [*(f"'{one}" for one in formulas), "'=1", *harmless]
     assert csv_cells(cells, guard_formulas=True) == ["'=score", *guarded]
 
 
 @pytest.mark.parametrize("kind", [Kind.JSON, Kind.MAYBE_JSON])
 def test_a_negative_number_is_no_formula(kind: Kind) -> None:
     columns = (OutputColumn(name="latency", kind=kind),)
-    writer = format_writer(ExportFormat.CSV, columns, guard_formulas=True)
+    writer = format_writer(ExportFormat.CSV, columns, csv=CsvOptions(guard_formulas=True))
     batch = record_batch(columns, [Record({"latency": "-0.5"}, frozenset({"latency"}))])
     assert file_bytes(writer, [[batch]]) == b'"latency"\n"-0.5"\n'
 
 
 def test_a_text_that_is_no_json_is_guarded_beside_numbers() -> None:
     columns = (OutputColumn(name="input", kind=Kind.MAYBE_JSON),)
-    writer = format_writer(ExportFormat.CSV, columns, guard_formulas=True)
+    writer = format_writer(ExportFormat.CSV, columns, csv=CsvOptions(guard_formulas=True))
     flag = frozenset({"input"})
     records = [Record({"input": "-5"}, flag), Record({"input": "-5+x"}), Record({"input": None})]
     batch = record_batch(columns, [*records, Record({"input": "\t-5"}, flag)])
@@ -74,7 +84,7 @@ def test_json_strings_are_escaped_as_javascript_does(fmt: ExportFormat) -> None:
     assert (
         r'{"text":"\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\u000b\f\r\u000e\u000f'
         r"\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d"
-        r"\u001e\u001f\"\\/" + '\x7f\u2028\u2029é😀"}'
+        r"\u001e\u001f\"\\/" + '\x7f\\u2028\\u2029é😀"}'
     ) in found
 
 
