@@ -21,6 +21,10 @@ class Kind(StrEnum):
     JSON = "json"
     """Compact JSON text: a number, a boolean, an array, an object. Written verbatim."""
 
+    DOUBLE = "double"
+    """Like JSON, but a number that may have a fraction. JSON: always with one, or readers that
+    guess types from the first rows take the column for whole numbers; CSV: as it is."""
+
     PRETTY_JSON = "pretty_json"
     """Like JSON, but indented by two spaces in CSV (comments)."""
 

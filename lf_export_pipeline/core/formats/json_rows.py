@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
-from lf_export_pipeline.core.formats.numbers import readable_numbers
+from lf_export_pipeline.core.formats.numbers import doubles, readable_numbers
 from lf_export_pipeline.core.formats.scores import ScoreTail
 from lf_export_pipeline.core.formats.writer import Layout, slices
 
@@ -54,6 +54,8 @@ def _value(batch: pa.RecordBatch, column: OutputColumn) -> list[text.Fragment]:
             return text.json_strings(array)
         case Kind.JSON | Kind.PRETTY_JSON:
             return [_readable(array)]
+        case Kind.DOUBLE:
+            return [doubles(array)]
         case Kind.MAYBE_JSON:
             return _json_or_string(array, batch.column(column.name + JSON_FLAG_SUFFIX))
 

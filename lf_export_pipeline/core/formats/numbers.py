@@ -46,6 +46,17 @@ def readable_numbers(array: pa.LargeStringArray) -> pa.LargeStringArray:
     return pc.replace_with_mask(array, mask.to_arrow(), pa.array(changed, text.TEXT))
 
 
+def doubles(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Finite doubles and decimals as JSON numbers with a fraction or an exponent."""
+    array = text.replace_first(array, r"^(-?[0-9]{1,18})$", "${1}.0")
+    cells = pl.Series(values=array)
+    long = cells.str.contains(r"^-?[0-9]{19,}$").fill_null(value=False)
+    if not long.any():
+        return array
+    changed = [repr(float(cell)) for cell in cells.filter(long)]
+    return pc.replace_with_mask(array, long.to_arrow(), pa.array(changed, text.TEXT))
+
+
 def with_readable_numbers(cell: str) -> str:
     """One JSON text with the numbers that no machine type holds as strings."""
     return _TOKEN.sub(_readable, cell)

@@ -46,7 +46,7 @@ COLUMNS = (
     OutputColumn(name="modelParameters"),
     OutputColumn(name="usageDetails", kind=Kind.JSON),
     OutputColumn(name="costDetails", kind=Kind.JSON),
-    OutputColumn(name="totalCost", kind=Kind.JSON),
+    OutputColumn(name="totalCost", kind=Kind.DOUBLE),
     OutputColumn(name="input"),
     OutputColumn(name="output"),
     OutputColumn(name="metadata", kind=Kind.JSON),

@@ -55,7 +55,7 @@ COLUMNS = (
     OutputColumn(name="source"),
     OutputColumn(name="name"),
     OutputColumn(name="dataType"),
-    OutputColumn(name="value", kind=Kind.JSON),
+    OutputColumn(name="value", kind=Kind.DOUBLE),
     OutputColumn(name="stringValue"),
     OutputColumn(name="comment"),
     OutputColumn(name="metadata", kind=Kind.JSON),

@@ -19,7 +19,7 @@ COLUMNS = (
     OutputColumn(name="id"),
     OutputColumn(name="userIds", kind=Kind.JSON),
     OutputColumn(name="countTraces", kind=Kind.JSON),
-    OutputColumn(name="sessionDuration", kind=Kind.JSON),
+    OutputColumn(name="sessionDuration", kind=Kind.DOUBLE),
     OutputColumn(name="inputCost", kind=Kind.QUOTED),
     OutputColumn(name="outputCost", kind=Kind.QUOTED),
     OutputColumn(name="totalCost", kind=Kind.QUOTED),
