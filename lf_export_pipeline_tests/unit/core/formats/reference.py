@@ -110,6 +110,8 @@ def json_cell(column: OutputColumn, record: Record) -> str:
         return "null"
     if column.kind is Kind.QUOTED:
         return json_string(cell)
+    if column.kind is Kind.DOUBLE:
+        return f"{cell}.0" if re.fullmatch(r"-?\d+", cell) else cell
     is_json = column.kind in {Kind.JSON, Kind.PRETTY_JSON} or column.name in record.flags
     decoded = decode(cell, json_text=is_json)
     return readable(decoded) if is_json else json_string(decoded)
