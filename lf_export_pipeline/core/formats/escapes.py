@@ -64,7 +64,7 @@ _SAFE_CUT: Final = re.compile(rb"(?<=[^\\u0-9a-fA-F])|(?<!\\)(?=\\)(?!\\+u[dD][c
 r"""A place where no escape and no surrogate pair is divided: after a byte that no escape contains,
 or before a run of backslashes that does not begin the second half of a pair."""
 
-_HALF: Final = re.compile(r"(?<!\\)(?:\\\\)*(?=\\u[dD][89a-fA-F])")
+_HALF: Final = re.compile(r"(?<!\\)(?:\\\\)*(?=\\u[dD][89a-fA-F][0-9a-fA-F]{2})")
 """The pairs of backslashes, if any, before the escape of a surrogate."""
 
 
@@ -115,7 +115,7 @@ def decode_escapes(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeSt
 def _without_halves(array: pa.LargeStringArray) -> pa.LargeStringArray:
     """JSON text with escapes of lone surrogates as text; those of pairs are characters by now."""
     cells = pl.Series(values=array)
-    affected = cells.str.contains(r"\\u[dD][89a-fA-F]")
+    affected = cells.str.contains(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
     if not affected.any():
         return array
     changed = [_HALF.sub(r"\g<0>\\", cell) for cell in cells.filter(affected)]

@@ -44,7 +44,7 @@ CELLS = (
 
 
 def observations(project: Project, table: str, id_column: str) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {id_column: f"0{at:03}", "input": cell, "output": cell, "model_parameters": cell}
         | {"metadata": {"key": cell, cell: "x"}}
         for at, cell in enumerate(CELLS)

@@ -8,7 +8,7 @@ from lf_export_pipeline.core.request import (
 from lf_export_pipeline.export_file.file_names import NAME_MAX_BYTES, file_name
 from lf_export_pipeline_tests.numbers_table import export_row
 
-TRACES = {"tableName": "traces", "filter": [], "orderBy": None}
+TRACES: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
 
 
 def named(name: str, at: datetime = datetime(2031, 3, 1, 23, 30, tzinfo=UTC)) -> str:
