@@ -116,7 +116,7 @@ def sent_to(store: S3FileStore) -> tuple[str, str]:
 
 def link_of(store: S3FileStore) -> tuple[str, str]:
     """Address and signing region of a link."""
-    parts = urlsplit(store.signed_url(NAME, timedelta(hours=1)))
+    parts = urlsplit(store.signed_url(NAME, timedelta(hours=1), "lf.csv"))
     scope = parse_qs(parts.query)["X-Amz-Credential"][0].split("/")
     return parts._replace(query="").geturl().removesuffix(f"/{NAME}"), scope[2]
 
