@@ -1,16 +1,17 @@
 """Writes the object of an export from its parts."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import FileStore
 from lf_export_pipeline.core.query import ExportPlan, PartFile, StoredFile
 from lf_export_pipeline.export_file.assembled_file import AssembledFile, size_of, writer_of
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey, free_key
-from lf_export_pipeline.runs.leftovers import abort_uploads_to
+from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey, free_key, is_export_key
+from lf_export_pipeline.runs.leftovers import abort_uploads_to, discard_object
 from lf_export_pipeline.settings import Settings
 
 
@@ -85,10 +86,18 @@ class Upload:
         )
 
     def _key(self) -> str:
-        """The key that an earlier try has written to, or a new one, noted before it is used."""
+        """The key that an earlier try has written to, or a new one, noted before it is used.
+
+        A key below a prefix that is no longer the bucket's is given up: the web app, the sweeps and
+        the policy of the bucket's user know the new one alone. What lies there is deleted.
+        """
+        prefix = self._settings.langfuse_s3_batch_export_prefix
         noted = self._folder.read(OBJECT, ObjectKey)
+        if noted is not None and not is_export_key(noted.key, prefix):
+            with suppress(ExportError):
+                discard_object(self._folder, self._files, None)
+            noted = None
         if noted is None:
-            prefix = self._settings.langfuse_s3_batch_export_prefix
             attempt, extension = self._folder.path, self._writer.extension
             now = datetime.now(UTC)
             key = free_key(self._request, prefix, extension, self._files, now, attempt=attempt)

@@ -60,6 +60,29 @@ def test_reexecution_makes_only_the_parts_that_are_missing(
     assert len(world.mailer.sent) == 1
 
 
+@pytest.mark.parametrize("is_uploaded", [False, True])
+def test_reexecution_after_a_change_of_the_prefix_uses_the_new_one(
+    is_uploaded: bool, world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(*_: object) -> str:
+        raise PermanentError("It cannot be signed.")
+
+    with monkeypatch.context() as broken:
+        if is_uploaded:
+            broken.setattr(world.files, "signed_url", break_off)
+        else:
+            world.files.failures = [PermanentError("The bucket refuses it.")]
+        failed_run, _ = execute(instance)
+    world.environment["LANGFUSE_S3_BATCH_EXPORT_PREFIX"] = "elsewhere/"
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    (key,) = world.files.objects
+    assert key.startswith("elsewhere/")
+    assert key in (world.state.url or "")
+
+
 def test_second_failure_of_a_reexecution_leaves_the_export_failed(
     world: World, instance: dg.DagsterInstance
 ) -> None:
