@@ -20,6 +20,7 @@ _SAME_EVERYWHERE = {
     "output_format_json_named_tuples_as_objects": 1,
     "output_format_decimal_trailing_zeros": 0,
     "date_time_output_format": "simple",
+    "session_timezone": "",  # the server's: the days in sorting keys are told in that zone
     "join_default_strictness": "ALL",
     "join_use_nulls": 0,
     "group_by_use_nulls": 0,

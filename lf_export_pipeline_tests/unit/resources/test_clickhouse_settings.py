@@ -33,6 +33,13 @@ def test_a_user_that_may_change_nothing_is_asked_to_change_nothing() -> None:
     assert asked == {"limit": 0, "offset": 0}  # which no server refuses that does not set them
 
 
+def test_days_are_told_in_the_zone_of_the_server_whatever_the_profile_says() -> None:
+    """Sorting keys hold days in that zone; another one would look for rows beside them."""
+    client = known(session_timezone=("Asia/Kolkata", 0))
+    asked = ClickHouseReader(settings())._query_settings(client)
+    assert asked["session_timezone"] == ""
+
+
 def test_settings_that_an_older_server_does_not_know_are_left_out() -> None:
     client = known(max_execution_time=("0", 0), http_send_timeout=("300", 0))
     asked = ClickHouseReader(settings())._query_settings(client, "CLICKHOUSE_URL")
