@@ -82,9 +82,11 @@ class Answer:
 
 
 def send_email(
-    export_id: str, mailer: Mailer, export_rows: ExportRows, settings: Settings
+    export_id: str, key: str, mailer: Mailer, export_rows: ExportRows, settings: Settings
 ) -> Answer:
-    """Send the e-mail if there is someone to send it to.
+    """Send the e-mail about the file with this key if there is someone to send it to.
+
+    If the row's link leads to another file by now, whoever has made that one sends an e-mail.
 
     Raises:
         TransientError: The mail server or the database is away.
@@ -92,8 +94,8 @@ def send_email(
         ConfigurationError: There is no mail server, or it refuses us.
     """
     row = export_rows.get(export_id)
-    if row is None or row.url is None:
-        return Answer(Email.NONE, "No e-mail: the row no longer holds a link")
+    if row is None or row.url is None or not is_published_as(row, key):
+        return Answer(Email.NONE, "No e-mail: the row does not hold the link to this run's file")
     recipient = export_rows.recipient(row.user_id, row.project_id)
     if recipient is None:
         why = "the requester has no address or may not see the project"
@@ -211,7 +213,7 @@ def send_late(
     reason = _reason_against(export_rows.get(export_id), key)
     if reason is not None:
         return Answer(Email.NONE, f"No e-mail: {reason}")
-    return send_email(export_id, mailer, export_rows, settings)
+    return send_email(export_id, key, mailer, export_rows, settings)
 
 
 def _reason_against(row: ExportRow | None, key: str) -> str | None:

@@ -12,13 +12,15 @@ import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ownership import Claim
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.emails import record_missing_email
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder, export_folder
 from lf_export_pipeline.runs.endings import set_after_failure, set_after_termination
 from lf_export_pipeline.runs.history import (
     JOB_NAME,
-    asked_at,
+    claim_of,
+    ended_attempts,
     export_id_of,
     has_live_sibling,
     in_flight_runs,
@@ -28,7 +30,7 @@ from lf_export_pipeline.runs.history import (
 )
 from lf_export_pipeline.runs.kept_open import kept_database, kept_instance
 from lf_export_pipeline.runs.launching import PAGE_ROWS, next_requests
-from lf_export_pipeline.runs.leftovers import discard_attempts, discard_failed_attempt
+from lf_export_pipeline.runs.leftovers import discard_ended_attempts, discard_failed_attempt
 from lf_export_pipeline.runs.partitions import EXPORTS, is_partition_key
 from lf_export_pipeline.runs.recovery import fail_silent_runs, queue_lost_exports_again
 from lf_export_pipeline.runs.retries import (
@@ -114,7 +116,8 @@ def _refuse_bad_ids(export_rows: ExportRows) -> None:
     """The oldest rows suffice: those that are refused make room for the next."""
     for row in export_rows.queued(PAGE_ROWS):
         if not is_partition_key(row.id):
-            export_rows.fail(row.id, BAD_ID_SENTENCE, datetime.now(UTC))
+            as_seen = Claim(unchanged_since=row.updated_at)
+            export_rows.fail(row.id, BAD_ID_SENTENCE, datetime.now(UTC), as_seen)
 
 
 def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
@@ -143,9 +146,8 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         export_id = _answerable(context)
         if export_id is None:
             return
-        asked = asked_at(context.instance, run)
         runs = runs_by_export(context.instance, [export_id]).get(export_id, [])
-        fate = set_after_failure(export_rows, export_id, asked, runs)
+        fate = set_after_failure(export_rows, export_id, claim_of(run), runs)
         if fate is not None:
             context.log.warning("Export %s %s", export_id, fate)
         folder = AttemptFolder.of(spool, export_id, root_run_id(run))
@@ -198,10 +200,11 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         export_id = _answerable(context)
         if export_id is None:
             return
-        fate = set_after_termination(export_rows, export_id, asked_at(context.instance, run))
+        fate = set_after_termination(export_rows, export_id, claim_of(run))
         if fate is not None:
             context.log.warning("Export %s %s", export_id, fate)
-        discard_attempts(spool, export_folder(export_id), files, export_rows.get(export_id))
+        ended, path = ended_attempts(context.instance, export_id), export_folder(export_id)
+        discard_ended_attempts(spool, path, ended, files, export_rows.get(export_id))
 
     return sensor
 

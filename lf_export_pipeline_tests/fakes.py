@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ownership import Claim, is_anothers, mark_of
 from lf_export_pipeline.core.ports import IncompleteUpload, Recipient, StoredObject
 from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.resources.spool import safe_parts
@@ -60,17 +61,28 @@ class FakeExportRows:
     def add(self, row: ExportRow) -> None:
         self.rows[row.id] = row
 
-    def start(self, export_id: str) -> bool:
+    def start(self, export_id: str, owner: str, unchanged_since: datetime | None = None) -> bool:
         row = self.get(export_id)
         if row is None or row.status in {"COMPLETED", "CANCELLED"}:
             return False
-        return self._put(_cleared(row, "PROCESSING"))
+        if is_anothers(row, owner) and row.updated_at != unchanged_since:
+            return False
+        return self._put(replace(_cleared(row, "PROCESSING"), log=mark_of(owner)))
 
     def complete(
-        self, export_id: str, url: str, finished_at: datetime, expires_at: datetime, log: str | None
+        self,
+        export_id: str,
+        owner: str,
+        url: str,
+        *,
+        finished_at: datetime,
+        expires_at: datetime,
+        log: str | None,
     ) -> bool:
-        row = self._in(export_id, "PROCESSING")
-        return row is not None and self._put(
+        row = self._in(export_id, "PROCESSING", "FAILED")
+        if row is None or is_anothers(row, owner):
+            return False
+        return self._put(
             replace(
                 row,
                 status="COMPLETED",
@@ -86,16 +98,16 @@ class FakeExportRows:
         export_id: str,
         sentence: str,
         finished_at: datetime,
-        queued_until: datetime | None = None,
+        claim: Claim | None = None,
     ) -> bool:
-        row = self._in_work(export_id, queued_until)
+        row = self._in_work(export_id, claim)
         return row is not None and self._put(
             replace(row, status="FAILED", log=sentence.replace("\x00", ""), finished_at=finished_at)
         )
 
-    def cancel(self, export_id: str, queued_until: datetime | None = None) -> bool:
-        row = self._in_work(export_id, queued_until)
-        return row is not None and self._put(replace(row, status="CANCELLED"))
+    def cancel(self, export_id: str, claim: Claim | None = None) -> bool:
+        row = self._in_work(export_id, claim)
+        return row is not None and self._put(replace(row, status="CANCELLED", log=None))
 
     def requeue(self, export_id: str, only: str | None = None) -> bool:
         row = self._in(export_id, *([only] if only else ["FAILED", "CANCELLED", "COMPLETED"]))
@@ -107,9 +119,9 @@ class FakeExportRows:
             return False
         return self._put(_cleared(row, "QUEUED"))
 
-    def touch(self, export_id: str) -> bool:
+    def touch(self, export_id: str, owner: str) -> bool:
         row = self._in(export_id, "PROCESSING")
-        return row is not None and self._put(row)
+        return row is not None and not is_anothers(row, owner) and self._put(row)
 
     def forget_link(self, export_id: str, url: str, log: str) -> bool:
         row = self._in(export_id, "COMPLETED")
@@ -125,10 +137,9 @@ class FakeExportRows:
         row = self.get(export_id)
         return row if row is not None and row.status in statuses else None
 
-    def _in_work(self, export_id: str, queued_until: datetime | None) -> ExportRow | None:
+    def _in_work(self, export_id: str, claim: Claim | None) -> ExportRow | None:
         row = self._in(export_id, "QUEUED", "PROCESSING")
-        is_asked_again = row and queued_until and row.updated_at > queued_until
-        return None if row and row.status == "QUEUED" and is_asked_again else row
+        return row if row is not None and (claim is None or claim.covers(row)) else None
 
     def _put(self, row: ExportRow) -> bool:
         self.rows[row.id] = replace(row, updated_at=datetime.now(UTC))

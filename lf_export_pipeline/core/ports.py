@@ -13,6 +13,7 @@ from typing import BinaryIO, Protocol, Self
 import pyarrow as pa
 
 from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ownership import Claim
 from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.core.statement import Statement
 
@@ -81,14 +82,30 @@ class ExportRows(Protocol):
         """The rows that are meant, oldest first."""
         ...
 
-    def start(self, export_id: str) -> bool:
-        """Any state but COMPLETED, CANCELLED → PROCESSING, clearing an earlier attempt's traces."""
+    def start(self, export_id: str, owner: str, unchanged_since: datetime | None = None) -> bool:
+        """Any state but COMPLETED, CANCELLED → PROCESSING, clearing an earlier attempt's traces.
+
+        The row then carries the mark of its owner, the root run of a chain. One that carries
+        another's is taken only if it was not changed since an instant, at which it was seen dead.
+        """
         ...
 
     def complete(
-        self, export_id: str, url: str, finished_at: datetime, expires_at: datetime, log: str | None
+        self,
+        export_id: str,
+        owner: str,
+        url: str,
+        *,
+        finished_at: datetime,
+        expires_at: datetime,
+        log: str | None,
     ) -> bool:
-        """PROCESSING → COMPLETED; False: it is not PROCESSING, nothing may be published."""
+        """PROCESSING or FAILED → COMPLETED; False: nothing may be published.
+
+        A row that carries another's mark is left alone. One without a mark is published: what has
+        taken the mark away, an older version or Langfuse's own worker, cannot say whether it lives,
+        and the file is there.
+        """
         ...
 
     def fail(
@@ -96,17 +113,17 @@ class ExportRows(Protocol):
         export_id: str,
         sentence: str,
         finished_at: datetime,
-        queued_until: datetime | None = None,
+        claim: Claim | None = None,
     ) -> bool:
         """QUEUED or PROCESSING → FAILED with the user's sentence.
 
-        With ``queued_until`` a row that has become QUEUED later is left alone: somebody has asked
-        for the export again, and what is to be said is about an earlier attempt.
+        With a claim a row that it does not cover is left alone: it is another's, or somebody has
+        asked for the export again, and what is to be said is about an earlier attempt.
         """
         ...
 
-    def cancel(self, export_id: str, queued_until: datetime | None = None) -> bool:
-        """QUEUED or PROCESSING → CANCELLED; ``queued_until`` as in ``fail``."""
+    def cancel(self, export_id: str, claim: Claim | None = None) -> bool:
+        """QUEUED or PROCESSING → CANCELLED; the claim as in ``fail``."""
         ...
 
     def requeue(self, export_id: str, only: str | None = None) -> bool:
@@ -117,8 +134,8 @@ class ExportRows(Protocol):
         """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
         ...
 
-    def touch(self, export_id: str) -> bool:
-        """PROCESSING stays PROCESSING, changed now: the sign that somebody works on it."""
+    def touch(self, export_id: str, owner: str) -> bool:
+        """PROCESSING stays PROCESSING, changed now: the sign that its owner works on it."""
         ...
 
     def forget_link(self, export_id: str, url: str, log: str) -> bool:

@@ -18,8 +18,9 @@ from lf_export_pipeline.emails import (
 )
 from lf_export_pipeline.housekeeping.findings import TAGS
 from lf_export_pipeline.markdown import markdown_table
-from lf_export_pipeline.runs.history import IN_FLIGHT, export_id_of
+from lf_export_pipeline.runs.history import IN_FLIGHT, export_id_of, last_word
 from lf_export_pipeline.runs.partitions import OBJECT_TAG
+from lf_export_pipeline.runs.retries import ANY_ZONE
 from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 
@@ -135,5 +136,11 @@ def _live_runs(
 ) -> Sequence[dg.RunRecord]:
     """The runs of this job in these states that can still be alive: nobody looks for dead ones."""
     since = datetime.now(UTC) - DEAD_AFTER
-    wanted = dg.RunsFilter(job_name=JOB_NAME, statuses=list(statuses), updated_after=since)
-    return instance.get_run_records(wanted)
+    wanted = dg.RunsFilter(
+        job_name=JOB_NAME, statuses=list(statuses), updated_after=since - ANY_ZONE
+    )
+    return [
+        record
+        for record in instance.get_run_records(wanted)
+        if (last_word(instance, record.dagster_run.run_id) or since) >= since
+    ]

@@ -48,6 +48,7 @@ def _findings(instance: dg.DagsterInstance, export_rows: ExportRows) -> Iterator
             if _is_alive(records):
                 yield Finding(one, is_litter=False, reason="a run has not ended")
             else:
+                # In the zone of Dagster's database: half a day in thirty makes no difference.
                 ran_at = records[0].create_timestamp.astimezone(UTC) if records else None
                 yield partition_verdict(one, row.created_at if row else None, ran_at, now)
 

@@ -20,12 +20,13 @@ import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.mistakes import UnforeseenError
+from lf_export_pipeline.core.ownership import is_anothers, owner_of
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
 from lf_export_pipeline.runs.history import (
-    asked_at,
+    claim_of,
     has_failed_step,
     has_live_sibling,
     live_attempts,
@@ -56,7 +57,8 @@ def export_errors(
             the same chain goes on, which needs the same files.
     """
     try:
-        with signs_of_life(export_rows, context.partition_key), unforeseen_without_words():
+        owner = root_run_id(context.run)
+        with signs_of_life(export_rows, context.partition_key, owner), unforeseen_without_words():
             yield
     except ExportCancelledError as stop:
         context.log.warning(str(stop))
@@ -77,26 +79,33 @@ def export_errors(
 
 
 def require_running(context: dg.OpExecutionContext, export_rows: ExportRows) -> ExportRow:
-    """The row as it is now, which is PROCESSING.
+    """The row as it was found: PROCESSING with the mark of this run's chain, or now set so.
 
-    A re-execution finds the row as FAILED by the run before it, and sets it going again. A step
-    beside one that has failed for good fails too: were it to end well without an output, a
-    re-execution from failure would leave it out.
+    A re-execution finds the row as FAILED by the run before it, and sets it going again. So does a
+    run whose row was failed by somebody else: a FAILED row is nobody's. If the mark is gone, an
+    older version or Langfuse's own worker has begun as well, and the first one that has a file
+    publishes it. A step beside one that has failed for good fails too: were it to end well without
+    an output, a re-execution from failure would leave it out.
 
     Raises:
-        ExportCancelledError: The row has been cancelled, or finished by another run.
-        PermanentError: The row is FAILED.
+        ExportCancelledError: The row has been cancelled, or taken or finished by another run.
+        PermanentError: A step of this run has failed.
     """
-    row = export_rows.get(context.partition_key)
-    status = row.status if row else "gone"
-    if row and status == "FAILED":
-        if not _is_next_attempt(context):
-            raise PermanentError("Another step of this export has failed.")
-        export_rows.start(row.id)
-        return row
-    if row is None or status != "PROCESSING":
-        raise ExportCancelledError(f"The export is {status}; this run leaves it alone.")
+    row, owner = export_rows.get(context.partition_key), root_run_id(context.run)
+    if row is None or row.status not in {"PROCESSING", "FAILED"} or is_anothers(row, owner):
+        raise ExportCancelledError(f"The export is {_state(row)}; this run leaves it alone.")
+    if row.status == "FAILED" and has_failed_step(context.instance, context.run_id):
+        raise PermanentError("Another step of this export has failed.")
+    if owner_of(row) != owner and not export_rows.start(row.id, owner):
+        raise ExportCancelledError("The export was taken elsewhere; this run leaves it alone.")
     return row
+
+
+def _state(row: ExportRow | None) -> str:
+    if row is None:
+        return "gone"
+    owner = owner_of(row)
+    return f"taken up by run {owner}" if owner else row.status
 
 
 def leave_nothing(
@@ -125,11 +134,6 @@ def tagged(reader: RowReader, context: dg.OpExecutionContext) -> RowReader:
     return reader.tagged(export_id=context.partition_key, run_id=context.run_id, op=context.op.name)
 
 
-def _is_next_attempt(context: dg.OpExecutionContext) -> bool:
-    is_reexecution = context.run.parent_run_id is not None
-    return is_reexecution and not has_failed_step(context.instance, context.run_id)
-
-
 def _is_cancelled_as_asked(context: dg.OpExecutionContext, export_rows: ExportRows) -> bool:
     """Only a termination by a person is one; a run worker that is shut down is a failure.
 
@@ -140,5 +144,5 @@ def _is_cancelled_as_asked(context: dg.OpExecutionContext, export_rows: ExportRo
     if run is None or run.status is not dg.DagsterRunStatus.CANCELING:
         return False
     if not has_live_sibling(context.instance, run):
-        export_rows.cancel(context.partition_key, asked_at(context.instance, run))
+        export_rows.cancel(context.partition_key, claim_of(run))
     return True

@@ -15,7 +15,7 @@ from lf_export_pipeline.core.errors import (
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.runs.history import (
     Failure,
-    asked_at,
+    claim_of,
     export_id_of,
     has_live_sibling,
     record_failure,
@@ -31,7 +31,7 @@ def fail_export(context: dg.HookContext) -> None:
     A hook rather than a handler in each op: it runs only after the last retry, and also when a
     value could not be loaded or stored, which happens outside of any op's body. A run that is
     killed runs no hooks; ``runs_that_failed`` is the net below. If another run of the export goes
-    on, or somebody has queued it again, the row is not this run's to set.
+    on or has taken it, or somebody has queued it again, the row is not this run's to set.
     """
     run = context.instance.get_run_by_id(context.run_id)
     sentence = sentence_of(context.op_exception)
@@ -53,14 +53,14 @@ def set_failed(
     export_id = export_id_of(run)
     if export_id is None or has_live_sibling(instance, run):
         return False
-    asked = asked_at(instance, run)
     patiently = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),
         stop=tenacity.stop_after_attempt(PATIENCE_ATTEMPTS),
         wait=tenacity.wait_exponential(multiplier=0.2, max=5) + tenacity.wait_random(0, 0.2),
         reraise=True,
     )
-    return bool(patiently(export_rows.fail, export_id, sentence, datetime.now(UTC), asked))
+    now, claim = datetime.now(UTC), claim_of(run)
+    return bool(patiently(export_rows.fail, export_id, sentence, now, claim))
 
 
 def sentence_of(error: BaseException | None) -> str:

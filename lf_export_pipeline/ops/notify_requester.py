@@ -23,8 +23,8 @@ from lf_export_pipeline.emails import (
 )
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.ops.upload_file import STORED
-from lf_export_pipeline.runs.history import live_attempts, root_run_id
-from lf_export_pipeline.runs.leftovers import discard_other_attempts
+from lf_export_pipeline.runs.history import ended_attempts, root_run_id
+from lf_export_pipeline.runs.leftovers import discard_ended_attempts, discard_object
 from lf_export_pipeline.settings import Settings
 
 RETRY_SECONDS = (2.0, 8.0)
@@ -105,7 +105,7 @@ def _told(
     with _warned_of(context, UNSENT):
         level = INFO
         try:
-            answer = send_email(context.partition_key, mailer, export_rows, settings)
+            answer = send_email(context.partition_key, key, mailer, export_rows, settings)
         except ExportError as error:
             level, answer = WARNING, _after(context, key, error, mailer)
         became = answer.became
@@ -147,8 +147,11 @@ def _remove_leftovers(
     files: FileStore,
     export_rows: ExportRows,
 ) -> None:
-    alive = live_attempts(context.instance, context.run)
-    discard_other_attempts(folder, files, export_rows.get(context.partition_key), alive)
+    path, _, own = folder.path.rpartition("/")
+    ended = ended_attempts(context.instance, context.partition_key) - {own}
+    row = export_rows.get(context.partition_key)
+    discard_ended_attempts(folder.spool, path, ended, files, row)
+    discard_object(folder, files, row)  # if the row's link has come to lead to another file
     folder.remove()
 
 

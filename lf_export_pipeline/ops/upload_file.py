@@ -39,7 +39,7 @@ def upload_file(
     plan_tables: dg.ResourceParam[PlanTables],
     uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> Iterator[dg.Output[StoredFile]]:
-    """Uploads, checks, signs and completes; a row that is no longer PROCESSING gets nothing.
+    """Uploads, checks, signs and completes; a row that is another's by now gets nothing.
 
     Every run that has a plan comes here in the end, so this is where a stopped export is cleaned up
     after.
@@ -60,7 +60,7 @@ def upload_file(
             upload.require_all(made)
             stored = upload.stored(made, uploads_ahead.finished(plan.folder, made))
             folder.write(STORED, stored)
-            publish(stored, files, export_rows, settings)
+            publish(stored, root_run_id(context.run), files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
         most = settings.limits.event_bytes
@@ -102,19 +102,24 @@ def missing_chunks(plan: ExportPlan, parts: Sequence[PartFile], spool: Spool) ->
 
 
 def publish(
-    stored: StoredFile, files: FileStore, export_rows: ExportRows, settings: Settings
+    stored: StoredFile, owner: str, files: FileStore, export_rows: ExportRows, settings: Settings
 ) -> None:
     """Sign a link and set the row COMPLETED, or take the object back.
 
     A run that was taken for dead may have published the same object meanwhile: then it stays.
 
     Raises:
-        ExportCancelledError: The row is no longer PROCESSING.
+        ExportCancelledError: The row is another's, or in a state that nothing is published in.
     """
     name = file_name(stored.request)
     url = files.signed_url(stored.object_key, settings.link_lifetime, name)
     is_published = export_rows.complete(
-        stored.request.export_id, url, stored.finished_at, stored.expires_at, row_log(stored)
+        stored.request.export_id,
+        owner,
+        url,
+        finished_at=stored.finished_at,
+        expires_at=stored.expires_at,
+        log=row_log(stored),
     )
     if not is_published:
         row = export_rows.get(stored.request.export_id)

@@ -10,11 +10,18 @@ from pydantic import Field
 
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
+from lf_export_pipeline.core.ownership import Claim, owner_of
 from lf_export_pipeline.core.ports import ExportRows, Spool
 from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
 from lf_export_pipeline.ops.boundary import export_errors
-from lf_export_pipeline.runs.history import Failure, record_failure
+from lf_export_pipeline.runs.history import (
+    Failure,
+    record_failure,
+    root_run_id,
+    runs_by_export,
+)
 from lf_export_pipeline.runs.leftovers import note_superseded
+from lf_export_pipeline.runs.retries import is_alive
 from lf_export_pipeline.settings import Settings
 
 STALE_AFTER = timedelta(days=30)
@@ -53,16 +60,21 @@ class ValidateConfig(dg.Config):
     )
 
 
-def admission(row: ExportRow | None, config: ValidateConfig, now: datetime) -> Admission:
-    """Whether the export runs.
+def admission(
+    row: ExportRow | None, config: ValidateConfig, now: datetime, *, is_taken: bool = False
+) -> Admission:
+    """Whether the export runs; ``is_taken`` says whether somebody else is at work on it.
 
     Langfuse: a row of another project counts as missing, CANCELLED comes before the 30 days, and
-    any other status is processed. Ours: COMPLETED only by force, so that no second e-mail is sent.
+    any other status is processed. Ours: COMPLETED only by force, so that no second e-mail is sent,
+    and PROCESSING, even by force, only if nobody else works on it.
     """
     if row is None or config.project_id not in (None, row.project_id):
         return Admission(Action.SKIP, "there is no such export")
     if row.status == "CANCELLED":
         return Admission(Action.SKIP, "it was cancelled")
+    if is_taken:
+        return Admission(Action.SKIP, f"it is {row.status}, and whoever has taken it up is alive")
     if row.created_at < now - STALE_AFTER:
         return Admission(Action.REFUSE, STALE_SENTENCE)
     if row.status == "COMPLETED" and not config.force:
@@ -84,13 +96,33 @@ def validate_export(
         if not settings.langfuse_s3_batch_export_enabled:
             raise ConfigurationError(DISABLED_SENTENCE)
         row = export_rows.get(context.partition_key)
-        decision = admission(row, config, datetime.now(UTC))
+        now, owner = datetime.now(UTC), root_run_id(context.run)
+        lost_since = now - settings.lost_after
+        is_taken = row is not None and is_anothers_work(context.instance, row, owner, lost_since)
+        decision = admission(row, config, now, is_taken=is_taken)
         if row is None or decision.action is not Action.RUN:
-            _turn_away(context, export_rows, decision)
+            _turn_away(context, export_rows, row, decision)
             return
         note_superseded(row, spool, settings)
-        if _start(export_rows, row):
+        if _start(export_rows, row, owner):
             yield dg.Output(_accepted(context, row, export_rows, settings.limits))
+        else:
+            context.log.warning("Export %s does not run: another run was faster", row.id)
+
+
+def is_anothers_work(
+    instance: dg.DagsterInstance, row: ExportRow, owner: str, lost_since: datetime
+) -> bool:
+    """Whether somebody else than this chain of runs has taken an export and may be at work on it.
+
+    Of a run that Dagster knows it is known whether it lives. Langfuse's own worker, another Dagster
+    or a shell is believed to live until its row has not been touched for long.
+    """
+    if row.status != "PROCESSING" or owner_of(row) == owner:
+        return False
+    records = runs_by_export(instance, [row.id]).get(row.id, [])
+    runs = [one.dagster_run for one in records if root_run_id(one.dagster_run) == owner_of(row)]
+    return any(map(is_alive, runs)) if runs else row.updated_at > lost_since
 
 
 def queued_at(row: ExportRow) -> datetime | None:
@@ -102,19 +134,23 @@ def queued_at(row: ExportRow) -> datetime | None:
 
 
 def _turn_away(
-    context: dg.OpExecutionContext, export_rows: ExportRows, decision: Admission
+    context: dg.OpExecutionContext,
+    export_rows: ExportRows,
+    row: ExportRow | None,
+    decision: Admission,
 ) -> None:
-    if decision.action is Action.REFUSE:
-        export_rows.fail(context.partition_key, decision.reason, datetime.now(UTC))
+    if row is not None and decision.action is Action.REFUSE:
+        as_seen = Claim(unchanged_since=row.updated_at)
+        export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen)
         record_failure(context.instance, context.run_id, Failure.REQUEST)
     context.log.warning("Export %s does not run: %s", context.partition_key, decision.reason)
 
 
-def _start(export_rows: ExportRows, row: ExportRow) -> bool:
+def _start(export_rows: ExportRows, row: ExportRow, owner: str) -> bool:
     """COMPLETED → QUEUED → PROCESSING where that was asked for; any other state starts as it is."""
     if row.status == "COMPLETED":
         export_rows.requeue(row.id)
-    return export_rows.start(row.id)
+    return export_rows.start(row.id, owner, row.updated_at)
 
 
 def _accepted(

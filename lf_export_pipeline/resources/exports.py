@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from lf_export_pipeline.core.bounds import QUERY_MAX_BYTES
 from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ownership import Claim, mark_of
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.resources.export_columns import (
@@ -19,30 +20,20 @@ from lf_export_pipeline.resources.export_columns import (
     with_query,
     without_query,
 )
+from lf_export_pipeline.resources.export_guards import (
+    EXPORTS,
+    endable,
+    publishable,
+    startable,
+    storable,
+    touchable,
+)
 from lf_export_pipeline.resources.memberships import PROJECT_MEMBERS, is_member, may_see
 from lf_export_pipeline.resources.postgres import postgres_errors
 from lf_export_pipeline.resources.postgres_secrets import hand_over
 
-_METADATA = sa.MetaData()
-_EXPORTS = sa.Table(
-    "batch_exports",
-    _METADATA,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("project_id", sa.Text),
-    sa.Column("user_id", sa.Text),
-    sa.Column("created_at", sa.DateTime),
-    sa.Column("updated_at", sa.DateTime),
-    sa.Column("name", sa.Text),
-    sa.Column("status", sa.Text),
-    sa.Column("format", sa.Text),
-    sa.Column("query", JSONB),
-    sa.Column("log", sa.Text),
-    sa.Column("url", sa.Text),
-    sa.Column("finished_at", sa.DateTime),
-    sa.Column("expires_at", sa.DateTime),
-)
 _USERS = sa.table("users", *map(sa.column, ("id", "email", "name")))
-_C = _EXPORTS.c
+_C = EXPORTS.c
 _NOTHING_LEFT = {"log": None, "url": None, "finished_at": None, "expires_at": None}
 _LINK = sa.table("lf_export_link", sa.column("url"), schema="pg_temp")
 _OLDEST_FIRST = (_C.created_at, _C.id)
@@ -68,7 +59,7 @@ class PostgresExportRows:
         self._engine = engine
         self._require_membership = require_membership
         self._query_max_bytes = query_max_bytes
-        self._columns = without_query(_EXPORTS, query_max_bytes)
+        self._columns = without_query(EXPORTS, query_max_bytes)
 
     def get(self, export_id: str) -> ExportRow | None:
         """The row as it is now."""
@@ -77,7 +68,7 @@ class PostgresExportRows:
 
     def stored(self, export_id: str) -> StoredExport | None:
         """The row with its query, or with an ``OversizedQuery`` in its place."""
-        columns = with_query(_EXPORTS, self._query_max_bytes)
+        columns = with_query(EXPORTS, self._query_max_bytes)
         query = sa.select(*columns).where(_C.id == export_id)
         with postgres_errors(), self._engine.connect() as connection:
             found = connection.execute(query).mappings().first()
@@ -117,28 +108,32 @@ class PostgresExportRows:
 
     def add(self, row: StoredExport) -> None:
         """Insert a row as it is given, as Langfuse's web app does when a user presses Export."""
-        values = {column.name: getattr(row, column.name) for column in _EXPORTS.columns}
+        values = {column.name: getattr(row, column.name) for column in EXPORTS.columns}
         with postgres_errors(), self._engine.begin() as connection:
-            connection.execute(sa.insert(_EXPORTS).values(_stored(values)))
+            connection.execute(sa.insert(EXPORTS).values(_stored(values)))
 
-    def start(self, export_id: str) -> bool:
-        """Any state but COMPLETED and CANCELLED → PROCESSING, cleared of an earlier attempt.
-
-        Langfuse: an unknown status is processed like QUEUED.
-        """
-        startable = _C.status.not_in(["COMPLETED", "CANCELLED"])
-        return self._change(export_id, startable, status="PROCESSING", **_NOTHING_LEFT)
+    def start(self, export_id: str, owner: str, unchanged_since: datetime | None = None) -> bool:
+        """→ PROCESSING, taken by a chain of runs and cleared of an earlier attempt."""
+        values = {**_NOTHING_LEFT, "status": "PROCESSING", "log": mark_of(owner)}
+        return self._change(export_id, startable(owner, unchanged_since), **values)
 
     def complete(
-        self, export_id: str, url: str, finished_at: datetime, expires_at: datetime, log: str | None
+        self,
+        export_id: str,
+        owner: str,
+        url: str,
+        *,
+        finished_at: datetime,
+        expires_at: datetime,
+        log: str | None,
     ) -> bool:
-        """PROCESSING → COMPLETED in one statement; False: the row is in another state by now.
+        """PROCESSING or FAILED → COMPLETED in one statement; False: the row is another's by now.
 
         The link comes from a table of this transaction, never in a statement (``hand_over``).
         """
         change = _change(
             export_id,
-            _C.status == "PROCESSING",
+            publishable(owner),
             status="COMPLETED",
             url=sa.select(_LINK.c.url).scalar_subquery(),
             finished_at=finished_at,
@@ -146,7 +141,7 @@ class PostgresExportRows:
             log=log,
         )
         with postgres_errors(), self._engine.begin() as connection:
-            hand_over(connection, _LINK.name, _storable(url))
+            hand_over(connection, _LINK.name, storable(url))
             return connection.execute(change).first() is not None
 
     def fail(
@@ -154,17 +149,16 @@ class PostgresExportRows:
         export_id: str,
         sentence: str,
         finished_at: datetime,
-        queued_until: datetime | None = None,
+        claim: Claim | None = None,
     ) -> bool:
         """QUEUED or PROCESSING → FAILED with the user's sentence."""
-        guard = _in_work(queued_until)
         return self._change(
-            export_id, guard, status="FAILED", log=sentence, finished_at=finished_at
+            export_id, endable(claim), status="FAILED", log=sentence, finished_at=finished_at
         )
 
-    def cancel(self, export_id: str, queued_until: datetime | None = None) -> bool:
+    def cancel(self, export_id: str, claim: Claim | None = None) -> bool:
         """QUEUED or PROCESSING → CANCELLED."""
-        return self._change(export_id, _in_work(queued_until), status="CANCELLED")
+        return self._change(export_id, endable(claim), status="CANCELLED", log=None)
 
     def requeue(self, export_id: str, only: str | None = None) -> bool:
         """FAILED, CANCELLED or COMPLETED, or one of them → QUEUED, as if it had never run."""
@@ -173,16 +167,16 @@ class PostgresExportRows:
 
     def release(self, export_id: str, untouched_since: datetime) -> bool:
         """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
-        lost = sa.and_(_C.status == "PROCESSING", _C.updated_at <= _storable(untouched_since))
+        lost = sa.and_(_C.status == "PROCESSING", _C.updated_at <= storable(untouched_since))
         return self._change(export_id, lost, status="QUEUED", **_NOTHING_LEFT)
 
-    def touch(self, export_id: str) -> bool:
-        """PROCESSING stays PROCESSING, changed now: the sign that somebody works on it."""
-        return self._change(export_id, _C.status == "PROCESSING")
+    def touch(self, export_id: str, owner: str) -> bool:
+        """PROCESSING stays PROCESSING, changed now: the sign that its owner works on it."""
+        return self._change(export_id, touchable(owner))
 
     def forget_link(self, export_id: str, url: str, log: str) -> bool:
         """COMPLETED with this link → COMPLETED without a link; the log says why."""
-        linked = sa.and_(_C.status == "COMPLETED", _digest(_C.url) == _sha256(_storable(url)))
+        linked = sa.and_(_C.status == "COMPLETED", _digest(_C.url) == _sha256(storable(url)))
         return self._change(export_id, linked, url=None, log=log)
 
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
@@ -225,7 +219,7 @@ class PostgresExportRows:
 
 def _change(export_id: str, guard: sa.ColumnElement[bool], **values: object) -> sa.Executable:
     now = sa.text("clock_timestamp() AT TIME ZONE 'UTC'")
-    change = sa.update(_EXPORTS).where(_C.id == export_id, guard)
+    change = sa.update(EXPORTS).where(_C.id == export_id, guard)
     return change.values(_stored(values) | {"updated_at": now}).returning(_C.id)
 
 
@@ -238,13 +232,6 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _in_work(queued_until: datetime | None) -> sa.ColumnElement[bool]:
-    if queued_until is None:
-        return _C.status.in_(["QUEUED", "PROCESSING"])
-    waits = sa.and_(_C.status == "QUEUED", _C.updated_at <= _storable(queued_until))
-    return sa.or_(_C.status == "PROCESSING", waits)
-
-
 def _text_array(values: Collection[str]) -> sa.ColumnElement[Any]:
     """Any number of texts as one bound array."""
     return sa.cast(sa.literal(list(values), ARRAY(sa.Text)), ARRAY(sa.Text))
@@ -255,20 +242,20 @@ def _conditions(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         _C.id: search.ids,
         _C.status: search.statuses,
         _C.project_id: search.projects,
-        table_word(_EXPORTS): search.tables,
+        table_word(EXPORTS): search.tables,
     }
     among = [column == sa.any_(_text_array(values)) for column, values in chosen.items() if values]
     return among + _said(search.log_contains) + _timely(search) + _behind(search.after)
 
 
 def _said(text: str | None) -> list[sa.ColumnElement[bool]]:
-    return [_C.log.icontains(_storable(text), autoescape=True)] if text else []
+    return [_C.log.icontains(storable(text), autoescape=True)] if text else []
 
 
 def _behind(after: tuple[datetime, str] | None) -> list[sa.ColumnElement[bool]]:
     if after is None:
         return []
-    last = sa.tuple_(*(sa.literal(_storable(value)) for value in after))
+    last = sa.tuple_(*(sa.literal(storable(value)) for value in after))
     return [sa.tuple_(*_OLDEST_FIRST) > last]
 
 
@@ -279,17 +266,9 @@ def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         (search.finished_since, _C.finished_at.__ge__),
         (search.expired_by, lambda instant: sa.and_(_C.url.is_not(None), _C.expires_at < instant)),
     )
-    return [holds(_storable(instant)) for instant, holds in instants if instant is not None]
+    return [holds(storable(instant)) for instant, holds in instants if instant is not None]
 
 
 def _stored(values: dict[str, Any]) -> dict[str, Any]:
-    """Values as the table keeps them: UTC without a zone, text without what it cannot store."""
-    return {name: _storable(value) for name, value in values.items()}
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None)
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-    return value
+    """Values as the table keeps them."""
+    return {name: storable(value) for name, value in values.items()}

@@ -11,9 +11,10 @@ from enum import StrEnum
 import dagster as dg
 
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE
+from lf_export_pipeline.core.ownership import Claim
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.runs.history import unanswered_since
+from lf_export_pipeline.runs.history import claim_of, unanswered_queueing
 from lf_export_pipeline.runs.recovery import SETTLING, last_run_of
 
 LAUNCHES_MAX = 15  # five rounds, each of which Dagster's run retries repeat twice
@@ -30,7 +31,7 @@ class Fate(StrEnum):
 def set_after_failure(
     export_rows: ExportRows,
     export_id: str,
-    asked: datetime,
+    claim: Claim,
     newest_first: Sequence[dg.RunRecord],
 ) -> Fate | None:
     """Set the row of a run that has failed; None: it is not this run's to set.
@@ -38,13 +39,13 @@ def set_after_failure(
     Args:
         export_rows: Where the row is.
         export_id: Whose.
-        asked: When the run was asked for; what has become QUEUED since is another attempt.
+        claim: What the run may end; what was queued again since is another attempt's.
         newest_first: All runs of the export.
 
     Raises:
         TransientError: The database is away.
     """
-    if not export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), asked):
+    if not export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), claim):
         return None
     if not may_be_launched_again(newest_first):
         return Fate.FAILED
@@ -52,9 +53,9 @@ def set_after_failure(
     return Fate.WAITS
 
 
-def set_after_termination(export_rows: ExportRows, export_id: str, asked: datetime) -> Fate | None:
+def set_after_termination(export_rows: ExportRows, export_id: str, claim: Claim) -> Fate | None:
     """Set the row of a run that was terminated; as ``set_after_failure``."""
-    return Fate.CANCELLED if export_rows.cancel(export_id, asked) else None
+    return Fate.CANCELLED if export_rows.cancel(export_id, claim) else None
 
 
 def may_be_launched_again(newest_first: Sequence[dg.RunRecord]) -> bool:
@@ -86,13 +87,14 @@ def answer_late(
     now = datetime.now(UTC)
     for row in rows:
         newest_first = runs.get(row.id, ())
-        asked = unanswered_since(newest_first)
-        if asked is None or row.updated_at > asked or _may_be_heard(newest_first, now, lost_after):
+        is_answered = row.updated_at != unanswered_queueing(newest_first)
+        if is_answered or _may_be_heard(newest_first, now, lost_after):
             continue
-        if newest_first[0].dagster_run.status is dg.DagsterRunStatus.CANCELED:
-            set_after_termination(export_rows, row.id, asked)
+        run = newest_first[0].dagster_run
+        if run.status is dg.DagsterRunStatus.CANCELED:
+            set_after_termination(export_rows, row.id, claim_of(run))
         else:
-            set_after_failure(export_rows, row.id, asked, newest_first)
+            set_after_failure(export_rows, row.id, claim_of(run), newest_first)
 
 
 def _may_be_heard(

@@ -1,12 +1,14 @@
 """What the history of Dagster's runs says about an export."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 
 import dagster as dg
 
-from lf_export_pipeline.runs.partitions import FAILURE_TAG, PARTITION_TAG
+from lf_export_pipeline.core.ownership import Claim
+from lf_export_pipeline.runs.partitions import FAILURE_TAG, PARTITION_TAG, QUEUED_AT_TAG
 
 JOB_NAME = "batch_export"
 
@@ -109,20 +111,58 @@ def live_attempts(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
     return {root_run_id(other) for other in live_siblings(instance, run)}
 
 
-def asked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
-    """When the first run of a chain was made: what has become QUEUED since is another attempt."""
-    record = instance.get_run_record_by_id(root_run_id(run))
-    record = record or instance.get_run_record_by_id(run.run_id)
-    return record.create_timestamp.astimezone(UTC) if record else datetime.now(UTC)
+def ended_attempts(instance: dg.DagsterInstance, export_id: str) -> set[str]:
+    """The root runs of those chains of an export that are known here and have no live run.
+
+    What is not among them may be at work: a run that begins just now, or one of another Dagster.
+    """
+    records = runs_by_export(instance, [export_id]).get(export_id, [])
+    runs = [record.dagster_run for record in records]
+    alive = {root_run_id(run) for run in runs if run.status in IN_FLIGHT}
+    return {root_run_id(run) for run in runs} - alive
 
 
-def unanswered_since(newest_first: Sequence[dg.RunRecord]) -> datetime | None:
-    """When the newest of an export's runs was asked for, if it failed or was terminated.
+def queued_at_of(run: dg.DagsterRun) -> datetime | None:
+    """The queueing that a run was asked for: the ``updated_at`` of the row as it waited then.
 
-    As ``asked_at``: of a chain of re-executions the first run counts.
+    It comes from Langfuse's database and is compared with what is there. Dagster's own instants of
+    runs are in its database's time zone, and say the wrong hour in any zone but UTC.
+    """
+    with suppress(ValueError):
+        return datetime.fromisoformat(run.tags.get(QUEUED_AT_TAG, ""))
+    return None
+
+
+def claim_of(run: dg.DagsterRun) -> Claim:
+    """What a run may end: the row that its chain has taken, or the queueing it was asked for."""
+    return Claim(owner=root_run_id(run), unchanged_since=queued_at_of(run))
+
+
+def unanswered_queueing(newest_first: Sequence[dg.RunRecord]) -> datetime | None:
+    """Which queueing the newest of an export's runs was asked for, if it failed or was terminated.
+
+    A re-execution has the tags of the run before it.
     """
     if not newest_first or newest_first[0].dagster_run.status not in UNANSWERED:
         return None
-    newest = newest_first[0].dagster_run
-    made = {record.dagster_run.run_id: record.create_timestamp for record in newest_first}
-    return made.get(root_run_id(newest), made[newest.run_id]).astimezone(UTC)
+    return queued_at_of(newest_first[0].dagster_run)
+
+
+def first_word(instance: dg.DagsterInstance, run_id: str) -> datetime | None:
+    """The instant of the first event of a run, by the clock of the process that has recorded it.
+
+    None: nothing is recorded. Events carry seconds since 1970, in whatever zone their database is.
+    """
+    return _instant_of_event(instance, run_id, is_first=True)
+
+
+def last_word(instance: dg.DagsterInstance, run_id: str) -> datetime | None:
+    """The instant of the newest event of a run; as ``first_word``."""
+    return _instant_of_event(instance, run_id, is_first=False)
+
+
+def _instant_of_event(
+    instance: dg.DagsterInstance, run_id: str, *, is_first: bool
+) -> datetime | None:
+    page = instance.get_records_for_run(run_id, limit=1, ascending=is_first)
+    return next((datetime.fromtimestamp(one.timestamp, UTC) for one in page.records), None)

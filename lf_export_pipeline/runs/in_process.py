@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
+from uuid import uuid4
 
 import dagster as dg
 
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
+from lf_export_pipeline.core.ownership import Claim, owner_of
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.ops.fail_export import set_failed
-from lf_export_pipeline.runs.history import newest_runs
 from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
+from lf_export_pipeline.runs.tags import queueing_tag
 
 
 def run_export(
@@ -39,7 +41,7 @@ def run_export(
         project_id: Run only if the export is of this project.
         log_level: From which level on Dagster writes to the console; every event is recorded.
     """
-    began = datetime.now(UTC)
+    run_id, rows = str(uuid4()), _rows_of(resources)
     instance.add_dynamic_partitions(PARTITIONS_NAME, [export_id])
     asked = {"force": force} | ({"project_id": project_id} if project_id else {})
     try:
@@ -50,15 +52,17 @@ def run_export(
             },
             instance=instance,
             partition_key=export_id,
+            run_id=run_id,
+            tags=_tags(rows, export_id),
             resources=dict(resources),
             raise_on_error=False,
         )
     except BaseException:
-        if (rows := _rows_of(resources)) is not None:
-            _set_row_in_work(instance, export_id, rows, began)
+        if rows is not None:
+            _set_row_in_work(instance, run_id, rows, export_id)
         raise
-    if not result.success and (rows := _rows_of(resources)) is not None:
-        _set_row(instance, result.run_id, rows, export_id, began)
+    if not result.success and rows is not None:
+        _set_row(instance, run_id, rows, export_id)
     return result
 
 
@@ -67,28 +71,32 @@ def _rows_of(resources: Mapping[str, object]) -> ExportRows | None:
     return None if isinstance(rows, dg.ResourceDefinition) else cast("ExportRows", rows)
 
 
+def _tags(export_rows: ExportRows | None, export_id: str) -> dict[str, str]:
+    """Which queueing of the export the run is about, if the row can be read."""
+    with suppress(ExportError):
+        row = export_rows.get(export_id) if export_rows else None
+        return queueing_tag(row) if row else {}
+    return {}
+
+
 def _set_row_in_work(
-    instance: dg.DagsterInstance, export_id: str, export_rows: ExportRows, began: datetime
+    instance: dg.DagsterInstance, run_id: str, export_rows: ExportRows, export_id: str
 ) -> None:
     """Sets the row of a run that Dagster itself could not bring to its end."""
     with suppress(ExportError):
         row = export_rows.get(export_id)
-        if row is not None and row.status == "PROCESSING":
-            _set_row(instance, None, export_rows, export_id, began)
+        if row is not None and owner_of(row) == run_id:
+            _set_row(instance, run_id, export_rows, export_id)
 
 
 def _set_row(
-    instance: dg.DagsterInstance,
-    run_id: str | None,
-    export_rows: ExportRows,
-    export_id: str,
-    began: datetime,
+    instance: dg.DagsterInstance, run_id: str, export_rows: ExportRows, export_id: str
 ) -> None:
     """Sets it by what Dagster knows of the run, or without that if its records are not there."""
     with suppress(ExportError):  # the database is away for good; the daemon's sensors come later
         try:
-            run_id = run_id or newest_runs(instance, [export_id])[export_id].run_id
             if (run := instance.get_run_by_id(run_id)) is not None:
                 set_failed(instance, run, export_rows, GENERIC_SENTENCE)
         except Exception:  # noqa: BLE001 - each of Dagster's storages has its own
-            export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), began)
+            own = Claim(owner=run_id)
+            export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), own)

@@ -21,7 +21,7 @@ from lf_export_pipeline.runs.history import (
     in_flight_runs,
     number_in,
     runs_by_export,
-    unanswered_since,
+    unanswered_queueing,
 )
 from lf_export_pipeline.runs.partitions import (
     ATTEMPT_TAG,
@@ -47,13 +47,13 @@ class Attempts:
         last: The number of the last one. Older runs may have been deleted, so it is not only
             counted, but also read from the runs that are left.
         in_flight: Whether one of them has not ended.
-        unanswered_since: When the newest was asked for, if it failed or was terminated; until that
-            is in the row, a row that is still queued is not waiting for another run.
+        unanswered: Which queueing the newest was asked for, if it failed or was terminated; until
+            that is in the row, a row that is still queued since then waits for no other run.
     """
 
     last: int = 0
     in_flight: bool = False
-    unanswered_since: datetime | None = None
+    unanswered: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,7 @@ def next_requests(
 def _waits(row: ExportRow, history: Attempts) -> bool:
     if history.in_flight or not is_partition_key(row.id):
         return False
-    since = history.unanswered_since
-    return since is None or row.updated_at > since
+    return row.updated_at != history.unanswered
 
 
 def _request(row: ExportRow, attempt: int, recovery: int | None) -> dg.RunRequest:
@@ -183,5 +182,5 @@ def _attempts(newest_first: Sequence[dg.RunRecord]) -> Attempts:
             *(number_in(record.dagster_run, ATTEMPT_TAG) for record in newest_first),
         ),
         in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
-        unanswered_since=unanswered_since(newest_first),
+        unanswered=unanswered_queueing(newest_first),
     )

@@ -102,24 +102,28 @@ def discard_attempts(
         spool.remove(export_path)
 
 
-def discard_other_attempts(
-    own: AttemptFolder, files: FileStore, row: ExportRow | None, alive: Collection[str]
+def discard_ended_attempts(
+    spool: Spool,
+    export_path: str,
+    ended: Collection[str],
+    files: FileStore,
+    row: ExportRow | None,
 ) -> None:
-    """Removes what the other attempts at a finished export have left.
+    """Removes what these attempts at an export have left, and of the others nothing.
 
-    Those that still run are let be: they can publish nothing any more, find the row COMPLETED, and
-    clean up themselves.
+    Others are at work, perhaps since a moment ago, or for another Dagster that has the same spool:
+    they find the row in another state, and clean up themselves.
 
     Args:
-        own: The folder of the attempt that has finished the export.
+        spool: Where the folders are.
+        export_path: The export's.
+        ended: The root runs of the attempts whose runs have all ended.
         files: Where the objects are.
         row: The export's, as it is now.
-        alive: The root runs of the attempts with a run that has not ended.
     """
-    export_path, _, own_root = own.path.rpartition("/")
-    for root_run in own.spool.folders(export_path):
-        if root_run != own_root and root_run not in alive:
-            discard_attempt(AttemptFolder(own.spool, f"{export_path}/{root_run}"), files, row)
+    for root_run in spool.folders(export_path):
+        if root_run in ended:
+            discard_attempt(AttemptFolder(spool, f"{export_path}/{root_run}"), files, row)
 
 
 def discard_failed_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:

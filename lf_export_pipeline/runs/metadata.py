@@ -12,7 +12,7 @@ from lf_export_pipeline.core.columns import Kind
 from lf_export_pipeline.core.query import ExportPlan, StoredFile
 from lf_export_pipeline.export_file.manifest import manifest_of
 from lf_export_pipeline.export_file.preview import Preview
-from lf_export_pipeline.runs.history import asked_at, number_in, root_run_id, runs_by_export
+from lf_export_pipeline.runs.history import first_word, number_in, root_run_id, runs_by_export
 from lf_export_pipeline.runs.partitions import ATTEMPT_TAG
 from lf_export_pipeline.runs.progress_line import MEGABYTE, per_second
 
@@ -98,8 +98,9 @@ def queue_wait_seconds(context: dg.OpExecutionContext, stored: StoredFile) -> fl
     disagrees counts as no wait.
     """
     first = root_run_id(context.run)
-    queued = stored.request.queued_at or asked_at(context.instance, context.run)
-    return round(max((_started(context, first) - queued).total_seconds(), 0.0), 1)
+    started = _started(context, first)
+    queued = stored.request.queued_at or first_word(context.instance, first) or started
+    return round(max((started - queued).total_seconds(), 0.0), 1)
 
 
 def attempt_of(context: dg.OpExecutionContext) -> int:

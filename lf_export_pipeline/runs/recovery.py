@@ -13,13 +13,16 @@ from enum import Enum
 import dagster as dg
 
 from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.ownership import Claim, owner_of
 from lf_export_pipeline.core.ports import ExportRows
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.runs.history import (
     IN_FLIGHT,
     export_id_of,
     in_flight_runs,
+    last_word,
     number_in,
+    root_run_id,
     runs_by_export,
 )
 from lf_export_pipeline.runs.partitions import RECOVERY_TAG
@@ -51,14 +54,17 @@ class LastRun:
 
     Attributes:
         in_flight: Whether any run has not ended.
-        ended_at: When the newest ended.
-        is_retried: Whether Dagster will start the newest again.
-        was_terminated: Whether a person has ended the newest.
+        ended_at: When the last one ended, which is the newest of the chain that has taken the row,
+            or else the newest of all.
+        root: The first run of its chain.
+        is_retried: Whether Dagster will start it again.
+        was_terminated: Whether a person has ended it.
         recoveries: How often the export has been found lost before.
     """
 
     in_flight: bool
     ended_at: datetime
+    root: str = ""
     is_retried: bool = False
     was_terminated: bool = False
     recoveries: int = 0
@@ -69,16 +75,16 @@ def verdict_on(
 ) -> Verdict:
     """Whether a row that is PROCESSING has anybody who works on it.
 
-    A row that was changed after its last run had ended, or never had one, is someone else's:
-    Langfuse's own worker, or an export in an operator's shell. These get the long delay, since
-    nothing is known of them. What a person has terminated is not queued again, should the sensor of
-    terminated runs not have reached the row.
+    A row that does not carry the mark of its last run, or was changed after that had ended, is
+    someone else's: Langfuse's own worker's, another Dagster's, or that of an export in an
+    operator's shell. These get the long delay, since nothing is known of them. What a person has
+    terminated is not queued again, should the sensor of terminated runs not have reached the row.
     """
     if last is not None and last.in_flight:
         return Verdict.LEAVE
     if now - _quiet_since(row, last) < _patience(row, last, lost_after):
         return Verdict.LEAVE
-    if last is not None and last.was_terminated and row.updated_at <= last.ended_at:
+    if last is not None and last.was_terminated and _is_of(row, last):
         return Verdict.CANCEL
     recoveries = last.recoveries if last else 0
     return Verdict.GIVE_UP if recoveries >= max_recoveries else Verdict.QUEUE_AGAIN
@@ -89,8 +95,13 @@ def _quiet_since(row: ExportRow, last: LastRun | None) -> datetime:
 
 
 def _patience(row: ExportRow, last: LastRun | None, lost_after: timedelta) -> timedelta:
-    is_known = last is not None and row.updated_at <= last.ended_at and not last.is_retried
+    is_known = last is not None and _is_of(row, last) and not last.is_retried
     return min(SETTLING, lost_after) if is_known else lost_after
+
+
+def _is_of(row: ExportRow, last: LastRun) -> bool:
+    """Whether the last run has left the row as it is."""
+    return owner_of(row) == last.root and row.updated_at <= last.ended_at
 
 
 def give_up_sentence(recoveries: int) -> str:
@@ -111,7 +122,7 @@ def queue_lost_exports_again(
     at which the row was seen to be untouched.
     """
     rows = export_rows.find(ExportSearch(statuses=("PROCESSING",), limit=LOST_MAX_ROWS))
-    known = last_runs(instance, [row.id for row in rows])
+    known = last_runs(instance, rows)
     now, queued = datetime.now(UTC), dict[str, int]()
     for row in rows:
         last = known.get(row.id)
@@ -121,25 +132,33 @@ def queue_lost_exports_again(
         if verdict is Verdict.QUEUE_AGAIN and export_rows.release(row.id, row.updated_at):
             queued[row.id] = times + 1
         elif verdict is Verdict.GIVE_UP:
-            export_rows.fail(row.id, give_up_sentence(times), now, row.updated_at)
+            as_seen = Claim(unchanged_since=row.updated_at)
+            export_rows.fail(row.id, give_up_sentence(times), now, as_seen)
         elif verdict is Verdict.CANCEL:
-            export_rows.cancel(row.id, row.updated_at)
+            export_rows.cancel(row.id, Claim(unchanged_since=row.updated_at))
     return queued
 
 
-def last_runs(instance: dg.DagsterInstance, export_ids: Sequence[str]) -> dict[str, LastRun]:
+def last_runs(instance: dg.DagsterInstance, rows: Sequence[ExportRow]) -> dict[str, LastRun]:
     """The last run of each of these exports that has had one."""
-    runs = runs_by_export(instance, export_ids)
-    return {export_id: last_run_of(records) for export_id, records in runs.items()}
+    runs = runs_by_export(instance, [row.id for row in rows])
+    return {row.id: last_run_of(runs[row.id], owner_of(row)) for row in rows if row.id in runs}
 
 
-def last_run_of(newest_first: Sequence[dg.RunRecord]) -> LastRun:
-    """How the runs of an export, newest first and at least one, have ended."""
-    newest = newest_first[0]
-    ended = newest.end_time
+def last_run_of(newest_first: Sequence[dg.RunRecord], owner: str | None = None) -> LastRun:
+    """How the runs of an export, newest first and at least one, have ended.
+
+    Args:
+        newest_first: The runs.
+        owner: The root of the chain that has taken the row.
+    """
+    owners = [one for one in newest_first if root_run_id(one.dagster_run) == owner]
+    newest = next(iter(owners), newest_first[0])
+    ended = newest.end_time or newest.start_time or 0.0
     return LastRun(
         in_flight=any(record.dagster_run.status in IN_FLIGHT for record in newest_first),
-        ended_at=datetime.fromtimestamp(ended, UTC) if ended else _changed_at(newest),
+        ended_at=datetime.fromtimestamp(ended, UTC),
+        root=root_run_id(newest.dagster_run),
         is_retried=is_retried(newest.dagster_run),
         was_terminated=newest.dagster_run.status is dg.DagsterRunStatus.CANCELED,
         recoveries=number_in(newest.dagster_run, RECOVERY_TAG),
@@ -176,16 +195,17 @@ def _is_dead(
 ) -> bool:
     now, lost_after = datetime.now(UTC), settings.lost_after
     soonest = min(settings.silent_after, lost_after)
-    if now - _changed_at(record) < soonest:
+    if now - _began_at(record) < soonest:
         return False
-    silence = now - _last_word(instance, record)
+    silence = now - (last_word(instance, record.dagster_run.run_id) or _began_at(record))
     if silence < soonest:
         return False
     row = export_rows.get(export_id_of(record.dagster_run) or "")
     steps = _steps_under_way(instance, record)
     if row is None or row.status != "PROCESSING" or not steps:
         return silence >= lost_after
-    is_touched = now - row.updated_at < soonest
+    is_own = owner_of(row) == root_run_id(record.dagster_run)
+    is_touched = is_own and now - row.updated_at < soonest
     return silence >= (believed_for(steps, lost_after) if is_touched else soonest)
 
 
@@ -205,11 +225,6 @@ def _steps_under_way(instance: dg.DagsterInstance, record: dg.RunRecord) -> list
     return [one.step_key for one in steps if one.status and one.status.value == "IN_PROGRESS"]
 
 
-def _changed_at(record: dg.RunRecord) -> datetime:
-    return record.update_timestamp.astimezone(UTC)
-
-
-def _last_word(instance: dg.DagsterInstance, record: dg.RunRecord) -> datetime:
-    page = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False)
-    instants = [datetime.fromtimestamp(event.timestamp, UTC) for event in page.records]
-    return max(instants, default=_changed_at(record))
+def _began_at(record: dg.RunRecord) -> datetime:
+    """Not Dagster's ``update_timestamp``, which is in the time zone of its database."""
+    return datetime.fromtimestamp(record.start_time or 0.0, UTC)

@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from lf_export_pipeline.runs.history import JOB_NAME
+from lf_export_pipeline.runs.history import IN_FLIGHT, JOB_NAME
 
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRY_RUN_TAG = "dagster/auto_retry_run_id"
 ASKED_AGAIN_TAG = "lf_export/retry_asked_again"
 MISSED_AFTER = timedelta(seconds=30)  # the daemon looks every five
 MISSED_MAX_RUNS = 100
+ANY_ZONE = timedelta(days=1)
+"""By how much Dagster's instants of runs may be off, which are in the zone of its database."""
 SETTLED_SECONDS = 10.0
 LOOK_SECONDS = 0.2
 ASKED_AGAIN_SENTENCE = (
@@ -28,6 +30,11 @@ ASKED_AGAIN_SENTENCE = (
 def is_retried(run: dg.DagsterRun) -> bool:
     """Whether Dagster's run retries will start a failed run again: then it is not the end yet."""
     return run.tags.get(WILL_RETRY_TAG) == "true"
+
+
+def is_alive(run: dg.DagsterRun) -> bool:
+    """Whether a run has not ended, or Dagster will start it again."""
+    return run.status in IN_FLIGHT or is_retried(run)
 
 
 def settled_failure(
@@ -67,10 +74,13 @@ def ask_for_missed_retries(instance: dg.DagsterInstance, lost_after: timedelta) 
         job_name=JOB_NAME,
         statuses=[dg.DagsterRunStatus.FAILURE],
         tags={WILL_RETRY_TAG: "true"},
-        updated_after=now - lost_after,
-        updated_before=now - MISSED_AFTER,
+        updated_after=now - lost_after - ANY_ZONE,
     )
-    found = (record.dagster_run for record in instance.get_run_records(wanted))
+    found = (
+        record.dagster_run
+        for record in instance.get_run_records(wanted)
+        if MISSED_AFTER < now - datetime.fromtimestamp(record.end_time or 0.0, UTC) < lost_after
+    )
     missed = [run for run in found if not {RETRY_RUN_TAG, ASKED_AGAIN_TAG} & run.tags.keys()]
     asked_for = missed[:MISSED_MAX_RUNS]
     for run in asked_for:

@@ -13,16 +13,21 @@ PATIENCE_SECONDS = 10.0
 
 @contextmanager
 def signs_of_life(
-    export_rows: ExportRows, export_id: str, interval_seconds: float = INTERVAL_SECONDS
+    export_rows: ExportRows,
+    export_id: str,
+    owner: str,
+    interval_seconds: float = INTERVAL_SECONDS,
 ) -> Iterator[None]:
     """Touches the row of an export while the context lasts.
 
     From a thread, since the work itself may be one long query, or one long upload. A row that is
-    not PROCESSING is left alone, and a database that is away is no reason to stop working.
+    not PROCESSING, or is another's, is left alone, and a database that is away is no reason to stop
+    working.
 
     Args:
         export_rows: May be used by several threads.
         export_id: Whose row is touched.
+        owner: The root run of the chain that works.
         interval_seconds: Between two touches; the first is one interval after the beginning.
     """
     ended = threading.Event()
@@ -30,7 +35,7 @@ def signs_of_life(
     def touch_until_the_end() -> None:
         while not ended.wait(interval_seconds):
             with suppress(ExportError):
-                export_rows.touch(export_id)
+                export_rows.touch(export_id, owner)
 
     thread = threading.Thread(target=touch_until_the_end, name="signs of life", daemon=True)
     thread.start()

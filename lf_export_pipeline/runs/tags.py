@@ -5,7 +5,12 @@ import hashlib
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.runs.kept_open import kept_database
-from lf_export_pipeline.runs.partitions import FORMAT_TAG, PROJECT_TAG, TABLE_TAG
+from lf_export_pipeline.runs.partitions import (
+    FORMAT_TAG,
+    PROJECT_TAG,
+    QUEUED_AT_TAG,
+    TABLE_TAG,
+)
 from lf_export_pipeline.settings import Settings
 
 TAG_MAX_CHARACTERS = 63
@@ -18,7 +23,13 @@ def tags_of(row: ExportRow) -> dict[str, str]:
         PROJECT_TAG: project_tag(row),
         TABLE_TAG: _tag(row.table),
         FORMAT_TAG: _tag(row.format),
+        **queueing_tag(row),
     }
+
+
+def queueing_tag(row: ExportRow) -> dict[str, str]:
+    """Which queueing of the export a run is asked for; nothing for a row that does not wait."""
+    return {QUEUED_AT_TAG: row.updated_at.isoformat()} if row.status == "QUEUED" else {}
 
 
 def tags_of_partition(export_id: str) -> dict[str, str]:

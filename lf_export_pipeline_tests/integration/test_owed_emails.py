@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -38,8 +39,8 @@ class GoesAwayWithTheLastAnswer(FakeExportRows):
 
     is_away = False
 
-    def complete(self, *args: object) -> bool:
-        super().complete(*args)  # type: ignore[arg-type]
+    def complete(self, *args: Any, **values: Any) -> bool:
+        super().complete(*args, **values)
         self.is_away = True
         raise TransientError("Postgres does not answer.")
 

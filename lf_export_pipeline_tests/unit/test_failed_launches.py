@@ -9,6 +9,7 @@ from lf_export_pipeline import sensors
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import endings
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.runs.tags import queueing_tag
 from lf_export_pipeline_tests.ended_runs import context_of_end
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -25,7 +26,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def launch_and_fail(instance: dg.DagsterInstance, world: World, *, begins: bool = False) -> None:
     """A run that fails without a word, of which the sensor is then told."""
-    run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: world.row.id})
+    tags = {PARTITION_TAG: world.row.id, **queueing_tag(world.state)}
+    run = instance.create_run_for_job(JOB, tags=tags)
     if begins:
         started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
         instance.report_dagster_event(started, run.run_id)

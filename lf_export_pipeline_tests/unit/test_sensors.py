@@ -13,7 +13,7 @@ from lf_export_pipeline.core.mistakes import UnforeseenError
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.history import JOB_NAME, runs_by_export
 from lf_export_pipeline.runs.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
-from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME, QUEUED_AT_TAG
 from lf_export_pipeline.sensors import BAD_ID_SENTENCE, next_runs
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows
@@ -46,9 +46,9 @@ def asked_for(result: dg.SensorResult) -> list[str | None]:
 def record_run(
     instance: dg.DagsterInstance, export_id: str, status: dg.DagsterRunStatus
 ) -> dg.DagsterRun:
-    return instance.create_run_for_job(
-        batch_export_job(), status=status, tags={PARTITION_TAG: export_id}
-    )
+    """A run that was asked for a queueing at noon."""
+    tags = {PARTITION_TAG: export_id, QUEUED_AT_TAG: NOON.isoformat()}
+    return instance.create_run_for_job(batch_export_job(), status=status, tags=tags)
 
 
 def test_each_waiting_row_gets_one_request_in_order() -> None:
@@ -59,7 +59,8 @@ def test_each_waiting_row_gets_one_request_in_order() -> None:
 
 
 def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
-    (request,) = requests_for([export_row("a", format="JSONL")], {"a": Attempts(last=2)})
+    row = export_row("a", format="JSONL", updated_at=NOON)
+    (request,) = requests_for([row], {"a": Attempts(last=2)})
 
     assert request.tags == {
         "dagster/partition": "a",
@@ -67,6 +68,7 @@ def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
         "lf_export/project": "project-1",
         "lf_export/table": "numbers",
         "lf_export/format": "JSONL",
+        "lf_export/queued_at": "2021-03-01T12:00:00+00:00",
         "lf_export/attempt": "3",
     }
 
@@ -77,15 +79,15 @@ def test_row_whose_run_has_not_ended_gets_no_other() -> None:
 
 def test_row_that_was_queued_again_gets_the_next_attempt() -> None:
     row = export_row("a", updated_at=NOON + MINUTE)
-    history = Attempts(last=1, unanswered_since=NOON)
+    history = Attempts(last=1, unanswered=NOON)
 
     assert [request.run_key for request in requests_for([row], {"a": history})] == ["a:2"]
 
 
 def test_row_whose_run_died_before_it_began_waits_to_be_failed() -> None:
-    row = export_row("a", updated_at=NOON - MINUTE)
+    row = export_row("a", updated_at=NOON)
 
-    assert requests_for([row], {"a": Attempts(last=1, unanswered_since=NOON)}) == []
+    assert requests_for([row], {"a": Attempts(last=1, unanswered=NOON)}) == []
 
 
 @pytest.mark.parametrize("query", [None, "text", ["list"], {}, {"tableName": 7}])
@@ -149,7 +151,7 @@ def test_attempts_are_counted_from_the_records_of_runs(instance: dg.DagsterInsta
     attempts = attempts_of(runs_by_export(instance, ["a", "b", "c"]))
 
     assert (attempts["a"].last, attempts["a"].in_flight) == (2, True)
-    assert attempts["b"].unanswered_since is not None
+    assert attempts["b"].unanswered == NOON
     assert "c" not in attempts
 
 

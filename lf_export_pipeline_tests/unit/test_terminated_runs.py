@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 
 import dagster as dg
+import pytest
 
 from lf_export_pipeline import sensors
+from lf_export_pipeline.core.ownership import owner_of
 from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.emails import runs_without_email
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
@@ -46,8 +48,11 @@ def test_export_that_was_finished_when_its_run_was_terminated_is_owed_an_email()
 def test_objects_of_all_attempts_go_with_the_export_that_was_cancelled() -> None:
     world = World(export_row(status="PROCESSING"))
     with dg.DagsterInstance.ephemeral() as instance:
-        run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: world.row.id})
-        for root_run, key in zip((run.run_id, "an-earlier-attempt"), KEYS, strict=True):
+        tags, failed = {PARTITION_TAG: world.row.id}, dg.DagsterRunStatus.FAILURE
+        earlier = instance.create_run_for_job(JOB, status=failed, tags=tags)
+        run = instance.create_run_for_job(JOB, tags=tags)
+        world.rows.start(world.row.id, run.run_id)
+        for root_run, key in zip((run.run_id, earlier.run_id), KEYS, strict=True):
             folder = AttemptFolder.of(world.spool, world.row.id, root_run)
             folder.write(OBJECT, ObjectKey(key=key))
             world.files.objects[key] = b"1"
@@ -59,3 +64,40 @@ def test_objects_of_all_attempts_go_with_the_export_that_was_cancelled() -> None
     assert not world.files.objects
     assert not world.files.incomplete
     assert not world.spool.files
+
+
+def test_a_run_that_begins_just_now_keeps_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody queues the export again while the sensor is at work."""
+    world = World(export_row())
+    made: list[AttemptFolder] = []
+
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def begin(row_id: str, *_: object) -> bool:
+            run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: row_id})
+            world.rows.start(row_id, run.run_id)
+            made.append(AttemptFolder.of(world.spool, row_id, run.run_id))
+            made[0].write(OBJECT, ObjectKey(key=KEYS[0]))
+            return False
+
+        monkeypatch.setattr(world.rows, "cancel", begin)
+        terminated = instance.create_run_for_job(JOB, tags={PARTITION_TAG: world.row.id})
+        terminate(instance, world, terminated)
+
+    assert made[0].has(OBJECT)
+
+
+def test_an_attempt_of_another_dagster_with_the_same_spool_is_left_alone() -> None:
+    world = World(export_row())
+    elsewhere = AttemptFolder.of(world.spool, world.row.id, "run-of-another-dagster")
+    elsewhere.write(OBJECT, ObjectKey(key=KEYS[0]))
+    world.rows.start(world.row.id, "run-of-another-dagster")
+    world.files.objects[KEYS[0]] = b"1"
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: world.row.id})
+        terminate(instance, world, run)
+
+    assert elsewhere.has(OBJECT)
+    assert KEYS[0] in world.files.objects
+    assert owner_of(world.state) == "run-of-another-dagster"

@@ -1,10 +1,14 @@
 """Runs that end while Postgres is away: their sensors fail, and Dagster tells them only once."""
 
+from uuid import uuid4
+
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.core.ownership import owner_of
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline.runs.tags import queueing_tag
 from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment
 
@@ -22,8 +26,10 @@ def at(quiet_deployment: Deployment) -> Deployment:
 
 def end_unheard(at: Deployment, export_id: str, status: dg.DagsterRunStatus) -> None:
     """A run that has begun and ended, and changed nothing in its row since."""
-    tags = {PARTITION_TAG: export_id}
-    run = at.instance.create_run_for_job(batch_export_job(), tags=tags)
+    row = at.row(export_id)
+    tags = {PARTITION_TAG: export_id, **queueing_tag(row)}
+    root = owner_of(row)
+    run = at.instance.create_run_for_job(batch_export_job(), tags=tags, run_id=root)
     started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
     at.instance.report_dagster_event(started, run.run_id)
     end = at.instance.report_run_failed if status is FAILURE else at.instance.report_run_canceled
@@ -55,7 +61,7 @@ def test_row_in_work_whose_run_was_terminated_while_postgres_was_away_is_not_que
     at: Deployment,
 ) -> None:
     export_id = at.queue()
-    at.database.exports.start(export_id)
+    at.database.exports.start(export_id, str(uuid4()))
     end_unheard(at, export_id, CANCELED)
 
     assert tick(at) == []

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from lf_export_pipeline.core.bounds import OversizedQuery
 from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS, ExportSearch
+from lf_export_pipeline.core.ownership import Claim, mark_of, owner_of
 from lf_export_pipeline.core.ports import ExportRows, Recipient
 from lf_export_pipeline.core.request import ExportRow, StoredExport
 from lf_export_pipeline.resources.database import LangfusePostgres
@@ -21,6 +22,7 @@ from lf_export_pipeline_tests.fakes import FakeExportRows
 pytestmark = pytest.mark.services
 
 LONG_AGO = datetime(1999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 NOW = datetime(2031, 3, 20, 12, 0, 0, 123_000, tzinfo=UTC)
 ALL = ["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED", "WEIRD"]
 PROJECT = "project-of-the-exports-contract"
@@ -73,8 +75,10 @@ def stored(rows: Rows, export_id: str) -> ExportRow:
 
 
 Change = Callable[[Rows, str], bool]
-START: Change = lambda rows, i: rows.start(i)  # noqa: E731 - a table of changes
-COMPLETE: Change = lambda rows, i: rows.complete(i, "https://new", NOW, NOW, None)  # noqa: E731
+START: Change = lambda rows, i: rows.start(i, "run")  # noqa: E731 - a table of changes
+COMPLETE: Change = lambda rows, i: rows.complete(  # noqa: E731
+    i, "run", "https://new", finished_at=NOW, expires_at=NOW, log=None
+)
 FAIL: Change = lambda rows, i: rows.fail(i, "A sentence.", NOW)  # noqa: E731
 CANCEL: Change = lambda rows, i: rows.cancel(i)  # noqa: E731
 REQUEUE: Change = lambda rows, i: rows.requeue(i)  # noqa: E731
@@ -84,7 +88,7 @@ REQUEUE: Change = lambda rows, i: rows.requeue(i)  # noqa: E731
     ("change", "to", "allowed"),
     [
         (START, "PROCESSING", {"QUEUED", "PROCESSING", "FAILED", "WEIRD"}),
-        (COMPLETE, "COMPLETED", {"PROCESSING"}),
+        (COMPLETE, "COMPLETED", {"PROCESSING", "FAILED"}),
         (FAIL, "FAILED", {"QUEUED", "PROCESSING"}),
         (CANCEL, "CANCELLED", {"QUEUED", "PROCESSING"}),
         (REQUEUE, "QUEUED", {"COMPLETED", "FAILED", "CANCELLED"}),
@@ -119,16 +123,25 @@ def test_a_new_attempt_keeps_nothing_of_the_last_one(
     export_id = added(rows, status)
     change(rows, export_id)
     after = stored(rows, export_id)
-    assert (after.log, after.url, after.finished_at, after.expires_at) == (None, None, None, None)
+    assert after.log == (mark_of("run") if change is START else None)
+    assert (after.url, after.finished_at, after.expires_at) == (None, None, None)
 
 
 def test_completion_is_stored_to_the_millisecond_in_utc(rows: Rows) -> None:
     export_id = added(rows, "PROCESSING")
     elsewhere = NOW.astimezone(datetime.strptime("+0530", "%z").tzinfo)
-    rows.complete(export_id, "https://new", elsewhere, NOW + timedelta(days=1), "Cut at 10 rows.")
+    tomorrow = NOW + timedelta(days=1)
+    rows.complete(
+        export_id,
+        "run",
+        "https://new",
+        finished_at=elsewhere,
+        expires_at=tomorrow,
+        log="Cut at 10 rows.",
+    )
     after = stored(rows, export_id)
     assert after.finished_at == NOW
-    assert after.expires_at == NOW + timedelta(days=1)
+    assert after.expires_at == tomorrow
     assert (after.url, after.log) == ("https://new", "Cut at 10 rows.")
 
 
@@ -337,3 +350,60 @@ def test_two_that_complete_the_same_row_do_not_both_succeed(rows: Rows) -> None:
     export_id = added(rows, "PROCESSING")
     assert [COMPLETE(rows, export_id), COMPLETE(rows, export_id)] == [True, False]
     assert stored(rows, export_id).url == "https://new"
+
+
+TOUCH: Change = lambda rows, i: rows.touch(i, "run")  # noqa: E731
+MINE, ANOTHERS, UNMARKED = mark_of("run"), mark_of("another"), "of an earlier attempt"
+
+
+@pytest.mark.parametrize("change", [START, COMPLETE, TOUCH], ids=["start", "complete", "touch"])
+@pytest.mark.parametrize(("log", "allowed"), [(MINE, True), (ANOTHERS, False), (UNMARKED, True)])
+def test_a_row_that_another_has_taken_is_left_alone(
+    rows: Rows, change: Change, log: str, allowed: bool
+) -> None:
+    new = replace(row("PROCESSING"), log=log)
+    rows.add(new)
+    assert change(rows, new.id) is allowed
+    assert (stored(rows, new.id) == new) is not allowed
+
+
+@pytest.mark.parametrize("log", [MINE, ANOTHERS, UNMARKED, None])
+def test_only_the_owner_ends_a_row_badly(rows: Rows, log: str | None) -> None:
+    own, failed, cancelled = Claim(owner="run"), row("PROCESSING"), row("PROCESSING")
+    for new in (failed, cancelled):
+        rows.add(replace(new, log=log))
+    assert rows.fail(failed.id, "A sentence.", NOW, own) is (log == MINE)
+    assert rows.cancel(cancelled.id, own) is (log == MINE)
+
+
+@pytest.mark.parametrize("status", ["QUEUED", "PROCESSING"])
+def test_a_row_is_ended_by_who_has_seen_it_as_it_is(rows: Rows, status: str) -> None:
+    before, now = Claim(unchanged_since=LONG_AGO - MILLISECOND), Claim(unchanged_since=LONG_AGO)
+    after = Claim(unchanged_since=LONG_AGO + MILLISECOND)
+    failed, cancelled = added(rows, status), added(rows, status)
+    for claim in (Claim(), Claim(owner="run"), before, after):
+        assert not rows.fail(failed, "A sentence.", NOW, claim)
+        assert not rows.cancel(cancelled, claim)
+    assert rows.fail(failed, "A sentence.", NOW, now)
+    assert rows.cancel(cancelled, now)
+
+
+def test_a_row_is_taken_from_another_only_as_it_was_seen_dead(rows: Rows) -> None:
+    new = replace(row("PROCESSING"), log=ANOTHERS)
+    rows.add(new)
+    assert not rows.start(new.id, "run", LONG_AGO - MILLISECOND)
+    assert rows.start(new.id, "run", LONG_AGO)
+    assert not rows.start(new.id, "a third", LONG_AGO)
+    assert owner_of(stored(rows, new.id)) == "run"
+
+
+def test_of_two_that_start_the_same_row_one_has_it(rows: Rows) -> None:
+    seen = stored(rows, added(rows))
+    assert [rows.start(seen.id, owner, seen.updated_at) for owner in ("a", "b")] == [True, False]
+
+
+def test_a_row_that_is_cancelled_says_nothing_of_who_had_taken_it(rows: Rows) -> None:
+    export_id = added(rows)
+    rows.start(export_id, "run")
+    assert rows.cancel(export_id)
+    assert stored(rows, export_id).log is None

@@ -154,7 +154,7 @@ def test_lost_row_is_released_unless_it_was_touched(rows: Rows) -> None:
 def test_touched_row_is_younger_and_otherwise_as_it_was(rows: Rows) -> None:
     row = added(rows, status="PROCESSING")
 
-    assert rows.touch(row.id)
+    assert rows.touch(row.id, "run")
     assert not rows.release(row.id, LONG_AGO)
 
     found = rows.get(row.id)
@@ -167,25 +167,13 @@ def test_touched_row_is_younger_and_otherwise_as_it_was(rows: Rows) -> None:
 def test_only_a_row_in_work_is_touched(rows: Rows, status: str) -> None:
     row = added(rows, status=status)
 
-    assert not rows.touch(row.id)
+    assert not rows.touch(row.id, "run")
     assert rows.get(row.id) == row
 
 
 @pytest.mark.parametrize("status", ["QUEUED", "COMPLETED", "FAILED", "CANCELLED"])
 def test_only_a_row_in_work_is_released(rows: Rows, status: str) -> None:
     assert not rows.release(added(rows, status=status).id, NOW)
-
-
-def test_row_that_was_queued_again_is_not_failed_or_cancelled_for_an_earlier_attempt(
-    rows: Rows,
-) -> None:
-    again, at_work = added(rows), added(rows, status="PROCESSING")
-    before, after = LONG_AGO - SECOND, LONG_AGO + SECOND
-
-    assert not rows.fail(again.id, "A sentence.", NOW, before)
-    assert not rows.cancel(again.id, before)
-    assert rows.cancel(again.id, after)
-    assert rows.fail(at_work.id, "A sentence.", NOW, before)
 
 
 def test_requeue_can_be_bound_to_one_state(rows: Rows) -> None:

@@ -1,5 +1,6 @@
 """Several runs of one export: whose row it is, and what a late run may do."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,10 +8,11 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.ownership import owner_of
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs.history import asked_at, has_live_sibling
+from lf_export_pipeline.runs.history import claim_of, has_live_sibling
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.sensors import unwanted_runs
 from lf_export_pipeline_tests.fakes import FakeExportRows
@@ -36,7 +38,7 @@ def test_failing_run_leaves_the_row_to_another_run_that_goes_on(
     result = world.run(instance)
 
     assert not result.success
-    assert (world.state.status, world.state.log) == ("PROCESSING", None)
+    assert owner_of(world.state) == result.run_id
 
 
 def test_failing_run_leaves_an_export_that_was_queued_again_meanwhile(
@@ -85,7 +87,10 @@ def test_run_whose_export_another_run_has_finished_stands_down_and_leaves_nothin
     now = datetime.now(UTC)
 
     def finish(_numbers: list[int]) -> None:
-        world.rows.complete(world.row.id, "https://bucket.test/other", now, now, None)
+        row = world.state
+        other = "https://bucket.test/other"
+        done = replace(row, status="COMPLETED", url=other, log=None, finished_at=now)
+        world.rows.rows[row.id] = replace(done, expires_at=now)
 
     world.reader.before_rows = finish
 
@@ -203,7 +208,7 @@ def test_other_run_counts_as_long_as_it_has_not_ended(
     assert has_live_sibling(instance, run) is expected
 
 
-def test_reexecution_was_asked_for_when_its_first_run_was(instance: dg.DagsterInstance) -> None:
+def test_reexecution_may_end_what_its_first_run_has_taken(instance: dg.DagsterInstance) -> None:
     first = record_run(instance, "a", dg.DagsterRunStatus.FAILURE)
     again = record_run(
         instance,
@@ -213,7 +218,7 @@ def test_reexecution_was_asked_for_when_its_first_run_was(instance: dg.DagsterIn
         parent_run_id=first.run_id,
     )
 
-    assert asked_at(instance, again) == asked_at(instance, first)
+    assert claim_of(again).owner == claim_of(first).owner == first.run_id
 
 
 def test_runs_of_cancelled_and_vanished_exports_are_unwanted(

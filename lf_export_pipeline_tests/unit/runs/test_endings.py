@@ -10,7 +10,7 @@ from lf_export_pipeline.core.errors import GENERIC_SENTENCE
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import endings
 from lf_export_pipeline.runs.launching import next_requests
-from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline.runs.partitions import PARTITION_TAG, QUEUED_AT_TAG
 from lf_export_pipeline.runs.retries import WILL_RETRY_TAG
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import FakeExportRows
@@ -39,7 +39,8 @@ def waiting_row() -> FakeExportRows:
 def run_of(
     instance: dg.DagsterInstance, tags: Mapping[str, str] | None = None, *, begins: bool = True
 ) -> dg.DagsterRun:
-    run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: "a", **(tags or {})})
+    asked = {PARTITION_TAG: "a", QUEUED_AT_TAG: LONG_AGO.isoformat()}
+    run = instance.create_run_for_job(JOB, tags={**asked, **(tags or {})})
     if begins:
         event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
         instance.report_dagster_event(event, run.run_id)

@@ -1,6 +1,7 @@
 """What an attempt that ended early leaves in the bucket, and an end that nobody heard of."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -10,7 +11,9 @@ from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
+from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.leftovers import discard_failed_attempt, discard_object
+from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline_tests.fakes import FakeExportRows, MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -131,8 +134,8 @@ class LosesTheAnswer(FakeExportRows):
 
     answers_lost = 1
 
-    def complete(self, *args: object) -> bool:
-        done = super().complete(*args)  # type: ignore[arg-type]
+    def complete(self, *args: Any, **values: Any) -> bool:
+        done = super().complete(*args, **values)
         if self.answers_lost:
             self.answers_lost -= 1
             raise TransientError("The connection was lost.")
@@ -142,8 +145,8 @@ class LosesTheAnswer(FakeExportRows):
 class IsCompletedByATwin(FakeExportRows):
     """A run of the same attempt that was taken for dead is a moment faster."""
 
-    def complete(self, *args: object) -> bool:
-        super().complete(*args)  # type: ignore[arg-type]
+    def complete(self, *args: Any, **values: Any) -> bool:
+        super().complete(*args, **values)
         return False
 
 
@@ -175,12 +178,17 @@ def test_export_whose_completion_was_not_heard_of_has_one_file_and_one_mail() ->
 
 def test_a_finished_export_removes_what_its_other_attempts_have_left() -> None:
     world = World(export_row())
-    killed = AttemptFolder.of(world.spool, world.row.id, "run-that-was-killed")
-    killed.write(OBJECT, ObjectKey(key=KEY))
     world.files.objects = {KEY: b"never published"}
     world.files.incomplete = [IncompleteUpload(KEY, "its upload", NOW)]
 
     with dg.DagsterInstance.ephemeral() as instance:
+        killed = instance.create_run_for_job(
+            batch_export_job(),
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={PARTITION_TAG: world.row.id},
+        )
+        folder = AttemptFolder.of(world.spool, world.row.id, killed.run_id)
+        folder.write(OBJECT, ObjectKey(key=KEY))
         world.run(instance)
 
     assert KEY not in world.files.objects

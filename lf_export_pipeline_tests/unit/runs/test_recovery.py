@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.core.ownership import mark_of
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, RECOVERY_TAG
 from lf_export_pipeline.runs.recovery import (
@@ -34,7 +35,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def ended(ago: timedelta, **values: object) -> LastRun:
-    return LastRun(in_flight=False, ended_at=NOW - ago, **values)  # type: ignore[arg-type]
+    return LastRun(in_flight=False, ended_at=NOW - ago, root="run", **values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,27 @@ def ended(ago: timedelta, **values: object) -> LastRun:
 def test_verdict_on_a_row_that_is_processing(
     touched: timedelta, last: LastRun | None, expected: Verdict
 ) -> None:
-    row = export_row(status="PROCESSING", updated_at=NOW - touched)
+    row = export_row(status="PROCESSING", log=mark_of("run"), updated_at=NOW - touched)
 
     assert verdict_on(row, last, NOW, lost_after=HOUR, max_recoveries=3) is expected
+
+
+@pytest.mark.parametrize("log", [mark_of("another"), None], ids=["marked", "unmarked"])
+@pytest.mark.parametrize("was_terminated", [False, True])
+def test_row_that_is_not_the_last_runs_is_left_alone_for_long(
+    was_terminated: bool, log: str | None
+) -> None:
+    last = ended(2 * MINUTE, was_terminated=was_terminated)
+    rows = {
+        touched: export_row(status="PROCESSING", log=log, updated_at=NOW - touched)
+        for touched in (59 * MINUTE, HOUR)
+    }
+
+    verdicts = [verdict_on(row, last, NOW, HOUR, max_recoveries=3) for row in rows.values()]
+
+    assert verdicts == [Verdict.LEAVE, Verdict.LEAVE]
+    long_over = ended(2 * HOUR, was_terminated=was_terminated)
+    assert verdict_on(rows[HOUR], long_over, NOW, HOUR, 3) is Verdict.QUEUE_AGAIN
 
 
 def test_lost_export_is_queued_again_and_its_recoveries_are_counted(
@@ -102,13 +121,20 @@ def test_recoveries_are_counted_by_the_tag_of_the_newest_run(
             tags={PARTITION_TAG: "a", RECOVERY_TAG: recovery},
         )
 
-    assert last_runs(instance, ["a"])["a"].recoveries == 2
+    assert last_runs(instance, [export_row("a")])["a"].recoveries == 2
 
 
 def silence(*, lost: int, dead: int = 300) -> OperatingSettings:
     return OperatingSettings.model_construct(
         lf_export_lost_after_seconds=lost, lf_export_silent_after_seconds=dead
     )
+
+
+def started_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    run = instance.create_run_for_job(batch_export_job(), tags={PARTITION_TAG: "a"})
+    event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+    instance.report_dagster_event(event, run.run_id)
+    return run
 
 
 @pytest.mark.parametrize(
@@ -124,13 +150,12 @@ def silence(*, lost: int, dead: int = 300) -> OperatingSettings:
 def test_run_that_does_not_touch_its_row_in_a_step_is_dead_long_before_it_is_lost(
     instance: dg.DagsterInstance, events: list[str], untouched: timedelta, is_dead: bool
 ) -> None:
-    run = instance.create_run_for_job(
-        batch_export_job(), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "a"}
-    )
+    run = started_run(instance)
     for event in events:
         _record(instance, run, event)
     touched_at = datetime.now(UTC) - untouched
-    rows = FakeExportRows(export_row("a", status="PROCESSING", updated_at=touched_at))
+    mark = mark_of(run.run_id)
+    rows = FakeExportRows(export_row("a", status="PROCESSING", log=mark, updated_at=touched_at))
 
     found = fail_silent_runs(instance, rows, silence(lost=86_400, dead=0))
 
@@ -151,17 +176,26 @@ def test_run_that_does_not_touch_its_row_in_a_step_is_dead_long_before_it_is_los
 def test_an_upload_that_touches_its_row_is_believed_for_hours_and_a_reading_is_not(
     instance: dg.DagsterInstance, step: str, silent_for: timedelta, is_dead: bool
 ) -> None:
-    run = instance.create_run_for_job(
-        batch_export_job(), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "a"}
-    )
+    run = started_run(instance)
     began = datetime.now(UTC) - silent_for
     _record(instance, run, "STEP_START", began, step)
     touched_at = datetime.now(UTC) + HOUR  # younger than no silence at all
-    rows = FakeExportRows(export_row("a", status="PROCESSING", updated_at=touched_at))
+    mark = mark_of(run.run_id)
+    rows = FakeExportRows(export_row("a", status="PROCESSING", log=mark, updated_at=touched_at))
 
     found = fail_silent_runs(instance, rows, silence(lost=3600, dead=0))
 
     assert found == ([run.run_id] if is_dead else [])
+
+
+def test_touches_of_another_do_not_keep_a_silent_run_alive(instance: dg.DagsterInstance) -> None:
+    run = started_run(instance)
+    _record(instance, run, "STEP_START")
+    touched_at = datetime.now(UTC) + HOUR
+    log = mark_of("run-of-another-dagster")
+    rows = FakeExportRows(export_row("a", status="PROCESSING", log=log, updated_at=touched_at))
+
+    assert fail_silent_runs(instance, rows, silence(lost=86_400, dead=0)) == [run.run_id]
 
 
 def _record(
@@ -178,7 +212,7 @@ def _record(
 def test_run_that_says_nothing_for_long_is_reported_as_failed(
     instance: dg.DagsterInstance,
 ) -> None:
-    silent = instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.STARTED)
+    silent = started_run(instance)
     waiting = instance.create_run_for_job(
         batch_export_job(), status=dg.DagsterRunStatus.NOT_STARTED
     )
