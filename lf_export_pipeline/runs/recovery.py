@@ -195,10 +195,11 @@ def _is_dead(
 ) -> bool:
     now, lost_after = datetime.now(UTC), settings.lost_after
     soonest = min(settings.silent_after, lost_after)
-    if now - _began_at(record) < soonest:
+    began = _began_at(record)
+    if began is not None and now - began < soonest:
         return False
-    silence = now - (last_word(instance, record.dagster_run.run_id) or _began_at(record))
-    if silence < soonest:
+    heard = last_word(instance, record.dagster_run.run_id) or began
+    if heard is None or (silence := now - heard) < soonest:
         return False
     row = export_rows.get(export_id_of(record.dagster_run) or "")
     steps = _steps_under_way(instance, record)
@@ -225,6 +226,6 @@ def _steps_under_way(instance: dg.DagsterInstance, record: dg.RunRecord) -> list
     return [one.step_key for one in steps if one.status and one.status.value == "IN_PROGRESS"]
 
 
-def _began_at(record: dg.RunRecord) -> datetime:
+def _began_at(record: dg.RunRecord) -> datetime | None:
     """Not Dagster's ``update_timestamp``, which is in the time zone of its database."""
-    return datetime.fromtimestamp(record.start_time or 0.0, UTC)
+    return datetime.fromtimestamp(record.start_time, UTC) if record.start_time else None

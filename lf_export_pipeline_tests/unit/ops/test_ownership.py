@@ -20,7 +20,12 @@ from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import ENVIRONMENT, World
 
 OPERATORS = Settings.load(ENVIRONMENT)
-PLACES = ["scan", "rows", "upload", "link", "mail"]
+AT_WORK = [
+    "rows",
+    "link",
+    pytest.param("scan", marks=pytest.mark.long),
+    pytest.param("upload", marks=pytest.mark.long),
+]
 
 
 @pytest.fixture
@@ -84,7 +89,7 @@ def assert_one_good_file(world: World) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("place", PLACES[:-1])
+@pytest.mark.parametrize("place", AT_WORK)
 def test_a_second_dagster_that_cannot_upload_takes_no_good_run_down(
     place: str, force: bool, instance: dg.DagsterInstance, elsewhere: dg.DagsterInstance
 ) -> None:
@@ -99,7 +104,7 @@ def test_a_second_dagster_that_cannot_upload_takes_no_good_run_down(
     assert_one_good_file(world)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", [*AT_WORK, "mail"])
 def test_of_two_good_runs_one_makes_the_export(
     place: str, instance: dg.DagsterInstance, elsewhere: dg.DagsterInstance
 ) -> None:
@@ -155,7 +160,7 @@ def put(world: World, **values: object) -> None:
     world.rows.rows[world.row.id] = changed
 
 
-@pytest.mark.parametrize("place", PLACES[:-1])
+@pytest.mark.parametrize("place", AT_WORK)
 @pytest.mark.parametrize(
     "happens",
     [older_version_fails, older_version_works, worker_fails_and_tries_again, worker_works],
@@ -171,7 +176,7 @@ def test_a_run_whose_file_is_good_publishes_it_whatever_nobody_can_be_asked_abou
     assert_one_good_file(world)
 
 
-@pytest.mark.parametrize("place", PLACES[:-1])
+@pytest.mark.parametrize("place", AT_WORK)
 def test_a_file_that_langfuses_worker_has_published_is_the_only_one(
     place: str, instance: dg.DagsterInstance
 ) -> None:
@@ -254,7 +259,7 @@ def test_a_run_that_wakes_when_its_export_is_anothers_leaves_it_alone(
     assert not world.spool.files
 
 
-@pytest.mark.parametrize("place", PLACES[:-1])
+@pytest.mark.parametrize("place", AT_WORK)
 def test_a_run_that_fails_when_its_export_is_anothers_leaves_it_alone(
     place: str, instance: dg.DagsterInstance
 ) -> None:
