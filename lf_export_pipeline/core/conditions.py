@@ -5,7 +5,6 @@ as NULL need to say more.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal, localcontext
 
 from lf_export_pipeline.core.filter_columns import FilterColumn, NumberKind, ValueType
@@ -23,9 +22,7 @@ from lf_export_pipeline.core.filters import (
     StringOptionsFilter,
 )
 from lf_export_pipeline.core.statement import Params
-
-_FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)  # the range that DateTime64 has in every version
-_LAST_INSTANT = datetime(2299, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+from lf_export_pipeline.core.time_columns import compared
 
 _SCORES = (ValueType.SCORE_CATEGORIES, ValueType.SCORE_BOOLEANS)
 
@@ -121,14 +118,8 @@ def bound_number(value: Decimal, kind: NumberKind, params: Params) -> str:
 
 
 def datetime_condition(wanted: DatetimeFilter, column: FilterColumn, params: Params) -> str:
-    """The comparison of an instant; beyond DateTime64's range it is decided here."""
-    if _FIRST_INSTANT <= wanted.value <= _LAST_INSTANT:
-        text = wanted.value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        bound = params.bind(text, "DateTime64(3, 'UTC')")
-        return f"{column.expression} {wanted.operator} {bound}"
-    after_all = wanted.value > _LAST_INSTANT
-    holds = wanted.operator.startswith("<") == after_all
-    return f"isNotNull({column.expression})" if holds else "0"
+    """The comparison of an instant."""
+    return compared(column.expression, (wanted.operator, wanted.value), params)
 
 
 def boolean_condition(wanted: BooleanFilter, column: FilterColumn, params: Params) -> str:

@@ -13,8 +13,11 @@ _JSON_SPACE = "[ \\t\\r\\n]*"
 
 
 def iso_time(column: str) -> str:
-    """``2031-02-20T00:00:00.000Z``: an instant as JavaScript writes it, cut to milliseconds."""
-    return f"concat(replaceOne(toString(toDateTime64({column}, 3, 'UTC'), 'UTC'), ' ', 'T'), 'Z')"
+    """``2031-02-20T00:00:00.000Z``: an instant as JavaScript writes it, cut to milliseconds.
+
+    The text is cut: a conversion to milliseconds rounds up before 1970.
+    """
+    return f"concat(replaceOne(substring(toString({column}, 'UTC'), 1, 23), ' ', 'T'), 'Z')"
 
 
 def plain_time(column: str) -> str:

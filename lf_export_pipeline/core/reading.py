@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from lf_export_pipeline.core.key_hash import keyed_hash
 from lf_export_pipeline.core.selection import Selection
 from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.time_columns import TimeColumn
+
+_BEYOND = "beyond"  # carried by the scan: the row's time lies beyond what the index holds
 
 NEWEST = (
     *("t.event_ts", "1 - t.is_deleted", "t.updated_at"),
@@ -35,26 +38,43 @@ class Bound:
 
     Only types whose text sorts like their values: Date, DateTime, String. Strings travel as
     hexadecimal digits: they may hold bytes that are no text, which would come back changed and
-    leave the rows at the ends of a chunk outside of its range.
+    leave the rows at the ends of a chunk outside of its range. The text of a time is empty where a
+    row lies beyond what the type can hold: nobody knows what the table is sorted by there, so a
+    chunk with such a row has no range.
     """
 
     expression: str  # over ``t``; one of the table's sorting key
     type: str
 
-    def text(self, value: str) -> str:
-        """The expression of its text, for a value that is this bound."""
-        if self.type == "String":
-            return f"hex({value})"
-        return (
-            f"toString({value}, 'UTC')"
-            if self.type.startswith("DateTime")
-            else f"toString({value})"
-        )
+    @property
+    def is_time(self) -> bool:
+        """Whether it is a day or a minute."""
+        return self.type != "String"
 
-    def parameter(self, name: str) -> str:
-        """The expression of the value whose text is bound to a parameter."""
-        placeholder = f"{{{name}:{self.type}}}"
-        return f"unhex({placeholder})" if self.type == "String" else placeholder
+    def text(self, value: str, is_beyond: str) -> str:
+        """The expression of its text.
+
+        Args:
+            value: The expression of the bound.
+            is_beyond: Whether the row's time lies beyond its type.
+        """
+        if not self.is_time:
+            return f"hex({value})"
+        zone = ", 'UTC'" if self.type.startswith("DateTime") else ""
+        return f"if({is_beyond}, '', toString({value}{zone}))"
+
+    def between(self, lower: str, upper: str) -> str:
+        """The condition that a row lies between the values whose texts two parameters hold."""
+        low, high = f"{{{lower}:String}}", f"{{{upper}:String}}"
+        within = f"{self.expression} BETWEEN {self._value(low)} AND {self._value(high)}"
+        return f"({within} OR {low} = '')" if self.is_time else within
+
+    def _value(self, text: str) -> str:
+        if not self.is_time:
+            return f"unhex({text})"
+        return (
+            f"toDateTimeOrZero({text}, 'UTC')" if "Time" in self.type else f"toDateOrZero({text})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +95,15 @@ class VersionedTable:
         return keyed_hash(", ".join(self.sorting_key))
 
     @property
+    def time_column(self) -> TimeColumn:
+        """The time with what the sorting key makes of it."""
+        return TimeColumn(self.name, self.time, indexed=any(b.is_time for b in self.bounds))
+
+    @property
     def box(self) -> str:
         """The condition that a row lies between the bounds of a chunk."""
         return " AND ".join(
-            f"{bound.expression} BETWEEN {bound.parameter(f'lo_{at}')} "
-            f"AND {bound.parameter(f'hi_{at}')}"
-            for at, bound in enumerate(self.bounds)
+            bound.between(f"lo_{at}", f"hi_{at}") for at, bound in enumerate(self.bounds)
         )
 
     def chunk(self, project: str) -> str:
@@ -133,10 +156,15 @@ class KeyScan:
 
     @property
     def _carried(self) -> dict[str, str]:
-        return {**self.carried, **self.selection.carried}
+        beyond = {_BEYOND: self.table.time_column.is_beyond}
+        return {
+            **self.carried,
+            **self.selection.carried,
+            **(beyond if self.table.time_column.indexed else {}),
+        }
 
     def _bound_text(self, bound: Bound) -> str:
-        return bound.text(f"n.k{self.table.sorting_key.index(bound.expression)}")
+        return bound.text(f"n.k{self.table.sorting_key.index(bound.expression)}", f"n.{_BEYOND}")
 
     def _newest(self) -> str:
         """Rows whose newest version is not deleted, in range, and passes the row conditions."""
@@ -154,9 +182,9 @@ class KeyScan:
         Rows out of range are looked at only to find that a row in range is stale, so their wide
         columns are never read, and with a lower bound only for ids that occur in the range.
         """
-        in_range = f"t.project_id = {self.project} AND {all_of(self.selection.time_range)}"
+        in_range = f"t.project_id = {self.project} AND {self.selection.time_range}"
         verdict = all_of(["t.is_deleted = 0", *self.selection.row])
-        others = f"t.project_id = {self.project} AND NOT ({all_of(self.selection.time_range)})"
+        others = f"t.project_id = {self.project} AND NOT {self.selection.time_range}"
         if self.selection.is_bounded:
             others += (
                 f" AND {self.table.identity} IN "

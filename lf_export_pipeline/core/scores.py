@@ -21,6 +21,7 @@ from lf_export_pipeline.core.instants import earlier
 from lf_export_pipeline.core.query import Answers, Lookup, LookupScope
 from lf_export_pipeline.core.reading import NEWEST, versions_of
 from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.time_columns import TimeColumn, compared
 
 SCORE_KEY = "#score_key"
 """Arrow field of the rows that score cells are matched by."""
@@ -62,7 +63,8 @@ _TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
 _ALWAYS = ("name", "data_type", "string_value", "value")
 _NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
 _OBSERVED = "observed"
-_VERSION_KEY = "(toDate(t.timestamp), cityHash64(t.name, t.id))"  # the day bounds what is read
+_TIME = TimeColumn("scores", "t.timestamp")
+_VERSION_KEY = "cityHash64(t.name, t.id)"
 FIELDS = (
     "trace_id", "observation_id", "session_id", "comment", "execution_trace_id", "timestamp",
     _OBSERVED,
@@ -95,17 +97,19 @@ def score_names_statement(
     """
     params = Params()
     most = params.bind(max_bytes, "UInt64")
+    project = params.bind(project_id, "String")
     conditions = [
-        f"project_id = {params.bind(project_id, 'String')}",
-        f"created_at <= {params.instant(cutoff)}",
-        f"data_type IN ({_TYPES})",
+        f"t.project_id = {project}",
+        compared("t.created_at", ("<=", cutoff), params),
+        f"t.data_type IN ({_TYPES})",
     ]
     if time_from is not None:
-        conditions.append(f"timestamp >= {params.instant(earlier(time_from, NAMES_LOOKBACK))}")
+        recent = (">=", earlier(time_from, NAMES_LOOKBACK))
+        conditions.append(_TIME.condition([recent], project, params))
     sql = (
         f"SELECT leftUTF8(name, {most} + 1) AS name FROM (SELECT name, sum(length(name) + "
         f"{CELL_BYTES}) OVER (ORDER BY name) - length(name) - {CELL_BYTES} AS bytes FROM ("
-        f"SELECT DISTINCT name FROM scores WHERE {' AND '.join(conditions)})) "
+        f"SELECT DISTINCT t.name AS name FROM scores AS t WHERE {' AND '.join(conditions)})) "
         f"WHERE bytes <= {most} ORDER BY name"
     )
     return Statement(store=store, sql=sql, params=params.values)
@@ -169,7 +173,7 @@ def newest_scores(
             held for every score.
     """
     values = ", ".join(f"{_score_value(name)} AS {name}" for name in (*_ALWAYS, *fields))
-    searched = versions_of("scores", _VERSION_KEY, project, versions) if versions else "1"
+    searched = _versions_by_day(project, versions) if versions else "1"
     return (
         f"SELECT * EXCEPT (counts) FROM (SELECT t.id AS id, {values}, "
         f"t.is_deleted = 0 AND isNotNull(t.{target}) AS counts "
@@ -178,6 +182,16 @@ def newest_scores(
         f"ORDER BY {', '.join(f'{part} DESC' for part in NEWEST)} "
         "LIMIT 1 BY t.id, t.name, toDate(t.timestamp)) "
         f"WHERE counts AND data_type IN ({_TYPES})"
+    )
+
+
+def _versions_by_day(project: str, versions: str) -> str:
+    """The day bounds what is read of the versions, where days can be told."""
+    by_day = f"(toDate(t.timestamp), {_VERSION_KEY})"
+    return _TIME.unless_beyond(
+        versions_of("scores", by_day, project, versions),
+        versions_of("scores", _VERSION_KEY, project, versions),
+        project,
     )
 
 

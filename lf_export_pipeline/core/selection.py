@@ -3,53 +3,59 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeGuard
 
 from lf_export_pipeline.core.compiler import Condition, FilterTable, compile_filters
 from lf_export_pipeline.core.filters import DatetimeFilter, Filter
+from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.statement import Params
+from lf_export_pipeline.core.time_columns import TimeColumn, comparisons_of
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Conditions by where they are tested: on the time, the row, or the row with its relations."""
 
-    time_range: tuple[str, ...]
+    time_range: str
     row: tuple[str, ...]
     late: tuple[str, ...]
     relations: frozenset[str]
     carried: Mapping[str, str] = field(default_factory=dict)  # what late conditions need of the row
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether the time range leaves out more than what came after the cutoff."""
-        return len(self.time_range) > 1
+    is_bounded: bool = False  # the time range leaves out more than what came after the cutoff
 
 
 def select(
-    filters: Sequence[Filter], table: FilterTable, time: str, cutoff: datetime, params: Params
+    filters: Sequence[Filter],
+    table: FilterTable,
+    time: TimeColumn,
+    request: ExportRequest,
+    params: Params,
 ) -> Selection:
     """Sort the compiled filters of a request by where they are tested.
 
     Args:
         filters: All filters of the request that concern the table itself.
         table: The columns that can be filtered.
-        time: The expression of the table's time column; filters on it narrow what is read.
-        cutoff: Rows from this instant on are not exported.
+        time: The table's time column; filters on it narrow what is read.
+        request: It says the project, and the cutoff: later rows are not exported.
         params: Where values are bound.
     """
-    on_time: list[Filter] = []
+    on_time: list[DatetimeFilter] = []
     others: list[Filter] = []
     for each in filters:
-        (on_time if _is_about(each, table, time) else others).append(each)
+        if _is_about(each, table, time):
+            on_time.append(each)
+        else:
+            others.append(each)
     conditions = compile_filters(others, table, params)
+    project = params.bind(request.project_id, "String")
+    within = [("<", request.created_at), *comparisons_of(on_time)]
     return Selection(
-        time_range=(
-            f"{time} < {params.instant(cutoff)}",
-            *(condition.sql for condition in compile_filters(on_time, table, params)),
-        ),
+        time_range=time.condition(within, project, params),
         row=tuple(each.sql for each in conditions if each.relation is None),
         late=tuple(each.sql for each in conditions if each.relation is not None),
         relations=_relations(conditions),
+        is_bounded=bool(on_time),
     )
 
 
@@ -64,8 +70,10 @@ def time_from(filters: Iterable[Filter], spellings: Sequence[str]) -> datetime |
     return None
 
 
-def _is_about(each: Filter, table: FilterTable, time: str) -> bool:
-    return isinstance(each, DatetimeFilter) and table.column(each.column).expression == time
+def _is_about(each: Filter, table: FilterTable, time: TimeColumn) -> TypeGuard[DatetimeFilter]:
+    if not isinstance(each, DatetimeFilter):
+        return False
+    return table.column(each.column).expression == time.expression
 
 
 def _relations(conditions: Iterable[Condition]) -> frozenset[str]:

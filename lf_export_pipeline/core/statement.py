@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -19,7 +19,9 @@ the keys of a chunk have no room and proxies write them down. The rest is for th
 
 _ESCAPED = "\\'`\t\n"  # by the client, with a backslash
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2299, 12, 31, tzinfo=UTC)
+_LATEST = datetime(2299, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Store(StrEnum):
@@ -78,9 +80,16 @@ class Params:
         return bound[0] if len(bound) == 1 else f"concat({', '.join(bound)})"
 
     def instant(self, value: datetime) -> str:
-        """An expression of type DateTime64(3, 'UTC'); ClickHouse holds the years 1900 to 2299."""
-        clamped = min(max(value.astimezone(UTC), _EARLIEST), _LATEST)
-        text = f"{clamped:%Y-%m-%d %H:%M:%S}.{clamped.microsecond // 1000:03d}"
+        """An expression of type DateTime64(3, 'UTC').
+
+        As text ClickHouse reads the years 1900 to 2299 only, and makes those the ends of all time.
+        It compares the number of any other instant as it should.
+        """
+        if not _EARLIEST <= value <= _LATEST:
+            milliseconds = (value - _EPOCH) // _MILLISECOND
+            return f"fromUnixTimestamp64Milli({self.bind(milliseconds, 'Int64')}, 'UTC')"
+        utc = value.astimezone(UTC)
+        text = f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03d}"
         return self.bind(text, "DateTime64(3, 'UTC')")
 
     def array(self, values: Iterable[str]) -> str:

@@ -13,7 +13,6 @@ from lf_export_pipeline.core.reading import (
     KeyScan,
     Relation,
     VersionedTable,
-    all_of,
     quoted,
     row_size_sample,
 )
@@ -129,7 +128,7 @@ def _key_scan(request: ExportRequest, limits: ExportLimits) -> Statement:
     params = Params()
     project = params.bind(request.project_id, "String")
     filters = request.query.filter
-    selection = select(filters, FILTER_TABLE, RUN_ITEMS.time, request.created_at, params)
+    selection = select(filters, FILTER_TABLE, RUN_ITEMS.time_column, request, params)
     scan = KeyScan(
         table=RUN_ITEMS,
         project=project,
@@ -153,7 +152,7 @@ def _relations(project: str, selection: Selection) -> dict[str, Relation]:
         return {}
     traces = (
         f"SELECT t.trace_id FROM {RUN_ITEMS.name} AS t WHERE t.project_id = {project} "
-        f"AND {all_of(selection.time_range)}"
+        f"AND {selection.time_range}"
     )
     among = traces if selection.is_bounded else None
     scores = scores_of_traces(project, among, "trace_id", ("trace_id",))

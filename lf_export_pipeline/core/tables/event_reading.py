@@ -12,7 +12,7 @@ from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.comments import CommentSelection
 from lf_export_pipeline.core.compiler import FilterTable
 from lf_export_pipeline.core.query import Lookup
-from lf_export_pipeline.core.reading import Bound, ChunkRows, KeyScan, VersionedTable, all_of
+from lf_export_pipeline.core.reading import Bound, ChunkRows, KeyScan, VersionedTable
 from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import SCORE_KEY, score_cells_lookup
 from lf_export_pipeline.core.search import SearchColumns, search_condition
@@ -33,7 +33,7 @@ EVENTS = VersionedTable(
 )
 
 _SCORE_KEYS = {"span_key": SPAN_KEY, "trace_key": TRACE_KEY}
-_NEWEST_FIRST = (_MINUTE, "t.start_time")  # Langfuse: the latest start first
+_NEWEST_FIRST = "t.start_time"  # Langfuse: the latest start first
 _SEARCH = SearchColumns(
     ("t.span_id", "t.name", "t.trace_name", "t.user_id", "t.session_id", "t.trace_id"),
     "t.input",
@@ -75,7 +75,7 @@ class EventReading:
         params = Params()
         project = params.bind(self.request.project_id, "String")
         selection = self._selection(comments, params)
-        in_range = f"t.project_id = {project} AND {all_of(selection.time_range)}"
+        in_range = f"t.project_id = {project} AND {selection.time_range}"
         scores = replace(self._scores(project, in_range, params), are_most=not selection.is_bounded)
         scan = KeyScan(
             table=EVENTS,
@@ -83,7 +83,7 @@ class EventReading:
             selection=selection,
             carried=_SCORE_KEYS if selection.relations else {},
             relations=scores.relations(selection.relations),
-            order=[f"n.k{EVENTS.sorting_key.index(part)} DESC" for part in _NEWEST_FIRST],
+            order=[f"n.k{EVENTS.sorting_key.index(_NEWEST_FIRST)} DESC"],
             row_limit=limits.row_limit,
         )
         return scan.statement(params)
@@ -93,8 +93,7 @@ class EventReading:
         params = Params()
         project = params.bind(self.request.project_id, "String")
         columns = {**fields, SCORE_KEY: SPAN_KEY}
-        order = [f"{part} DESC" for part in _NEWEST_FIRST]
-        return ChunkRows(EVENTS, project, columns, order).statement(params)
+        return ChunkRows(EVENTS, project, columns, [f"{_NEWEST_FIRST} DESC"]).statement(params)
 
     def score_lookups(self, names: tuple[str, ...]) -> tuple[Lookup, ...]:
         """The score cells of a chunk; nothing to look up where no score has a name."""
@@ -107,8 +106,7 @@ class EventReading:
 
     def _selection(self, comments: CommentSelection, params: Params) -> Selection:
         filters = (*comments.filters, *comments.id_filters())
-        cutoff = self.request.created_at
-        selection = select(filters, self.filter_table, EVENTS.time, cutoff, params)
+        selection = select(filters, self.filter_table, EVENTS.time_column, self.request, params)
         search = search_condition(self.request.query, _SEARCH, params)
         return selection if search is None else replace(selection, row=(*selection.row, search))
 

@@ -14,7 +14,6 @@ from lf_export_pipeline.core.reading import (
     KeyScan,
     Relation,
     VersionedTable,
-    all_of,
 )
 from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import (
@@ -108,7 +107,7 @@ def _key_scan(
     params = Params()
     project = params.bind(request.project_id, "String")
     filters = (*comments.filters, *comments.id_filters())
-    selection = select(filters, FILTER_TABLE, OBSERVATIONS.time, request.created_at, params)
+    selection = select(filters, FILTER_TABLE, OBSERVATIONS.time_column, request, params)
     selection = with_trace_search(selection, request.query, _SEARCH, _SEARCH_TRACE, params)
     scan = KeyScan(
         table=OBSERVATIONS,
@@ -124,7 +123,7 @@ def _key_scan(
 def _relations(project: str, selection: Selection) -> dict[str, Relation]:
     traces = (
         f"SELECT t.trace_id FROM observations AS t WHERE t.project_id = {project} "
-        f"AND {all_of(selection.time_range)}"
+        f"AND {selection.time_range}"
     )
     scores = _scores(project, traces if selection.is_bounded else None)
     known = {

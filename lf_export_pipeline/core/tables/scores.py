@@ -14,7 +14,6 @@ from lf_export_pipeline.core.reading import (
     KeyScan,
     Relation,
     VersionedTable,
-    all_of,
     quoted,
     reordered,
     row_size_sample,
@@ -139,7 +138,7 @@ class _Reading:
         carried = {TRACE_ID: "t.trace_id"}
         if order is not None and not by_trace:
             carried[_ORDERED_BY] = order.expression
-        rows = _rows(f"t.project_id = {project} AND {all_of(selection.time_range)}")
+        rows = _rows(f"t.project_id = {project} AND {selection.time_range}")
         scan = KeyScan(
             table=self.table,
             project=project,
@@ -183,8 +182,8 @@ class _Reading:
         return {ALIAS: self.traces.relation(self.request, scores, params)}
 
     def _selection(self, params: Params) -> Selection:
-        filters, cutoff = self.request.query.filter, self.request.created_at
-        found = select(filters, FILTER_TABLE, SCORES.time, cutoff, params)
+        filters = self.request.query.filter
+        found = select(filters, FILTER_TABLE, SCORES.time_column, self.request, params)
         with_trace = self.traces.required and ALIAS in found.relations
         return replace(
             found,

@@ -9,7 +9,9 @@ from lf_export_pipeline.core.tables.session_reading import (
     SessionRows,
     SessionSource,
 )
+from lf_export_pipeline.core.time_columns import TimeColumn
 
+_TIME = TimeColumn("events_core", "t.start_time")
 _MINUTE = "toStartOfMinute(t.start_time)"
 _LATEST = "(t.start_time, t.event_ts, t.span_id)"
 _PARTS = {
@@ -31,6 +33,7 @@ def _sessions(project: str, rows: SessionRows, parts: frozenset[str]) -> str:
         "t.session_id AS id",
         "min(t.start_time) AS created_at",
         f"min({_MINUTE}) AS first",
+        f"max({_TIME.is_beyond}) AS beyond",
         f"max({_MINUTE}) AS last",
         "arraySort(groupUniqArrayIf(t.user_id, t.user_id != '')) AS user_ids",
         "uniqExact(t.trace_id) AS trace_count",
@@ -48,6 +51,7 @@ def _sessions(project: str, rows: SessionRows, parts: frozenset[str]) -> str:
 SESSIONS_OF_EVENTS = SessionSource(
     store=Store.EVENTS,
     has_session="t.session_id != ''",
+    time=_TIME,
     bound=Bound(_MINUTE, "DateTime('UTC')"),
     sessions=_sessions,
 )

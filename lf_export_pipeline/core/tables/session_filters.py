@@ -26,11 +26,14 @@ from lf_export_pipeline.core.tables.session_reading import (
     SessionRows,
     SessionSource,
 )
+from lf_export_pipeline.core.time_columns import TimeColumn, comparisons_of
 
 BOOKMARKED = ("bookmarked", "⭐️")
 
 _SPAN_LOOKBACK = timedelta(days=2)  # Langfuse: OBSERVATIONS_TO_TRACE_INTERVAL
 _OBSERVATION_LOOKBACK = timedelta(hours=1)  # Langfuse: TRACE_TO_OBSERVATIONS_INTERVAL
+
+_OBSERVED = TimeColumn("observations", "t.start_time")
 
 _ID = ("id", "ID")
 _CREATED_AT = ("createdAt", "Created At")
@@ -112,7 +115,11 @@ def filter_table(
 
 
 def session_rows(
-    filters: Sequence[Filter], source: SessionSource, bookmarked_ids: Sequence[str], params: Params
+    filters: Sequence[Filter],
+    source: SessionSource,
+    bookmarked_ids: Sequence[str],
+    project: str,
+    params: Params,
 ) -> SessionRows:
     """Which rows sessions are made of.
 
@@ -122,24 +129,24 @@ def session_rows(
     """
     bounds = [each for each in filters if isinstance(each, DatetimeFilter) and _is_lower(each)][:1]
     if source.store is Store.EVENTS:
-        spans = FilterTable("sessions", (_id("t.session_id"), _created_at("t.start_time")))
-        chosen = [*_on(_ID, filters), *(_earlier(each, _SPAN_LOOKBACK) for each in bounds)]
-        return SessionRows((source.has_session, *_sql(chosen, spans, params)))
+        spans = FilterTable("sessions", (_id("t.session_id"),))
+        started = comparisons_of(_earlier(each, _SPAN_LOOKBACK) for each in bounds)
+        in_range = source.time.condition(started, project, params)
+        return SessionRows((source.has_session, *_sql(_on(_ID, filters), spans, params), in_range))
     traces = FilterTable(
         "sessions",
         (
             _id("t.session_id"),
             _bookmarked("t.session_id", bookmarked_ids, params),
             _environment("t.environment"),
-            _created_at("t.timestamp"),
         ),
     )
-    observations = FilterTable("sessions", (_created_at("t.start_time"),))
-    chosen = [*_on((*_ID, *BOOKMARKED, *_ENVIRONMENT), filters), *bounds]
-    started = [_earlier(each, _OBSERVATION_LOOKBACK) for each in bounds]
+    chosen = _on((*_ID, *BOOKMARKED, *_ENVIRONMENT), filters)
+    in_range = source.time.condition(comparisons_of(bounds), project, params)
+    started = comparisons_of(_earlier(each, _OBSERVATION_LOOKBACK) for each in bounds)
     return SessionRows(
-        own=(source.has_session, *_sql(chosen, traces, params)),
-        observations=_sql(started, observations, params),
+        own=(source.has_session, *_sql(chosen, traces, params), in_range),
+        observations=(_OBSERVED.condition(started, project, params),),
     )
 
 

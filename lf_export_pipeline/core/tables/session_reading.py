@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from lf_export_pipeline.core.key_hash import keyed_hash
 from lf_export_pipeline.core.reading import Bound
 from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.core.time_columns import TimeColumn
 
 METRICS = "metrics"
 """The part of a session that costs, tokens and the duration are in."""
@@ -66,21 +67,21 @@ class SessionSource:
     """One of the two places that sessions are read from.
 
     ``sessions(project, rows, parts)`` gives a query with one row per session: ``id``,
-    ``created_at``, ``first`` and ``last`` (values of ``bound``), ``user_ids``, ``trace_count``,
-    ``tags``, ``environment``, and the columns of ``parts``.
+    ``created_at``, ``first`` and ``last`` (values of ``bound``), ``beyond`` (whether a row's time
+    lies beyond the type of ``bound``), ``user_ids``, ``trace_count``, ``tags``, ``environment``,
+    and the columns of ``parts``.
     """
 
     store: Store
     has_session: str
-    bound: Bound
+    time: TimeColumn
+    bound: Bound  # what the sorting key makes of the time
     sessions: Callable[[str, SessionRows, frozenset[str]], str]
 
     def of_chunk(self, rows: SessionRows) -> SessionRows:
         """Those of the rows that belong to the sessions of a chunk."""
-        kind = self.bound.type
-        box = f"{self.bound.expression} BETWEEN {{lo_0:{kind}}} AND {{hi_1:{kind}}}"
         chosen = f"/*keys:{keyed_hash('assumeNotNull(t.session_id)')}*/"
-        return replace(rows, box=(box,), chunk=(chosen,))
+        return replace(rows, box=(self.bound.between("lo_0", "hi_1"),), chunk=(chosen,))
 
 
 def sums(alias: str) -> str:

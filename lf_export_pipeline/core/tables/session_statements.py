@@ -18,6 +18,7 @@ from lf_export_pipeline.core.tables.session_filters import (
     session_rows,
 )
 from lf_export_pipeline.core.tables.session_reading import METRICS, SessionRows, SessionSource
+from lf_export_pipeline.core.time_columns import compared
 
 
 def _as_javascript(cost: str) -> str:
@@ -75,10 +76,11 @@ class SessionReading:
         rows = self._rows(params)
         sessions = self._sessions(params, rows, [order.relation, *(c.relation for c in conditions)])
         bound = self.source.bound
-        cutoff = f"n.created_at < {params.instant(self.request.created_at)}"
+        cutoff = compared("n.created_at", ("<", self.request.created_at), params)
         sql = (
-            f"SELECT {keyed_hash('n.id')} AS key, {bound.text('n.first')} AS b0, "
-            f"{bound.text('n.last')} AS b1\nFROM {sessions}\n"
+            f"SELECT {keyed_hash('n.id')} AS key, "
+            f"{bound.text('n.first', 'n.beyond')} AS b0, "
+            f"{bound.text('n.last', 'n.beyond')} AS b1\nFROM {sessions}\n"
             f"WHERE {all_of([cutoff, *(each.sql for each in conditions)])}\n"
             f"ORDER BY {order.sql}\nLIMIT {row_limit + 1}"
         )
@@ -95,7 +97,8 @@ class SessionReading:
         return Statement(store=self.source.store, sql=sql, params=params.values)
 
     def _rows(self, params: Params) -> SessionRows:
-        return session_rows(self.filters, self.source, self.bookmarked_ids, params)
+        project = params.bind(self.request.project_id, "String")
+        return session_rows(self.filters, self.source, self.bookmarked_ids, project, params)
 
     def _order(self, params: Params) -> _Order:
         """What the user ordered by, then the id; without a wish the youngest session is first."""

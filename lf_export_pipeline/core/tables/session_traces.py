@@ -11,7 +11,9 @@ from lf_export_pipeline.core.tables.session_reading import (
     SessionSource,
     sums,
 )
+from lf_export_pipeline.core.time_columns import TimeColumn
 
+_TIME = TimeColumn("traces", "t.timestamp")
 _DAY = "toDate(t.timestamp)"
 _TRACE_FIELDS = {
     "session_id": "t.session_id",
@@ -43,6 +45,7 @@ def _sessions(project: str, rows: SessionRows, parts: frozenset[str]) -> str:
         "min(t.timestamp) AS created_at",
         f"min({_DAY}) AS first",
         f"max({_DAY}) AS last",
+        f"max({_TIME.is_beyond}) AS beyond",
         "arraySort(groupUniqArray(t.user_id)) AS user_ids",
         "count() AS trace_count",
         "arraySort(groupUniqArrayArray(t.tags)) AS tags",
@@ -105,6 +108,7 @@ def _one_version(table: str, fields: Mapping[str, str], choice: str, where: str)
 SESSIONS_OF_TRACES = SessionSource(
     store=Store.CLICKHOUSE,
     has_session="isNotNull(t.session_id)",
+    time=_TIME,
     bound=Bound(_DAY, "Date"),
     sessions=_sessions,
 )

@@ -17,7 +17,6 @@ from lf_export_pipeline.core.reading import (
     KeyScan,
     Relation,
     VersionedTable,
-    all_of,
 )
 from lf_export_pipeline.core.request import ExportRequest
 from lf_export_pipeline.core.scores import (
@@ -170,7 +169,7 @@ def _key_scan(
     params = Params()
     project = params.bind(request.project_id, "String")
     filters = (*comments.filters, *comments.id_filters())
-    selection = select(filters, FILTER_TABLE, TRACES.time, request.created_at, params)
+    selection = select(filters, FILTER_TABLE, TRACES.time_column, request, params)
     search = search_condition(request.query, _SEARCH, params)
     if search is not None:
         selection = replace(selection, row=(*selection.row, search))
@@ -186,8 +185,7 @@ def _key_scan(
 
 def _relations(project: str, selection: Selection) -> dict[str, Relation]:
     in_range = (
-        f"SELECT t.id FROM traces AS t WHERE t.project_id = {project} "
-        f"AND {all_of(selection.time_range)}"
+        f"SELECT t.id FROM traces AS t WHERE t.project_id = {project} AND {selection.time_range}"
     )
     traces = in_range if selection.is_bounded else None
     known = {

@@ -25,10 +25,10 @@ THINGS = VersionedTable(
 )
 
 
-def selection(*time_range: str, row: tuple[str, ...] = (), late: tuple[str, ...] = ()) -> Selection:
-    return Selection(
-        time_range or ("t.seen < 9",), row=row, late=late, relations=frozenset(), carried={}
-    )
+def selection(
+    *, row: tuple[str, ...] = (), late: tuple[str, ...] = (), is_bounded: bool = False
+) -> Selection:
+    return Selection("(t.seen < 9)", row, late, relations=frozenset(), is_bounded=is_bounded)
 
 
 def squeezed(sql: str) -> str:
@@ -43,13 +43,19 @@ def scan_sql(wanted: Selection, **more: object) -> str:
 def test_the_scan_gives_the_key_and_the_text_of_each_bound_in_the_stored_order() -> None:
     sql = scan_sql(selection(), row_limit=10)
     assert sql.startswith(
-        f"SELECT {keyed_hash('n.k0, n.k1')} AS key, toString(n.k0) AS b0, hex(n.k1) AS b1 FROM ("
+        f"SELECT {keyed_hash('n.k0, n.k1')} AS key, "
+        "if(n.beyond, '', toString(n.k0)) AS b0, hex(n.k1) AS b1 FROM ("
     )
     assert sql.endswith("ORDER BY n.k0, n.k1 LIMIT 11")
 
 
 def test_bounds_that_are_instants_are_told_in_utc() -> None:
-    assert Bound("t.at", "DateTime64(6, 'UTC')").text("n.k0") == "toString(n.k0, 'UTC')"
+    minute = Bound("t.at", "DateTime('UTC')")
+    assert minute.text("n.k0", "n.b") == "if(n.b, '', toString(n.k0, 'UTC'))"
+    assert minute.between("lo", "hi") == (
+        "(t.at BETWEEN toDateTimeOrZero({lo:String}, 'UTC') "
+        "AND toDateTimeOrZero({hi:String}, 'UTC') OR {lo:String} = '')"
+    )
 
 
 def test_the_row_conditions_are_a_verdict_on_each_version_and_filter_none_before() -> None:
@@ -61,16 +67,16 @@ def test_the_row_conditions_are_a_verdict_on_each_version_and_filter_none_before
 
 
 def test_versions_out_of_range_are_looked_at_to_reject_what_they_replace() -> None:
-    sql = scan_sql(selection("t.seen < 9"))
-    assert "NOT ((t.seen < 9))" in sql
+    sql = scan_sql(selection())
+    assert "NOT (t.seen < 9)" in sql
     assert "t.id IN (SELECT" not in sql
 
 
 def test_with_a_lower_bound_only_ids_in_the_range_are_looked_at_outside_of_it() -> None:
-    sql = scan_sql(selection("t.seen < 9", "t.seen > 1"))
+    sql = scan_sql(selection(is_bounded=True))
     assert (
         "AND t.id IN (SELECT t.id FROM things AS t WHERE t.project_id = {p0:String} "
-        "AND (t.seen < 9) AND (t.seen > 1))"
+        "AND (t.seen < 9))"
     ) in sql
 
 
@@ -92,7 +98,10 @@ def test_a_chunk_is_read_inside_its_box_by_its_keys_newest_version_first() -> No
     statement = rows.statement(Params())
     sql = squeezed(statement.sql)
     assert statement.store is Store.EVENTS
-    assert "toDate(t.seen) BETWEEN {lo_0:Date} AND {hi_0:Date}" in sql
+    assert (
+        "(toDate(t.seen) BETWEEN toDateOrZero({lo_0:String}) AND toDateOrZero({hi_0:String}) "
+        "OR {lo_0:String} = '')"
+    ) in sql
     assert "t.id BETWEEN unhex({lo_1:String}) AND unhex({hi_1:String})" in sql
     assert f"/*keys:{keyed_hash('toDate(t.seen), t.id')}*/" in sql
     assert (

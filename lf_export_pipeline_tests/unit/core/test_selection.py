@@ -7,11 +7,23 @@ from pydantic import TypeAdapter
 from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.filters import Filter
+from lf_export_pipeline.core.request import BatchExportQuery, ExportFormat, ExportRequest
 from lf_export_pipeline.core.selection import Selection, select, time_from
 from lf_export_pipeline.core.statement import Params
+from lf_export_pipeline.core.time_columns import TimeColumn
 
 CUTOFF = datetime(2031, 3, 20, 12, tzinfo=UTC)
 FILTER: TypeAdapter[Filter] = TypeAdapter(Filter)
+REQUEST = ExportRequest(
+    export_id="export",
+    project_id="project",
+    user_id="user",
+    name="export",
+    created_at=CUTOFF,
+    format=ExportFormat.JSONL,
+    query=BatchExportQuery.model_validate({"tableName": "things", "filter": [], "orderBy": None}),
+)
+TIME = TimeColumn("things", "t.timestamp", indexed=False)
 TABLE = FilterTable(
     "things",
     (
@@ -30,12 +42,12 @@ def wanted(column: str, kind: str, operator: str, value: Any) -> Filter:
 
 
 def selected(*filters: Filter) -> Selection:
-    return select(filters, TABLE, "t.timestamp", CUTOFF, Params())
+    return select(filters, TABLE, TIME, REQUEST, Params())
 
 
 def test_without_filters_only_the_cutoff_is_tested() -> None:
     assert selected() == Selection(
-        time_range=("t.timestamp < {p0:DateTime64(3, 'UTC')}",),
+        time_range="((t.timestamp < {p1:DateTime64(3, 'UTC')}))",
         row=(),
         late=(),
         relations=frozenset(),
@@ -45,14 +57,15 @@ def test_without_filters_only_the_cutoff_is_tested() -> None:
 def test_filters_on_the_time_column_narrow_the_range_under_any_name() -> None:
     for name in ("timestamp", "Timestamp"):
         selection = selected(wanted(name, "datetime", ">=", "2031-03-01T00:00:00Z"))
-        assert len(selection.time_range) == 2
-        assert selection.time_range[1].startswith("t.timestamp >= ")
+        assert selection.is_bounded
+        assert selection.time_range.startswith("((t.timestamp >= ")
         assert (selection.row, selection.late) == ((), ())
 
 
 def test_other_instants_are_tested_on_the_row() -> None:
     selection = selected(wanted("ended", "datetime", ">=", "2031-03-01T00:00:00Z"))
-    assert len(selection.time_range) == 1
+    assert "t.ended" not in selection.time_range
+    assert not selection.is_bounded
     assert len(selection.row) == 1
 
 

@@ -114,13 +114,27 @@ def test_no_keys_are_an_empty_set() -> None:
     ("instant", "expected"),
     [
         (datetime(2031, 3, 20, 12, 0, 0, 999_999, UTC), "2031-03-20 12:00:00.999"),
-        (datetime(1, 1, 1, tzinfo=UTC), "1900-01-01 00:00:00.000"),
-        (datetime(9999, 12, 31, tzinfo=UTC), "2299-12-31 00:00:00.000"),
+        (datetime(1900, 1, 1, tzinfo=UTC), "1900-01-01 00:00:00.000"),
+        (datetime(2299, 12, 31, 23, 59, 59, 999_000, UTC), "2299-12-31 23:59:59.999"),
     ],
 )
-def test_instants_are_bound_in_milliseconds_within_the_range_of_the_server(
-    instant: datetime, expected: str
-) -> None:
+def test_instants_are_bound_as_text_in_milliseconds(instant: datetime, expected: str) -> None:
     params = Params()
     assert params.instant(instant) == "{p0:DateTime64(3, 'UTC')}"
+    assert params.values == {"p0": expected}
+
+
+@pytest.mark.parametrize(
+    ("instant", "expected"),
+    [
+        (datetime(1, 1, 1, tzinfo=UTC), -62_135_596_800_000),
+        (datetime(1899, 12, 31, 23, 59, 59, 999_000, UTC), -2_208_988_800_001),
+        (datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC), 253_402_300_799_999),
+    ],
+)
+def test_instants_that_the_server_cannot_read_are_bound_as_numbers(
+    instant: datetime, expected: int
+) -> None:
+    params = Params()
+    assert params.instant(instant) == "fromUnixTimestamp64Milli({p0:Int64}, 'UTC')"
     assert params.values == {"p0": expected}

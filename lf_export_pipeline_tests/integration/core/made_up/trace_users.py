@@ -34,7 +34,7 @@ class TraceUsers:
     ) -> ExportQuery:
         """Two columns, one filter, no lookups."""
         scan, rows = Params(), Params()
-        selected = select(request.query.filter, FILTER_TABLE, TRACES.time, request.created_at, scan)
+        selected = select(request.query.filter, FILTER_TABLE, TRACES.time_column, request, scan)
         project = scan.bind(request.project_id, "String")
         keys = KeyScan(TRACES, project, selected, row_limit=limits.row_limit)
         fields = {"id": "t.id", "user": "t.user_id"}
