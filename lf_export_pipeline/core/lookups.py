@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
+from lf_export_pipeline.core.postgres_instants import iso_instant
 from lf_export_pipeline.core.query import Lookup, LookupScope
 from lf_export_pipeline.core.statement import Statement, Store
-
-_INSTANT = """'"' || to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"'"""
 
 _COMMENTS = f"""
 SELECT c.object_id AS key,
@@ -13,7 +12,7 @@ SELECT c.object_id AS key,
            '{{"id":' || to_json(c.id)::text
            || ',"content":' || to_json(c.content)::text
            || ',"author_email":' || coalesce(to_json(u.email)::text, 'null')
-           || ',"created_at":' || {_INSTANT.format(column="c.created_at")} || '}}',
+           || ',"created_at":"' || {iso_instant("c.created_at")} || '"}}',
            ',' ORDER BY c.created_at, c.id) || ']' AS comments
 FROM comments c LEFT JOIN users u ON u.id = c.author_user_id
 WHERE c.project_id = :project_id AND c.object_type = CAST(:object_type AS "CommentObjectType")

@@ -11,8 +11,9 @@ from lf_export_pipeline.core.postgres_filters import (
     PostgresFilters,
     PostgresType,
 )
+from lf_export_pipeline.core.postgres_instants import iso_instant
 from lf_export_pipeline.core.tables import register
-from lf_export_pipeline.core.tables.postgres_reading import PostgresTable, iso_instant
+from lf_export_pipeline.core.tables.postgres_reading import PostgresTable
 
 _INSTANTS = ("createdAt", "updatedAt")
 _COLUMN_OF = {

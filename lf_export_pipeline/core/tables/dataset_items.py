@@ -11,10 +11,10 @@ from lf_export_pipeline.core.postgres_filters import (
     PostgresFilters,
     PostgresType,
 )
+from lf_export_pipeline.core.postgres_instants import iso_instant
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.postgres_reading import (
     PostgresTable,
-    iso_instant,
     json_or_text,
 )
 

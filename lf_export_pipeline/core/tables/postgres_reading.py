@@ -99,11 +99,6 @@ class PostgresTable(AsksNothing):
         return Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id})
 
 
-def iso_instant(column: str) -> str:
-    """``2031-02-20T00:00:00.000Z``: an instant as JavaScript writes it."""
-    return f"""to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
-
-
 def json_or_text(column: str, name: str) -> dict[str, str]:
     """The two Arrow fields of a ``jsonb`` column: a JSON string is its text, null is NULL.
 
