@@ -40,9 +40,9 @@ BORDERS = [
     "+010000-01-01T00:00:00.000Z",
 ]
 ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)  # a cutoff after every row
-SPANS = {"useEventsTable": True}
+SPANS: dict[str, Any] = {"useEventsTable": True}
 # The export, its options, the table, the column of the time there, of the id, and of filters.
-CASES = {
+CASES: dict[str, tuple[str, dict[str, Any], str, str, str, str]] = {
     "traces": ("traces", {}, "traces", "timestamp", "id", "timestamp"),
     "observations": ("observations", {}, "observations", "start_time", "id", "startTime"),
     "spans": ("observations", SPANS, "events_full", "start_time", "span_id", "startTime"),
