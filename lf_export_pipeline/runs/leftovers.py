@@ -11,7 +11,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.export_search import table_of
 from lf_export_pipeline.core.ports import FileStore, Spool
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
@@ -63,7 +62,7 @@ def note_superseded(row: ExportRow, spool: Spool, settings: S3Settings) -> str |
     """
     key = key_of_link(row.url or "", settings)
     prefix = settings.langfuse_s3_batch_export_prefix
-    if key is None or not is_key_of(key, prefix, table_of(row) or "", row.project_id):
+    if key is None or not is_key_of(key, prefix, row.table or "", row.project_id):
         return None
     name = f"{SUPERSEDED}{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     folder = AttemptFolder.of(spool, row.id, name)

@@ -170,7 +170,7 @@ def test_a_change_of_a_row_that_waits_too_long_may_be_tried_again(
     with closing(impatient), database.engine.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE batch_exports")
         with pytest.raises(TransientError, match="57014"):
-            impatient.exports.touch("any")
+            impatient.exports.touch("any", "owner")
 
 
 def test_a_reader_that_leaves_early_can_read_again(reader: RowReader, dialect: Dialect) -> None:

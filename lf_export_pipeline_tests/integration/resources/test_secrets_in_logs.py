@@ -54,6 +54,12 @@ def link() -> str:
     return f"https://bucket.example/a%20b.csv?X-Amz-Signature={secrets.token_hex(16)}"
 
 
+def complete(database: LangfusePostgres, export: ExportRow, link: str) -> bool:
+    return database.exports.complete(
+        export.id, "owner", link, finished_at=NOW, expires_at=NOW, log=None
+    )
+
+
 def assert_unlogged(stack: LocalStack, link: str, export: ExportRow) -> None:
     """The log has the statements about the export, and nothing of the link's signature."""
     log = (stack.state_dir / "logs" / "postgres.log").read_text(errors="replace")
@@ -64,7 +70,7 @@ def assert_unlogged(stack: LocalStack, link: str, export: ExportRow) -> None:
 def test_a_published_link_is_in_no_line_of_the_servers_log(
     stack: LocalStack, logged: LangfusePostgres, working: ExportRow, link: str
 ) -> None:
-    assert logged.exports.complete(working.id, link, NOW, NOW, None)
+    assert complete(logged, working, link)
     assert_unlogged(stack, link, working)
     found = logged.exports.get(working.id)
     assert found is not None
@@ -78,16 +84,16 @@ def test_a_link_whose_publishing_fails_is_in_no_line_of_the_servers_log(
         held = sa.text("SELECT 1 FROM batch_exports WHERE id = :id FOR UPDATE")
         other.execute(held, {"id": working.id})
         with pytest.raises(TransientError) as failed:
-            logged.exports.complete(working.id, link, NOW, NOW, None)
+            complete(logged, working, link)
     assert link not in str(failed.value.__cause__)
     assert_unlogged(stack, link, working)
-    assert logged.exports.complete(working.id, link, NOW, NOW, None)
+    assert complete(logged, working, link)
 
 
 def test_a_link_that_is_forgotten_is_in_no_line_of_the_servers_log(
     stack: LocalStack, logged: LangfusePostgres, working: ExportRow, link: str
 ) -> None:
-    assert logged.exports.complete(working.id, link, NOW, NOW, None)
+    assert complete(logged, working, link)
     assert not logged.exports.forget_link(working.id, f"{link}0", "gone")
     assert logged.exports.forget_link(working.id, link, "gone")
     assert_unlogged(stack, link, working)
@@ -96,7 +102,7 @@ def test_a_link_that_is_forgotten_is_in_no_line_of_the_servers_log(
 def test_a_link_of_any_characters_is_published_as_it_is(
     logged: LangfusePostgres, working: ExportRow
 ) -> None:
-    assert logged.exports.complete(working.id, AWKWARD, NOW, NOW, None)
+    assert complete(logged, working, AWKWARD)
     assert logged.exports.get(working.id) == replace(
         working,
         status="COMPLETED",

@@ -36,7 +36,7 @@ def test_a_user_that_may_change_nothing_is_asked_to_change_nothing() -> None:
 def test_days_are_told_in_the_zone_of_the_server_whatever_the_profile_says() -> None:
     """Sorting keys hold days in that zone; another one would look for rows beside them."""
     client = known(session_timezone=("Asia/Kolkata", 0))
-    asked = ClickHouseReader(settings())._query_settings(client)
+    asked = ClickHouseReader(settings())._query_settings(client, "CLICKHOUSE_URL")
     assert asked["session_timezone"] == ""
 
 
