@@ -88,9 +88,12 @@ def _has_any(array: str, options: str, *, negated: bool) -> str:
     ``hasAny`` compares each element with each option, and IN in a lambda finds nothing in an array
     that is the same for all rows.
     """
-    found = f"transform(o, {options}, arrayEnumerate({options}), toUInt32(0))"
-    test = f"arrayExists(o -> {found} > 0, {array})"
+    test = f"arrayExists(o -> {_is_one_of('o', options)}, {array})"
     return f"NOT {test}" if negated else test
+
+
+def _is_one_of(element: str, options: str) -> str:
+    return f"transform({element}, {options}, arrayEnumerate({options}), toUInt32(0)) > 0"
 
 
 def number_condition(wanted: NumberFilter, column: FilterColumn, params: Params) -> str:
@@ -185,7 +188,7 @@ def _has_pair(column: FilterColumn, key: str, values: Sequence[str], params: Par
     if column.value_type not in _SCORES:
         options = params.array(f"{key}:{each}" for each in values)
         return _has_any(column.expression, options, negated=False)
-    test = f"s.1 = {params.text(key)} AND has({params.array(values)}, s.2)"
+    test = f"s.1 = {params.text(key)} AND {_is_one_of('s.2', params.array(values))}"
     return f"arrayExists(s -> {test}, {column.expression})"
 
 

@@ -111,7 +111,8 @@ def discard_ended_attempts(
     """Removes what these attempts at an export have left, and of the others nothing.
 
     Others are at work, perhaps since a moment ago, or for another Dagster that has the same spool:
-    they find the row in another state, and clean up themselves.
+    they find the row in another state, and clean up themselves. The note of a superseded file is
+    no attempt's: the row says whether that file may go.
 
     Args:
         spool: Where the folders are.
@@ -121,7 +122,7 @@ def discard_ended_attempts(
         row: The export's, as it is now.
     """
     for root_run in spool.folders(export_path):
-        if root_run in ended:
+        if root_run in ended or root_run.startswith(SUPERSEDED):
             discard_attempt(AttemptFolder(spool, f"{export_path}/{root_run}"), files, row)
 
 
