@@ -67,7 +67,9 @@ def free_key(
 
 def _name(table: str, project_id: str) -> str:
     project = "".join(
-        char if char.isprintable() and char not in _SEPARATORS else quote(char, safe="")
+        char
+        if char.isprintable() and char not in _SEPARATORS
+        else quote(char, safe="", errors="surrogatepass")
         for char in project_id
     )
     return f"-lf-{table}-export-{project[:PROJECT_MAX_CHARACTERS]}"

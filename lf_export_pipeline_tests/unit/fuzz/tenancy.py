@@ -14,7 +14,7 @@ SHARED = {"users", "pricing_tiers", "prices"}
 """Users belong to no project; prices are joined by the id of a model that does."""
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
-_READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_]\w*)(?:\s+(?:AS\s+)?([a-z]\w*))?")
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_]\w*)(?![\w.])(?:\s+(?:AS\s+)?([a-z]\w*))?")
 _MODELS_OF_ALL = " OR m.project_id IS NULL"  # a model without a project is everyone's
 
 

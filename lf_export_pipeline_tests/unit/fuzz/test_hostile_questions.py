@@ -29,7 +29,7 @@ pytestmark = pytest.mark.fuzz
 PROJECT = "project-of-ours"
 FUZZED = settings(settings.get_profile("fuzz"), max_examples=EXAMPLES)
 PLACEHOLDER = (re.compile(r"\{(\w+):"), re.compile(r"(?<!:):(\w+)"))  # of ClickHouse, of Postgres
-OF_CHUNKS = re.compile(r"lo_\d+|hi_\d+|keys")
+OF_CHUNKS = re.compile(r"lo_\d+|hi_\d+|keys|hash_key_[01]")
 SOUND_SHARE, SCORED_SHARE = 0.9, 0.1
 
 

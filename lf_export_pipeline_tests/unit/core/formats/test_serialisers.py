@@ -19,6 +19,7 @@ from lf_export_pipeline_tests.unit.core.formats.reference import (
     FILES,
     Record,
     decode,
+    readable,
     record_batch,
 )
 
@@ -115,7 +116,7 @@ def expected_value(column: OutputColumn, row: Record) -> Any:
         return cell
     is_json = column.kind in {Kind.JSON, Kind.PRETTY_JSON} or column.name in row.flags
     decoded = decode(cell, json_text=is_json)
-    return json.loads(decoded) if is_json else decoded
+    return json.loads(readable(decoded)) if is_json else decoded
 
 
 @every_format
