@@ -60,7 +60,13 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str, str, str]] = {
         "createdAt",
     ),
 }
-STORED = pytest.mark.parametrize("merged", [False, True], ids=["inserted", "merged"])
+STORED = pytest.mark.parametrize(
+    "apart",
+    [
+        pytest.param(False, id="in a part of each month"),
+        pytest.param(True, id="in parts", marks=pytest.mark.long),
+    ],
+)
 EXPORTS = pytest.mark.parametrize("name", CASES)
 
 
@@ -79,19 +85,15 @@ def rows_of(table: str, time: str, identity: str, instants: list[str]) -> Iterat
         yield row
 
 
-def filled(project: Project, table: str, *rows: Row, merged: bool) -> None:
-    project.add(table, *rows)
-    if merged:
-        project.client.command(f"OPTIMIZE TABLE {table} FINAL")
-
-
 @STORED
 @EXPORTS
 def test_rows_of_every_age_are_exported_however_they_are_cut(
-    project: Project, name: str, *, merged: bool
+    project: Project, name: str, *, apart: bool
 ) -> None:
     export, options, table, time, identity, _ = CASES[name]
-    filled(project, table, *rows_of(table, time, identity, INSTANTS), merged=merged)
+    rows = list(rows_of(table, time, identity, INSTANTS))
+    for inserted in [[row] for row in rows] if apart else [rows]:
+        project.add(table, *inserted)
     now = datetime(2026, 3, 1, 13, tzinfo=UTC)
     assert project.ids(export, chunk_rows=3, created_at=now, **options) == set(INSTANTS[:7])
     assert project.ids(export, chunk_rows=5, created_at=ALWAYS, **options) == set(INSTANTS)
@@ -100,7 +102,7 @@ def test_rows_of_every_age_are_exported_however_they_are_cut(
 @EXPORTS
 def test_filters_hold_at_every_border(project: Project, name: str) -> None:
     export, options, table, time, identity, column = CASES[name]
-    filled(project, table, *rows_of(table, time, identity, INSTANTS), merged=True)
+    project.add(table, *rows_of(table, time, identity, INSTANTS))
     for border in BORDERS:
         later = sum(rank(at) >= rank(border) for at in INSTANTS)
         for operator, expected in ((">=", later), ("<", len(INSTANTS) - later)):
@@ -118,7 +120,13 @@ def rank(instant: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "sessions" not in name])
-@pytest.mark.parametrize("moved_to", ["1960-01-01T00:00:00.000Z", "2205-08-20T12:00:00.000Z"])
+@pytest.mark.parametrize(
+    "moved_to",
+    [
+        pytest.param("1960-01-01T00:00:00.000Z", marks=pytest.mark.long),
+        "2205-08-20T12:00:00.000Z",
+    ],
+)
 def test_row_that_was_moved_far_away_is_not_exported_as_it_was(
     project: Project, name: str, moved_to: str
 ) -> None:
@@ -136,7 +144,13 @@ def test_row_that_was_moved_far_away_is_not_exported_as_it_was(
 
 @pytest.mark.usefixtures("looked_up")
 @pytest.mark.parametrize("name", ["traces", "observations", "spans", "events"])
-@pytest.mark.parametrize("filters", [[], ["1970-02-01T00:00:00.000Z"]], ids=["all", "since"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        pytest.param([], id="all", marks=pytest.mark.long),
+        pytest.param(["1970-02-01T00:00:00.000Z"], id="since"),
+    ],
+)
 def test_distant_scores_are_shown_and_filtered_in_the_rows_they_name(
     project: Project, name: str, filters: list[str]
 ) -> None:
@@ -147,7 +161,7 @@ def test_distant_scores_are_shown_and_filtered_in_the_rows_they_name(
     named = {"trace_id": row, "observation_id": observation, "value": 1}
     late = [at for at in INSTANTS if not filters or rank(at) > rank(filters[0])]
     scores = [{**named, "id": at, "name": at, "timestamp": at} for at in late]
-    filled(project, "scores", *scores, merged=True)
+    project.add("scores", *scores)
     bounds = [where(column, "datetime", ">=", bound) for bound in filters]
     shown = project.export(export, bounds, **options).row
     assert {at for at in late if shown[at] == [1]} == set(late)
@@ -163,7 +177,7 @@ def test_distant_rows_count_in_their_session(project: Project, options: dict[str
     rows = [{**row, "session_id": "s"} for row in rows_of(table, time, identity, INSTANTS)]
     for row in rows:
         row.update({"trace_id": row[identity]} if options else {})
-    filled(project, table, *rows, merged=True)
+    project.add(table, *rows)
     assert project.export("sessions", **options).row["countTraces"] == len(INSTANTS)
     for bound in ("1960-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z"):
         since = where("createdAt", "datetime", ">=", bound)
@@ -178,7 +192,7 @@ def test_spans_are_in_the_order_of_their_start(project: Project) -> None:
         assert found.ids == INSTANTS[::-1]
 
 
-@EXPORTS
+@pytest.mark.parametrize("name", ["traces", "spans", "events", "sessions of spans"])
 def test_instants_before_1970_are_cut_to_milliseconds_as_the_others_are(
     project: Project, name: str
 ) -> None:
