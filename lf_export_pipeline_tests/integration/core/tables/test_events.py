@@ -108,7 +108,8 @@ def test_chunks_are_found_in_any_time_zone_of_the_server(
     add_span(project, "b", start_time="1970-01-03T00:00:00.000000Z")
     request = project.request(**options)
     answers: dict[str, list[tuple[object, ...]]] = {"score_names": []}
-    query = table_source(request.query.table).compile(request, answers, ExportLimits())
+    compiled = table_source(request.query.table).compile(request, answers, ExportLimits())
+    query = compiled.keyed((1, 2))
     scan, rows = query.key_scan, query.chunk_rows
     assert scan is not None
     assert rows is not None
