@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lf_export_pipeline.local.seed import load_seed
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
+SAMPLED = 3
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -22,6 +24,20 @@ def pytest_configure() -> None:
         width = (ports.LAST_PORT - ports.FIRST_PORT) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         ports.FIRST_PORT += width * int(worker.removeprefix("gw"))
         ports.LAST_PORT = ports.FIRST_PORT + width
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves most cases of a test that is ``sampled`` to the long form.
+
+    Their first, fourth, seventh … stay, so that of two parameters neither loses one of its values.
+    """
+    seen = Counter[str]()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        if item.get_closest_marker("sampled") and seen[test] % SAMPLED:
+            item.add_marker(pytest.mark.long)
+        seen[test] += 1
 
 
 @pytest.fixture(scope="session")

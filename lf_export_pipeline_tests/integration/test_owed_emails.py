@@ -85,6 +85,7 @@ def owing(
     return rows, run_id
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("is_back", [False, True], ids=["still away", "back"])
 @pytest.mark.parametrize("senders", [(send_late, execute_again), (execute_again, send_late)])
 def test_email_that_a_failed_run_owes_is_sent_once(

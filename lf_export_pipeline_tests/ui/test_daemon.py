@@ -54,9 +54,17 @@ def ask(deployment: Deployment, query: str, **variables: str) -> dict[str, Any]:
     return data
 
 
-def test_queued_row_becomes_a_file_by_a_run_that_the_ui_shows(deployment: Deployment) -> None:
-    export_id = deployment.queue()
+@pytest.fixture(scope="module")
+def export_id(deployment: Deployment) -> str:
+    """An export of all traces of the project that has ended."""
+    queued = deployment.queue()
+    deployment.ended(queued)
+    return queued
 
+
+def test_queued_row_becomes_a_file_by_a_run_that_the_ui_shows(
+    deployment: Deployment, export_id: str
+) -> None:
     row = deployment.ended(export_id)
 
     assert (row.status, row.log) == ("COMPLETED", None)
@@ -74,9 +82,9 @@ def test_queued_row_becomes_a_file_by_a_run_that_the_ui_shows(deployment: Deploy
 
 
 @pytest.mark.browser
-def test_run_page_shows_each_step_of_a_run(deployment: Deployment, operator: Operator) -> None:
-    export_id = deployment.queue()
-    assert deployment.ended(export_id).status == "COMPLETED"
+def test_run_page_shows_each_step_of_a_run(
+    deployment: Deployment, export_id: str, operator: Operator
+) -> None:
     (run,) = deployment.runs(export_id)
 
     operator.driver.set_window_size(*TALL)
@@ -98,6 +106,7 @@ def test_export_that_cannot_be_made_is_failed_with_its_sentence(deployment: Depl
     assert [run.is_failure for run in deployment.runs(export_id)] == [True]
 
 
+@pytest.mark.long
 def test_export_that_is_queued_again_gets_another_run(deployment: Deployment) -> None:
     unknown = {"type": "string", "column": "colour", "operator": "=", "value": "green"}
     export_id = deployment.queue(filters=[unknown])

@@ -7,7 +7,7 @@ import pytest
 
 from lf_export_pipeline_tests.exporting import NOON, Project, where
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 BOTH = pytest.mark.parametrize("table", ["traces", "observations"])
 UINT64_MAX = 2**64 - 1

@@ -8,7 +8,7 @@ import pytest
 from lf_export_pipeline_tests.exporting import Project
 from lf_export_pipeline_tests.integration.core.test_versions import BOTH, at
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 Change = Callable[[Project, str], None]
 

@@ -8,7 +8,7 @@ from lf_export_pipeline.ops.resolve_filters import resolved
 from lf_export_pipeline_tests.exporting import Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 WANTED = ["0first", "victim-trace-001", "zlast"]
 COLLIDING = "r8OKy7k2AfCGoZKo"  # cityHash64 of it is that of "victim-trace-001"

@@ -13,7 +13,7 @@ import pytest
 from lf_export_pipeline.ops.resolve_filters import resolved
 from lf_export_pipeline_tests.exporting import Project, Row, where
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 INSTANTS = [
     "1900-01-01T00:00:00.000Z",

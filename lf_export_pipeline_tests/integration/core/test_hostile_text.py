@@ -33,7 +33,7 @@ from lf_export_pipeline_tests.integration.core.conftest import NewProject
 from lf_export_pipeline_tests.integration.core.hostile_texts import HOSTILE, MARKER
 
 COUNTS = {COUNT_ANSWER, COMMENTS_ANSWER}
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 SOURCES = [
     ("traces", False),

@@ -13,7 +13,7 @@ import pytest
 from lf_export_pipeline_tests.exporting import Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 START = datetime(2031, 3, 1, 23, 59, 50, tzinfo=UTC)
 LEVELS = ("DEBUG", "DEFAULT", "WARNING", "ERROR")

@@ -7,7 +7,11 @@ import pytest
 
 from lf_export_pipeline_tests.exporting import Project
 
-pytestmark = [pytest.mark.services, pytest.mark.usefixtures("looked_up")]
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.sampled,
+    pytest.mark.usefixtures("looked_up"),
+]
 
 
 def add_comments(project: Project, object_type: str) -> None:

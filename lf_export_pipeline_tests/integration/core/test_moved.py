@@ -10,7 +10,7 @@ import pytest
 
 from lf_export_pipeline_tests.exporting import Project, Row, where
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 FIRST, SECOND = "2031-03-01T12:00:00.000Z", "2031-03-02T12:00:00.000Z"
 SCORE = {"id": "s", "name": "n", "value": 1, "timestamp": SECOND}

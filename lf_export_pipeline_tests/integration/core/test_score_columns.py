@@ -12,7 +12,11 @@ from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline_tests.exporting import CUTOFF, NOON, Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = [pytest.mark.services, pytest.mark.usefixtures("looked_up")]
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.sampled,
+    pytest.mark.usefixtures("looked_up"),
+]
 
 BOTH = pytest.mark.parametrize("table", ["traces", "observations"])
 TYPED: dict[str, dict[str, Any]] = {

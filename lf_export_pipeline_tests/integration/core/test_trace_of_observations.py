@@ -4,7 +4,7 @@ import pytest
 
 from lf_export_pipeline_tests.exporting import Project, Row, where
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 TRACES = (
     {"id": "t1", "name": "chat", "user_id": "ada", "session_id": "s1", "tags": ["x", "y"]},

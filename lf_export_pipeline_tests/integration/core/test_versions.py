@@ -8,7 +8,7 @@ import pytest
 from lf_export_pipeline_tests.exporting import CUTOFF, Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 BOTH = pytest.mark.parametrize("table", ["traces", "observations"])
 TIME = {"traces": "timestamp", "observations": "start_time"}

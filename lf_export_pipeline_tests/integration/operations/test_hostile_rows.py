@@ -161,8 +161,8 @@ def test_a_nasty_row_ends_with_a_file_or_a_sentence(
 
 def downloaded(row: ExportRow) -> list[dict[str, Any]]:
     with urllib.request.urlopen(row.url or "", timeout=60) as answer:
-        key = unquote(urlsplit(answer.url).path).partition("/")[2].partition("/")[2]
-        assert answer.headers["Content-Disposition"] == content_disposition(key)
+        said = content_disposition(f"{row.name}-{row.created_at:%Y-%m-%d}.jsonl")
+        assert answer.headers["Content-Disposition"] == said
         return [json.loads(line) for line in answer]
 
 

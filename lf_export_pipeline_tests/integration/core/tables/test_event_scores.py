@@ -6,7 +6,7 @@ import pytest
 
 from lf_export_pipeline_tests.exporting import Project, Row, where
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 BOTH = pytest.mark.parametrize(
     "options",

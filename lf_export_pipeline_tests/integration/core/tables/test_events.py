@@ -11,7 +11,7 @@ from lf_export_pipeline.core.plan import bind_chunk
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline_tests.exporting import Project, Row, where
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 BOTH = pytest.mark.parametrize(
     "options",

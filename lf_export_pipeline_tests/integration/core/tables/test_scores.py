@@ -7,7 +7,7 @@ import pytest
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline_tests.exporting import Project, where
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 BOTH = pytest.mark.parametrize("events", [False, True], ids=["traces", "events"])
 
