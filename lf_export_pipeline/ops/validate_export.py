@@ -67,13 +67,14 @@ def admission(
 
     Langfuse: a row of another project counts as missing, CANCELLED comes before the 30 days, and
     any other status is processed. Ours: COMPLETED only by force, so that no second e-mail is sent,
-    and PROCESSING, even by force, only if nobody else works on it.
+    and PROCESSING only if nobody else works on it; by force also where nobody says so, as Langfuse's
+    own worker does not, whose rows may be left by one that has died.
     """
     if row is None or config.project_id not in (None, row.project_id):
         return Admission(Action.SKIP, "there is no such export")
     if row.status == "CANCELLED":
         return Admission(Action.SKIP, "it was cancelled")
-    if is_taken:
+    if is_taken and (owner_of(row) is not None or not config.force):
         return Admission(Action.SKIP, f"it is {row.status}, and whoever has taken it up is alive")
     if row.created_at < now - STALE_AFTER:
         return Admission(Action.REFUSE, STALE_SENTENCE)

@@ -4,8 +4,7 @@ Langfuse: one or more backslashes, ``u`` and four hexadecimal digits are replace
 code unit, backslashes included; a high and a low surrogate that follow each other are one
 character; a lone surrogate keeps exactly one backslash. Deliberately different: escapes of control
 characters, of ``"`` and of the backslash stay as they are, because decoding them would break JSON
-that is embedded in the text; and in JSON text the escape of a lone surrogate becomes the text of
-that escape, because half a character makes most readers refuse the whole file.
+that is embedded in the text.
 
 Inside JSON text (as opposed to text that only happens to contain JSON) backslashes come in pairs
 that stand for one. There an odd run ends in an escape of JSON's own, and the pairs before it are
@@ -22,7 +21,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -64,9 +62,6 @@ _SAFE_CUT: Final = re.compile(rb"(?<=[^\\u0-9a-fA-F])|(?<!\\)(?=\\)(?!\\+u[dD][c
 r"""A place where no escape and no surrogate pair is divided: after a byte that no escape contains,
 or before a run of backslashes that does not begin the second half of a pair."""
 
-_HALF: Final = re.compile(r"(?<!\\)(?:\\\\)*(?=\\u[dD][89a-fA-F][0-9a-fA-F]{2})")
-"""The pairs of backslashes, if any, before the escape of a surrogate."""
-
 
 class Escapes(NamedTuple):
     r"""All ``\+uXXXX`` of a window: parallel arrays, in order."""
@@ -107,19 +102,7 @@ def decode_escapes(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeSt
     if affected.true_count == 0:
         return array
     decoded = _decode_cells(array.filter(affected), json_text=json_text)
-    if json_text:
-        decoded = _without_halves(decoded)
     return pc.replace_with_mask(array, affected, decoded)
-
-
-def _without_halves(array: pa.LargeStringArray) -> pa.LargeStringArray:
-    """JSON text with escapes of lone surrogates as text; those of pairs are characters by now."""
-    cells = pl.Series(values=array)
-    affected = cells.str.contains(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-    if not affected.any():
-        return array
-    changed = [_HALF.sub(r"\g<0>\\", cell) for cell in cells.filter(affected)]
-    return pc.replace_with_mask(array, affected.to_arrow(), pa.array(changed, text.TEXT))
 
 
 def _decode_cells(array: pa.LargeStringArray, *, json_text: bool) -> pa.LargeStringArray:

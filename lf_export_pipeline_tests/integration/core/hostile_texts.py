@@ -13,7 +13,7 @@ HOSTILE = [
     f"\\N{MARKER}",
     f"{MARKER}\n\t\r\x7f\u2028\u202e\ufeff",
     f"{MARKER} % _ %% \\% \\",
-    f"{MARKER}" + "'\\" * 30_000,
+    f"{MARKER}" + "'\\" * 450,  # as long as a name may be
     f"{MARKER}\U0001f600\u00e9",
 ]
 STORED, ABSENT = HOSTILE[::2], HOSTILE[1::2]

@@ -139,7 +139,7 @@ def statements_of(project: Project, request: ExportRequest) -> list[Statement]:
     source = table_source(request.query.table)
     asked = source.prerequisites(request, project.settings.limits)
     answers: Answers = {name: [("row", 1)] for name in asked if name not in COUNTS}
-    query = source.compile(request, answers, project.settings.limits)
+    query = source.compile(request, answers, project.settings.limits).keyed((1, 2))
     read = [query.key_scan, query.chunk_rows, query.sample]
     lookups = (lookup.statement for lookup in query.lookups)
     return [*asked.values(), *(each for each in read if each is not None), *lookups]

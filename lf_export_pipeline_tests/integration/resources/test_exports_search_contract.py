@@ -53,7 +53,9 @@ def added(rows: Rows, minute: int = 0, *, project: str = "", **values: Any) -> E
     )
     row = replace(row, **values)
     rows.add(row)
-    return row
+    found = rows.get(row.id)  # without its query
+    assert found is not None
+    return found
 
 
 def ids(found: list[ExportRow]) -> list[str]:

@@ -211,20 +211,36 @@ def test_a_link_that_the_worker_has_replaced_just_after_ours_is_told_of_by_the_w
     assert not world.mailer.sent
 
 
-@pytest.mark.parametrize("log", [mark_of("run-of-another-dagster"), None])
+@pytest.mark.parametrize(
+    ("log", "force"),
+    [
+        (mark_of("run-of-another-dagster"), True),
+        (mark_of("run-of-another-dagster"), False),
+        (None, False),
+    ],
+)
 def test_an_export_that_somebody_works_on_is_started_only_when_he_is_silent_for_long(
-    log: str | None, instance: dg.DagsterInstance
+    log: str | None, force: bool, instance: dg.DagsterInstance
 ) -> None:
     now = datetime.now(UTC)
     row = export_row(status="PROCESSING", log=log, updated_at=now - OPERATORS.lost_after / 2)
     world = World(row)
 
-    assert world.run(instance, force=True).success
+    assert world.run(instance, force=force).success
     assert world.state == row
 
     put_silent = replace(row, updated_at=now - OPERATORS.lost_after)
     world.rows.rows[row.id] = put_silent
     assert world.run(instance).success
+    assert_one_good_file(world)
+
+
+def test_an_export_that_nobody_says_to_work_on_is_started_by_force(
+    instance: dg.DagsterInstance,
+) -> None:
+    world = World(export_row(status="PROCESSING", log=None, updated_at=datetime.now(UTC)))
+
+    assert world.run(instance, force=True).success
     assert_one_good_file(world)
 
 

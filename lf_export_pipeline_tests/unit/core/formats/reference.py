@@ -70,8 +70,7 @@ def _decode_one(
         low = int(following.group(2), 16)
         return data + chr(0x10000 + (code - 0xD800) * 0x400 + low - 0xDC00), following.end()
     if 0xD800 <= code < 0xE000:
-        # Half a character cannot be read: in JSON it becomes the text of its escape.
-        slashes = f"{run}\\" if is_json_escape else "\\\\" if json_text else "\\"
+        slashes = run if is_json_escape else "\\\\" if json_text else "\\"
         return f"{slashes}u{match.group(2)}", match.end()
     if code < 0x20 or chr(code) in '"\\':
         return match.group(), match.end()
