@@ -67,8 +67,8 @@ def admission(
 
     Langfuse: a row of another project counts as missing, CANCELLED comes before the 30 days, and
     any other status is processed. Ours: COMPLETED only by force, so that no second e-mail is sent,
-    and PROCESSING only if nobody else works on it; by force also where nobody says so, as Langfuse's
-    own worker does not, whose rows may be left by one that has died.
+    and PROCESSING only if nobody else works on it; by force also if that one has left no mark, as
+    Langfuse's own worker leaves none: it may have died.
     """
     if row is None or config.project_id not in (None, row.project_id):
         return Admission(Action.SKIP, "there is no such export")
