@@ -5,7 +5,7 @@ import pytest
 from lf_export_pipeline_tests.exporting import Project, Row, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 KINDS = pytest.mark.parametrize(
     ("table", "kind"), [("traces", "TRACE"), ("observations", "OBSERVATION")]

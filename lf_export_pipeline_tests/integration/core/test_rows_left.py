@@ -17,7 +17,7 @@ from lf_export_pipeline_tests.exporting import CUTOFF, Project
 from lf_export_pipeline_tests.fakes import MemorySpool
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 SIZE = SampleSize(traces=40, observations_per_trace=2, dataset_items=20, audit_logs=20)
 UNTIL = datetime(2031, 3, 10, tzinfo=CUTOFF.tzinfo)

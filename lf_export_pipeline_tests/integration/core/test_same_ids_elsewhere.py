@@ -6,7 +6,7 @@ from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline_tests.exporting import NOON, Project, Row, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 OURS, THEIRS = "said by ours", "said by theirs"
 TIMES = {"created_at": NOON, "updated_at": NOON}

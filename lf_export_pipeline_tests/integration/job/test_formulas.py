@@ -20,7 +20,7 @@ from lf_export_pipeline.local.rows import (
 )
 from lf_export_pipeline_tests.integration.job.real_exports import RealExports
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 GUARDED = {"LF_EXPORT_CSV_GUARD_FORMULAS": "true"}
 BEGINNINGS = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"

@@ -13,7 +13,7 @@ import pytest
 from lf_export_pipeline.core.request import ExportFormat
 from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, Ended, RealExports
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 every_format = pytest.mark.parametrize("file_format", list(ExportFormat))
 SOME_ROWS = {"column": "name", "type": "string", "operator": "contains", "value": "support"}

@@ -19,7 +19,7 @@ from lf_export_pipeline_tests.integration.resources.proxy import (
     proxy,
 )
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 ONE_CHUNK: dict[str, str] = {}
 _ROWS = re.compile(

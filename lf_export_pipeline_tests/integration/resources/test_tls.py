@@ -263,6 +263,7 @@ OTHER_NAME_OR_AUTHORITY = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled
 @OTHER_NAME_OR_AUTHORITY
 def test_dagsters_own_database_is_refused_like_any_other(
     encrypted: Encrypted, tmp_path: Path, *, host: str, is_known: bool, said: str

@@ -14,7 +14,7 @@ from lf_export_pipeline_tests.integration.core.tables.test_sessions import (
     sessions,
 )
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 
 @pytest.fixture
