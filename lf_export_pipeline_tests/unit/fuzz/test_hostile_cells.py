@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import unicodedata
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -96,9 +97,9 @@ def shown(column: OutputColumn, record: Record) -> str | None:
     return decode(cell, json_text=is_json(column, record.flags))
 
 
-def shown_score(record: Record, at: int) -> Any:
+def shown_score(record: Record, at: int, read: Callable[[str], str] = str) -> Any:
     cell = record.scores.get(at)
-    return None if cell is None else json.loads(readable(decode(cell, json_text=True)))
+    return None if cell is None else json.loads(read(decode(cell, json_text=True)))
 
 
 @FUZZED
@@ -162,7 +163,7 @@ def expected_object(record: Record, headers: tuple[str, ...]) -> dict[str, Any]:
         text = shown(column, record)
         embedded = text is not None and is_json(column, record.flags)
         cells[column.name] = json.loads(readable(text)) if embedded and text else text
-    return cells | {name: shown_score(record, at) for at, name in enumerate(headers)}
+    return cells | {name: shown_score(record, at, readable) for at, name in enumerate(headers)}
 
 
 def assert_is_in_csv(cell: str, column: OutputColumn, record: Record, *, guarded: bool) -> None:
