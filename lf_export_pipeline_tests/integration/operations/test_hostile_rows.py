@@ -15,7 +15,6 @@ from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.s3 import content_disposition
 from lf_export_pipeline.resources.wiring import ports_with
 from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
@@ -73,7 +72,7 @@ ROWS = (
     Nasty("nasty-folder", {"project_id": "a/../../../other-prefix/x"}),
     Nasty("nasty-file", {"project_id": '..\\..\\x"; filename="evil.exe'}),
     Nasty("nasty-or", {"project_id": "' OR '1' = '1"}),
-    Nasty("nasty-header", {"project_id": "x\r\nX-Evil: 1"}, "The project id 'x\\r\\nX-Evil: 1'"),
+    Nasty("nasty-header", {"project_id": "x\r\nX-Evil: 1"}),
     Nasty("nasty-format", {"format": "CSV\r\nX-Evil: 1"}, "The format 'CSV\\r\\nX-Evil: 1'"),
     Nasty("nasty-no-format", {"format": ""}, "The format '' is not known"),
     Nasty("nasty-name", {"name": "a\r\nBcc: evil@example.test\r\n\r\n<script>alert(1)</script>"}),
@@ -87,7 +86,7 @@ ROWS = (
     Nasty("nasty-value", query(filter=[ONE_ROW | {"value": "' OR 1 = 1 --"}])),
     Nasty("nasty-search", query(searchQuery="%' OR 1 = 1 --\\")),
 )  # fmt: skip
-EMPTY = {"nasty-folder", "nasty-file", "nasty-or", "nasty-value", "nasty-search"}
+EMPTY = {"nasty-folder", "nasty-file", "nasty-or", "nasty-header", "nasty-value", "nasty-search"}
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +160,10 @@ def test_a_nasty_row_ends_with_a_file_or_a_sentence(
 
 def downloaded(row: ExportRow) -> list[dict[str, Any]]:
     with urllib.request.urlopen(row.url or "", timeout=60) as answer:
-        said = content_disposition(f"{row.name}-{row.created_at:%Y-%m-%d}.jsonl")
-        assert answer.headers["Content-Disposition"] == said
+        said = answer.headers["Content-Disposition"]
+        assert said.startswith('attachment; filename="')
+        assert said.endswith(f'-{row.created_at:%Y-%m-%d}.jsonl"')
+        assert said.count('"') == 2
         return [json.loads(line) for line in answer]
 
 

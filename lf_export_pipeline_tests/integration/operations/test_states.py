@@ -112,8 +112,8 @@ def loses_its_answer(complete: Callable[..., bool]) -> Callable[..., bool]:
     """The update is done, but the first who asks for it is not told."""
     lost: list[bool] = []
 
-    def completed(rows: PostgresExportRows, *values: Any) -> bool:
-        answer = complete(rows, *values)
+    def completed(rows: PostgresExportRows, *values: Any, **named: Any) -> bool:
+        answer = complete(rows, *values, **named)
         if not lost:
             lost.append(answer)
             raise TransientError("Postgres does not answer.")
