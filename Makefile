@@ -26,7 +26,7 @@ dev: $(INSTALLED) ## Embedded stack and Dagster's UI at http://127.0.0.1:3000, u
 # Work is stolen, not dealt out by file: nobody waits for the worker that drew the longest file.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --durations 10
 
-test: $(INSTALLED) ## Run the tests that take ten minutes
+test: $(INSTALLED) ## Run the short form of the tests
 	$(PYTEST) -m "not long"
 
 test-all: $(INSTALLED) ## Run all tests, the long ones too
