@@ -33,6 +33,16 @@ SIZE = SampleSize(traces=3_000, observations_per_trace=0)
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 DEADLINE_SECONDS = 300
 POLL_SECONDS = 0.5
+STEPS = (
+    "validate_export",
+    "resolve_filters",
+    "stream_chunks",
+    "serialize_chunk[00000]",
+    "serialize_chunk[00001]",
+    "upload_file",
+    "notify_requester",
+)
+TALL = (1360, 1300)  # else the list of steps is below the fold
 OPERATOR = pytest.StashKey[Operator]()
 
 

@@ -9,20 +9,10 @@ from typing import Any
 import pytest
 
 from lf_export_pipeline_tests.ui.browser import Operator
-from lf_export_pipeline_tests.ui.conftest import PROJECT, SIZE, Deployment
+from lf_export_pipeline_tests.ui.conftest import PROJECT, SIZE, STEPS, TALL, Deployment
 
 pytestmark = [pytest.mark.services, pytest.mark.daemon]
 
-STEPS = (
-    "validate_export",
-    "resolve_filters",
-    "stream_chunks",
-    "serialize_chunk[00000]",
-    "serialize_chunk[00001]",
-    "upload_file",
-    "notify_requester",
-)
-TALL = (1360, 1300)  # else the list of steps is below the fold
 MATERIALIZATIONS = """
 query Materializations($run: ID!) {
   logsForRun(runId: $run) {

@@ -7,21 +7,11 @@ from contextlib import contextmanager
 import pytest
 
 from lf_export_pipeline_tests.ui.browser import Operator
-from lf_export_pipeline_tests.ui.conftest import Deployment
+from lf_export_pipeline_tests.ui.conftest import STEPS, TALL, Deployment
 
 pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.browser, pytest.mark.long]
 
 JOB = "/locations/lf_export_pipeline/jobs/batch_export"
-STEPS = (
-    "validate_export",
-    "resolve_filters",
-    "stream_chunks",
-    "serialize_chunk[00000]",
-    "serialize_chunk[00001]",
-    "upload_file",
-    "notify_requester",
-)
-TALL = (1360, 1300)
 FORCED = "ops:\n  validate_export:\n    config:\n      force: true\n"
 
 
