@@ -16,11 +16,14 @@ from lf_export_pipeline.core.errors import (
     ExportError,
     TransientError,
 )
+from lf_export_pipeline.emails import NOTIFIED, Notified
+from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.ops import notify_requester
 from lf_export_pipeline.runs.partitions import EMAIL_TAG
+from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemorySpool, OutboxMailer
 from lf_export_pipeline_tests.numbers_table import export_row
-from lf_export_pipeline_tests.world import World
+from lf_export_pipeline_tests.world import ENVIRONMENT, World
 
 OUTAGE = TransientError("The spool failed.")
 REFUSAL = ConfigurationError("The spool cannot be written.")
@@ -119,6 +122,31 @@ def test_mark_that_cannot_be_written_is_said(instance: dg.DagsterInstance) -> No
     assert warnings_of(instance, result.run_id) == [
         "The mark of the e-mail could not be written: The spool failed."
     ]
+
+
+@pytest.mark.parametrize(("is_marked", "sent"), [(True, 0), (False, 1)])
+def test_mark_in_the_spool_alone_prevents_a_second_mail(
+    is_marked: bool, sent: int, instance: dg.DagsterInstance
+) -> None:
+    world = World(export_row())
+    assert world.run(instance).success
+    (key,) = world.files.objects
+    world.mailer.sent.clear()
+    folder = AttemptFolder.of(world.spool, world.row.id, "killed-before-it-was-recorded")
+    if is_marked:
+        folder.write(NOTIFIED, Notified())
+
+    with dg.DagsterInstance.ephemeral() as without_records:
+        notify_requester._tell_once(
+            dg.build_op_context(partition_key=world.row.id, instance=without_records),
+            folder,
+            key,
+            mailer=world.mailer,
+            export_rows=world.rows,
+            settings=Settings.load(ENVIRONMENT),
+        )
+
+    assert len(world.mailer.sent) == sent
 
 
 class CountingMailer(OutboxMailer):
