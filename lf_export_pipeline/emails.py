@@ -95,7 +95,7 @@ def send_email(
     """
     row = export_rows.get(export_id)
     if row is None or row.url is None or not is_published_as(row, key):
-        return Answer(Email.NONE, "No e-mail: the row does not hold the link to this run's file")
+        return Answer(Email.NONE, "No e-mail: the row does not link to this run's file")
     recipient = export_rows.recipient(row.user_id, row.project_id)
     if recipient is None:
         why = "the requester has no address or may not see the project"
@@ -110,7 +110,7 @@ def send_email(
         remark=row.log,
     )
     mailer.send(message)
-    return Answer(Email.SENT, "The requester was sent an e-mail")
+    return Answer(Email.SENT, "E-mail sent to the requester")
 
 
 def after_error(error: ExportError, mailer: Mailer, *, is_repeated: bool) -> Answer:
@@ -122,7 +122,9 @@ def after_error(error: ExportError, mailer: Mailer, *, is_repeated: bool) -> Ans
         is_repeated: Whether the message was handed over before, and that was not answered either.
     """
     if isinstance(error, AnswerLostError) and is_repeated:
-        return Answer(Email.SENT, f"The e-mail counts as sent, twice at most: {error}")
+        return Answer(
+            Email.SENT, f"The e-mail counts as sent (two attempts without an answer): {error}"
+        )
     if not _may_be_sent_later(error, mailer):
         return Answer(Email.NONE, f"{UNSENT}: {error}")
     is_handed_over = is_repeated or isinstance(error, AnswerLostError)
@@ -209,7 +211,7 @@ def send_late(
     """
     export_id, key = export_id_of(run) or "", run.tags.get(OBJECT_TAG, "")
     if is_recorded(instance, Email.SENT, key):
-        return Answer(Email.SENT, "Another run of the export has sent the e-mail")
+        return Answer(Email.SENT, "Another run of this export sent the e-mail")
     reason = _reason_against(export_rows.get(export_id), key)
     if reason is not None:
         return Answer(Email.NONE, f"No e-mail: {reason}")
@@ -218,9 +220,9 @@ def send_late(
 
 def _reason_against(row: ExportRow | None, key: str) -> str | None:
     if row is None or row.status != "COMPLETED":
-        return "the export is not COMPLETED any more"
+        return "the export is no longer COMPLETED"
     if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
         return "the link has expired"
     if not is_published_as(row, key):
-        return "the link does not lead to this run's file"
+        return "the row does not link to this run's file"
     return None

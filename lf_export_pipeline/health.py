@@ -33,13 +33,13 @@ SPECS = (
         OLDEST_QUEUED,
         asset=PARTITIONS_NAME,
         description="Fails when an export has been QUEUED for too long: the daemon is down, the "
-        "sensor is off, or there is more to do than the limits allow.",
+        "sensor is off, or the load exceeds the limits.",
     ),
     dg.AssetCheckSpec(
         FAILED_LATELY,
         asset=PARTITIONS_NAME,
-        description="Fails when too many exports became FAILED within an hour that could have been "
-        "made; those that ask for what cannot be exported are counted apart.",
+        description="Fails when too many exports failed within the last hour for operational "
+        "reasons; requests that cannot be exported are counted separately.",
     ),
 )
 
@@ -125,8 +125,8 @@ def export_health(
     name="export_health",
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks every minute whether exports wait too long or fail; tells the checks of "
-    "batch_exports when that changes, and every quarter of an hour.",
+    description="Checks every minute whether exports wait too long or fail; reports to the checks "
+    "of batch_exports when the result changes, and every 15 minutes.",
 )
 @unforeseen_without_words()
 def export_health_sensor(
@@ -139,7 +139,7 @@ def export_health_sensor(
     results = health_of(context.instance, export_rows, settings, now)
     outcome = {result.check_name or "": result.passed for result in results}
     if not is_news(context.cursor, outcome, now):
-        return dg.SensorResult(skip_reason=dg.SkipReason("Nothing has changed."))
+        return dg.SensorResult(skip_reason=dg.SkipReason("The result has not changed."))
     cursor = json.dumps({"outcome": outcome, "told_at": now.isoformat()})
     events = [_evaluation(result) for result in results]
     return dg.SensorResult(asset_events=events, cursor=cursor)

@@ -27,17 +27,17 @@ PARTITION_CONFIG: dg.PartitionedConfig[dg.DynamicPartitionsDefinition] = dg.Part
 )
 
 DESCRIPTION = """\
-Makes one export: reads a table of a Langfuse project and puts it into the bucket as one file.
+Makes one export: reads a table of a Langfuse project and uploads it to the bucket as one file.
 
 A partition is an export; its key is the id of the row in `batch_exports`. The sensor
-`queued_exports` starts a run for each row that is QUEUED. To make failed exports again, press
-*Launch backfill* on the partitions page and choose those that failed.
+`queued_exports` starts a run for each QUEUED row. To rerun failed exports, press *Launch backfill*
+on the partitions page and select the failed partitions.
 """
 
 
 @dg.graph(name=JOB_NAME)
 def batch_export() -> None:
-    """One row of ``batch_exports``: read, written, uploaded, published, announced."""
+    """One row of ``batch_exports``: validate, read, write, upload, publish, notify."""
     query = resolve_filters(validate_export())
     plan, chunks = stream_chunks(query)
     parts = chunks.map(lambda chunk: serialize_chunk(plan, chunk))

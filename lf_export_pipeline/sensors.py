@@ -44,7 +44,8 @@ from lf_export_pipeline.settings import Settings
 STATUS_INTERVAL_SECONDS = 15  # each look costs the daemon a dozen connections
 REMEMBERED_RECOVERIES = 1_000
 BAD_ID_SENTENCE = (
-    "The id of this export is empty, too long, or holds characters that a partition cannot have. "
+    "The id of this export is empty, too long, or contains characters that a partition key "
+    "cannot have. "
     "Please start it again."
 )
 STOPPABLE = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED)
@@ -58,9 +59,9 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         job_name=JOB_NAME,
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="One run per row of batch_exports that is QUEUED; the projects take turns. "
-        "Exports that a crash has left PROCESSING are queued again, and rows set whose run ended "
-        "while the database was away.",
+        description="Starts a run for each QUEUED row of batch_exports; projects take turns. "
+        "Requeues exports that a crash left PROCESSING, and updates rows whose run ended while the "
+        "database was down.",
     )
     @unforeseen_without_words()
     def queued_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -95,7 +96,7 @@ def _launched(requests: list[dg.RunRequest], recoveries: Mapping[str, int]) -> d
     pending = [(one, times) for one, times in recoveries.items() if one not in set(keys)]
     cursor = json.dumps(dict(pending[-REMEMBERED_RECOVERIES:]))
     if not requests:
-        nothing = dg.SkipReason("No export waits for a run, or there is no room for one.")
+        nothing = dg.SkipReason("No export is queued, or as many runs as allowed are in flight.")
         return dg.SensorResult(skip_reason=nothing, cursor=cursor)
     return dg.SensorResult(
         run_requests=requests,
@@ -128,9 +129,9 @@ def runs_that_failed(job: dg.JobDefinition) -> dg.SensorDefinition:
         monitored_jobs=[job],
         minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sets an export FAILED whose run ended without saying so, if no retry is left; "
-        "one whose run could not even begin waits again. Has the e-mail sent that a run owes which "
-        "failed after it had published its file.",
+        description="Sets an export FAILED when its run ended without updating the row and no "
+        "retry is left. Requeues an export whose run could not start. If the run failed after it "
+        "published its file, tags it so that the e-mail is sent later.",
     )
     @unforeseen_without_words()
     def sensor(
@@ -162,9 +163,10 @@ def _look_for_missing_email(
     spool: Spool,
     export_rows: ExportRows,
 ) -> None:
-    """Has the e-mail sent later that a run owes which ended badly, unless its attempt goes on.
+    """If the run published its file before it failed, tag it so that the e-mail is sent later.
 
-    First of all: this sensor is told of a run once, and what follows fails without the database.
+    Skipped while another run of the same attempt is active. This comes first: Dagster calls the
+    sensor once per run, and the rest fails without the database.
     """
     export_id = export_id_of(run)
     if export_id is None or root_run_id(run) in live_attempts(context.instance, run):
@@ -173,7 +175,7 @@ def _look_for_missing_email(
     try:
         record_missing_email(context.instance, run, folder, export_rows)
     except ExportError as error:
-        context.log.warning("Whether an e-mail is missing cannot be told: %s", error)
+        context.log.warning("Could not check whether an e-mail is owed: %s", error)
 
 
 def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
@@ -185,8 +187,8 @@ def runs_that_were_cancelled(job: dg.JobDefinition) -> dg.SensorDefinition:
         monitored_jobs=[job],
         minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sets an export CANCELLED whose run was terminated, and removes what it left. "
-        "Has the e-mail sent that a run owes which was terminated after it had published its file.",
+        description="Sets an export CANCELLED when its run was terminated, and deletes the run's "
+        "files. If the run had published its file, tags it so that the e-mail is sent later.",
     )
     @unforeseen_without_words()
     def sensor(
@@ -219,12 +221,12 @@ def _answerable(context: dg.RunStatusSensorContext) -> str | None:
     name="runs_in_flight",
     minimum_interval_seconds=STATUS_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Terminates the runs of exports that were cancelled in Langfuse. Reports runs as "
-    "failed that give no sign of life, and once more those whose retry Dagster has forgotten.",
+    description="Terminates runs of exports that were cancelled in Langfuse. Reports runs without "
+    "a heartbeat as failed, and requests retries that Dagster missed.",
 )
 @unforeseen_without_words()
 def runs_in_flight(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Stops what nobody wants any more, also a run that waits in Dagster's queue; finds the dead.
+    """Stops runs of cancelled exports, queued ones too, and finds dead runs.
 
     A run whose export was cancelled notices that by itself between two chunks; this ends also a
     long query or upload.
@@ -235,11 +237,11 @@ def runs_in_flight(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     missed = ask_for_missed_retries(instance, settings.lost_after)
     unwanted = unwanted_runs(instance, export_rows)  # last: a launcher may fail to terminate one
     for run in unwanted:
-        context.log.info("Run %s is terminated: its export was cancelled", run.run_id)
+        context.log.info("Terminating run %s: its export was cancelled", run.run_id)
         instance.run_coordinator.cancel_run(run.run_id)
     return dg.SkipReason(
-        f"{len(unwanted)} runs of cancelled exports were terminated, {len(silent)} count as dead, "
-        f"and {len(missed)} are to be retried that Dagster had forgotten."
+        f"Terminated {len(unwanted)} runs of cancelled exports, reported {len(silent)} dead runs, "
+        f"requested {len(missed)} retries that Dagster missed."
     )
 
 

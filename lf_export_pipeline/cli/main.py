@@ -10,17 +10,20 @@ from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.local.errors import LocalStackError
 
 COMMANDS = {
-    "demo": ("lf_export_pipeline.demo.cli:demo", "Show everything once, from nothing, and stop."),
+    "demo": ("lf_export_pipeline.demo.cli:demo", "Run a demo from scratch, then stop."),
     "dev": ("lf_export_pipeline.cli.dev:dev", "Run the embedded stack and Dagster's UI."),
-    "local": ("lf_export_pipeline.local.cli:local", "Start, stop and see the embedded servers."),
-    "doctor": ("lf_export_pipeline.cli.doctor:doctor", "Check every part that an export needs."),
+    "local": (
+        "lf_export_pipeline.local.cli:local",
+        "Start, stop and inspect the embedded servers.",
+    ),
+    "doctor": ("lf_export_pipeline.cli.doctor:doctor", "Check everything that an export needs."),
     "request": (
         "lf_export_pipeline.cli.request:request",
-        "Ask for an export, as the web app does.",
+        "Request an export, as the web app does.",
     ),
     "status": ("lf_export_pipeline.cli.status:status", "Show exports and their runs."),
-    "requeue": ("lf_export_pipeline.cli.requeue:requeue", "Queue failed exports again."),
-    "run": ("lf_export_pipeline.cli.run:run", "Make one export in this process."),
+    "requeue": ("lf_export_pipeline.cli.requeue:requeue", "Requeue failed exports."),
+    "run": ("lf_export_pipeline.cli.run:run", "Run one export in this process."),
 }
 
 

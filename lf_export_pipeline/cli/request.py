@@ -27,10 +27,10 @@ from lf_export_pipeline.settings import Settings
 @click.option("--order-by", default="null", help='JSON: {"column": …, "order": "ASC" or "DESC"}.')
 @click.option("--search", default=None, help="Text to search for in ids and names.")
 @click.option("--events-table", is_flag=True, help="Read from the events table.")
-@click.option("--user", default="", help="Id of the user who gets the e-mail.")
-@click.option("--name", default=None, help="What the export is called.")
+@click.option("--user", default="", help="Id of the user who receives the e-mail.")
+@click.option("--name", default=None, help="Name of the export.")
 def request(filters: str, order_by: str, **options: Any) -> None:
-    """Ask for an export; the sensor picks it up. Prints its id."""
+    """Request an export and print its id; the sensor starts its run."""
     row = requested_row(
         filters=_json("--filters", filters), order_by=_json("--order-by", order_by), **options
     )

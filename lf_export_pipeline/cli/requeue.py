@@ -25,16 +25,18 @@ from lf_export_pipeline.settings import Settings
 @click.argument("ids", nargs=-1)
 @click.option(
     "--since",
-    help="Asked for at this instant or later, such as 2031-03-01T08:00Z.  [default: 30 days ago]",
+    help="Requested at or after this time, such as 2031-03-01T08:00Z.  [default: 30 days ago]",
 )
-@click.option("--until", help="Asked for before this instant.")
+@click.option("--until", help="Requested before this time.")
 @click.option("--project", "projects", multiple=True, help="Id of a project; may be repeated.")
 @click.option("--table", "tables", multiple=True, help="Such as traces; may be repeated.")
-@click.option("--error", "error_contains", help="A piece of the sentence that the user was given.")
-@click.option("--limit", default=SEARCH_MAX_ROWS, show_default=True, help="At most so many.")
-@click.option("--do-it", is_flag=True, help="Queue them; without it, only show which they are.")
+@click.option("--error", "error_contains", help="Text that the error message contains.")
+@click.option(
+    "--limit", default=SEARCH_MAX_ROWS, show_default=True, help="Maximum number, oldest first."
+)
+@click.option("--do-it", is_flag=True, help="Requeue them; without this option, only list them.")
 def requeue(*, do_it: bool, **conditions: Any) -> None:
-    """Queue failed exports again: those with these IDS, or all that the options describe."""
+    """Requeue failed exports: those with these IDS, or all that match the options."""
     conditions |= {name: list(conditions[name]) for name in ("ids", "projects", "tables")}
     config = RequeueConfig(**conditions, dry_run=not do_it)
     with closing(LangfusePostgres(Settings.load())) as database:

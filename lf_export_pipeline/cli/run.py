@@ -33,9 +33,9 @@ QUIET = {"telemetry": {"enabled": False}}
 
 @click.command()
 @click.argument("export_id")
-@click.option("--force", is_flag=True, help="Make a COMPLETED export once more.")
+@click.option("--force", is_flag=True, help="Run a COMPLETED export again.")
 def run(export_id: str, *, force: bool) -> None:
-    """Make one export in this process; the exit code is 0 if it is COMPLETED in the end."""
+    """Run one export in this process; the exit code is 0 if it ends COMPLETED."""
     settings = Settings.load()
     with instance_in_use() as instance, open_ports(settings) as ports:
         with progress_bar(instance, export_id):

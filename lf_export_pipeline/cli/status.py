@@ -27,8 +27,8 @@ LOG_MAX_CHARACTERS = 60
 
 
 @click.command()
-@click.option("--limit", default=20, show_default=True, help="How many exports, newest first.")
-@click.option("--watch", is_flag=True, help="Keep the table current until Ctrl-C.")
+@click.option("--limit", default=20, show_default=True, help="Number of exports, newest first.")
+@click.option("--watch", is_flag=True, help="Refresh the table until Ctrl-C.")
 def status(limit: int, *, watch: bool) -> None:
     """Show exports and their runs; runs need DAGSTER_HOME."""
     settings = Settings.load()

@@ -18,7 +18,7 @@ SHOWN_MAX_ROWS = 200
 class SweepConfig(dg.Config):
     """How a sweep is run; its schedule sets ``dry_run`` to false."""
 
-    dry_run: bool = Field(default=True, description="Only say what would be removed.")
+    dry_run: bool = Field(default=True, description="Only report what would be deleted.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ def summary_of(findings: Sequence[Finding], *, dry_run: bool) -> str:
     """One line with the counts."""
     failures = [finding.failure for finding in findings if finding.failure]
     litter = sum(finding.is_litter for finding in findings)
-    deed = "would be removed" if dry_run else "removed"
-    done = f"{litter - len(failures):,} {deed}, {len(findings) - litter:,} left alone"
-    return f"{done}, {len(failures):,} could not be removed: {failures[0]}" if failures else done
+    deed = "would be deleted" if dry_run else "deleted"
+    done = f"{litter - len(failures):,} {deed}, {len(findings) - litter:,} kept"
+    return f"{done}, {len(failures):,} could not be deleted: {failures[0]}" if failures else done
 
 
 def report_of(findings: Sequence[Finding], *, dry_run: bool) -> dict[str, dg.MetadataValue]:
-    """What the run's page shows: first what could not be removed, then what was."""
+    """What the run's page shows: first what could not be deleted, then what was."""
     ordered = sorted(
         findings, key=lambda finding: (not finding.failure, not finding.is_litter, finding.name)
     )
@@ -74,9 +74,9 @@ def report_of(findings: Sequence[Finding], *, dry_run: bool) -> dict[str, dg.Met
 
 def _line(finding: Finding, *, dry_run: bool) -> tuple[str, str, str]:
     if finding.failure:
-        return finding.name, "not removed", finding.failure
-    deed = "would be removed" if dry_run else "removed"
-    return finding.name, deed if finding.is_litter else "left alone", finding.reason
+        return finding.name, "not deleted", finding.failure
+    deed = "would be deleted" if dry_run else "deleted"
+    return finding.name, deed if finding.is_litter else "kept", finding.reason
 
 
 def batches_of(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -32,7 +32,7 @@ def sweep_spool_folders(
     files: dg.ResourceParam[FileStore],
     settings: dg.ResourceParam[Settings],
 ) -> None:
-    """Removes what ended and abandoned attempts have left in the spool, unpublished objects too."""
+    """Deletes spool files of ended and abandoned attempts, and objects they never published."""
     kept_for, dry_run = settings.spool_kept_for, config.dry_run
     found = sweep_spool(context.instance, export_rows, spool, files, kept_for, dry_run=dry_run)
     _tell(context, found, config)
@@ -47,7 +47,7 @@ def abort_incomplete_uploads(
     files: dg.ResourceParam[FileStore],
     settings: dg.ResourceParam[Settings],
 ) -> None:
-    """Aborts uploads of exports that were begun more than a day ago."""
+    """Aborts multipart uploads of exports that started more than a day ago."""
     prefix = settings.langfuse_s3_batch_export_prefix
     _tell(context, abort_uploads(files, prefix, dry_run=config.dry_run), config)
 
@@ -60,7 +60,7 @@ def prune_old_partitions(
     *,
     export_rows: dg.ResourceParam[ExportRows],
 ) -> None:
-    """Deletes the partitions of exports that are older than 30 days."""
+    """Deletes partitions of exports that were last used more than 30 days ago."""
     found = prune_partitions(context.instance, export_rows, dry_run=config.dry_run)
     _tell(context, found, config)
 
@@ -75,10 +75,10 @@ def delete_files_of_expired_links(
     files: dg.ResourceParam[FileStore],
     settings: dg.ResourceParam[Settings],
 ) -> None:
-    """Deletes files whose link has expired; without the setting it only says which they are."""
+    """Deletes files whose link has expired; unless the setting allows it, only lists them."""
     is_allowed = settings.lf_export_delete_expired_files
     if not (is_allowed or config.dry_run):
-        context.log.info("LF_EXPORT_DELETE_EXPIRED_FILES is not true: nothing is deleted")
+        context.log.info("Nothing is deleted: LF_EXPORT_DELETE_EXPIRED_FILES is not true")
     config = SweepConfig(dry_run=config.dry_run or not is_allowed)
     found = delete_expired_files(export_rows, files, settings, dry_run=config.dry_run)
     _tell(context, found, config)

@@ -73,9 +73,9 @@ def send_emails(
     export_rows: dg.ResourceParam[ExportRows],
     settings: dg.ResourceParam[Settings],
 ) -> None:
-    """Sends the e-mails of finished exports that no mail server has taken so far."""
+    """Sends the e-mails of finished exports that no mail server has accepted yet."""
     if is_sent_by_another_run(context.instance, context.run_id):
-        context.log.info("Another run of this job is at work: it sends them")
+        context.log.info("Skipped: another run of this job is sending them")
         return
     found = send_late_emails(context.instance, mailer, export_rows, settings)
     for export_id, answer in found:
@@ -105,16 +105,16 @@ SEND_UNSENT_EMAILS = dg.GraphDefinition(name=JOB_NAME, node_defs=[send_emails]).
     job=SEND_UNSENT_EMAILS,
     cron_schedule="*/10 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every ten minutes, if there are e-mails that no mail server has taken.",
+    description="Every ten minutes, if a mail server has not accepted all e-mails.",
 )
 def send_unsent_emails_schedule(
     context: dg.ScheduleEvaluationContext,
 ) -> dg.RunRequest | dg.SkipReason:
     """A run only where there is something to send: most of the time there is not."""
     if not runs_without_email(context.instance, limit=1):
-        return dg.SkipReason("Every e-mail was sent.")
+        return dg.SkipReason("No e-mail is owed.")
     if _live_runs(context.instance, IN_FLIGHT):
-        return dg.SkipReason("The run before this one has not ended.")
+        return dg.SkipReason("The previous run has not ended.")
     return dg.RunRequest()
 
 

@@ -69,7 +69,7 @@ def export_errors(
     except UnforeseenError as error:
         if not error.is_mistake:
             raise
-        description = f"A mistake in the program or its data ({error.kind})."
+        description = f"A bug or unexpected data ({error.kind})."
         raise dg.Failure(description=description, allow_retries=False) from error
     except dg.DagsterExecutionInterruptedError as interrupt:
         if _is_cancelled_as_asked(context, export_rows):

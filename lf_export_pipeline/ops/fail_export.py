@@ -37,7 +37,7 @@ def fail_export(context: dg.HookContext) -> None:
     sentence = sentence_of(context.op_exception)
     if run and set_failed(context.instance, run, context.resources.export_rows, sentence):
         record_failure(context.instance, run.run_id, failure_of(context.op_exception))
-        context.log.error("Export %s is FAILED: %s", export_id_of(run), sentence)
+        context.log.error("Export %s set FAILED: %s", export_id_of(run), sentence)
 
 
 def set_failed(

@@ -40,7 +40,7 @@ def notify_requester(
     files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> None:
-    """Sends one e-mail, then removes what the export has left in the spool.
+    """Sends the e-mail, then deletes the export's files from the spool.
 
     The step is tried again only as long as nothing was sent, so that no try of this run can send a
     second e-mail, whether or not the mark of the first could be written; only a message whose
@@ -73,9 +73,9 @@ def _tell_once(
     if not _was_notified(context, folder, key):
         became = _told(context, key, mailer, export_rows, settings)
         if became is Email.SENT:
-            with _warned_of(context, "The mark of the e-mail could not be written"):
+            with _warned_of(context, "The mark of the sent e-mail could not be written"):
                 folder.write(NOTIFIED, Notified())
-    with _warned_of(context, "What became of the e-mail could not be noted"):
+    with _warned_of(context, "The state of the e-mail could not be recorded"):
         record_email(context.instance, context.run_id, became, key)
 
 
@@ -89,7 +89,7 @@ def _was_notified(context: dg.OpExecutionContext, folder: AttemptFolder, key: st
         return folder.has(NOTIFIED) or is_recorded(context.instance, Email.SENT, key)
     except ExportError as error:
         _try_again(context, error)
-        context.log.warning("Whether the e-mail was sent before cannot be read: %s", error)
+        context.log.warning("Could not check whether the e-mail was sent before: %s", error)
         return False
 
 
@@ -169,7 +169,7 @@ def _warned_of(context: dg.OpExecutionContext, harm: str) -> Iterator[None]:
         context.log.warning("%s: %s", harm, error)
     except Exception as error:  # noqa: BLE001 - as above
         kind = type(error).__name__
-        context.log.warning("%s: a mistake in the program or its data (%s)", harm, kind)
+        context.log.warning("%s: a bug or unexpected data (%s)", harm, kind)
 
 
 def _try_again(context: dg.OpExecutionContext, error: ExportError) -> None:

@@ -48,7 +48,7 @@ def stream_chunks(
     files: dg.ResourceParam[FileStore],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> Iterator[dg.Output[ExportPlan] | dg.DynamicOutput[Chunk]]:
-    """Emits the plan and one description per chunk; an empty export has no chunks."""
+    """Scans the keys; emits the plan and one description per chunk, none if there are no rows."""
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
     stopped = leave_nothing(context, spool, files, export_rows)
     with export_errors(context, export_rows, when_stopped=stopped):

@@ -39,10 +39,10 @@ def upload_file(
     plan_tables: dg.ResourceParam[PlanTables],
     uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> Iterator[dg.Output[StoredFile]]:
-    """Uploads, checks, signs and completes; a row that is another's by now gets nothing.
+    """Uploads and checks the file, signs its link and sets the row COMPLETED.
 
-    Every run that has a plan comes here in the end, so this is where a stopped export is cleaned up
-    after.
+    A row that belongs to another run by now is left alone. Every run that has a plan gets here, so
+    this op also cleans up after an export that was stopped.
     """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
     made = [part for part in parts if part is not None]

@@ -54,7 +54,7 @@ class Admission:
 class ValidateConfig(dg.Config):
     """How a person asks for a run that the sensor would not make."""
 
-    force: bool = Field(default=False, description="Make a COMPLETED export once more.")
+    force: bool = Field(default=False, description="Run a COMPLETED export again.")
     project_id: str | None = Field(
         default=None, description="Run only if the export belongs to this project."
     )
@@ -75,11 +75,11 @@ def admission(
     if row.status == "CANCELLED":
         return Admission(Action.SKIP, "it was cancelled")
     if is_taken and (owner_of(row) is not None or not config.force):
-        return Admission(Action.SKIP, f"it is {row.status}, and whoever has taken it up is alive")
+        return Admission(Action.SKIP, f"it is {row.status}, and another run is working on it")
     if row.created_at < now - STALE_AFTER:
         return Admission(Action.REFUSE, STALE_SENTENCE)
     if row.status == "COMPLETED" and not config.force:
-        return Admission(Action.SKIP, "it is COMPLETED already")
+        return Admission(Action.SKIP, "it is already COMPLETED")
     return Admission(Action.RUN, f"it is {row.status}")
 
 
@@ -92,7 +92,7 @@ def validate_export(
     spool: dg.ResourceParam[Spool],
     export_rows: dg.ResourceParam[ExportRows],
 ) -> Iterator[dg.Output[ExportRequest]]:
-    """Checks the row and sets it PROCESSING; no output, and every later op is skipped."""
+    """Checks the row and sets it PROCESSING. Without an output, all later ops are skipped."""
     with export_errors(context, export_rows):
         if not settings.langfuse_s3_batch_export_enabled:
             raise ConfigurationError(DISABLED_SENTENCE)
@@ -108,7 +108,7 @@ def validate_export(
         if _start(export_rows, row, owner):
             yield dg.Output(_accepted(context, row, export_rows, settings.limits))
         else:
-            context.log.warning("Export %s does not run: another run was faster", row.id)
+            context.log.warning("Skipping export %s: another run started it first", row.id)
 
 
 def is_anothers_work(
@@ -144,7 +144,7 @@ def _turn_away(
         as_seen = Claim(unchanged_since=row.updated_at)
         export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen)
         record_failure(context.instance, context.run_id, Failure.REQUEST)
-    context.log.warning("Export %s does not run: %s", context.partition_key, decision.reason)
+    context.log.warning("Skipping export %s: %s", context.partition_key, decision.reason)
 
 
 def _start(export_rows: ExportRows, row: ExportRow, owner: str) -> bool:

@@ -18,7 +18,7 @@ from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
 
 
-@dg.resource(description="The environment, typed.")
+@dg.resource(description="Settings from the environment.")
 @unforeseen_without_words()
 def settings_resource(_: dg.InitResourceContext) -> Settings:
     """The settings of the process that runs the step."""
@@ -60,7 +60,7 @@ def smtp_resource(context: dg.InitResourceContext) -> MailSender:
     return open_mailer(context.resources.settings)
 
 
-@dg.resource(description="Where bytes wait between the ops.", required_resource_keys={"settings"})
+@dg.resource(description="Intermediate files between the ops.", required_resource_keys={"settings"})
 @unforeseen_without_words()
 def spool_resource(context: dg.InitResourceContext) -> Spool:
     """The spool."""

@@ -15,7 +15,10 @@ from lf_export_pipeline.runs.spool_io import SpoolIOManager
 from lf_export_pipeline.settings import Settings
 
 
-@dg.resource(description="All stores.", required_resource_keys={"clickhouse", "postgres"})
+@dg.resource(
+    description="Reads from ClickHouse and Postgres.",
+    required_resource_keys={"clickhouse", "postgres"},
+)
 def reader_resource(context: dg.InitResourceContext) -> RowReader:
     """Sends each statement to the store it names."""
     return StatementRouter(context.resources.clickhouse, context.resources.postgres.reader)
@@ -34,13 +37,15 @@ def spool_io_manager(context: dg.InitResourceContext) -> SpoolIOManager:
     return SpoolIOManager(context.resources.spool)
 
 
-@dg.resource(description="What is looked up once for all chunks of a run.")
+@dg.resource(description="Lookup tables shared by all chunks of a run.")
 def plan_tables_resource(_: dg.InitResourceContext) -> PlanTables:
     """Empty at first."""
     return PlanTables()
 
 
-@dg.resource(description="What is sent while chunks are made.", required_resource_keys={"settings"})
+@dg.resource(
+    description="Uploads that run while chunks are written.", required_resource_keys={"settings"}
+)
 def uploads_ahead_resource(context: dg.InitResourceContext) -> Iterator[UploadsAhead]:
     """The upload of a run whose steps share this process; it is aborted unless it was finished."""
     settings: Settings = context.resources.settings

@@ -23,9 +23,9 @@ LAUNCHES_MAX = 15  # five rounds, each of which Dagster's run retries repeat twi
 class Fate(StrEnum):
     """What has become of an export, as a log says it."""
 
-    FAILED = "is FAILED: its run ended without a word"
-    WAITS = "waits again: its run could not begin"
-    CANCELLED = "is CANCELLED: its run was terminated"
+    FAILED = "set FAILED: its run ended without updating the row"
+    WAITS = "requeued: its run could not start"
+    CANCELLED = "set CANCELLED: its run was terminated"
 
 
 def set_after_failure(

@@ -36,7 +36,7 @@ READING = timedelta(hours=1)
 """Other steps that do so are believed for that long: their statements have time limits."""
 SETTLING = timedelta(seconds=60)  # the time that the sensors of ended runs get to set their row
 LOST_MAX_ROWS = 100
-SILENCE_SENTENCE = "This run has given no sign of life and counts as dead."
+SILENCE_SENTENCE = "This run sent no heartbeat and is considered dead."
 
 
 class Verdict(Enum):
@@ -108,8 +108,8 @@ def give_up_sentence(recoveries: int) -> str:
     """What the user of an export reads that does not survive."""
     times = "once" if recoveries == 0 else f"{recoveries + 1} times"
     return (
-        f"The export was interrupted {times} and was given up. Please start it again; if that does "
-        "not help, the operator of this installation can see the cause."
+        f"The export was interrupted {times} and will not be retried. Please start it again; if it "
+        "fails again, the operator of this installation can see the cause."
     )
 
 

@@ -17,12 +17,12 @@ from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 
 JOB_NAME = "requeue_failed_exports"
 SHOWN_MAX_ROWS = 200
-HEADINGS = ("export", "project", "table", "format", "asked for", "error", "outcome")
+HEADINGS = ("export", "project", "table", "format", "requested", "error", "outcome")
 
-WOULD_QUEUE = "would be queued again"
-QUEUED = "queued again"
-TOO_OLD = "left alone: older than 30 days, it would be refused"
-CHANGED = "left alone: no longer FAILED"
+WOULD_QUEUE = "would be requeued"
+QUEUED = "requeued"
+TOO_OLD = "skipped: older than 30 days, would be rejected"
+CHANGED = "skipped: no longer FAILED"
 
 
 class RequeueConfig(dg.Config):
@@ -31,19 +31,21 @@ class RequeueConfig(dg.Config):
     since: str | None = Field(
         default=None,
         description=(
-            "Asked for at this instant or later, such as 2031-03-01T08:00Z; without it and without "
-            "ids, within the last 30 days: older ones would be refused."
+            "Only exports requested at or after this time, such as 2031-03-01T08:00Z. Default "
+            "without ids: the last 30 days, since older ones would be rejected."
         ),
     )
-    until: str | None = Field(default=None, description="Asked for before this instant.")
-    projects: list[str] = Field(default=[], description="Ids of projects.")
-    tables: list[str] = Field(default=[], description="Such as traces or observations.")
-    error_contains: str | None = Field(
-        default=None, description="A piece of the sentence that the user was given."
+    until: str | None = Field(default=None, description="Only exports requested before this time.")
+    projects: list[str] = Field(default=[], description="Only exports of these projects (ids).")
+    tables: list[str] = Field(
+        default=[], description="Only exports of these tables, such as traces."
     )
-    ids: list[str] = Field(default=[], description="Ids of exports.")
-    limit: int = Field(default=SEARCH_MAX_ROWS, ge=1, description="At most so many, oldest first.")
-    dry_run: bool = Field(default=True, description="Only say what would be done.")
+    error_contains: str | None = Field(
+        default=None, description="Only exports whose error message contains this text."
+    )
+    ids: list[str] = Field(default=[], description="Only these exports (ids).")
+    limit: int = Field(default=SEARCH_MAX_ROWS, ge=1, description="Maximum number, oldest first.")
+    dry_run: bool = Field(default=True, description="Only report what would be done.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def summary_of(requeued: Iterable[Requeued]) -> str:
     """One line with how many had which outcome."""
     outcomes = [one.outcome for one in requeued]
     counts = [f"{outcomes.count(outcome):,} {outcome}" for outcome in sorted(set(outcomes))]
-    return "; ".join(counts) or "No failed export is meant"
+    return "; ".join(counts) or "No failed export matches"
 
 
 def report_of(requeued: Sequence[Requeued]) -> dict[str, dg.MetadataValue]:
@@ -140,7 +142,7 @@ def requeue_exports(
     *,
     export_rows: dg.ResourceParam[ExportRows],
 ) -> None:
-    """Queues the failed exports again that are meant; the sensor then starts their runs."""
+    """Requeues the matching failed exports; the sensor then starts their runs."""
     try:
         requeued = requeue_failed(export_rows, config, datetime.now(UTC))
     except PermanentError as error:
@@ -152,7 +154,7 @@ def requeue_exports(
 @dg.job(
     name=JOB_NAME,
     executor_def=dg.in_process_executor,
-    description="Queues failed exports again. As long as dry_run is true, it only says which.",
+    description="Requeues failed exports. With dry_run, the default, it only reports which.",
 )
 def requeue_failed_exports() -> None:
     """One op: finds, reports, queues."""

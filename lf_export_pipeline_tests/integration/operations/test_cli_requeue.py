@@ -57,7 +57,7 @@ def test_without_being_told_to_nothing_is_queued(
     assert result.exit_code == 0, result.output
     assert failed in result.output
     assert "[red]" in result.output
-    assert "1 would be queued again." in result.output
+    assert "1 would be requeued." in result.output
     assert status(database, failed)[0] == "FAILED"
 
 
@@ -70,7 +70,7 @@ def test_failed_exports_are_queued_when_told_to(
 
     result = call(isolated_stack, failed, "--do-it")
 
-    assert "1 queued again." in result.output
+    assert "1 requeued." in result.output
     assert status(database, failed) == ("QUEUED", None)
 
 

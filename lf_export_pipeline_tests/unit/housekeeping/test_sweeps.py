@@ -115,7 +115,7 @@ def test_folder_stays_that_notes_an_object_which_cannot_be_deleted(
     world.files = Refusing(stubborn)
     folder = attempt(world, "done", "run-1", stubborn)
 
-    with pytest.raises(dg.Failure, match="1 could not be removed: The bucket refuses access"):
+    with pytest.raises(dg.Failure, match="1 could not be deleted: The bucket refuses access"):
         sweep("sweep_spool", world, instance, in_earnest=True)
 
     assert folder.has(OBJECT)
@@ -268,9 +268,9 @@ def test_file_that_cannot_be_deleted_stops_no_other_and_is_reported(
     assert world.state.url is not None
     assert world.rows.rows["b"].url is None
     assert failure.value.description == (
-        "1 removed, 0 left alone, 1 could not be removed: The bucket refuses access."
+        "1 deleted, 0 kept, 1 could not be deleted: The bucket refuses access."
     )
-    assert "| a | not removed | The bucket refuses access. |" in str(
+    assert "| a | not deleted | The bucket refuses access. |" in str(
         failure.value.metadata["report"].value
     )
 
@@ -281,7 +281,7 @@ def test_upload_that_cannot_be_aborted_stops_no_other(instance: dg.DagsterInstan
     world.files = Refusing(stubborn.key)
     world.files.incomplete = [stubborn, IncompleteUpload(KEY, "plain", LONG_AGO)]
 
-    with pytest.raises(dg.Failure, match="1 could not be removed"):
+    with pytest.raises(dg.Failure, match="1 could not be deleted"):
         sweep("abort_uploads", world, instance, in_earnest=True)
 
     assert world.files.incomplete == [stubborn]
@@ -304,7 +304,7 @@ def test_folder_that_cannot_be_removed_stops_no_other(instance: dg.DagsterInstan
         with world.spool.create(name) as file:
             file.write(b"1")
 
-    with pytest.raises(dg.Failure, match="1 could not be removed"):
+    with pytest.raises(dg.Failure, match="1 could not be deleted"):
         sweep("sweep_spool", world, instance, in_earnest=True)
 
     assert world.spool.folders() == ["a"]

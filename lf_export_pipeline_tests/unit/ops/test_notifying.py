@@ -120,7 +120,7 @@ def test_mark_that_cannot_be_written_is_said(instance: dg.DagsterInstance) -> No
     result = world.run(instance)
 
     assert warnings_of(instance, result.run_id) == [
-        "The mark of the e-mail could not be written: The spool failed."
+        "The mark of the sent e-mail could not be written: The spool failed."
     ]
 
 
@@ -209,5 +209,5 @@ def test_mistake_in_the_mailer_is_a_warning_and_no_traceback(instance: dg.Dagste
     assert world.mailer.tries == 1
     assert warnings_of(instance, result.run_id) == [
         "The export is COMPLETED, but its e-mail was not sent: "
-        "a mistake in the program or its data (UnicodeEncodeError)"
+        "a bug or unexpected data (UnicodeEncodeError)"
     ]
