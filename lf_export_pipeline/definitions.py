@@ -14,12 +14,7 @@ from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.resources.wiring import PORTS
 from lf_export_pipeline.runs.priority import give_way
 from lf_export_pipeline.runs.requeue import requeue_failed_exports
-from lf_export_pipeline.sensors import (
-    export_sensor,
-    runs_in_flight,
-    runs_that_failed,
-    runs_that_were_cancelled,
-)
+from lf_export_pipeline.sensors import export_sensor
 from lf_export_pipeline.settings import PipelineSettings
 from lf_export_pipeline.settings.sentences import in_sentences
 
@@ -46,9 +41,6 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
         schedules=[send_unsent_emails_schedule, *SWEEP_SCHEDULES],
         sensors=[
             export_sensor(settings.lf_export_sensor_interval_seconds),
-            runs_that_failed(job),
-            runs_that_were_cancelled(job),
-            runs_in_flight,
             export_health_sensor,
         ],
         resources=PORTS,

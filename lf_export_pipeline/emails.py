@@ -11,7 +11,6 @@ every run of an attempt and the schedule know the same.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -29,8 +28,6 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.core.ports import ExportRows, Mailer
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.notification import build_notification
 from lf_export_pipeline.runs.history import JOB_NAME, export_id_of
 from lf_export_pipeline.runs.leftovers import is_published_as
@@ -143,30 +140,6 @@ def _may_be_sent_later(error: ExportError, mailer: Mailer) -> bool:
 def record_email(instance: dg.DagsterInstance, run_id: str, became: Email, key: str) -> None:
     """Tag a run with what has become of the e-mail about the file with this key."""
     instance.add_run_tags(run_id, {EMAIL_TAG: became.value, OBJECT_TAG: key})
-
-
-def record_missing_email(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, folder: AttemptFolder, export_rows: ExportRows
-) -> None:
-    """Tag a run that has ended badly after it had published its file: nobody has told the user.
-
-    So it is when the answer to the last update is lost and the database stays away, or when a run
-    is killed just then for the last time, or terminated. If the database is still away, the file
-    counts as published; ``send_late`` looks again.
-    """
-    noted = folder.read(OBJECT, ObjectKey)
-    if noted is None or folder.has(NOTIFIED) or _is_settled(run, noted.key):
-        return
-    with suppress(TransientError):
-        row = export_rows.get(export_id_of(run) or "")
-        if row is None or row.status != "COMPLETED" or not is_published_as(row, noted.key):
-            return
-    record_email(instance, run.run_id, Email.UNSENT, noted.key)
-
-
-def _is_settled(run: dg.DagsterRun, key: str) -> bool:
-    """Whether the run says already what has become of the e-mail."""
-    return run.tags.get(OBJECT_TAG) == key and run.tags.get(EMAIL_TAG) in (*OWED, Email.SENT)
 
 
 def is_recorded(instance: dg.DagsterInstance, became: Email, key: str) -> bool:

@@ -7,6 +7,7 @@ import dagster as dg
 from lf_export_pipeline.core.errors import ExportCancelledError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query import Chunk, ChunkList, ExportPlan, PartFile, StoredFile
+from lf_export_pipeline.emails import Email, record_email
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.export_file.file_names import file_name
@@ -60,6 +61,8 @@ def upload_file(
             upload.require_all(made)
             stored = upload.stored(made, uploads_ahead.finished(plan.folder, made))
             folder.write(STORED, stored)
+            # Before the row is COMPLETED: whatever ends this run afterwards, the e-mail is owed.
+            record_email(context.instance, context.run_id, Email.UNSENT, stored.object_key)
             publish(stored, root_run_id(context.run), files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)

@@ -20,7 +20,6 @@ IN_FLIGHT = (
     dg.DagsterRunStatus.CANCELING,
     dg.DagsterRunStatus.MANAGED,
 )
-UNANSWERED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 class Failure(StrEnum):
@@ -136,16 +135,6 @@ def queued_at_of(run: dg.DagsterRun) -> datetime | None:
 def claim_of(run: dg.DagsterRun) -> Claim:
     """What a run may end: the row that its chain has taken, or the queueing it was asked for."""
     return Claim(owner=root_run_id(run), unchanged_since=queued_at_of(run))
-
-
-def unanswered_queueing(newest_first: Sequence[dg.RunRecord]) -> datetime | None:
-    """Which queueing the newest of an export's runs was asked for, if it failed or was terminated.
-
-    A re-execution has the tags of the run before it.
-    """
-    if not newest_first or newest_first[0].dagster_run.status not in UNANSWERED:
-        return None
-    return queued_at_of(newest_first[0].dagster_run)
 
 
 def first_word(instance: dg.DagsterInstance, run_id: str) -> datetime | None:

@@ -18,19 +18,18 @@ from lf_export_pipeline.housekeeping.late_emails import SEND_UNSENT_EMAILS
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import IN_FLIGHT
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.sensors import runs_that_failed
-from lf_export_pipeline_tests.ended_runs import context_of_end
+from lf_export_pipeline.sensors import stores_of
 from lf_export_pipeline_tests.faults.export_process import (
     Circumstances,
     instance_of,
     start,
-    the_job,
 )
 from lf_export_pipeline_tests.faults.outcome import Outcome, downloaded
 from lf_export_pipeline_tests.faults.rehearsal import Wish
 from lf_export_pipeline_tests.faults.scenarios import Once, When
 from lf_export_pipeline_tests.faults.wire import Scenario, Word
 from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Spoiling
+from lf_export_pipeline_tests.ticks import tick
 
 if TYPE_CHECKING:
     from lf_export_pipeline_tests.faults.bench import Bench
@@ -212,7 +211,7 @@ class Trial:
                 last = instance.report_run_failed(last) and instance.get_run_by_id(last.run_id)
             assert last
             if not was_killed:
-                self._tell_the_sensor(instance, last)
+                self._tick(instance)
         if was_killed or (row and row.status == "COMPLETED"):
             self.repairs.append("resumed")
             self.run(resumed=last.run_id)
@@ -244,12 +243,10 @@ class Trial:
         self.run()
         return True
 
-    def _tell_the_sensor(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-        """Dagster evaluates this sensor for every run that has failed."""
-        kind = dg.DagsterEventType.RUN_FAILURE
-        with open_ports(self.bench.settings) as ports:
-            context = context_of_end(instance, run.run_id, kind, ports)
-            runs_that_failed(the_job())(context.for_run_failure())
+    def _tick(self, instance: dg.DagsterInstance) -> None:
+        """The daemon evaluates the sensor every few seconds."""
+        settings = self.bench.settings
+        tick(instance, self.bench.rows, settings, stores=lambda: stores_of(settings))
 
     def _records(self) -> Sequence[dg.RunRecord]:
         with instance_of(self.circumstances.folder) as instance:

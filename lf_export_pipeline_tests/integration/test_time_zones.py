@@ -19,15 +19,13 @@ from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.resources.exports import PostgresExportRows
-from lf_export_pipeline.runs import endings, recovery
-from lf_export_pipeline.runs.endings import answer_late
-from lf_export_pipeline.runs.history import runs_by_export
-from lf_export_pipeline.runs.launching import attempts_of, requests_for
-from lf_export_pipeline.runs.recovery import Verdict, fail_silent_runs, last_runs, verdict_on
-from lf_export_pipeline.runs.retries import WILL_RETRY_TAG, ask_for_missed_retries
+from lf_export_pipeline.runs.decision import RETRY_MISSED_AFTER
+from lf_export_pipeline.runs.launching import requests_for
+from lf_export_pipeline.runs.retries import ASKED_AGAIN_TAG, WILL_RETRY_TAG
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.ticks import tick
 
 pytestmark = pytest.mark.services
 
@@ -78,11 +76,10 @@ class Place:
             self.instance.report_dagster_event(event, run.run_id)
         return run
 
-    def tick(self, row: ExportRow) -> list[str | None]:
-        """What the sensor does about a row that waits."""
-        runs = runs_by_export(self.instance, [row.id])
-        answer_late([row], runs, self.rows, OPERATORS.lost_after)
-        return [one.partition_key for one in requests_for([row], attempts_of(runs))]
+    def tick(self, later: timedelta = timedelta(0)) -> list[str | None]:
+        """Whose runs begin at a tick of the sensor that comes so much later."""
+        result = tick(self.instance, self.rows, OPERATORS, later=later)
+        return [one.partition_key for one in result.run_requests or ()]
 
 
 @pytest.fixture
@@ -112,71 +109,59 @@ def dagster_url(environment: Mapping[str, str], zone: str) -> str:
     return f"postgresql+psycopg2://{server}?options={quote(f'-c timezone={zone}')}"
 
 
-@pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sensors of ended runs have had their time."""
-    monkeypatch.setattr(endings, "SETTLING", timedelta(0))
-    monkeypatch.setattr(recovery, "SETTLING", timedelta(0))
-
-
 @EVERYWHERE
-@pytest.mark.usefixtures("settled")
 def test_failed_export_that_is_queued_again_gets_a_run_and_is_not_failed_without_one(
     place: Place,
 ) -> None:
     row = place.row()
     place.instance.report_run_failed(place.run(row, begins=True))
-    assert place.tick(row) == []
+    assert place.tick() == []
     assert place.now(row).status == "FAILED"
     assert place.rows.requeue(row.id)
 
     again = place.now(row)
 
-    assert place.tick(again) == [row.id]
+    assert place.tick() == [row.id]
     assert place.now(row) == again
 
 
 @EVERYWHERE
-@pytest.mark.usefixtures("settled")
 def test_export_whose_run_was_terminated_before_it_began_is_cancelled_and_not_asked_for_again(
     place: Place,
 ) -> None:
     row = place.row()
     place.instance.report_run_canceled(place.run(row))
 
-    assert place.tick(row) == []
+    assert place.tick() == []
 
     assert place.now(row).status == "CANCELLED"
 
 
 @EVERYWHERE
-@pytest.mark.usefixtures("settled")
-def test_row_in_work_is_lost_as_soon_as_its_run_has_ended_and_not_before(place: Place) -> None:
+def test_row_in_work_is_failed_as_soon_as_its_run_has_ended_and_not_before(place: Place) -> None:
     row = place.row()
     run = place.run(row, begins=True)
     assert place.rows.start(row.id, run.run_id)
 
-    verdicts = [verdict_of(place, row)]
-    assert fail_silent_runs(place.instance, place.rows, OPERATORS) == []
+    place.tick()
+    assert place.now(row).status == "PROCESSING"
     place.instance.report_run_failed(run)
-    verdicts.append(verdict_of(place, row))
+    place.tick()
 
-    assert verdicts == [Verdict.LEAVE, Verdict.QUEUE_AGAIN]
-
-
-def verdict_of(place: Place, row: ExportRow) -> Verdict:
-    found = place.now(row)
-    last = last_runs(place.instance, [found]).get(row.id)
-    return verdict_on(found, last, datetime.now(UTC), HOUR, max_recoveries=3)
+    assert place.now(row).status == "FAILED"
 
 
 @EVERYWHERE
-def test_forgotten_retry_is_asked_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lf_export_pipeline.runs.retries.MISSED_AFTER", timedelta(0))
+def test_forgotten_retry_is_asked_for(place: Place) -> None:
     run = place.run(place.row(), begins=True, **{WILL_RETRY_TAG: "true"})
     place.instance.report_run_failed(run)
 
-    assert run.run_id in ask_for_missed_retries(place.instance, HOUR)
+    place.tick()
+    place.tick(later=RETRY_MISSED_AFTER * 2)
+
+    found = place.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert ASKED_AGAIN_TAG in found.tags
 
 
 @EVERYWHERE

@@ -8,7 +8,6 @@ import dagster as dg
 from dagster._core.scheduler.instigation import TickStatus
 
 from lf_export_pipeline.runs.history import JOB_NAME, export_id_of, in_flight_runs
-from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
 from lf_export_pipeline_tests.load.deployment import (
     PROJECTS,
@@ -19,11 +18,12 @@ from lf_export_pipeline_tests.load.deployment import (
     endless_wishes,
 )
 from lf_export_pipeline_tests.load.watch import Watch
+from lf_export_pipeline_tests.ticks import tick
 
 LOOK_SECONDS = 1.0
 EVALUATIONS = 3
 PATIENCE_SECONDS = 600
-SENSOR = "queued_exports"
+SENSOR = "reconcile_exports"
 _FILL = """
 INSERT INTO batch_exports
        (id, project_id, user_id, created_at, updated_at, name, status, format, query)
@@ -99,7 +99,7 @@ def _evaluated(deployment: LoadDeployment) -> float:
     """How many seconds the sensor takes to say which exports begin; nothing begins by that."""
     began = time.monotonic()
     rows = deployment.database.exports
-    next_runs(deployment.instance, rows, deployment.settings, cursor=None)
+    tick(deployment.instance, rows, deployment.settings)
     return time.monotonic() - began
 
 

@@ -26,11 +26,11 @@ def spool_that_cannot_be_written(deployment: Deployment) -> Iterator[None]:
         deployment.spool.unlink()
 
 
-def test_sensor_that_finds_queued_exports_is_on(operator: Operator) -> None:
+def test_sensor_that_starts_exports_is_on(operator: Operator) -> None:
     operator.opens("/automation")
 
-    operator.sees("queued_exports")
-    operator.sees_switched_on("queued_exports")
+    operator.sees("reconcile_exports")
+    operator.sees_switched_on("reconcile_exports")
     operator.photographs("sensors")
 
 

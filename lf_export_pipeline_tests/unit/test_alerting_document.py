@@ -55,7 +55,7 @@ def test_example_loads_beside_the_pipeline(example: dict[str, Any]) -> None:
     dg.Definitions.validate_loadable(example["defs"])
 
     names = {sensor.name for sensor in example["defs"].get_repository_def().sensor_defs}
-    assert {"mail_failed_runs", "slack_failed_runs", "queued_exports"} <= names
+    assert {"mail_failed_runs", "slack_failed_runs", "reconcile_exports"} <= names
 
 
 def test_example_tells_of_a_failed_run(example: dict[str, Any], posted: list[str]) -> None:

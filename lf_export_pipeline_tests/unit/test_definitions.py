@@ -12,10 +12,7 @@ from lf_export_pipeline.settings import PipelineSettings
 
 SENSORS = {
     "export_health",
-    "queued_exports",
-    "runs_in_flight",
-    "runs_that_failed",
-    "runs_that_were_cancelled",
+    "reconcile_exports",
 }
 
 

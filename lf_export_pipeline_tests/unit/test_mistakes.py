@@ -11,7 +11,6 @@ import dagster as dg
 import pytest
 from polars.exceptions import ComputeError
 
-from lf_export_pipeline import sensors
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.mistakes import UnforeseenError
 from lf_export_pipeline.core.ports import Spool
@@ -23,7 +22,6 @@ from lf_export_pipeline.runs.partitions import EMAIL_TAG, PARTITION_TAG, PARTITI
 from lf_export_pipeline.runs.spool_io import SpoolIOManager
 from lf_export_pipeline.runs.unforeseen import unforeseen_without_words
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.ended_runs import context_of_end
 from lf_export_pipeline_tests.fakes import MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -84,29 +82,6 @@ def test_of_a_mistake_in_a_sensor(
     )
 
     assert_told(lambda: sensor.evaluate_tick(context))
-
-
-@pytest.mark.parametrize("has_failed", [True, False], ids=["failed", "terminated"])
-def test_of_a_mistake_when_a_run_has_ended(
-    has_failed: bool,
-    instance: dg.DagsterInstance,
-) -> None:
-    job = batch_export_job()
-    run = instance.create_run_for_job(job, tags={PARTITION_TAG: "export-1"})
-    if has_failed:
-        instance.report_run_failed(run)
-    else:
-        instance.report_run_canceled(run)
-    kind = dg.DagsterEventType.RUN_FAILURE if has_failed else dg.DagsterEventType.RUN_CANCELED
-    context = context_of_end(instance, run.run_id, kind, dict.fromkeys(PORTS, Broken()))
-
-    def told_of_it() -> None:
-        if has_failed:
-            sensors.runs_that_failed(job)(context.for_run_failure())
-        else:
-            sensors.runs_that_were_cancelled(job)(context)
-
-    assert_told(told_of_it)
 
 
 @pytest.mark.parametrize("job", OTHER_JOBS, ids=lambda job: job.name)

@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from unittest.mock import Mock
 
 import dagster as dg
 import pytest
 
-from lf_export_pipeline import sensors
-from lf_export_pipeline.core.mistakes import UnforeseenError
 from lf_export_pipeline.job import batch_export_job
+from lf_export_pipeline.runs.decision import BAD_ID_SENTENCE
 from lf_export_pipeline.runs.history import JOB_NAME, runs_by_export
-from lf_export_pipeline.runs.launching import PAGE_ROWS, Attempts, attempts_of, requests_for
+from lf_export_pipeline.runs.launching import attempts_of, requests_for
 from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME, QUEUED_AT_TAG
-from lf_export_pipeline.sensors import BAD_ID_SENTENCE, next_runs
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.ticks import tick
 from lf_export_pipeline_tests.world import ENVIRONMENT
 
 NOON = datetime(2021, 3, 1, 12, tzinfo=UTC)
@@ -36,7 +33,8 @@ def evaluate(
     cursor: str | None = None,
     **environment: str,
 ) -> dg.SensorResult:
-    return next_runs(instance, rows, Settings.load(ENVIRONMENT | environment), cursor)
+    settings = Settings.load(ENVIRONMENT | environment)
+    return tick(instance, rows, settings, cursor=cursor)
 
 
 def asked_for(result: dg.SensorResult) -> list[str | None]:
@@ -60,7 +58,7 @@ def test_each_waiting_row_gets_one_request_in_order() -> None:
 
 def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
     row = export_row("a", format="JSONL", updated_at=NOON)
-    (request,) = requests_for([row], {"a": Attempts(last=2)})
+    (request,) = requests_for([row], {"a": 2})
 
     assert request.tags == {
         "dagster/partition": "a",
@@ -71,23 +69,6 @@ def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
         "lf_export/queued_at": "2021-03-01T12:00:00+00:00",
         "lf_export/attempt": "3",
     }
-
-
-def test_row_whose_run_has_not_ended_gets_no_other() -> None:
-    assert requests_for([export_row("a")], {"a": Attempts(last=1, in_flight=True)}) == []
-
-
-def test_row_that_was_queued_again_gets_the_next_attempt() -> None:
-    row = export_row("a", updated_at=NOON + MINUTE)
-    history = Attempts(last=1, unanswered=NOON)
-
-    assert [request.run_key for request in requests_for([row], {"a": history})] == ["a:2"]
-
-
-def test_row_whose_run_died_before_it_began_waits_to_be_failed() -> None:
-    row = export_row("a", updated_at=NOON)
-
-    assert requests_for([row], {"a": Attempts(last=1, unanswered=NOON)}) == []
 
 
 @pytest.mark.parametrize("query", [None, "text", ["list"], {}, {"tableName": 7}])
@@ -116,22 +97,6 @@ def test_sensor_skips_when_nothing_waits(instance: dg.DagsterInstance) -> None:
     assert not result.run_requests
 
 
-def test_sensor_looks_behind_a_page_of_rows_whose_runs_wait(
-    instance: dg.DagsterInstance,
-) -> None:
-    unanswered = [
-        export_row(f"w{at:03d}", created_at=NOON + at * MINUTE, updated_at=NOON)
-        for at in range(PAGE_ROWS)
-    ]
-    for row in unanswered:
-        record_run(instance, row.id, dg.DagsterRunStatus.FAILURE)
-    last = export_row("last", created_at=NOON + timedelta(days=1))
-
-    result = evaluate(instance, FakeExportRows(*unanswered, last), LF_EXPORT_MAX_RUNS="1000")
-
-    assert asked_for(result) == ["last"]
-
-
 @pytest.mark.parametrize("export_id", ["a,b", "a...b", "a\nb"])
 def test_id_that_no_partition_can_have_fails_with_a_sentence(
     export_id: str, instance: dg.DagsterInstance
@@ -148,11 +113,16 @@ def test_attempts_are_counted_from_the_records_of_runs(instance: dg.DagsterInsta
     record_run(instance, "a", dg.DagsterRunStatus.STARTED)
     record_run(instance, "b", dg.DagsterRunStatus.FAILURE)
 
-    attempts = attempts_of(runs_by_export(instance, ["a", "b", "c"]))
+    assert attempts_of(runs_by_export(instance, ["a", "b", "c"])) == {"a": 2, "b": 1}
 
-    assert (attempts["a"].last, attempts["a"].in_flight) == (2, True)
-    assert attempts["b"].unanswered == NOON
-    assert "c" not in attempts
+
+def test_export_that_is_queued_again_gets_the_next_attempt(instance: dg.DagsterInstance) -> None:
+    record_run(instance, "a", dg.DagsterRunStatus.FAILURE)
+    row = export_row("a", updated_at=NOON + MINUTE)
+
+    (request,) = evaluate(instance, FakeExportRows(row)).run_requests or ()
+
+    assert request.run_key == "a:2"
 
 
 def test_a_request_of_the_sensor_makes_a_run_of_the_job(instance: dg.DagsterInstance) -> None:
@@ -162,28 +132,4 @@ def test_a_request_of_the_sensor_makes_a_run_of_the_job(instance: dg.DagsterInst
     run = instance.create_run_for_job(batch_export_job(), tags={**request.tags, PARTITION_TAG: "a"})
 
     assert run.job_name == JOB_NAME
-    assert attempts_of(runs_by_export(instance, ["a"]))["a"].in_flight
-
-
-def test_a_run_that_cannot_be_terminated_does_not_hide_a_dead_one(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unwanted = record_run(instance, "gone", dg.DagsterRunStatus.STARTED)
-    dead = record_run(instance, "a", dg.DagsterRunStatus.STARTED)
-    began = dg.DagsterEvent("STEP_START", JOB_NAME, step_key="stream_chunks")
-    instance.report_dagster_event(began, dead.run_id)
-    settings = Settings.load(ENVIRONMENT).model_copy(update={"lf_export_silent_after_seconds": 0})
-    untouched = export_row("a", status="PROCESSING", updated_at=NOON)
-    database = SimpleNamespace(exports=FakeExportRows(untouched))
-    monkeypatch.setattr(Settings, "load", lambda: settings)
-    monkeypatch.setattr(sensors, "kept_database", lambda _: database)
-    refusal = Mock(side_effect=RuntimeError("this launcher is away"))
-    monkeypatch.setattr(instance.run_coordinator, "cancel_run", refusal)
-
-    with pytest.raises(UnforeseenError, match="RuntimeError"):
-        sensors.runs_in_flight(dg.build_sensor_context(instance=instance))
-
-    refusal.assert_called_once_with(unwanted.run_id)
-    found = instance.get_run_by_id(dead.run_id)
-    assert found
-    assert found.status is dg.DagsterRunStatus.FAILURE
+    assert attempts_of(runs_by_export(instance, ["a"])) == {"a": 1}

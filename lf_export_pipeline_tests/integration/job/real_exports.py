@@ -23,7 +23,6 @@ from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.in_process import run_export
-from lf_export_pipeline.sensors import runs_that_failed
 from lf_export_pipeline.settings import Settings
 
 AT_ONCE = dg.RetryPolicy(max_retries=1, delay=0)
@@ -117,8 +116,6 @@ class RealExports:
             rows: Any = ports["export_rows"]
             rows.add(row)
             result = run_export(self.job, self.instance, row.id, ports)
-            if not result.success:
-                self._tell_the_sensor(result.run_id, ports)
             ended = rows.get(row.id)
         return self._ended(ended, result, before)
 
@@ -127,23 +124,6 @@ class RealExports:
         settings = Settings.load({**self.stack.environment(), **environment})
         with open_ports(settings) as ports:
             yield ports
-
-    def _tell_the_sensor(self, run_id: str, ports: Mapping[str, object]) -> None:
-        """Dagster evaluates it for every run that has failed."""
-        run = self.instance.get_run_by_id(run_id)
-        (record,) = self.instance.get_records_for_run(
-            run_id, of_type=dg.DagsterEventType.RUN_FAILURE
-        ).records
-        assert run
-        assert record.event_log_entry.dagster_event
-        context = dg.build_run_status_sensor_context(
-            sensor_name="runs_that_failed",
-            dagster_event=record.event_log_entry.dagster_event,
-            dagster_instance=self.instance,
-            dagster_run=run,
-            resources={name: ports[name] for name in ("export_rows", "spool", "files")},
-        )
-        runs_that_failed(self.job)(context.for_run_failure())
 
     def _ended(self, row: ExportRow, result: dg.ExecuteInProcessResult, before: set[str]) -> Ended:
         events = result.get_asset_materialization_events()

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from lf_export_pipeline.local import process, state
 from lf_export_pipeline.local.stack import LocalStack
+from lf_export_pipeline.runs.decision import give_up_sentence
 from lf_export_pipeline.runs.partitions import RECOVERY_TAG
-from lf_export_pipeline.runs.recovery import give_up_sentence
 from lf_export_pipeline.runs.retries import ASKED_AGAIN_TAG, is_retried
 from lf_export_pipeline_tests.integration.operations.conftest import SIZE
 from lf_export_pipeline_tests.integration.operations.deployment import (

@@ -16,10 +16,11 @@ from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.local.rows import clickhouse_client
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.wiring import ports_with
+from lf_export_pipeline.runs.decision import BAD_ID_SENTENCE
 from lf_export_pipeline.runs.in_process import run_export
 from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
-from lf_export_pipeline.sensors import BAD_ID_SENTENCE, next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
+from lf_export_pipeline_tests.ticks import tick
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
@@ -120,7 +121,7 @@ def looked_at(at: Deployment) -> list[dg.RunRequest]:
     """What the sensor asks for, each of which Dagster's database keeps as a run."""
     plenty = {"lf_export_max_runs": 100, "lf_export_starts_per_tick": 100}
     settings = at.settings.model_copy(update=plenty)
-    result = next_runs(at.instance, at.database.exports, settings, cursor=None)
+    result = tick(at.instance, at.database.exports, settings)
     job = batch_export_job()
     for request in result.run_requests or []:
         resolved = request.with_resolved_tags_and_config(

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.ticks import tick
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
@@ -62,7 +62,7 @@ def test_a_tick_on_five_thousand_rows_reads_a_page_and_starts_a_few_runs(
 
     sa.event.listen(database.engine, "after_cursor_execute", note)
     with dg.DagsterInstance.ephemeral() as instance:
-        result = next_runs(instance, database.exports, settings, cursor=None)
+        result = tick(instance, database.exports, settings)
 
     asked = [request.partition_key or "" for request in result.run_requests or ()]
     assert len(asked) == settings.lf_export_max_runs

@@ -19,7 +19,7 @@ from lf_export_pipeline_tests.integration.operations.deployment import Deploymen
 
 pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
 
-SENSOR = "queued_exports"
+SENSOR = "reconcile_exports"
 SECRETS = (
     "CLICKHOUSE_PASSWORD",
     "LANGFUSE_S3_BATCH_EXPORT_SECRET_ACCESS_KEY",

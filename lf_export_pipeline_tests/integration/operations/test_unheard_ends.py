@@ -1,4 +1,4 @@
-"""Runs that end while Postgres is away: their sensors fail, and Dagster tells them only once."""
+"""Runs that end while Postgres is away: the sensor asks again at each tick."""
 
 from uuid import uuid4
 
@@ -9,13 +9,12 @@ from lf_export_pipeline.core.ownership import owner_of
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.runs.tags import queueing_tag
-from lf_export_pipeline.sensors import next_runs
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment
+from lf_export_pipeline_tests.ticks import tick
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
 FAILURE, CANCELED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
-NOW_AND_NO_LATER = {"lf_export_lost_after_seconds": 0}
 
 
 @pytest.fixture
@@ -36,10 +35,10 @@ def end_unheard(at: Deployment, export_id: str, status: dg.DagsterRunStatus) -> 
     end(run)
 
 
-def tick(at: Deployment) -> list[str | None]:
-    """One tick of the sensor that finds queued exports; the time of the others is over."""
-    settings = at.settings.model_copy(update=NOW_AND_NO_LATER)
-    result = next_runs(at.instance, at.database.exports, settings, cursor=None)
+def begun(at: Deployment) -> list[str | None]:
+    """Whose runs begin at a tick of the sensor that waits for no retry."""
+    settings = at.settings.model_copy(update={"lf_export_lost_after_seconds": 0})
+    result = tick(at.instance, at.database.exports, settings)
     return [request.partition_key for request in result.run_requests or ()]
 
 
@@ -52,7 +51,7 @@ def test_row_whose_run_ended_while_postgres_was_away_is_set_late(
     export_id = at.queue()
     end_unheard(at, export_id, end)
 
-    assert tick(at) == []
+    assert begun(at) == []
 
     assert at.row(export_id).status == status
 
@@ -64,6 +63,6 @@ def test_row_in_work_whose_run_was_terminated_while_postgres_was_away_is_not_que
     at.database.exports.start(export_id, str(uuid4()))
     end_unheard(at, export_id, CANCELED)
 
-    assert tick(at) == []
+    assert begun(at) == []
 
     assert at.row(export_id).status == "CANCELLED"

@@ -15,10 +15,11 @@ from lf_export_pipeline.core.request import StoredExport, parse_request
 from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import tags as export_tags
+from lf_export_pipeline.runs.decision import BAD_ID_SENTENCE
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.sensors import BAD_ID_SENTENCE, next_runs
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.ticks import tick
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
 from lf_export_pipeline_tests.unit.fuzz.test_hostile_input import assert_is_a_sentence
@@ -67,7 +68,7 @@ class Look:
     def requests(self, rows: FakeExportRows) -> list[dg.RunRequest]:
         """What the sensor asks for, to which Dagster would find nothing to add."""
         self.database.exports = rows
-        result = next_runs(self.instance, rows, SETTINGS, cursor=None)
+        result = tick(self.instance, rows, SETTINGS)
         requests = list(result.run_requests or [])
         for request in requests:
             resolved = request.with_resolved_tags_and_config(

@@ -12,11 +12,10 @@ from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.ownership import mark_of, owner_of
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.runs.recovery import queue_lost_exports_again
-from lf_export_pipeline.sensors import unwanted_runs
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.ticks import tick
 from lf_export_pipeline_tests.world import ENVIRONMENT, World
 
 OPERATORS = Settings.load(ENVIRONMENT)
@@ -293,7 +292,7 @@ def test_a_run_that_fails_when_its_export_is_anothers_leaves_it_alone(
     assert (world.state.status, world.state.log) == ("PROCESSING", taken)
 
 
-def test_the_sensors_of_a_second_dagster_leave_a_run_of_the_first_alone(
+def test_the_sensor_of_a_second_dagster_leaves_a_run_of_the_first_alone(
     elsewhere: dg.DagsterInstance,
 ) -> None:
     """Its own run of the export has ended, and the other one waits for a pod."""
@@ -304,7 +303,7 @@ def test_the_sensors_of_a_second_dagster_leave_a_run_of_the_first_alone(
     ended = elsewhere.create_run_for_job(batch_export_job(), tags=tags)
     elsewhere.report_run_failed(ended)
 
-    assert queue_lost_exports_again(elsewhere, world.rows, OPERATORS) == {}
-    assert unwanted_runs(elsewhere, world.rows) == []
+    result = tick(elsewhere, world.rows, OPERATORS)
 
+    assert not result.run_requests
     assert world.state == waits

@@ -14,8 +14,6 @@ from lf_export_pipeline.export_file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs.history import claim_of, has_live_sibling
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.sensors import unwanted_runs
-from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -219,20 +217,3 @@ def test_reexecution_may_end_what_its_first_run_has_taken(instance: dg.DagsterIn
     )
 
     assert claim_of(again).owner == claim_of(first).owner == first.run_id
-
-
-def test_runs_of_cancelled_and_vanished_exports_are_unwanted(
-    instance: dg.DagsterInstance,
-) -> None:
-    rows = FakeExportRows(
-        export_row("wanted", status="PROCESSING"), export_row("cancelled", status="CANCELLED")
-    )
-    runs = {
-        name: record_run(instance, name, dg.DagsterRunStatus.STARTED)
-        for name in ("wanted", "cancelled", "vanished")
-    }
-    record_run(instance, "cancelled", dg.DagsterRunStatus.CANCELING)
-
-    unwanted = {run.run_id for run in unwanted_runs(instance, rows)}
-
-    assert unwanted == {runs["cancelled"].run_id, runs["vanished"].run_id}

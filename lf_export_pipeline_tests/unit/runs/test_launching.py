@@ -17,7 +17,6 @@ from lf_export_pipeline.runs.launching import (
     BACKFILL_TAG,
     attempts_of,
     fair_order,
-    next_requests,
     requests_for,
 )
 from lf_export_pipeline.runs.partitions import ATTEMPT_TAG, PARTITION_TAG, PROJECT_TAG, RECOVERY_TAG
@@ -25,6 +24,7 @@ from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.ticks import tick
 
 NOON = datetime(2021, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -53,6 +53,12 @@ def names(rows: list[ExportRow]) -> list[str]:
 
 def asked_for(requests: list[dg.RunRequest]) -> list[str | None]:
     return [request.partition_key for request in requests]
+
+
+def next_requests(
+    instance: dg.DagsterInstance, rows: FakeExportRows, settings: OperatingSettings
+) -> list[dg.RunRequest]:
+    return list(tick(instance, rows, settings).run_requests or ())
 
 
 def run_of(instance: dg.DagsterInstance, export_id: str, project: str, **tags: str) -> None:
@@ -117,7 +123,7 @@ def test_row_behind_five_thousand_of_another_project_is_asked_for_at_once(
     heavy = [row_of("heavy", minute) for minute in range(5_000)]
     rows = FakeExportRows(*heavy, row_of("light", 9_000))
 
-    requests = next_requests(instance, rows, at_most(4), {})
+    requests = next_requests(instance, rows, at_most(4))
 
     assert asked_for(requests) == ["heavy-0000", "light-9000", "heavy-0001", "heavy-0002"]
 
@@ -126,14 +132,14 @@ def test_no_more_is_asked_for_than_there_is_room(instance: dg.DagsterInstance) -
     rows = FakeExportRows(*(row_of("heavy", minute) for minute in range(9)))
     run_of(instance, "heavy-0000", "heavy")
 
-    assert asked_for(next_requests(instance, rows, at_most(3), {})) == ["heavy-0001", "heavy-0002"]
-    assert next_requests(instance, rows, at_most(1), {}) == []
+    assert asked_for(next_requests(instance, rows, at_most(3))) == ["heavy-0001", "heavy-0002"]
+    assert next_requests(instance, rows, at_most(1)) == []
 
 
 def test_no_more_begin_at_one_look_than_the_machine_bears(instance: dg.DagsterInstance) -> None:
     rows = FakeExportRows(*(row_of("heavy", minute) for minute in range(9)))
 
-    asked = asked_for(next_requests(instance, rows, at_most(20, starts=2), {}))
+    asked = asked_for(next_requests(instance, rows, at_most(20, starts=2)))
 
     assert asked == ["heavy-0000", "heavy-0001"]
 
@@ -151,7 +157,7 @@ def test_backfill_takes_no_room_from_the_sensor(instance: dg.DagsterInstance) ->
     rows = FakeExportRows(row_of("heavy", 1), row_of("heavy", 2))
     run_of(instance, "heavy-0001", "heavy", **{BACKFILL_TAG: "b"})
 
-    assert asked_for(next_requests(instance, rows, at_most(1), {})) == ["heavy-0002"]
+    assert asked_for(next_requests(instance, rows, at_most(1))) == ["heavy-0002"]
 
 
 @settings(deadline=None, max_examples=examples(30))
@@ -162,7 +168,7 @@ def test_export_that_is_queued_again_gets_a_run_whichever_runs_were_deleted(
     row = row_of("a", 0)
     with dg.DagsterInstance.ephemeral() as instance:
         for deleted in [*deleted_after, []]:
-            (request,) = next_requests(instance, FakeExportRows(row), at_most(1), {})
+            (request,) = next_requests(instance, FakeExportRows(row), at_most(1))
 
             assert launch(instance, request)
             runs = instance.get_runs()
@@ -172,8 +178,8 @@ def test_export_that_is_queued_again_gets_a_run_whichever_runs_were_deleted(
 
 def test_queueing_that_two_looks_see_gets_one_run(instance: dg.DagsterInstance) -> None:
     rows = FakeExportRows(row_of("a", 0))
-    (once,) = next_requests(instance, rows, at_most(1), {})
-    (twice,) = next_requests(instance, rows, at_most(1), {})
+    (once,) = next_requests(instance, rows, at_most(1))
+    (twice,) = next_requests(instance, rows, at_most(1))
 
     assert launch(instance, once)
     assert launch(instance, twice) is None
@@ -182,4 +188,4 @@ def test_queueing_that_two_looks_see_gets_one_run(instance: dg.DagsterInstance) 
 def test_words_in_the_tag_of_an_attempt_do_not_count(instance: dg.DagsterInstance) -> None:
     run_of(instance, "a-0000", "a", **{ATTEMPT_TAG: "the third"})
 
-    assert attempts_of(runs_by_export(instance, ["a-0000"]))["a-0000"].last == 1
+    assert attempts_of(runs_by_export(instance, ["a-0000"]))["a-0000"] == 1

@@ -86,7 +86,7 @@ def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeExportRows)
     assert (rows.rows["a"].status, rows.rows["a"].log) == ("QUEUED", None)
     assert rows.rows["old"].status == "FAILED"
     assert rows.rows["cancelled"].status == "CANCELLED"
-    assert summary_of(requeued) == f"1 {TOO_OLD}; 3 {QUEUED}"
+    assert summary_of(requeued) == f"3 {QUEUED}; 1 {TOO_OLD}"
 
 
 def test_export_that_is_no_longer_failed_is_left_alone(
