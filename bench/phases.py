@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.world import World
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.plan import MEBIBYTE
 from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery
-from lf_export_pipeline.core.request import parse_request
 from lf_export_pipeline.export_file.assembled_file import writer_of
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables

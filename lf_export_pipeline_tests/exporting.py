@@ -18,9 +18,10 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query import ExportQuery
-from lf_export_pipeline.core.request import ExportRequest, StoredExport, parse_request
+from lf_export_pipeline.core.request import ExportRequest, StoredExport
 from lf_export_pipeline.export_file.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables

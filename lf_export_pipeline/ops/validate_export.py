@@ -11,8 +11,9 @@ from pydantic import Field
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.ownership import Claim, owner_of
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import ExportRows, Spool
-from lf_export_pipeline.core.request import ExportRequest, ExportRow, parse_request
+from lf_export_pipeline.core.request import ExportRequest, ExportRow
 from lf_export_pipeline.ops.boundary import export_errors
 from lf_export_pipeline.runs.history import (
     Failure,

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Self
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.request import StoredExport, parse_request
+from lf_export_pipeline.core.parsing import parse_request
+from lf_export_pipeline.core.request import StoredExport
 from lf_export_pipeline.local.addresses import StackAddresses
 from lf_export_pipeline.ops.validate_export import Action, ValidateConfig, admission
 from lf_export_pipeline.resources.clickhouse import ClickHouseReader

@@ -6,7 +6,7 @@ import pytest
 
 from lf_export_pipeline.core.bounds import ExportLimits, OversizedQuery, require_bounded_query
 from lf_export_pipeline.core.errors import InvalidQueryError
-from lf_export_pipeline.core.request import parse_request
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline_tests.numbers_table import export_row
 
 Row = dict[str, Any]

@@ -7,9 +7,10 @@ import pytest
 
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.plan import CHUNK_MAX_ROWS, bind_chunk
 from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import StoredExport, parse_request
+from lf_export_pipeline.core.request import StoredExport
 from lf_export_pipeline.core.statement import SQL_MAX_BYTES, Statement
 from lf_export_pipeline.core.tables import table_source
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import InvalidQueryError
 from lf_export_pipeline.core.filters import DatetimeFilter, NumberFilter, PositionInTraceFilter
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.request import (
     ExportFormat,
     ExportRequest,
     OrderBy,
     SearchType,
     StoredExport,
-    parse_request,
 )
 
 CREATED = datetime(2031, 3, 20, 12, tzinfo=UTC)

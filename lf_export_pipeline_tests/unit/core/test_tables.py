@@ -5,8 +5,9 @@ import pytest
 from lf_export_pipeline.core import tables
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError, InvalidQueryError
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.query import Answers
-from lf_export_pipeline.core.request import StoredExport, parse_request
+from lf_export_pipeline.core.request import StoredExport
 from lf_export_pipeline.core.tables import register, table_names, table_source
 from lf_export_pipeline_tests.numbers_table import Numbers
 

@@ -2,9 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from lf_export_pipeline.core.request import (
-    parse_request,
-)
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.export_file.file_names import NAME_MAX_BYTES, file_name
 from lf_export_pipeline_tests.numbers_table import export_row
 

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import AccessRefusedError, ConfigurationError
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import StoredObject
-from lf_export_pipeline.core.request import parse_request
 from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
 from lf_export_pipeline.export_file.object_keys import (
     MILLISECONDS_SPREAD,

@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import ExportError, PermanentError
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import (
-    ExportRequest,
-    StoredExport,
-    parse_request,
-)
+from lf_export_pipeline.core.request import ExportRequest, StoredExport
 from lf_export_pipeline.core.statement import Statement
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.export_file.attempt_folder import export_folder

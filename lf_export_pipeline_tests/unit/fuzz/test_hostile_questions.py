@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 
 from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.query import Answers
-from lf_export_pipeline.core.request import parse_request
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
 from lf_export_pipeline_tests.unit.fuzz.questions import Query, answers, questions

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.request import StoredExport, parse_request
+from lf_export_pipeline.core.parsing import parse_request
+from lf_export_pipeline.core.request import StoredExport
 from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.runs import tags as export_tags

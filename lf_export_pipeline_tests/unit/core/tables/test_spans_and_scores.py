@@ -8,8 +8,9 @@ import pytest
 
 from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.query import ExportQuery
-from lf_export_pipeline.core.request import ExportRequest, StoredExport, parse_request
+from lf_export_pipeline.core.request import ExportRequest, StoredExport
 from lf_export_pipeline.core.statement import Statement, Store
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
