@@ -11,7 +11,7 @@ import dagster as dg
 from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
 from lf_export_pipeline.core.ownership import Claim, owner_of
 from lf_export_pipeline.core.ports import ExportRows
-from lf_export_pipeline.ops.fail_export import set_failed
+from lf_export_pipeline.runs.failure import set_failed
 from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
 from lf_export_pipeline.runs.tags import queueing_tag
 

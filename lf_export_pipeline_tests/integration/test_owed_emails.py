@@ -11,7 +11,8 @@ from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.emails import runs_without_email
 from lf_export_pipeline.housekeeping.late_emails import send_late_emails
-from lf_export_pipeline.ops import fail_export, notify_requester
+from lf_export_pipeline.ops import notify_requester
+from lf_export_pipeline.runs import failure
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
 from lf_export_pipeline_tests.integration.resuming import execute, instance_in, resumable_world
@@ -66,7 +67,7 @@ def owing(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[GoesAwayWithTheLastAnswer, str]:
     """The rows, and a run that has failed after it had published its file."""
-    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    monkeypatch.setattr(failure, "PATIENCE_ATTEMPTS", 1)
     world.rows = rows = GoesAwayWithTheLastAnswer(world.row)
     run_id, success = execute(instance)
     assert not success

@@ -15,7 +15,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
     TransientError,
 )
-from lf_export_pipeline.ops import fail_export
+from lf_export_pipeline.runs import failure
 from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -53,7 +53,7 @@ def test_a_row_is_set_when_the_database_comes_back(instance: dg.DagsterInstance)
 def test_a_row_that_the_hook_could_not_set_is_set_at_the_end(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    monkeypatch.setattr(failure, "PATIENCE_ATTEMPTS", 1)
     world = failing_world(times=1)
 
     world.run(instance)
@@ -64,7 +64,7 @@ def test_a_row_that_the_hook_could_not_set_is_set_at_the_end(
 def test_a_database_that_stays_away_is_left_to_the_sensors(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    monkeypatch.setattr(failure, "PATIENCE_ATTEMPTS", 1)
     world = failing_world(times=100)
 
     result = world.run(instance)
@@ -134,7 +134,7 @@ def test_a_row_is_set_when_an_error_occurs_outside_of_every_op(
 def test_a_row_is_set_when_dagster_cannot_even_record_the_end_of_the_run(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fail_export, "PATIENCE_ATTEMPTS", 1)
+    monkeypatch.setattr(failure, "PATIENCE_ATTEMPTS", 1)
     world = failing_world(times=1)
     record = instance.handle_new_event
     monkeypatch.setattr(instance, "handle_new_event", _locked_at("PIPELINE_FAILURE", record, None))
@@ -159,7 +159,7 @@ def test_a_row_is_set_although_dagsters_records_are_not_there_when_the_run_has_f
     def refuse(*_: object) -> bool:
         raise error
 
-    monkeypatch.setattr(fail_export, "has_live_sibling", refuse)
+    monkeypatch.setattr(failure, "has_live_sibling", refuse)
     world = failing_world(times=0)
 
     world.run(instance)
