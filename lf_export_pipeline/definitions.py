@@ -6,14 +6,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lf_export_pipeline.assets import export_assets
 from lf_export_pipeline.health import EXPORTS_ASSET, export_health, export_health_sensor
 from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
-from lf_export_pipeline.housekeeping.late_emails import (
+from lf_export_pipeline.housekeeping.late_email_job import (
     SEND_UNSENT_EMAILS,
     send_unsent_emails_schedule,
 )
 from lf_export_pipeline.job import batch_export_job
 from lf_export_pipeline.resources.wiring import PORTS
 from lf_export_pipeline.runs.priority import give_way
-from lf_export_pipeline.runs.requeue import requeue_failed_exports
+from lf_export_pipeline.runs.requeue_job import requeue_failed_exports
 from lf_export_pipeline.sensors import export_sensor
 from lf_export_pipeline.settings import PipelineSettings
 from lf_export_pipeline.settings.sentences import in_sentences

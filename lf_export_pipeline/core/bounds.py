@@ -6,6 +6,7 @@ project. Both are weighed here, before a store is asked anything that grows with
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +26,7 @@ SEARCH_MAX_WILDCARDS = 50  # thousands of them cost seconds per ten thousand row
 COMMENT_MAX_CHARACTERS = 1_000  # each word costs time with each comment
 SCORE_COLUMNS_MAX_BYTES = 64 * KIBIBYTE
 EVENT_MAX_BYTES = 256 * KIBIBYTE
+STALE_AFTER = timedelta(days=30)  # an older export is refused
 
 COMMENT_COUNT = ("commentCount", "Comment Count")
 COMMENT_CONTENT = ("commentContent", "Comment Content")

@@ -7,14 +7,9 @@ import dagster as dg
 
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
 from lf_export_pipeline.housekeeping.expired_files import delete_expired_files
-from lf_export_pipeline.housekeeping.findings import (
-    TAGS,
-    Finding,
-    SweepConfig,
-    report_of,
-    summary_of,
-)
+from lf_export_pipeline.housekeeping.findings import Finding
 from lf_export_pipeline.housekeeping.partitions import prune_partitions
+from lf_export_pipeline.housekeeping.reports import TAGS, SweepConfig, report_of, summary_of
 from lf_export_pipeline.housekeeping.spool import sweep_spool
 from lf_export_pipeline.housekeeping.uploads import abort_uploads
 from lf_export_pipeline.runs.unforeseen import unforeseen_without_words

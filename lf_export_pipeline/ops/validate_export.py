@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 
 import dagster as dg
 from pydantic import Field
 
-from lf_export_pipeline.core.bounds import ExportLimits
+from lf_export_pipeline.core.bounds import STALE_AFTER, ExportLimits
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.ownership import Claim, owner_of
 from lf_export_pipeline.core.parsing import parse_request
@@ -25,7 +25,6 @@ from lf_export_pipeline.runs.leftovers import note_superseded
 from lf_export_pipeline.runs.retries import is_alive
 from lf_export_pipeline.settings import Settings
 
-STALE_AFTER = timedelta(days=30)
 STALE_SENTENCE = (
     "We have improved the batch export feature. Please retry your export to benefit from the "
     "latest enhancements."

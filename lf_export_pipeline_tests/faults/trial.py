@@ -14,7 +14,7 @@ import dagster as dg
 from lf_export_pipeline.core.request import ExportRow
 from lf_export_pipeline.emails import NOTIFIED, runs_without_email
 from lf_export_pipeline.export_file.attempt_folder import export_folder
-from lf_export_pipeline.housekeeping.late_emails import SEND_UNSENT_EMAILS
+from lf_export_pipeline.housekeeping.late_email_job import SEND_UNSENT_EMAILS
 from lf_export_pipeline.resources.wiring import open_ports
 from lf_export_pipeline.runs.history import IN_FLIGHT
 from lf_export_pipeline.runs.partitions import PARTITION_TAG

@@ -22,7 +22,7 @@ from lf_export_pipeline.resources.exports import PostgresExportRows
 from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.resources.wiring import ports_with
 from lf_export_pipeline.runs.in_process import run_export
-from lf_export_pipeline.runs.requeue import requeue_failed_exports
+from lf_export_pipeline.runs.requeue_job import requeue_failed_exports
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 
 pytestmark = [pytest.mark.services, pytest.mark.long]

@@ -16,7 +16,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
     TransientError,
 )
-from lf_export_pipeline.housekeeping.late_emails import (
+from lf_export_pipeline.housekeeping.late_email_job import (
     SEND_UNSENT_EMAILS,
     send_unsent_emails_schedule,
 )

@@ -16,10 +16,10 @@ from lf_export_pipeline.runs.requeue import (
     WOULD_QUEUE,
     RequeueConfig,
     requeue_failed,
-    requeue_failed_exports,
     search_of,
     summary_of,
 )
+from lf_export_pipeline.runs.requeue_job import requeue_failed_exports
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.numbers_table import export_row
 
