@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import dagster as dg
 
+from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.ops.fail_export import fail_export
 from lf_export_pipeline.ops.notify_requester import notify_requester
 from lf_export_pipeline.ops.resolve_filters import resolve_filters
@@ -12,12 +13,31 @@ from lf_export_pipeline.ops.stream_chunks import stream_chunks
 from lf_export_pipeline.ops.upload_file import upload_file
 from lf_export_pipeline.ops.validate_export import validate_export
 from lf_export_pipeline.runs.history import JOB_NAME
+from lf_export_pipeline.runs.kept_open import kept_database
 from lf_export_pipeline.runs.partitions import EXPORTS
-from lf_export_pipeline.runs.tags import tags_of_partition
+from lf_export_pipeline.runs.tags import tags_of
+from lf_export_pipeline.settings import Settings
 
 RETRIES = dg.RetryPolicy(
     max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
+
+
+def tags_of_partition(export_id: str) -> dict[str, str]:
+    """The tags of an export that is known by its id alone.
+
+    Dagster asks for them wherever a run of a partition is made: by a backfill, in the launchpad, by
+    a shell. It hands over no resources, so the row is read on a connection of its own, which stays
+    open: a backfill asks for hundreds of partitions, one after the other. If that cannot be done,
+    the run goes without: what keeps it from its tags will keep it from its data, and then the run
+    says so better than a form in the UI.
+    """
+    try:
+        row = kept_database(Settings.load()).exports.get(export_id)
+    except ExportError:
+        return {}
+    return tags_of(row) if row else {}
+
 
 # A partition has no configuration of its own, but the tags of its export.
 PARTITION_CONFIG: dg.PartitionedConfig[dg.DynamicPartitionsDefinition] = dg.PartitionedConfig(

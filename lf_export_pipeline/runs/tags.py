@@ -2,16 +2,13 @@
 
 import hashlib
 
-from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.runs.kept_open import kept_database
 from lf_export_pipeline.runs.partitions import (
     FORMAT_TAG,
     PROJECT_TAG,
     QUEUED_AT_TAG,
     TABLE_TAG,
 )
-from lf_export_pipeline.settings import Settings
 
 TAG_MAX_CHARACTERS = 63
 HASH_CHARACTERS = 8
@@ -30,22 +27,6 @@ def tags_of(row: ExportRow) -> dict[str, str]:
 def queueing_tag(row: ExportRow) -> dict[str, str]:
     """Which queueing of the export a run is asked for; nothing for a row that does not wait."""
     return {QUEUED_AT_TAG: row.updated_at.isoformat()} if row.status == "QUEUED" else {}
-
-
-def tags_of_partition(export_id: str) -> dict[str, str]:
-    """The tags of an export that is known by its id alone.
-
-    Dagster asks for them wherever a run of a partition is made: by a backfill, in the launchpad, by
-    a shell. It hands over no resources, so the row is read on a connection of its own, which stays
-    open: a backfill asks for hundreds of partitions, one after the other. If that cannot be done,
-    the run goes without: what keeps it from its tags will keep it from its data, and then the run
-    says so better than a form in the UI.
-    """
-    try:
-        row = kept_database(Settings.load()).exports.get(export_id)
-    except ExportError:
-        return {}
-    return tags_of(row) if row else {}
 
 
 def project_tag(row: ExportRow) -> str:

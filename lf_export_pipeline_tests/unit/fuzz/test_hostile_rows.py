@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lf_export_pipeline import job
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.request import StoredExport
 from lf_export_pipeline.export_file.attempt_folder import export_folder
 from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs import tags as export_tags
 from lf_export_pipeline.runs.decision import BAD_ID_SENTENCE
 from lf_export_pipeline.runs.partitions import PARTITION_TAG
 from lf_export_pipeline.settings import Settings
@@ -86,7 +86,7 @@ def look() -> Iterator[Look]:
     database = Database(FakeExportRows())
     with dg.DagsterInstance.ephemeral() as instance, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Settings, "load", lambda: SETTINGS)
-        patch.setattr(export_tags, "kept_database", lambda _: database)
+        patch.setattr(job, "kept_database", lambda _: database)
         yield Look(instance, database)
 
 
