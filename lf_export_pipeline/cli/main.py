@@ -1,21 +1,18 @@
 """``lf-export``: the command line. Each command's module is imported only when it is called."""
 
 import os
+from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 
 import click
 from dotenv import dotenv_values
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.local.errors import LocalStackError
 
 COMMANDS = {
-    "demo": ("lf_export_pipeline.demo.cli:demo", "Run a demo from scratch, then stop."),
-    "dev": ("lf_export_pipeline.cli.dev:dev", "Run the embedded stack and Dagster's UI."),
-    "local": (
-        "lf_export_pipeline.local.cli:local",
-        "Start, stop and inspect the embedded servers.",
-    ),
     "doctor": ("lf_export_pipeline.cli.doctor:doctor", "Check everything that an export needs."),
     "request": (
         "lf_export_pipeline.cli.request:request",
@@ -25,6 +22,21 @@ COMMANDS = {
     "requeue": ("lf_export_pipeline.cli.requeue:requeue", "Requeue failed exports."),
     "run": ("lf_export_pipeline.cli.run:run", "Run one export in this process."),
 }
+PLUGINS = "lf_export.commands"
+
+
+@cache
+def commands() -> Mapping[str, tuple[str, str]]:
+    """All commands by name: where they are and what they do.
+
+    Packages beside this one register theirs as an entry point of the group ``PLUGINS``, so that
+    this one need not know them; the embedded stack does, and an image may come without it.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for entry in entry_points(group=PLUGINS):
+        if find_spec(entry.module.partition(".")[0]) is not None:
+            found |= entry.load()
+    return found | COMMANDS
 
 
 class LazyGroup(click.Group):
@@ -37,25 +49,25 @@ class LazyGroup(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except (ExportError, LocalStackError) as error:
+        except ExportError as error:
             raise click.ClickException(str(error)) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, in the order of the table above."""
-        return list(COMMANDS)
+        """The names, in the order of their tables."""
+        return list(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command, imported now."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in commands():
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        module, _, attribute = commands()[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of ``--help``, which needs no import."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, said) for name, (_, said) in COMMANDS.items()])
+            formatter.write_dl([(name, said) for name, (_, said) in commands().items()])
 
 
 @click.group(cls=LazyGroup)

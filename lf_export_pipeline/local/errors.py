@@ -9,8 +9,10 @@
     └── StackNotStartedError    in ``stack``: there are no addresses yet
 """
 
+from lf_export_pipeline.core.errors import ExportError
 
-class LocalStackError(RuntimeError):
+
+class LocalStackError(ExportError):
     """The embedded stack could not do what was asked; the message says what is in the way."""
 
 

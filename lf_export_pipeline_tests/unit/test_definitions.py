@@ -5,7 +5,7 @@ import sys
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.cli.main import COMMANDS, main
+from lf_export_pipeline.cli.main import commands, main
 from lf_export_pipeline.definitions import definitions_for, defs
 from lf_export_pipeline.job import EXECUTORS
 from lf_export_pipeline.settings import PipelineSettings
@@ -72,7 +72,7 @@ def test_wrong_setting_is_one_sentence_when_definitions_load(
     assert "pydantic_core" not in loading.stderr
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
+@pytest.mark.parametrize("name", sorted(commands()))
 def test_each_command_has_its_help(name: str) -> None:
     command = main.get_command(main.make_context("lf-export", [], resilient_parsing=True), name)
 
