@@ -3,6 +3,9 @@
 COMMANDS = {
     "demo": ("lf_export_pipeline.demo.cli:demo", "Run a demo from scratch, then stop."),
     "dev": ("lf_export_pipeline.cli.dev:dev", "Run the embedded stack and Dagster's UI."),
-    "local": ("lf_export_pipeline.local.cli:local", "Start, stop and inspect the embedded servers."),
+    "local": (
+        "lf_export_pipeline.local.cli:local",
+        "Start, stop and inspect the embedded servers.",
+    ),
 }
 """By name: the module and the function, and the line for ``--help``."""
