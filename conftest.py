@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-pytest_plugins = ["lf_export_pipeline_tests.stack_fixtures"]
+pytest_plugins = ["lf_export_localstack_tests.fixtures"]
 
 SAMPLED = 3
 

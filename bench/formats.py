@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.formats import FormatWriter, format_writer
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 
 SENTENCE = (
     "the model answers with a short summary of the question and then calls a tool to look up "

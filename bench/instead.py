@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.limit import COLUMNS
 from bench.world import World
-from lf_export_pipeline.resources.s3_client import s3_client
+from lf_export_pipeline.adapters.s3.s3_client import s3_client
 
 
 def with_data_frames(here: World, project: str, table: str) -> int:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from bench.world import World
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.plan import MEBIBYTE
-from lf_export_pipeline.core.query import Chunk, ExportPlan, ExportQuery
-from lf_export_pipeline.export_file.assembled_file import writer_of
-from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.ops.resolve_filters import resolved
-from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
-from lf_export_pipeline.ops.stream_chunks import planned
+from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE
+from lf_export_pipeline.core.query.export_query import Chunk, ExportPlan, ExportQuery
+from lf_export_pipeline.defs.ops.resolve_filters import resolved
+from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
+from lf_export_pipeline.defs.ops.stream_chunks import planned
+from lf_export_pipeline.file.assembled_file import writer_of
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 
 PIECE_BYTES = 1 << 20
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bench.world import World
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.local import dagster_processes as dagster
+from lf_export_localstack.processes import dagster_processes as dagster
+from lf_export_pipeline.core.request.model import ExportRow
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 DEADLINE = timedelta(minutes=20)

@@ -10,15 +10,15 @@ from typing import Any
 import dagster as dg
 from clickhouse_connect.driver.client import Client
 
+from lf_export_localstack.processes import state
+from lf_export_localstack.sample.rows import clickhouse_client
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.local import state
-from lf_export_pipeline.local.rows import clickhouse_client
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)

@@ -3,18 +3,15 @@
 import dagster as dg
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lf_export_pipeline.assets import export_assets
-from lf_export_pipeline.health import EXPORTS_ASSET, export_health, export_health_sensor
-from lf_export_pipeline.housekeeping.jobs import SWEEP_SCHEDULES, SWEEPS
-from lf_export_pipeline.housekeeping.late_email_job import (
-    SEND_UNSENT_EMAILS,
-    send_unsent_emails_schedule,
-)
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.resources.wiring import PORTS
-from lf_export_pipeline.runs.priority import give_way
-from lf_export_pipeline.runs.requeue_job import requeue_failed_exports
-from lf_export_pipeline.sensors import export_sensor
+from lf_export_pipeline.defs.assets import export_assets
+from lf_export_pipeline.defs.checks import EXPORTS_ASSET, export_health, export_health_sensor
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.late_email_job import SEND_UNSENT_EMAILS, send_unsent_emails_schedule
+from lf_export_pipeline.defs.niceness import give_way
+from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
+from lf_export_pipeline.defs.resources import PORTS
+from lf_export_pipeline.defs.sensors import export_sensor
+from lf_export_pipeline.defs.sweep_jobs import SWEEP_SCHEDULES, SWEEPS
 from lf_export_pipeline.settings import PipelineSettings
 from lf_export_pipeline.settings.sentences import in_sentences
 

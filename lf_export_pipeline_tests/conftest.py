@@ -1,11 +1,11 @@
-"""What the tests of the product share; the embedded stack itself is in ``stack_fixtures``."""
+"""What the tests of the product share; the stack is in ``lf_export_localstack_tests``."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lf_export_pipeline.local.stack import LocalStack
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
 REPOSITORY = Path(__file__).parents[1]

@@ -18,22 +18,22 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query import ExportQuery
-from lf_export_pipeline.core.request import ExportRequest, StoredExport
-from lf_export_pipeline.export_file.assembled_file import AssembledFile, writer_of
-from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.rows import (
+from lf_export_localstack.sample.rows import (
     insert_clickhouse_batch,
     insert_postgres_rows,
     postgres_transaction,
 )
-from lf_export_pipeline.ops.resolve_filters import resolved
-from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
-from lf_export_pipeline.ops.stream_chunks import DEFAULT_ROW_BYTES, planned
+from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline.core.parsing import parse_request
+from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.query.export_query import ExportQuery
+from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
+from lf_export_pipeline.defs.ops.resolve_filters import resolved
+from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
+from lf_export_pipeline.defs.ops.stream_chunks import DEFAULT_ROW_BYTES, planned
+from lf_export_pipeline.file.assembled_file import AssembledFile, writer_of
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemorySpool
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import BinaryIO
 
+from lf_export_pipeline.adapters.spool import safe_parts
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.export_search import ExportSearch
-from lf_export_pipeline.core.ownership import Claim, is_anothers, mark_of
 from lf_export_pipeline.core.ports import IncompleteUpload, Recipient, StoredObject
-from lf_export_pipeline.core.request import ExportRow, StoredExport
-from lf_export_pipeline.resources.spool import safe_parts
+from lf_export_pipeline.core.request.export_search import ExportSearch
+from lf_export_pipeline.core.request.model import ExportRow, StoredExport
+from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of
 
 
 class FakeExportRows:

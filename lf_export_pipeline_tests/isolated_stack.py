@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg2
 from psycopg2.sql import SQL, Composable, Identifier
 
-from lf_export_pipeline.local.addresses import PREFIX, StackAddresses
-from lf_export_pipeline.local.rows import clickhouse_client
-from lf_export_pipeline.local.schema import create_clickhouse_tables, create_postgres_tables
-from lf_export_pipeline.local.stack import LocalStack
+from lf_export_localstack.sample.rows import clickhouse_client
+from lf_export_localstack.sql.schema import create_clickhouse_tables, create_postgres_tables
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_localstack.stack.stack_addresses import PREFIX, StackAddresses
 
 
 class IsolatedStack(LocalStack):

@@ -10,11 +10,11 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup, LookupScope
-from lf_export_pipeline.core.request import ExportRequest, StoredExport
-from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 
 
 def export_row(export_id: str = "export-1", **values: object) -> StoredExport:

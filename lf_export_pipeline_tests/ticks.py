@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
-from lf_export_pipeline.runs.reconcile import Reconciler, Stores
-from lf_export_pipeline.sensors import reconciled
+from lf_export_pipeline.defs.sensors import reconciled
+from lf_export_pipeline.lifecycle.reconcile import Reconciler, Stores
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from lf_export_pipeline.core.request import ExportRow
+from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.tables import register
-from lf_export_pipeline.export_file.chunk_reading import PlanTables
-from lf_export_pipeline.export_file.upload_ahead import UploadsAhead
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs.in_process import run_export
-from lf_export_pipeline.runs.spool_io import SpoolIOManager
+from lf_export_pipeline.defs.io_manager import SpoolIOManager
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.file.chunk_reading import PlanTables
+from lf_export_pipeline.file.upload_ahead import UploadsAhead
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import (
     FakeExportRows,

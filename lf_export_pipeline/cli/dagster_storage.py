@@ -9,8 +9,8 @@ import yaml
 from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy.exc import DBAPIError
 
+from lf_export_pipeline.adapters.tls import refused_by_libpq, unverified_postgres
 from lf_export_pipeline.core.errors import ConfigurationError
-from lf_export_pipeline.resources.tls import refused_by_libpq, unverified_postgres
 
 _DATABASE = {
     "scheme": "postgresql+psycopg2",

@@ -17,6 +17,14 @@ from dotenv import dotenv_values
 from rich.console import Console
 from rich.markup import escape
 
+from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.adapters.postgres.postgres_reader import postgres_errors
+from lf_export_pipeline.adapters.postgres.secret_values import hand_over
+from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.smtp.mailer import open_mailer
+from lf_export_pipeline.adapters.spool import open_spool
+from lf_export_pipeline.adapters.tls import unverified_postgres
 from lf_export_pipeline.cli.dagster_storage import check_dagster_storage
 from lf_export_pipeline.core.errors import (
     AccessRefusedError,
@@ -25,17 +33,9 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
 )
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.statement import Statement, Store
-from lf_export_pipeline.export_file.object_keys import is_taken
-from lf_export_pipeline.notification import sender_of
-from lf_export_pipeline.resources.clickhouse import ClickHouseReader
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.postgres import postgres_errors
-from lf_export_pipeline.resources.postgres_secrets import hand_over
-from lf_export_pipeline.resources.s3 import S3FileStore
-from lf_export_pipeline.resources.smtp import open_mailer
-from lf_export_pipeline.resources.spool import open_spool
-from lf_export_pipeline.resources.tls import unverified_postgres
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.file.object_keys import is_taken
+from lf_export_pipeline.notify.messages import sender_of
 from lf_export_pipeline.settings import Settings
 
 _POSTGRES_TABLES = (

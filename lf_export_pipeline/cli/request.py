@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.request import ExportFormat, StoredExport
-from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_pipeline.core.request.model import ExportFormat, StoredExport
 from lf_export_pipeline.settings import Settings
 
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lf_export_pipeline.core.export_search import SEARCH_MAX_ROWS
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.runs.requeue import (
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS
+from lf_export_pipeline.lifecycle.requeue import (
     HEADINGS,
     RequeueConfig,
     Requeued,

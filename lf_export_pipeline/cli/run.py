@@ -17,14 +17,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lf_export_pipeline.cli.instances import configured_instance
+from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.core.ports import ExportRows
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.in_process import run_export
-from lf_export_pipeline.runs.instances import configured_instance
-from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.runs.progress import progress_of
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.lifecycle.in_process import run_export
+from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.settings import Settings
 
 POLL_SECONDS = 0.3

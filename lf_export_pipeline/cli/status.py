@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Column, Table
 
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.runs.history import newest_runs
-from lf_export_pipeline.runs.instances import configured_instance
-from lf_export_pipeline.runs.progress import RunProgress, progress_of
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.cli.instances import configured_instance
+from lf_export_pipeline.cli.run_progress import RunProgress, progress_of
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.lifecycle.run_records import newest_runs
 from lf_export_pipeline.settings import Settings
 
 STYLES = {"COMPLETED": "green", "FAILED": "red", "PROCESSING": "yellow", "CANCELLED": "dim"}

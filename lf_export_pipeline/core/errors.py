@@ -14,7 +14,7 @@
     │   └── MessageDeferredError  it works, and does not take this one message for now
     └── ExportCancelledError      the user or an operator stopped it; nothing is to be published
 
-Errors of client libraries are turned into one of these where they enter, in ``resources``.
+Errors of client libraries are turned into one of these where they enter, in ``adapters``.
 """
 
 GENERIC_SENTENCE = (

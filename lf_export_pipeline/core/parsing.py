@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from lf_export_pipeline.core.bounds import ExportLimits, require_bounded_query
 from lf_export_pipeline.core.errors import InvalidQueryError
-from lf_export_pipeline.core.refusals import one_of, sentence, shown
-from lf_export_pipeline.core.request import (
+from lf_export_pipeline.core.request.admission import ExportLimits, require_bounded_query
+from lf_export_pipeline.core.request.model import (
     ID_MAX_CHARACTERS,
     PAGING_KEYS,
     BatchExportQuery,
@@ -15,6 +14,7 @@ from lf_export_pipeline.core.request import (
     ExportRequest,
     StoredExport,
 )
+from lf_export_pipeline.core.request.validation_messages import one_of, sentence, shown
 from lf_export_pipeline.core.tables import table_names
 
 _QUERY_KEYS = (

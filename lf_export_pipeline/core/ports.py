@@ -1,6 +1,6 @@
 """What the pipeline needs from the outside, as protocols.
 
-The real ones are in ``resources``, fakes in the tests.
+The real ones are in ``adapters``, fakes in the tests.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -12,10 +12,10 @@ from typing import BinaryIO, Protocol, Self
 
 import pyarrow as pa
 
-from lf_export_pipeline.core.export_search import ExportSearch
-from lf_export_pipeline.core.ownership import Claim
-from lf_export_pipeline.core.request import ExportRow, StoredExport
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.export_search import ExportSearch
+from lf_export_pipeline.core.request.model import ExportRow, StoredExport
+from lf_export_pipeline.core.request.ownership import Claim
 
 
 class RowReader(Protocol):

@@ -1,7 +1,7 @@
 """The environment as typed settings: Langfuse's names and defaults, and a few of our own.
 
 One class per part, so that a resource can ask for no more than it uses; ``Settings`` is all of
-them. ``python -m lf_export_pipeline.settings.document`` writes ``docs/configuration.md`` from them.
+them. ``python -m tools.configuration_page`` writes ``docs/configuration.md`` from them.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from lf_export_pipeline.core.bounds import KIBIBYTE, ExportLimits
-from lf_export_pipeline.core.plan import CHUNK_TARGET_BYTES, MEBIBYTE
+from lf_export_pipeline.core.query.chunk_plan import CHUNK_TARGET_BYTES, MEBIBYTE
+from lf_export_pipeline.core.request.admission import KIBIBYTE, ExportLimits
 from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.postgres import PostgresSettings

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from lf_export_pipeline.core.bounds import (
+from lf_export_pipeline.core.request.admission import (
     COMMENT_FILTERS_MAX,
     EVENT_MAX_BYTES,
     FILTERS_MAX,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from lf_export_pipeline.markdown import markdown_table
+from lf_export_pipeline.core.markdown import markdown_table
 from lf_export_pipeline_tests.faults.bench import Bench, open_bench
 from lf_export_pipeline_tests.faults.fault import Fault, problems_of
 from lf_export_pipeline_tests.faults.outcome import Outcome

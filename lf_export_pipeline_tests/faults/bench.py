@@ -13,13 +13,13 @@ from typing import Any
 
 import boto3
 
+from lf_export_localstack.processes import process, state
+from lf_export_localstack.sample.rows import postgres_transaction
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.local import process, state
-from lf_export_pipeline.local.rows import postgres_transaction
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults.export_process import Circumstances
 from lf_export_pipeline_tests.faults.outcome import Mail, mail_at

@@ -19,10 +19,12 @@ from pathlib import Path
 import dagster as dg
 import time_machine
 
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.resources import clickhouse, s3_client, smtp, smtp_session
-from lf_export_pipeline.resources.wiring import PORTS
-from lf_export_pipeline.runs.partitions import PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.adapters.clickhouse import clickhouse_reader
+from lf_export_pipeline.adapters.s3 import s3_client
+from lf_export_pipeline.adapters.smtp import mailer, session
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import PORTS
+from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, PARTITIONS_NAME
 
 QUICK_RETRIES = dg.RetryPolicy(max_retries=3, delay=0.5, backoff=dg.Backoff.EXPONENTIAL)
 CLOCK_JUMPS = signal.SIGUSR1
@@ -140,7 +142,7 @@ def _die_at(moment: Moment) -> None:
 
 
 def _lose_patience_after(seconds: int) -> None:
-    clickhouse.silence_seconds = lambda settings: seconds  # noqa: ARG005 - as it is called
+    clickhouse_reader.silence_seconds = lambda settings: seconds  # noqa: ARG005 - as it is called
     s3_client.SILENCE_SECONDS = seconds
-    smtp.SILENCE_SECONDS = seconds
-    smtp_session.ANSWER_SECONDS = seconds
+    mailer.SILENCE_SECONDS = seconds
+    session.ANSWER_SECONDS = seconds

@@ -11,7 +11,7 @@ from lf_export_pipeline_tests.faults.export_process import Moment
 from lf_export_pipeline_tests.faults.fault import Fault
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.rehearsal import Wish
-from lf_export_pipeline_tests.integration.resources.proxy import Trickle
+from lf_export_pipeline_tests.integration.adapters.proxy import Trickle
 
 NAME = "SIGKILL of the run"
 OPS = (

@@ -15,7 +15,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from lf_export_pipeline.core.export_search import ExportSearch
+from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline_tests.faults.bench import Bench, Trial
 
 Places = dict[str, bytes]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.local.services.seaweedfs import BUCKET
+from lf_export_localstack.services.seaweedfs_service import BUCKET
+from lf_export_pipeline.core.request.model import ExportRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
+from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.bench import Bench, Trial
 from lf_export_pipeline_tests.faults.export_process import instance_of
 from lf_export_pipeline_tests.faults.fault import Fault
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.wire import Scenario
+from lf_export_pipeline_tests.integration.adapters.proxy import Beforehand
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
-from lf_export_pipeline_tests.integration.resources.proxy import Beforehand
 
 NAME = "two runs at once"
 READING = s.said_to("ClickHouse", s.rows_are_read)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.rows import clickhouse_client, postgres_transaction
+from lf_export_localstack.sample.rows import clickhouse_client, postgres_transaction
+from lf_export_localstack.stack.stack_addresses import StackAddresses
 
 if TYPE_CHECKING:
     from lf_export_pipeline_tests.faults.bench import Bench

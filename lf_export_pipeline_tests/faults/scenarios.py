@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_plus
 
 from lf_export_pipeline_tests.faults.wire import Word
-from lf_export_pipeline_tests.integration.resources.proxy import Answer as Answered
-from lf_export_pipeline_tests.integration.resources.proxy import (
+from lf_export_pipeline_tests.integration.adapters.proxy import Answer as Answered
+from lf_export_pipeline_tests.integration.adapters.proxy import (
     Drop,
     Instead,
     Lose,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lf_export_pipeline_tests.faults import scenarios as s
-from lf_export_pipeline_tests.integration.resources.proxy import (
+from lf_export_pipeline_tests.integration.adapters.proxy import (
     Cut,
     Drop,
     Lose,

@@ -16,7 +16,7 @@ from lf_export_pipeline_tests.faults.pairs import pairs
 from lf_export_pipeline_tests.faults.rehearsal import IN_POSTGRES, Wish
 from lf_export_pipeline_tests.faults.strikes import PATIENCE_SECONDS, Spoils, strikes
 from lf_export_pipeline_tests.faults.trial import Trial
-from lf_export_pipeline_tests.integration.resources.proxy import Beforehand
+from lf_export_pipeline_tests.integration.adapters.proxy import Beforehand
 
 SERVERS = ("ClickHouse", "Postgres", "S3", "SMTP")
 OTHER_TABLES = (

@@ -8,7 +8,7 @@ from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.fault import Fault, problems_of
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.wire import Wire, Word
-from lf_export_pipeline_tests.integration.resources.proxy import (
+from lf_export_pipeline_tests.integration.adapters.proxy import (
     Answer,
     Drop,
     Instead,

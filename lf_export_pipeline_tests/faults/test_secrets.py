@@ -12,16 +12,16 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from lf_export_localstack.services.seaweedfs_service import BUCKET
 from lf_export_pipeline.cli.main import main
-from lf_export_pipeline.export_file.attempt_folder import export_folder
-from lf_export_pipeline.local.services.seaweedfs import BUCKET
-from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.bench import Bench, Trial, open_bench
 from lf_export_pipeline_tests.faults.needles import ENCODINGS, left_behind, mail_text, places_of
 from lf_export_pipeline_tests.faults.plants import PLANTS, into_row
-from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Request
+from lf_export_pipeline_tests.integration.adapters.proxy import Drop, Meanwhile, Request
 
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.long]
 

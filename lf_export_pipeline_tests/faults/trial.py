@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.emails import NOTIFIED, runs_without_email
-from lf_export_pipeline.export_file.attempt_folder import export_folder
-from lf_export_pipeline.housekeeping.late_email_job import SEND_UNSENT_EMAILS
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.history import IN_FLIGHT
-from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.sensors import stores_of
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.late_email_job import SEND_UNSENT_EMAILS
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.sensors import stores_of
+from lf_export_pipeline.file.attempt_folder import export_folder
+from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
+from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT
+from lf_export_pipeline.notify.outbox import NOTIFIED, runs_without_email
 from lf_export_pipeline_tests.faults.export_process import (
     Circumstances,
     instance_of,
@@ -28,7 +28,7 @@ from lf_export_pipeline_tests.faults.outcome import Outcome, downloaded
 from lf_export_pipeline_tests.faults.rehearsal import Wish
 from lf_export_pipeline_tests.faults.scenarios import Once, When
 from lf_export_pipeline_tests.faults.wire import Scenario, Word
-from lf_export_pipeline_tests.integration.resources.proxy import Drop, Meanwhile, Spoiling
+from lf_export_pipeline_tests.integration.adapters.proxy import Drop, Meanwhile, Spoiling
 from lf_export_pipeline_tests.ticks import tick
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from itertools import count
 from time import sleep, time
 from typing import TypeVar
 
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline_tests.integration.resources.proxy import (
+from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline_tests.integration.adapters.proxy import (
     Beforehand,
     Drop,
     Instead,

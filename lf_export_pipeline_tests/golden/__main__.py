@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lf_export_pipeline.local.seed import load_seed
-from lf_export_pipeline.local.stack import LocalStack
+from lf_export_localstack.sample.seed import load_seed
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline_tests.golden.cases import Case, read_cases
 from lf_export_pipeline_tests.golden.runner import GoldenRunner, Outcome
 

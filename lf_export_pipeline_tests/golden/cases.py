@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transaction
+from lf_export_localstack.sample.rows import insert_postgres_rows, postgres_transaction
+from lf_export_localstack.stack.stack_addresses import StackAddresses
 
 NOT_OF_THE_ROW = ("env", "payload", "inserted")
 

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.adapters.statement_router import StatementRouter
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.request import StoredExport
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.ops.validate_export import Action, ValidateConfig, admission
-from lf_export_pipeline.resources.clickhouse import ClickHouseReader
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.reader import StatementRouter
+from lf_export_pipeline.core.request.model import StoredExport
+from lf_export_pipeline.defs.ops.validate_export import Action, ValidateConfig, admission
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import exported
 from lf_export_pipeline_tests.golden.cases import Case, insert_row

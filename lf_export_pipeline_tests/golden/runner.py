@@ -12,12 +12,12 @@ from typing import Self
 import boto3
 import dagster as dg
 
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
+from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.golden.cases import Case, insert_row
 

@@ -4,4 +4,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def no_lag(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for that only a cluster has."""
-    monkeypatch.setattr("lf_export_pipeline.ops.serialize_chunk.LAG_SECONDS", 0)
+    monkeypatch.setattr("lf_export_pipeline.defs.ops.serialize_chunk.LAG_SECONDS", 0)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
-from lf_export_pipeline.runs.spool_io import SpoolIOManager
+from lf_export_pipeline.defs.io_manager import SpoolIOManager
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from lf_export_localstack.cli import demo as demo_cli
+from lf_export_localstack.processes import dagster_processes
+from lf_export_localstack.processes.tcp_ports import PortTakenError
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.main import main
-from lf_export_pipeline.demo import cli as demo_cli
-from lf_export_pipeline.local import dagster_processes
-from lf_export_pipeline.local.ports import PortTakenError
-from lf_export_pipeline.local.stack import LocalStack
 
 pytestmark = pytest.mark.services
 
@@ -80,7 +80,7 @@ def test_command_without_the_repository_around_it_says_how_to_install(
 ) -> None:
     monkeypatch.setattr(LocalStack, "up", lambda _: None)
     monkeypatch.setattr(LocalStack, "addresses", lambda _: None)
-    monkeypatch.setattr("lf_export_pipeline.cli.dev.generate_sample", lambda *_, **__: {})
+    monkeypatch.setattr("lf_export_localstack.cli.dev.generate_sample", lambda *_, **__: {})
     monkeypatch.setattr(demo_cli, "generate_sample", lambda *_, **__: {})
     monkeypatch.setattr(dagster_processes, "CONFIG", tmp_path / "dagster.yaml")
 
@@ -96,7 +96,7 @@ def test_command_that_finds_no_free_port_says_so(
     def none_free(*_: object, **__: object) -> None:
         raise PortTakenError("No free port for s3 between 1 and 2.")
 
-    monkeypatch.setattr("lf_export_pipeline.local.ports.choose", none_free)
+    monkeypatch.setattr("lf_export_localstack.processes.tcp_ports.choose", none_free)
 
     result = CliRunner().invoke(main, [*words, "--state-dir", str(tmp_path / "state")])
 

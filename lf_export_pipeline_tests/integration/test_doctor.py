@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from lf_export_localstack.sample.rows import postgres_transaction
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.s3.object_store import S3FileStore
 from lf_export_pipeline.cli.doctor import doctor, run_checks
-from lf_export_pipeline.local.rows import postgres_transaction
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.s3 import S3FileStore
 from lf_export_pipeline.settings import Settings
 
 pytestmark = pytest.mark.services

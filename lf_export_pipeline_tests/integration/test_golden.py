@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from lf_export_pipeline.local.seed import load_seed
-from lf_export_pipeline.local.stack import LocalStack
+from lf_export_localstack.sample.seed import load_seed
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline_tests.conftest import REPOSITORY
 from lf_export_pipeline_tests.golden.cases import Case, read_cases, representatives
 from lf_export_pipeline_tests.golden.direct import DirectRunner, concerns_the_job_alone

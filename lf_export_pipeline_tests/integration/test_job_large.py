@@ -11,18 +11,18 @@ import boto3
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.rows import (
+from lf_export_localstack.sample.rows import (
     clickhouse_client,
     insert_postgres_rows,
     postgres_transaction,
 )
-from lf_export_pipeline.local.services.seaweedfs import BUCKET, REGION
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline.core.tables import table_names
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
 pytestmark = [pytest.mark.services, pytest.mark.long]

@@ -8,7 +8,7 @@ import pytest
 import xxhash
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.query import PartFile
+from lf_export_pipeline.core.query.export_query import PartFile
 from lf_export_pipeline_tests.integration.resuming import (
     WORLDS,
     execute,

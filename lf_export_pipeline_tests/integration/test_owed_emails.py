@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError, TransientError
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.emails import runs_without_email
-from lf_export_pipeline.housekeeping.late_emails import send_late_emails
-from lf_export_pipeline.ops import notify_requester
-from lf_export_pipeline.runs import failure
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.ops import notify_requester
+from lf_export_pipeline.lifecycle import failure
+from lf_export_pipeline.notify.late_emails import send_late_emails
+from lf_export_pipeline.notify.outbox import runs_without_email
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
 from lf_export_pipeline_tests.integration.resuming import execute, instance_in, resumable_world

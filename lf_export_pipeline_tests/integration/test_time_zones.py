@@ -13,15 +13,15 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.core.ownership import owner_of
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.exports import PostgresExportRows
-from lf_export_pipeline.runs.decision import RETRY_MISSED_AFTER
-from lf_export_pipeline.runs.launching import requests_for
-from lf_export_pipeline.runs.retries import ASKED_AGAIN_TAG, WILL_RETRY_TAG
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.request.ownership import owner_of
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.lifecycle.decision import RETRY_MISSED_AFTER
+from lf_export_pipeline.lifecycle.launch import requests_for
+from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG, WILL_RETRY_TAG
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.numbers_table import export_row

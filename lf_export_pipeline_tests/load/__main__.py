@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lf_export_pipeline.markdown import markdown_table
+from lf_export_pipeline.core.markdown import markdown_table
 from lf_export_pipeline_tests.load.deployment import PROJECTS, LoadDeployment, open_deployment
 from lf_export_pipeline_tests.load.phases import (
     Made,

@@ -13,15 +13,15 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from lf_export_localstack.processes import dagster_processes as dagster
+from lf_export_localstack.processes.process import ProcessRecord
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.local import dagster_processes as dagster
-from lf_export_pipeline.local.process import ProcessRecord
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults.outcome import downloaded
 from lf_export_pipeline_tests.faults.rehearsal import ids_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.scheduler.instigation import TickStatus
 
-from lf_export_pipeline.runs.history import JOB_NAME, export_id_of, in_flight_runs
+from lf_export_pipeline.lifecycle.run_records import JOB_NAME, export_id_of, in_flight_runs
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
 from lf_export_pipeline_tests.load.deployment import (
     PROJECTS,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lf_export_pipeline.local.sample import SampleSize
+from lf_export_localstack.sample.sample_project import SampleSize
 from lf_export_pipeline_tests.load.deployment import WISHES, open_deployment
 from lf_export_pipeline_tests.load.phases import keep_making
 from lf_export_pipeline_tests.load.verdict import problems

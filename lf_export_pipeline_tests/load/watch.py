@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 import psutil
 
-from lf_export_pipeline.local import state
-from lf_export_pipeline.local.process import ProcessRecord
+from lf_export_localstack.processes import state
+from lf_export_localstack.processes.process import ProcessRecord
 from lf_export_pipeline_tests.load.deployment import LoadDeployment
 
 MIB = 1 << 20

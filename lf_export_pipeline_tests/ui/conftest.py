@@ -11,15 +11,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from lf_export_localstack.processes import dagster_processes as dagster
+from lf_export_localstack.processes.tcp_ports import choose
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.local import dagster_processes as dagster
-from lf_export_pipeline.local.ports import choose
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.exports import PostgresExportRows
-from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.ui.browser import (
     NoBrowserError,

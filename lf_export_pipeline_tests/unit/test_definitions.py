@@ -7,7 +7,7 @@ import pytest
 
 from lf_export_pipeline.cli.main import commands, main
 from lf_export_pipeline.definitions import definitions_for, defs
-from lf_export_pipeline.job import EXECUTORS
+from lf_export_pipeline.defs.job import EXECUTORS
 from lf_export_pipeline.settings import PipelineSettings
 
 SENSORS = {

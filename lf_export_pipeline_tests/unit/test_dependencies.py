@@ -1,4 +1,4 @@
-"""What the package imports is what it says it needs; others' needs are no substitute."""
+"""What the packages import is what it says it needs; others' needs are no substitute."""
 
 import ast
 import re
@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import lf_export_pipeline
 from lf_export_pipeline_tests.conftest import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-PACKAGE = Path(lf_export_pipeline.__file__).parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
-EXTRAS = {"local": "local", "demo": "local", "celery_app.py": "celery"}
+PACKAGES = ("lf_export_localstack", "lf_export_pipeline")
+MODULES = sorted(module for one in PACKAGES for module in (REPOSITORY / one).rglob("*.py"))
+EXTRAS = {"lf_export_localstack": "local", "lf_export_pipeline/celery_app.py": "celery"}
 LATE = {"dagster_celery": "celery", "dagster_k8s": "k8s"}
 # Parts of what is declared: their owners cannot do without them, and pin them.
 PARTS = {
@@ -52,7 +51,7 @@ def imported(module: Path) -> Iterator[str]:
 
 def is_foreign(name: str) -> bool:
     is_for_types_alone = name.startswith("mypy_boto3")
-    return not (name in sys.stdlib_module_names or name == PACKAGE.name or is_for_types_alone)
+    return not (name in sys.stdlib_module_names or name in PACKAGES or is_for_types_alone)
 
 
 def distributions_of(name: str) -> set[str]:
@@ -63,7 +62,8 @@ def distributions_of(name: str) -> set[str]:
 
 def missing_in(module: Path) -> set[str]:
     """What a module imports and nothing that is declared for it brings."""
-    extra = EXTRAS.get(module.relative_to(PACKAGE).parts[0])
+    path = module.relative_to(REPOSITORY)
+    extra = EXTRAS.get(path.parts[0]) or EXTRAS.get(str(path))
     names = set(imported(module))
     late = {LATE[name] for name in names & LATE.keys()}
     known = declared(*late, *([extra] if extra else []))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.tables import (
     audit_logs,
     dataset_items,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.settings.document import document
 from lf_export_pipeline.settings.langfuse_names import READ_BY_LIBRARIES, WITHOUT_EFFECT
 from lf_export_pipeline_tests.world import ENVIRONMENT
+from tools.configuration_page import document
 
 DOCUMENTED = Path(__file__).with_name("langfuse_variables.txt").read_text().split()
 READ = {name.upper() for name in Settings.model_fields}

@@ -5,7 +5,7 @@ import pytest
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.settings.document import document
+from tools.configuration_page import document
 
 REQUIRED = {
     "DATABASE_URL": "postgresql://lf:hunter2@db:5432/langfuse",

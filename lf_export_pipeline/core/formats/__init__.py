@@ -7,7 +7,6 @@ A new format is one new module here: a class that satisfies ``FormatWriter``, de
 from importlib import import_module
 from pkgutil import iter_modules
 
-from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.formats.writer import (
     AS_LANGFUSE,
     WRITERS,
@@ -16,7 +15,8 @@ from lf_export_pipeline.core.formats.writer import (
     Layout,
     PartEncoder,
 )
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 
 __all__ = ["CsvOptions", "FormatWriter", "PartEncoder", "format_writer"]
 

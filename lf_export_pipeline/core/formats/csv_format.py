@@ -7,13 +7,13 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline.core.formats.pretty import indent_json
-from lf_export_pipeline.core.formats.scores import ScoreTail
+from lf_export_pipeline.core.formats.score_tail import ScoreTail
 from lf_export_pipeline.core.formats.writer import Layout, slices, writes
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 
 _UNSEEN: Final = r"[\s\p{C}\p{Z}\p{M}\p{Default_Ignorable_Code_Point}\u2800]"
 _SIGNS: Final = r"[=+\-@\u2212\uFF1D\uFF0B\uFF0D\uFF20\uFE66\uFE62\uFE63\uFE6B]"

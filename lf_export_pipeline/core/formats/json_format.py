@@ -7,7 +7,7 @@ import pyarrow as pa
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.formats.writer import Layout, writes
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.request.model import ExportFormat
 
 
 @writes(ExportFormat.JSON)

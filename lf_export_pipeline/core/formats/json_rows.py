@@ -7,12 +7,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline.core.formats.numbers import doubles, readable_numbers
-from lf_export_pipeline.core.formats.scores import ScoreTail
+from lf_export_pipeline.core.formats.score_tail import ScoreTail
 from lf_export_pipeline.core.formats.writer import Layout, slices
+from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 
 _LINE_ENDS: Final = {"\u2028": r"\u2028", "\u2029": r"\u2029", "\x85": r"\u0085"}
 """Line ends to Python's ``splitlines`` and to many editors, which would cut a row of JSONL."""

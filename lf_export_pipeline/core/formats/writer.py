@@ -6,9 +6,9 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 
 SLICE_BYTES: Final = 5 * 1024 * 1024
 """Rows are turned to text in slices of about this size, so that neither 1 MB cells nor thousands

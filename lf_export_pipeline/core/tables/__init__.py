@@ -6,11 +6,11 @@ from functools import cache
 from importlib import import_module
 from typing import Protocol
 
-from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidQueryError
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 
 
 class TableSource(Protocol):

@@ -5,13 +5,13 @@ not to get, so here filters on the exported columns are applied and all others r
 search stay without effect: the page has neither.
 """
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.postgres_filters import (
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.postgres_dates import iso_instant
+from lf_export_pipeline.core.query.postgres_filters import (
     PostgresColumn,
     PostgresFilters,
     PostgresType,
 )
-from lf_export_pipeline.core.postgres_instants import iso_instant
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.postgres_reading import PostgresTable
 

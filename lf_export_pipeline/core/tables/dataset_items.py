@@ -5,13 +5,13 @@ way of reading, which a setting of the worker brings back and which exports all 
 out.
 """
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.postgres_filters import (
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.postgres_dates import iso_instant
+from lf_export_pipeline.core.query.postgres_filters import (
     PostgresColumn,
     PostgresFilters,
     PostgresType,
 )
-from lf_export_pipeline.core.postgres_instants import iso_instant
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.postgres_reading import (
     PostgresTable,

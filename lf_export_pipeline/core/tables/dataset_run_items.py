@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
-from lf_export_pipeline.core.expressions import iso_time
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup, LookupScope
-from lf_export_pipeline.core.reading import (
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
+from lf_export_pipeline.core.query.expressions import iso_time
+from lf_export_pipeline.core.query.key_scan import (
     Bound,
     ChunkRows,
     KeyScan,
@@ -16,10 +15,11 @@ from lf_export_pipeline.core.reading import (
     quoted,
     row_size_sample,
 )
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import SCORE_ALIAS, scores_of_traces
-from lf_export_pipeline.core.selection import Selection, select
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.score_columns import SCORE_ALIAS, scores_of_traces
+from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import AsksNothing, register
 
 RUN_ITEMS = VersionedTable(

@@ -1,6 +1,6 @@
 """The columns that filters on spans can name, for both exports that read ``events_full``."""
 
-from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, NumberKind, ValueType
+from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, NumberKind, ValueType
 from lf_export_pipeline.core.tables.event_reading import EVENTS, IS_ROOT, TRACE_NAME
 from lf_export_pipeline.core.tables.event_scores import SCORE_COLUMNS
 

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.comments import CommentSelection
-from lf_export_pipeline.core.compiler import FilterTable
-from lf_export_pipeline.core.query import Lookup
-from lf_export_pipeline.core.reading import Bound, ChunkRows, KeyScan, VersionedTable
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import SCORE_KEY, score_cells_lookup
-from lf_export_pipeline.core.search import SearchColumns, search_condition
-from lf_export_pipeline.core.selection import Selection, select
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.comments import CommentSelection
+from lf_export_pipeline.core.query.compiler import FilterTable
+from lf_export_pipeline.core.query.export_query import Lookup
+from lf_export_pipeline.core.query.key_scan import Bound, ChunkRows, KeyScan, VersionedTable
+from lf_export_pipeline.core.query.score_columns import SCORE_KEY, score_cells_lookup
+from lf_export_pipeline.core.query.search import SearchColumns, search_condition
+from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables.event_scores import SPAN_KEY, TRACE_KEY, EventScores
 
 _MINUTE = "toStartOfMinute(t.start_time)"

@@ -8,11 +8,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lf_export_pipeline.core.compiler import FilterColumn, ValueType
-from lf_export_pipeline.core.instants import earlier
-from lf_export_pipeline.core.reading import Relation
-from lf_export_pipeline.core.scores import ScoreGroups, newest_scores
-from lf_export_pipeline.core.statement import Params
+from lf_export_pipeline.core.query.compiler import FilterColumn, ValueType
+from lf_export_pipeline.core.query.key_scan import Relation
+from lf_export_pipeline.core.query.score_columns import ScoreGroups, newest_scores
+from lf_export_pipeline.core.query.statement import Params
+from lf_export_pipeline.core.request.js_dates import earlier
 
 OBSERVATION_ALIAS = "s"
 TRACE_ALIAS = "ts"

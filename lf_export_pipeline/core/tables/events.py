@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from functools import partial
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.expressions import json_text, plain_time
-from lf_export_pipeline.core.lookups import comments_lookup
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.selection import time_from
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.query.expressions import json_text, plain_time
+from lf_export_pipeline.core.query.lookups import comments_lookup
+from lf_export_pipeline.core.query.selection import time_from
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (

@@ -1,7 +1,7 @@
 """The columns of an observations export, and what each holds; the same for both sources."""
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 
 _TEXT, _QUOTED, _JSON, _MAYBE = Kind.TEXT, Kind.QUOTED, Kind.JSON, Kind.MAYBE_JSON
 

@@ -1,6 +1,6 @@
 """The values of an observation's columns that both of its tables hold under the same names."""
 
-from lf_export_pipeline.core.expressions import (
+from lf_export_pipeline.core.query.expressions import (
     cost_of_keys,
     iso_time,
     json_or_text,
@@ -9,7 +9,7 @@ from lf_export_pipeline.core.expressions import (
     sum_of_keys,
     unwrapped_json_or_text,
 )
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.request.model import ExportFormat
 
 SHARED_FIELDS = {
     "traceId": "t.trace_id",

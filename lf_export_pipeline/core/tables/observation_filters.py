@@ -1,7 +1,7 @@
 """The columns that filters on legacy observations can name."""
 
-from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, NumberKind, ValueType
-from lf_export_pipeline.core.scores import SCORE_FILTER_COLUMNS
+from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, NumberKind, ValueType
+from lf_export_pipeline.core.query.score_columns import SCORE_FILTER_COLUMNS
 from lf_export_pipeline.core.tables.observation_traces import TRACE_COLUMNS
 
 _OPTIONS = "stringOptions"

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from lf_export_pipeline.core.compiler import FilterColumn, ValueType
-from lf_export_pipeline.core.expressions import json_text, plain_time
-from lf_export_pipeline.core.query import Lookup, LookupScope
-from lf_export_pipeline.core.request import BatchExportQuery, SearchType
-from lf_export_pipeline.core.search import SearchColumns, search_condition
-from lf_export_pipeline.core.selection import Selection
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.compiler import FilterColumn, ValueType
+from lf_export_pipeline.core.query.export_query import Lookup, LookupScope
+from lf_export_pipeline.core.query.expressions import json_text, plain_time
+from lf_export_pipeline.core.query.search import SearchColumns, search_condition
+from lf_export_pipeline.core.query.selection import Selection
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.request.model import BatchExportQuery, SearchType
 
 TRACE_ALIAS = "tr"
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import TableSource, register
 from lf_export_pipeline.core.tables.observations_events import ObservationsFromEvents
 from lf_export_pipeline.core.tables.observations_legacy import LegacyObservations

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from functools import partial
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.expressions import json_text, parsed_map
-from lf_export_pipeline.core.lookups import comments_lookup, models_lookup
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.query.expressions import json_text, parsed_map
+from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (
     EVENTS,

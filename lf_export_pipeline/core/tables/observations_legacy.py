@@ -3,27 +3,23 @@
 from collections.abc import Mapping
 from functools import partial
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.comments import CommentSelection
-from lf_export_pipeline.core.expressions import parsed_map
-from lf_export_pipeline.core.lookups import comments_lookup, models_lookup
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.reading import (
+from lf_export_pipeline.core.query.comments import CommentSelection
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.query.expressions import parsed_map
+from lf_export_pipeline.core.query.key_scan import (
     Bound,
     ChunkRows,
     KeyScan,
     Relation,
     VersionedTable,
 )
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import (
-    SCORE_KEY,
-    ScoreGroups,
-    scores_of_traces,
-)
-from lf_export_pipeline.core.search import SearchColumns
-from lf_export_pipeline.core.selection import Selection, select
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
+from lf_export_pipeline.core.query.score_columns import SCORE_KEY, ScoreGroups, scores_of_traces
+from lf_export_pipeline.core.query.search import SearchColumns
+from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables.observation_columns import observation_columns
 from lf_export_pipeline.core.tables.observation_fields import (
     SHARED_FIELDS,

@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import JSON_FLAG_SUFFIX, OutputColumn
-from lf_export_pipeline.core.expressions import LEVELS_MAX
-from lf_export_pipeline.core.postgres_filters import (
+from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, OutputColumn
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
+from lf_export_pipeline.core.query.expressions import LEVELS_MAX
+from lf_export_pipeline.core.query.postgres_filters import (
     PostgresFilters,
     PostgresParams,
     bound_instant,
 )
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import AsksNothing
 
 _ROW_OVERHEAD_BYTES = 300  # ids, instants and separators

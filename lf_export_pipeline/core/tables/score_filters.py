@@ -1,6 +1,6 @@
 """The columns that filters and orders of scores can name."""
 
-from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, NumberKind, ValueType
+from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, NumberKind, ValueType
 from lf_export_pipeline.core.tables.score_traces import TRACE_COLUMNS
 
 _TEXT, _OPTIONS = ValueType.STRING, "stringOptions"

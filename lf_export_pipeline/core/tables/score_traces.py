@@ -9,13 +9,18 @@ filtered is what is shown.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType, compile_filters
-from lf_export_pipeline.core.expressions import json_text
-from lf_export_pipeline.core.filters import Filter
-from lf_export_pipeline.core.query import Lookup, LookupScope
-from lf_export_pipeline.core.reading import NEWEST, Relation, all_of
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.compiler import (
+    FilterColumn,
+    FilterTable,
+    ValueType,
+    compile_filters,
+)
+from lf_export_pipeline.core.query.export_query import Lookup, LookupScope
+from lf_export_pipeline.core.query.expressions import json_text
+from lf_export_pipeline.core.query.key_scan import NEWEST, Relation, all_of
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.request.filters import Filter
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables.event_reading import TRACE_NAME
 
 ALIAS = "tr"

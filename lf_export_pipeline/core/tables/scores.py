@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.compiler import FilterColumn
-from lf_export_pipeline.core.expressions import iso_time, parsed_map
-from lf_export_pipeline.core.lookups import user_names_lookup
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.reading import (
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.compiler import FilterColumn
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.query.expressions import iso_time, parsed_map
+from lf_export_pipeline.core.query.key_scan import (
     Bound,
     ChunkRows,
     KeyScan,
@@ -18,10 +16,12 @@ from lf_export_pipeline.core.reading import (
     reordered,
     row_size_sample,
 )
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import EXPORTED_TYPES
-from lf_export_pipeline.core.selection import Selection, select
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.lookups import user_names_lookup
+from lf_export_pipeline.core.query.score_columns import EXPORTED_TYPES
+from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import AsksNothing, register
 from lf_export_pipeline.core.tables.score_filters import FILTER_TABLE
 from lf_export_pipeline.core.tables.score_traces import (

@@ -1,7 +1,8 @@
 """Sessions from ``events_core``: spans carry the session, the user and the tags of their trace."""
 
-from lf_export_pipeline.core.reading import Bound, all_of
-from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.core.query.key_scan import Bound, all_of
+from lf_export_pipeline.core.query.statement import Store
+from lf_export_pipeline.core.query.time_columns import TimeColumn
 from lf_export_pipeline.core.tables.session_reading import (
     COST_AND_USAGE,
     METADATA,
@@ -9,7 +10,6 @@ from lf_export_pipeline.core.tables.session_reading import (
     SessionRows,
     SessionSource,
 )
-from lf_export_pipeline.core.time_columns import TimeColumn
 
 _TIME = TimeColumn("events_core", "t.start_time")
 _MINUTE = "toStartOfMinute(t.start_time)"

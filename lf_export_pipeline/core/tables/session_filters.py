@@ -8,25 +8,25 @@ traces; a session of spans is tested as a whole), the id and the bookmark.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from lf_export_pipeline.core.compiler import (
+from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.query.compiler import (
     FilterColumn,
     FilterTable,
     NumberKind,
     ValueType,
     compile_filters,
 )
-from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.filters import DatetimeFilter, Filter, NullFilter
-from lf_export_pipeline.core.instants import EARLIEST
-from lf_export_pipeline.core.scores import SCORE_FILTER_COLUMNS
-from lf_export_pipeline.core.statement import Params, Store, in_texts
+from lf_export_pipeline.core.query.score_columns import SCORE_FILTER_COLUMNS
+from lf_export_pipeline.core.query.statement import Params, Store, in_texts
+from lf_export_pipeline.core.query.time_columns import TimeColumn, comparisons_of
+from lf_export_pipeline.core.request.filters import DatetimeFilter, Filter, NullFilter
+from lf_export_pipeline.core.request.js_dates import EARLIEST
 from lf_export_pipeline.core.tables.session_reading import (
     METADATA,
     METRICS,
     SessionRows,
     SessionSource,
 )
-from lf_export_pipeline.core.time_columns import TimeColumn, comparisons_of
 
 BOOKMARKED = ("bookmarked", "⭐️")
 

@@ -17,10 +17,10 @@ whether rows count that come meanwhile. A session that loses its last row may be
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lf_export_pipeline.core.key_hash import keyed_hash
-from lf_export_pipeline.core.reading import Bound
-from lf_export_pipeline.core.statement import Store
-from lf_export_pipeline.core.time_columns import TimeColumn
+from lf_export_pipeline.core.query.key_hash import keyed_hash
+from lf_export_pipeline.core.query.key_scan import Bound
+from lf_export_pipeline.core.query.statement import Store
+from lf_export_pipeline.core.query.time_columns import TimeColumn
 
 METRICS = "metrics"
 """The part of a session that costs, tokens and the duration are in."""

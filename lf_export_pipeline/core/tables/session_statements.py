@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lf_export_pipeline.core.compiler import compile_filters
-from lf_export_pipeline.core.expressions import iso_time, json_text
-from lf_export_pipeline.core.filters import Filter
-from lf_export_pipeline.core.key_hash import keyed_hash
-from lf_export_pipeline.core.reading import all_of, quoted
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import SCORE_ALIAS, ScoreGroups, newest_scores
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.compiler import compile_filters
+from lf_export_pipeline.core.query.expressions import iso_time, json_text
+from lf_export_pipeline.core.query.key_hash import keyed_hash
+from lf_export_pipeline.core.query.key_scan import all_of, quoted
+from lf_export_pipeline.core.query.score_columns import SCORE_ALIAS, ScoreGroups, newest_scores
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.time_columns import compared
+from lf_export_pipeline.core.request.filters import Filter
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables.session_filters import (
     filter_table,
     order_table,
@@ -18,7 +19,6 @@ from lf_export_pipeline.core.tables.session_filters import (
     session_rows,
 )
 from lf_export_pipeline.core.tables.session_reading import METRICS, SessionRows, SessionSource
-from lf_export_pipeline.core.time_columns import compared
 
 
 def _as_javascript(cost: str) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from lf_export_pipeline.core.reading import NEWEST, Bound, all_of, versions_of
-from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.core.query.key_scan import NEWEST, Bound, all_of, versions_of
+from lf_export_pipeline.core.query.statement import Store
+from lf_export_pipeline.core.query.time_columns import TimeColumn
 from lf_export_pipeline.core.tables.session_reading import (
     COST_AND_USAGE,
     METRICS,
@@ -11,7 +12,6 @@ from lf_export_pipeline.core.tables.session_reading import (
     SessionSource,
     sums,
 )
-from lf_export_pipeline.core.time_columns import TimeColumn
 
 _TIME = TimeColumn("traces", "t.timestamp")
 _DAY = "toDate(t.timestamp)"

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.comments import apply_comment_filters, comment_prerequisites
-from lf_export_pipeline.core.lookups import comments_lookup
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup, LookupScope
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_prerequisites
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
+from lf_export_pipeline.core.query.lookups import comments_lookup
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.session_events import SESSIONS_OF_EVENTS
 from lf_export_pipeline.core.tables.session_filters import BOOKMARKED

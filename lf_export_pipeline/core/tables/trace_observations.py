@@ -4,8 +4,8 @@ Langfuse shows and filters these in its traces table but drops such filters from
 then holds more than the user asked for. Here they mean what they mean in the table.
 """
 
-from lf_export_pipeline.core.compiler import FilterColumn, NumberKind, ValueType
-from lf_export_pipeline.core.reading import NEWEST, versions_of
+from lf_export_pipeline.core.query.compiler import FilterColumn, NumberKind, ValueType
+from lf_export_pipeline.core.query.key_scan import NEWEST, versions_of
 
 ALIAS = "o"
 

@@ -4,31 +4,31 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import Kind, OutputColumn
-from lf_export_pipeline.core.comments import CommentSelection
-from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
-from lf_export_pipeline.core.expressions import iso_time, json_text
-from lf_export_pipeline.core.lookups import comments_lookup
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.reading import (
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.comments import CommentSelection
+from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
+from lf_export_pipeline.core.query.expressions import iso_time, json_text
+from lf_export_pipeline.core.query.key_scan import (
     Bound,
     ChunkRows,
     KeyScan,
     Relation,
     VersionedTable,
 )
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import (
+from lf_export_pipeline.core.query.lookups import comments_lookup
+from lf_export_pipeline.core.query.score_columns import (
     SCORE_ALIAS,
     SCORE_FILTER_COLUMNS,
     SCORE_KEY,
     ScoreGroups,
     scores_of_traces,
 )
-from lf_export_pipeline.core.search import SearchColumns, search_condition
-from lf_export_pipeline.core.selection import Selection, select
-from lf_export_pipeline.core.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.search import SearchColumns, search_condition
+from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.trace_observations import (
     ALIAS as OBSERVATIONS_ALIAS,

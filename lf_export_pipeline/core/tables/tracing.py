@@ -4,18 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import OutputColumn
-from lf_export_pipeline.core.comments import (
+from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.query.comments import (
     CommentSelection,
     apply_comment_filters,
     comment_prerequisites,
 )
-from lf_export_pipeline.core.lookups import are_few_comments, comments_count_statement
-from lf_export_pipeline.core.query import Answers, ExportQuery, Lookup, LookupScope
-from lf_export_pipeline.core.reading import VersionedTable, row_size_sample
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import (
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
+from lf_export_pipeline.core.query.key_scan import VersionedTable, row_size_sample
+from lf_export_pipeline.core.query.lookups import are_few_comments, comments_count_statement
+from lf_export_pipeline.core.query.score_columns import (
     COUNT_ANSWER,
     NAMES_ANSWER,
     ScoreGroups,
@@ -26,8 +24,10 @@ from lf_export_pipeline.core.scores import (
     score_names,
     score_names_statement,
 )
-from lf_export_pipeline.core.selection import time_from
-from lf_export_pipeline.core.statement import Params, Statement
+from lf_export_pipeline.core.query.selection import time_from
+from lf_export_pipeline.core.query.statement import Params, Statement
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 
 COMMENTS_ANSWER = "comment_count"
 

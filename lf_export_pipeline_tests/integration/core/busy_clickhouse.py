@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 
-from lf_export_pipeline.local.rows import clickhouse_client
+from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_pipeline_tests.exporting import Project
 from lf_export_pipeline_tests.integration.core.busy_subjects import RUN_ITEMS, Subject
 from lf_export_pipeline_tests.integration.core.busy_writers import (

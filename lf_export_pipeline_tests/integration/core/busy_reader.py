@@ -8,7 +8,7 @@ from typing import Self
 import pyarrow as pa
 
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline_tests.integration.core.busy_writers import Busy
 
 RESULTS = 8

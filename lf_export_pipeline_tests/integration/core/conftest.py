@@ -3,10 +3,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from lf_export_localstack.sample.rows import clickhouse_client
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.local.rows import clickhouse_client
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.defs.resources import open_ports
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import Project
 
@@ -45,8 +45,8 @@ def new_project(
 def looked_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Scores and comments are fetched at once, or those of each chunk and batch apart."""
     if request.param == "many":
-        monkeypatch.setattr("lf_export_pipeline.core.scores.FEW_SCORES", -1)
-        monkeypatch.setattr("lf_export_pipeline.core.lookups.FEW_COMMENTS", -1)
+        monkeypatch.setattr("lf_export_pipeline.core.query.score_columns.FEW_SCORES", -1)
+        monkeypatch.setattr("lf_export_pipeline.core.query.lookups.FEW_COMMENTS", -1)
     return str(request.param)
 
 

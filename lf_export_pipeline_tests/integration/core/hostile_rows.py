@@ -7,9 +7,9 @@ is the same in all projects.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from lf_export_pipeline.core.filter_columns import FilterTable, ValueType
-from lf_export_pipeline.core.postgres_filters import PostgresType
-from lf_export_pipeline.core.statement import Params
+from lf_export_pipeline.core.query.filter_columns import FilterTable, ValueType
+from lf_export_pipeline.core.query.postgres_filters import PostgresType
+from lf_export_pipeline.core.query.statement import Params
 from lf_export_pipeline.core.tables import (
     audit_logs,
     dataset_items,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lf_export_pipeline.ops.resolve_filters import resolved
+from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline_tests.exporting import Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.export_file.assembled_file import writer_of
-from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.ops.resolve_filters import resolved
-from lf_export_pipeline.ops.serialize_chunk import ChunkWriter
-from lf_export_pipeline.ops.stream_chunks import planned
+from lf_export_pipeline.defs.ops.resolve_filters import resolved
+from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
+from lf_export_pipeline.defs.ops.stream_chunks import planned
+from lf_export_pipeline.file.assembled_file import writer_of
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline_tests.effort import long
 from lf_export_pipeline_tests.exporting import Project, Row, where
 from lf_export_pipeline_tests.fakes import MemorySpool

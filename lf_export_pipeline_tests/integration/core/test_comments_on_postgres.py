@@ -8,17 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.comments import apply_comment_filters, comment_prerequisites
+from lf_export_localstack.sample.rows import insert_postgres_rows, postgres_transaction
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.postgres_reader import PostgresReader, connect
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.request import (
-    BatchExportQuery,
-    ExportFormat,
-    ExportRequest,
-)
-from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transaction
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.postgres import PostgresReader, connect
+from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_prerequisites
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import BatchExportQuery, ExportFormat, ExportRequest
 
 pytestmark = pytest.mark.services
 

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from lf_export_pipeline.core.compiler import (
+from lf_export_pipeline.core.query.compiler import (
     FilterColumn,
     FilterTable,
     NumberKind,
     ValueType,
     compile_filter,
 )
-from lf_export_pipeline.core.filters import Filter
-from lf_export_pipeline.core.request import BatchExportQuery
-from lf_export_pipeline.core.search import SearchColumns, search_condition, search_words
-from lf_export_pipeline.core.statement import Params
+from lf_export_pipeline.core.query.search import SearchColumns, search_condition, search_words
+from lf_export_pipeline.core.query.statement import Params
+from lf_export_pipeline.core.request.filters import Filter
+from lf_export_pipeline.core.request.model import BatchExportQuery
 
 ROWS = """
 SELECT * FROM VALUES(

@@ -11,7 +11,10 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.core.bounds import (
+from lf_export_localstack.sample.rows import clickhouse_client
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.core.request.admission import (
     COMMENT_FILTERS_MAX,
     COMMENT_MAX_CHARACTERS,
     FILTERS_MAX,
@@ -19,11 +22,8 @@ from lf_export_pipeline.core.bounds import (
     SEARCH_MAX_WILDCARDS,
     VALUES_MAX,
 )
-from lf_export_pipeline.local.rows import clickhouse_client
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.ops.resolve_filters import resolved
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.wiring import open_ports
+from lf_export_pipeline.defs.ops.resolve_filters import resolved
+from lf_export_pipeline.defs.resources import open_ports
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import Project, Row, where
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.ops.resolve_filters import resolved
+from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline_tests.exporting import Project, Row, where
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.filter_columns import ValueType
+from lf_export_pipeline.core.query.filter_columns import ValueType
 from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline_tests.exporting import Project, Row
 from lf_export_pipeline_tests.integration.core.conftest import NewProject

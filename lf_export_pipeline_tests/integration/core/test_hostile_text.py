@@ -13,10 +13,10 @@ from dataclasses import replace
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.query import Answers
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.scores import COUNT_ANSWER
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.export_query import Answers
+from lf_export_pipeline.core.query.score_columns import COUNT_ANSWER
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import (
     dataset_run_items,
     events,

@@ -12,10 +12,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import Project
 from lf_export_pipeline_tests.integration.core.busy_clickhouse import (
@@ -56,7 +56,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lf_export_pipeline.core.plan.CHUNK_MAX_ROWS", CHUNK_ROWS)
+    monkeypatch.setattr("lf_export_pipeline.core.query.chunk_plan.CHUNK_MAX_ROWS", CHUNK_ROWS)
 
 
 def test_job_on_clickhouse_keeps_its_promises_while_others_write(

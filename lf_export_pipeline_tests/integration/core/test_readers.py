@@ -11,7 +11,7 @@ from typing import Any
 import polars
 import pytest
 
-from lf_export_pipeline.local.rows import postgres_transaction
+from lf_export_localstack.sample.rows import postgres_transaction
 from lf_export_pipeline_tests.exporting import NOON, Project
 
 pytestmark = pytest.mark.services

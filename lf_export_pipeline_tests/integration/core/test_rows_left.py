@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.core.statement import Store
-from lf_export_pipeline.export_file.attempt_folder import AttemptFolder
-from lf_export_pipeline.export_file.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.ops.resolve_filters import resolved
-from lf_export_pipeline.ops.stream_chunks import planned
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.core.query.statement import Store
+from lf_export_pipeline.defs.ops.resolve_filters import resolved
+from lf_export_pipeline.defs.ops.stream_chunks import planned
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline_tests.effort import some
 from lf_export_pipeline_tests.exporting import CUTOFF, Project
 from lf_export_pipeline_tests.fakes import MemorySpool

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.core.bounds import ExportLimits, score_columns_bytes
 from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.request.admission import ExportLimits, score_columns_bytes
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline_tests.exporting import CUTOFF, NOON, Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject

@@ -4,11 +4,11 @@ import urllib.request
 
 import dagster as dg
 
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.wiring import ports_with
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import ports_with
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
 

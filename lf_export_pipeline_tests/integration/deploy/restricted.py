@@ -24,11 +24,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from psycopg2.sql import SQL, Identifier, Literal
 
-from lf_export_pipeline.local import process, state
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.stack import LocalStack
+from lf_export_localstack.processes import process, state
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_localstack_tests.integration.clickhouse_server import server_process as clickhouse
 from lf_export_pipeline_tests.conftest import REPOSITORY
-from lf_export_pipeline_tests.integration.local.clickhouse import server_process as clickhouse
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -21,19 +21,19 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from psycopg2.errors import InsufficientPrivilege
 from pydantic import SecretStr
 
+from lf_export_localstack.sample.rows import clickhouse_client
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.doctor import run_checks
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.local.rows import clickhouse_client
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.clickhouse import ClickHouseReader
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.wiring import ports_with
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import ports_with
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.deploy.restricted import (
     DEPLOY,

@@ -8,13 +8,14 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.cli.doctor import run_checks
 from lf_export_pipeline.core.errors import AccessRefusedError
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.s3 import S3FileStore
-from lf_export_pipeline.resources.spool import open_spool
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.integration.adapters.proxy import Refuse, Request, proxy
 from lf_export_pipeline_tests.integration.deploy.file_of_job import file_of_job
 from lf_export_pipeline_tests.integration.deploy.restricted import (
     DEPLOY,
@@ -23,7 +24,6 @@ from lf_export_pipeline_tests.integration.deploy.restricted import (
     policy,
     s3_client,
 )
-from lf_export_pipeline_tests.integration.resources.proxy import Refuse, Request, proxy
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 

@@ -10,14 +10,14 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.doctor import run_checks
 from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.local.sample import SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.integration.adapters.proxy import Request, proxy
 from lf_export_pipeline_tests.integration.deploy.file_of_job import file_of_job
 from lf_export_pipeline_tests.integration.deploy.restricted import clickhouse_role, clickhouse_user
-from lf_export_pipeline_tests.integration.resources.proxy import Request, proxy
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 

@@ -3,7 +3,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from lf_export_pipeline.local.stack import LocalStack
+from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline_tests.integration.job.real_exports import RealExports
 
 

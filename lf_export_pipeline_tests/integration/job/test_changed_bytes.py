@@ -9,15 +9,15 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from lf_export_pipeline.local.services.seaweedfs import BUCKET
-from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, RealExports
-from lf_export_pipeline_tests.integration.resources.proxy import (
+from lf_export_localstack.services.seaweedfs_service import BUCKET
+from lf_export_pipeline_tests.integration.adapters.proxy import (
     Meanwhile,
     Request,
     Spoiler,
     Spoiling,
     proxy,
 )
+from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, RealExports
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]
 

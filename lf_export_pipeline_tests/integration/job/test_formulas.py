@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.core.tables import table_names
-from lf_export_pipeline.local.addresses import StackAddresses
-from lf_export_pipeline.local.rows import (
+from lf_export_localstack.sample.rows import (
     clickhouse_client,
     insert_clickhouse_batch,
     insert_postgres_rows,
     postgres_transaction,
 )
+from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline_tests.integration.job.real_exports import RealExports
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, Ended, RealExports
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]

@@ -10,14 +10,14 @@ import pytest
 
 from lf_export_pipeline.core.formats import csv_format, json_rows
 from lf_export_pipeline.core.formats.writer import slices
-from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, RealExports
-from lf_export_pipeline_tests.integration.resources.proxy import (
+from lf_export_pipeline_tests.integration.adapters.proxy import (
     Instead,
     Request,
     Spoiler,
     Spoiling,
     proxy,
 )
+from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, RealExports
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]
 

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from lf_export_pipeline.local.rows import insert_postgres_rows, postgres_transaction
+from lf_export_localstack.sample.rows import insert_postgres_rows, postgres_transaction
 from lf_export_pipeline_tests.integration.job.real_exports import RealExports
 
 pytestmark = pytest.mark.services

@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.query import StoredFile
-from lf_export_pipeline.resources.wiring import open_ports
-from lf_export_pipeline.runs.in_process import run_export
+from lf_export_pipeline.core.query.export_query import StoredFile
+from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.job.real_exports import RealExports
 
-upload_file: Any = import_module("lf_export_pipeline.ops.upload_file")
+upload_file: Any = import_module("lf_export_pipeline.defs.ops.upload_file")
 pytestmark = pytest.mark.services
 
 

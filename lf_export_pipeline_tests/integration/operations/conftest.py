@@ -9,16 +9,20 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.local import dagster_processes as dagster
-from lf_export_pipeline.local.sample import ProjectNotEmptyError, SampleSize, generate_sample
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.s3 import S3FileStore
-from lf_export_pipeline.resources.spool import DirectorySpool
+from lf_export_localstack.processes import dagster_processes as dagster
+from lf_export_localstack.sample.sample_project import (
+    ProjectNotEmptyError,
+    SampleSize,
+    generate_sample,
+)
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.spool import DirectorySpool
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.integration.adapters.proxy import proxy
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 from lf_export_pipeline_tests.integration.operations.gate import Gate
-from lf_export_pipeline_tests.integration.resources.proxy import proxy
 
 SIZE = SampleSize(traces=3_000, observations_per_trace=0, text_bytes=1_000)
 

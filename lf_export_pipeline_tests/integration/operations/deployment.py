@@ -14,15 +14,15 @@ from typing import TypeVar
 import dagster as dg
 import psutil
 
+from lf_export_localstack.processes import dagster_processes as dagster
+from lf_export_localstack.processes.process import ProcessRecord
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.spool import DirectorySpool
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.local import dagster_processes as dagster
-from lf_export_pipeline.local.process import ProcessRecord
-from lf_export_pipeline.resources.database import LangfusePostgres
-from lf_export_pipeline.resources.s3 import S3FileStore
-from lf_export_pipeline.resources.spool import DirectorySpool
-from lf_export_pipeline.runs.history import runs_by_export
-from lf_export_pipeline.runs.progress import progress_of
+from lf_export_pipeline.cli.run_progress import progress_of
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.lifecycle.run_records import runs_by_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.operations.gate import Gate
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 from urllib.parse import unquote_plus
 
-from lf_export_pipeline_tests.integration.resources.proxy import Request
+from lf_export_pipeline_tests.integration.adapters.proxy import Request
 
 COMMENT = re.compile(r'\{"export_id": "[^{}]+\}')
 HOLD_MAX_SECONDS = 300

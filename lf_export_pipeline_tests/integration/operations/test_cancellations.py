@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.export_file.attempt_folder import export_folder
-from lf_export_pipeline.runs.history import IN_FLIGHT
+from lf_export_pipeline.file.attempt_folder import export_folder
+from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT
 from lf_export_pipeline_tests.integration.operations.deployment import (
     PROJECTS,
     Deployment,

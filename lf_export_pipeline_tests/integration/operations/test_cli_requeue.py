@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
 
 pytestmark = [pytest.mark.services, pytest.mark.long]

@@ -13,11 +13,11 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.local import process, state
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.runs.decision import give_up_sentence
-from lf_export_pipeline.runs.partitions import RECOVERY_TAG
-from lf_export_pipeline.runs.retries import ASKED_AGAIN_TAG, is_retried
+from lf_export_localstack.processes import process, state
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.lifecycle.decision import give_up_sentence
+from lf_export_pipeline.lifecycle.partitions import RECOVERY_TAG
+from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG, is_retried
 from lf_export_pipeline_tests.integration.operations.conftest import SIZE
 from lf_export_pipeline_tests.integration.operations.deployment import (
     Deployment,

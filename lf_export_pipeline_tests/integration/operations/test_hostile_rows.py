@@ -11,14 +11,14 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.local.rows import clickhouse_client
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.wiring import ports_with
-from lf_export_pipeline.runs.decision import BAD_ID_SENTENCE
-from lf_export_pipeline.runs.in_process import run_export
-from lf_export_pipeline.runs.partitions import PARTITIONS_NAME
+from lf_export_localstack.sample.rows import clickhouse_client
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import ports_with
+from lf_export_pipeline.lifecycle.decision import BAD_ID_SENTENCE
+from lf_export_pipeline.lifecycle.in_process import run_export
+from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 from lf_export_pipeline_tests.ticks import tick
 

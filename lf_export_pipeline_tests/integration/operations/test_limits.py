@@ -9,9 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.local.dagster_processes import WORKSPACE
-from lf_export_pipeline.ops.boundary import CLICKHOUSE_POOL
-from lf_export_pipeline.runs.partitions import PARTITIONS_NAME, PROJECT_TAG, TABLE_TAG
+from lf_export_localstack.processes.dagster_processes import WORKSPACE
+from lf_export_pipeline.defs.ops.boundary import CLICKHOUSE_POOL
+from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME, PROJECT_TAG, TABLE_TAG
 from lf_export_pipeline_tests.integration.operations.deployment import (
     PROJECTS,
     Deployment,

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.local.stack import LocalStack
-from lf_export_pipeline.resources.database import LangfusePostgres
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.ticks import tick
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
-from lf_export_pipeline.local.process import ProcessRecord
+from lf_export_localstack.processes.process import ProcessRecord
 from lf_export_pipeline_tests.faults.needles import Places, places_of
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment, eventually
 

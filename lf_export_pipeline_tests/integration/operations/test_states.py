@@ -10,19 +10,19 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.s3.object_store import S3FileStore
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.request import ExportRow
-from lf_export_pipeline.export_file.attempt_folder import export_folder
-from lf_export_pipeline.housekeeping.expired_files import DELETED_SENTENCE
-from lf_export_pipeline.housekeeping.jobs import SWEEPS
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.ops.validate_export import STALE_SENTENCE
-from lf_export_pipeline.resources.exports import PostgresExportRows
-from lf_export_pipeline.resources.s3 import S3FileStore
-from lf_export_pipeline.resources.wiring import ports_with
-from lf_export_pipeline.runs.in_process import run_export
-from lf_export_pipeline.runs.requeue_job import requeue_failed_exports
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.ops.validate_export import STALE_SENTENCE
+from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
+from lf_export_pipeline.defs.resources import ports_with
+from lf_export_pipeline.defs.sweep_jobs import SWEEPS
+from lf_export_pipeline.file.attempt_folder import export_folder
+from lf_export_pipeline.lifecycle.in_process import run_export
+from lf_export_pipeline.sweeps.expired_files import DELETED_SENTENCE
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 
 pytestmark = [pytest.mark.services, pytest.mark.long]

@@ -5,10 +5,10 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.ownership import owner_of
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs.partitions import PARTITION_TAG
-from lf_export_pipeline.runs.tags import queueing_tag
+from lf_export_pipeline.core.request.ownership import owner_of
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
+from lf_export_pipeline.lifecycle.tags import queueing_tag
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment
 from lf_export_pipeline_tests.ticks import tick
 

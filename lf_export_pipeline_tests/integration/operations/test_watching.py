@@ -15,8 +15,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.export_file.preview import PREVIEW_ROWS
-from lf_export_pipeline.markdown import CELL_MAX_CHARACTERS
+from lf_export_pipeline.core.markdown import CELL_MAX_CHARACTERS
+from lf_export_pipeline.file.preview import PREVIEW_ROWS
 from lf_export_pipeline_tests.integration.operations.deployment import (
     DEADLINE_SECONDS,
     Deployment,

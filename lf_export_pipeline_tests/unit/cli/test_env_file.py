@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from lf_export_pipeline.adapters.aws import aws_session
 from lf_export_pipeline.cli.main import main
-from lf_export_pipeline.resources.aws import aws_session
 
 
 def test_what_aws_reads_is_taken_from_the_env_file_unless_the_environment_has_it(

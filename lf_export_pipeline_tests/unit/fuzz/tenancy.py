@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement
 
 SHARED = {"users", "pricing_tiers", "prices"}
 """Users belong to no project; prices are joined by the id of a model that does."""

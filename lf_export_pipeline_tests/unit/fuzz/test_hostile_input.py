@@ -10,23 +10,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.bounds import ExportLimits
+from lf_export_pipeline.adapters.s3.object_store import content_disposition
+from lf_export_pipeline.adapters.spool import safe_parts
 from lf_export_pipeline.core.errors import ExportError, PermanentError
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import Recipient
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.request import ExportRequest, StoredExport
-from lf_export_pipeline.core.statement import Statement
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.core.tables import table_source
-from lf_export_pipeline.export_file.attempt_folder import export_folder
-from lf_export_pipeline.export_file.object_keys import (
-    PROJECT_MAX_CHARACTERS,
-    free_key,
-    is_export_key,
-)
-from lf_export_pipeline.notification import build_notification
-from lf_export_pipeline.resources.s3 import content_disposition
-from lf_export_pipeline.resources.spool import safe_parts
+from lf_export_pipeline.file.attempt_folder import export_folder
+from lf_export_pipeline.file.object_keys import PROJECT_MAX_CHARACTERS, free_key, is_export_key
+from lf_export_pipeline.notify.messages import build_notification
 from lf_export_pipeline.settings import MailSettings, Settings
 from lf_export_pipeline_tests.fakes import MemoryFileStore
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile

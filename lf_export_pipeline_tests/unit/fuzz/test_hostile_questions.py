@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.query import Answers
-from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.query.export_query import Answers
+from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
 from lf_export_pipeline_tests.unit.fuzz.questions import Query, answers, questions
 from lf_export_pipeline_tests.unit.fuzz.strategies import MARKER

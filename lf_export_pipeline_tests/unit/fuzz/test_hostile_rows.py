@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline import job
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.request import StoredExport
-from lf_export_pipeline.export_file.attempt_folder import export_folder
-from lf_export_pipeline.job import batch_export_job
-from lf_export_pipeline.runs.decision import BAD_ID_SENTENCE
-from lf_export_pipeline.runs.partitions import PARTITION_TAG
+from lf_export_pipeline.core.request.model import StoredExport
+from lf_export_pipeline.defs import job
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.file.attempt_folder import export_folder
+from lf_export_pipeline.lifecycle.decision import BAD_ID_SENTENCE
+from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.ticks import tick

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.columns import OutputColumn
-from lf_export_pipeline.core.compiler import FilterColumn, FilterTable, ValueType
-from lf_export_pipeline.core.query import Answers, ExportQuery
-from lf_export_pipeline.core.reading import ChunkRows, KeyScan, row_size_sample
-from lf_export_pipeline.core.request import ExportRequest
-from lf_export_pipeline.core.selection import select
-from lf_export_pipeline.core.statement import Params, Statement
+from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
+from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
+from lf_export_pipeline.core.query.key_scan import ChunkRows, KeyScan, row_size_sample
+from lf_export_pipeline.core.query.selection import select
+from lf_export_pipeline.core.query.statement import Params, Statement
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.traces import TRACES
 

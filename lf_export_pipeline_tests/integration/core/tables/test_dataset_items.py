@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from lf_export_localstack.sample.rows import postgres_transaction
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.local.rows import postgres_transaction
 from lf_export_pipeline_tests.exporting import NOON, Project, where
 
 pytestmark = pytest.mark.services

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from lf_export_pipeline.core.bounds import ExportLimits
-from lf_export_pipeline.core.plan import bind_chunk
+from lf_export_pipeline.core.query.chunk_plan import bind_chunk
+from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline_tests.exporting import Project, Row, where
 

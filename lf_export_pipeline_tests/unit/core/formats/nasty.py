@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline_tests.unit.core.formats.reference import Record
 
 COLUMNS = (

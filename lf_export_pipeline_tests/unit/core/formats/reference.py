@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from lf_export_pipeline.core.columns import (
+from lf_export_pipeline.core.query.columns import (
     JSON_FLAG_SUFFIX,
     SCORE_CELLS,
     SCORE_INDEXES,

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from lf_export_pipeline.core.columns import OutputColumn
 from lf_export_pipeline.core.formats import format_writer, text, writer
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
 
 ID = (OutputColumn(name="id"),)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.formats import FormatWriter, format_writer, writer
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes, part_bytes
 from lf_export_pipeline_tests.unit.core.formats.nasty import COLUMNS, SCORE_COLUMNS, records

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from lf_export_pipeline.core.columns import Kind, OutputColumn
 from lf_export_pipeline.core.formats import format_writer
-from lf_export_pipeline.core.request import ExportFormat
+from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
 from lf_export_pipeline_tests.unit.core.formats.reference import FILES, Record, record_batch
 

@@ -5,15 +5,11 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.query import ExportQuery
-from lf_export_pipeline.core.request import (
-    BatchExportQuery,
-    ExportFormat,
-    ExportRequest,
-)
-from lf_export_pipeline.core.statement import Store
+from lf_export_pipeline.core.query.export_query import ExportQuery
+from lf_export_pipeline.core.query.statement import Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import BatchExportQuery, ExportFormat, ExportRequest
 from lf_export_pipeline.core.tables import table_source
 
 LIMITS = ExportLimits()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from lf_export_pipeline.core.bounds import ExportLimits
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.query import ExportQuery
-from lf_export_pipeline.core.request import ExportRequest, StoredExport
-from lf_export_pipeline.core.statement import Statement, Store
+from lf_export_pipeline.core.query.export_query import ExportQuery
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.score_filters import FILTER_TABLE as SCORE_TABLE

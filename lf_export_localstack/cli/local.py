@@ -1,0 +1,94 @@
+"""`lf-export local`: the embedded stack from the command line."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from lf_export_localstack.stack.local_stack import DEFAULT_STATE_DIR, LocalStack, ServiceStatus
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def state_dir_option(command: Command) -> Command:
+    """The option that says where an embedded stack has its folder."""
+    return click.option(
+        "--state-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=DEFAULT_STATE_DIR,
+        show_default=True,
+        envvar="LF_EXPORT_STATE_DIR",
+        help="Where data, ports and credentials are kept.",
+    )(command)
+
+
+@click.group()
+def local() -> None:
+    """Start, stop and look at the embedded Postgres, ClickHouse, S3 and SMTP servers."""
+
+
+@local.command()
+@state_dir_option
+def up(state_dir: Path) -> None:
+    """Start what does not run yet; data of an earlier start are found again."""
+    stack = LocalStack(state_dir)
+    stack.up()
+    Console().print(_status_table(stack.status()))
+
+
+@local.command()
+@state_dir_option
+@click.option("--remove-data", is_flag=True, help="Also remove all data.")
+def down(state_dir: Path, *, remove_data: bool) -> None:
+    """Stop exactly the servers that were started here."""
+    stack = LocalStack(state_dir)
+    if remove_data:
+        stack.destroy()
+        click.echo("Stopped; the data are gone.")
+    else:
+        stack.down()
+        click.echo("Stopped; the data are kept.")
+
+
+@local.command()
+@state_dir_option
+def status(state_dir: Path) -> None:
+    """Ask each server whether it answers; the exit code is 1 unless all do."""
+    statuses = LocalStack(state_dir).status()
+    Console().print(_status_table(statuses))
+    if not all(status.answers for status in statuses):
+        raise click.exceptions.Exit(1)
+
+
+@local.command()
+@state_dir_option
+def env(state_dir: Path) -> None:
+    """Print the variables that make other programs use this stack, passwords included.
+
+    For a shell: eval "$(lf-export local env)"
+    """
+    for name, value in LocalStack(state_dir).environment().items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _status_table(statuses: list[ServiceStatus]) -> Table:
+    table = Table("service", "state", "address", "process", "log")
+    for status in statuses:
+        table.add_row(
+            status.name,
+            _state_text(status),
+            f"127.0.0.1:{status.port}" if status.port else "",
+            str(status.pid or ""),
+            str(status.log),
+        )
+    return table
+
+
+def _state_text(status: ServiceStatus) -> str:
+    if status.answers:
+        return "[green]answers[/green]"
+    return "[red]runs, does not answer[/red]" if status.pid else "stopped"

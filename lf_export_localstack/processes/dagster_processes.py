@@ -1,0 +1,95 @@
+"""Dagster's own processes on the embedded stack, for ``dev``, ``demo`` and tests."""
+
+import os
+import shutil
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lf_export_localstack.processes import process
+from lf_export_pipeline.core.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = REPOSITORY / "dagster.yaml"
+WORKSPACE = ("-w", str(REPOSITORY / "workspace.yaml"))
+HOST = "127.0.0.1"
+READY_SECONDS = 120
+STOP_SECONDS = 30
+
+
+def prepare_home(state_dir: Path) -> Path:
+    """The folder for DAGSTER_HOME, with a copy of this project's ``dagster.yaml``.
+
+    Raises:
+        ConfigurationError: The package was installed without the repository around it.
+    """
+    if not CONFIG.is_file():
+        raise ConfigurationError(f"{CONFIG.name} is not there; install with pip install -e.")
+    home = (state_dir / "dagster").resolve()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copyfile(CONFIG, home / CONFIG.name)
+    return home
+
+
+def environment_for(stack: Mapping[str, str], home: Path, **others: str) -> dict[str, str]:
+    """What a process inherits: this one's environment, the stack's addresses and DAGSTER_HOME."""
+    return {**os.environ, **stack, "DAGSTER_HOME": str(home), **others}
+
+
+@contextmanager
+def running(
+    name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> Iterator[process.ProcessRecord]:
+    """A process of Dagster's, ended with all that it has started when the context ends.
+
+    Args:
+        name: Of its log in ``folder``.
+        arguments: A program from beside this Python, and what it is told.
+        environment: All of it.
+        folder: Its working directory.
+    """
+    program = str(Path(sys.executable).with_name(arguments[0]))
+    record = process.start(
+        process.Launch(
+            argv=(program, *arguments[1:]),
+            environment=environment,
+            directory=folder,
+            log=folder / f"{name}.log",
+        )
+    )
+    try:
+        yield record
+    finally:
+        process.stop(record, request=signal.SIGINT, grace_seconds=STOP_SECONDS)
+
+
+def daemon_arguments() -> list[str]:
+    """The daemon: sensors, schedules, the run queue, run monitoring and run retries."""
+    return ["dagster-daemon", "run", *WORKSPACE]
+
+
+def webserver_arguments(port: int) -> list[str]:
+    """The UI."""
+    return ["dagster-webserver", "-h", HOST, "-p", str(port), *WORKSPACE]
+
+
+def dev_arguments(port: int) -> list[str]:
+    """The UI and the daemon together."""
+    return ["dagster", "dev", "-h", HOST, "-p", str(port), *WORKSPACE]
+
+
+def wait_for_ui(record: process.ProcessRecord, port: int, log: Path) -> None:
+    """Returns as soon as the UI answers.
+
+    Raises:
+        ServiceNotReadyError: It has ended, or does not answer in time; with the end of its log.
+    """
+
+    def probe() -> None:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/server_info", timeout=5):
+            pass
+
+    process.wait_until_ready("Dagster's UI", record, probe, log=log, deadline_seconds=READY_SECONDS)

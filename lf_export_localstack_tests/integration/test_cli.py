@@ -1,0 +1,60 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lf_export_localstack.services.mail_service import Mail
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.cli.main import main
+
+pytestmark = [pytest.mark.services, pytest.mark.long]
+
+
+def _run(command: str, state_dir: Path, *options: str) -> Result:
+    return CliRunner().invoke(main, ["local", command, "--state-dir", str(state_dir), *options])
+
+
+def test_a_stack_can_be_started_looked_at_and_stopped(state_dir: Path) -> None:
+    assert _run("status", state_dir).exit_code == 1
+
+    started = _run("up", state_dir)
+    assert started.exit_code == 0, started.output
+    assert started.output.count("answers") == 4
+    assert _run("status", state_dir).exit_code == 0
+
+    stopped = _run("down", state_dir)
+    assert stopped.output == "Stopped; the data are kept.\n"
+    assert _run("status", state_dir).exit_code == 1
+    assert state_dir.exists()
+
+    assert _run("down", state_dir, "--remove-data").exit_code == 0
+    assert not state_dir.exists()
+
+
+def test_the_environment_can_be_read_by_a_shell(stack: LocalStack) -> None:
+    printed = _run("env", stack.state_dir)
+
+    script = f'{printed.output}\nprintf %s "$DATABASE_URL"'
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert shell.stdout == stack.environment()["DATABASE_URL"]
+
+
+def test_the_environment_of_a_stack_that_was_never_started_is_refused(tmp_path: Path) -> None:
+    refused = _run("env", tmp_path / "never")
+
+    assert refused.exit_code == 1
+    assert "No embedded stack was started" in refused.output
+
+
+def test_a_start_that_fails_ends_in_a_sentence(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mail, "ready_seconds", 0.01)
+    monkeypatch.setattr(Mail, "probe", lambda _: 1 / 0)
+
+    failed = _run("up", state_dir)
+
+    assert failed.exit_code == 1
+    assert "Error: smtp was not ready within 0.01 s: division by zero" in failed.output
+    assert "Traceback" not in failed.output

@@ -1,0 +1,216 @@
+"""Reads from ClickHouse over HTTP: Arrow streams that are complete or raise."""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import clickhouse_connect
+import pyarrow as pa
+import tenacity
+import urllib3
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httputil import get_pool_manager_options
+
+from lf_export_pipeline.adapters.clickhouse.arrow_stream import StreamCutError, read_stream
+from lf_export_pipeline.adapters.clickhouse.clickhouse_errors import from_client
+from lf_export_pipeline.adapters.clickhouse.query_settings import (
+    changeable,
+    learn_settings,
+    query_settings,
+)
+from lf_export_pipeline.adapters.clickhouse.unredirected import UnredirectedPool
+from lf_export_pipeline.core.errors import PermanentError, TransientError
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.settings import ClickHouseSettings
+from lf_export_pipeline.settings.clickhouse_url import ClickHouseUrl, clickhouse_url
+
+_CONNECT_SECONDS = 10
+_NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9+/=]*")  # base64
+_FOREIGN_ERRORS = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
+
+
+class ClickHouseReader:
+    """A ``RowReader`` for ``Store.CLICKHOUSE`` and ``Store.EVENTS``. Threads may share it.
+
+    Connections are opened on first use, and kept until ``close``.
+    """
+
+    def __init__(
+        self,
+        settings: ClickHouseSettings,
+        tags: Mapping[str, str] | None = None,
+        clients: "_Clients | None" = None,
+    ) -> None:
+        self._settings = settings
+        self._tags = dict(tags or {})
+        self._clients = clients or _Clients(settings)
+
+    def tagged(self, **tags: str) -> Self:
+        """The same connections; the queries carry these tags as JSON in ``log_comment``."""
+        return type(self)(self._settings, {**self._tags, **tags}, self._clients)
+
+    @contextmanager
+    def batches(self, statement: Statement) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The result as Arrow batches; leaving the context ends the query on the server too."""
+        place = self._clients.place(statement.store)
+        try:
+            client = self._clients.get(statement.store)
+            response: Any = client.raw_stream(
+                statement.sql,
+                parameters={name: _bindable(value) for name, value in statement.params.items()},
+                settings=self._query_settings(client, place, statement.threads),
+                fmt="ArrowStream",
+            )
+        except _FOREIGN_ERRORS as error:
+            raise from_client(error, place) from error
+        try:
+            yield _mapped(response, place)
+        finally:
+            response.close()
+
+    def rows(self, statement: Statement) -> list[tuple[object, ...]]:
+        """A small result as tuples; repeated when the connection fails, as nothing was used yet."""
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(self._settings.langfuse_clickhouse_query_max_attempts),
+            wait=tenacity.wait_fixed(0.1),  # Langfuse: 100 ms apart
+            reraise=True,
+        )
+        return attempts(self._rows, statement)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._clients.close()
+
+    def _rows(self, statement: Statement) -> list[tuple[object, ...]]:
+        with self.batches(statement) as batches:
+            return [row for batch in batches for row in _tuples(batch)]
+
+    def _query_settings(
+        self, client: Client, place: str, threads: int | None = None
+    ) -> dict[str, Any]:
+        of_the_url = self._clients.url(place).settings
+        wanted = {**of_the_url, **query_settings(self._settings, self._tags)}
+        if threads is not None:
+            wanted["max_threads"] = threads
+        return changeable(wanted, client.server_settings)
+
+
+class _Clients:
+    """One client per address, opened when first asked for."""
+
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._clients: dict[str, Client] = {}
+        options = get_pool_manager_options(
+            maxsize=settings.clickhouse_max_open_connections,
+            ca_cert=settings.lf_export_clickhouse_ca_file,
+        )
+        self._pool = UnredirectedPool(**options)
+
+    def place(self, store: Store) -> str:
+        """The name of the setting that says where the store is."""
+        if store is Store.POSTGRES:
+            raise PermanentError("A statement for Postgres was given to ClickHouse.")
+        if store is Store.EVENTS and self._settings.clickhouse_events_read_only_url:
+            return "CLICKHOUSE_EVENTS_READ_ONLY_URL"
+        if self._settings.clickhouse_read_only_url:
+            return "CLICKHOUSE_READ_ONLY_URL"
+        return "CLICKHOUSE_URL"
+
+    def get(self, store: Store) -> Client:
+        place = self.place(store)
+        with self._lock:
+            if place not in self._clients:
+                self._clients[place] = _connect(self.url(place), self._settings, self._pool)
+            return self._clients[place]
+
+    def url(self, place: str) -> ClickHouseUrl:
+        return clickhouse_url(getattr(self._settings, place.lower()))
+
+    def close(self) -> None:
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+            self._pool.clear()  # a client leaves a pool open that it was given
+
+
+def silence_seconds(settings: ClickHouseSettings) -> int:
+    """How long the server may say nothing: a little longer than it takes to end a long query."""
+    return settings.lf_export_clickhouse_query_seconds + 10
+
+
+def _connect(url: ClickHouseUrl, settings: ClickHouseSettings, pool: Any) -> Client:
+    client = clickhouse_connect.get_client(
+        host=url.host,
+        port=url.port,
+        interface=url.scheme,
+        proxy_path=url.proxy_path,
+        username=url.user or settings.clickhouse_user,
+        password=url.password or settings.clickhouse_password.get_secret_value(),
+        database=url.database or settings.clickhouse_db,
+        headers=dict(url.headers),
+        compress=False,  # Arrow's own compression is faster, on both ends
+        connect_timeout=_CONNECT_SECONDS,
+        send_receive_timeout=silence_seconds(settings),
+        query_retries=0,  # retries are the caller's: a stream must not start twice unnoticed
+        autogenerate_session_id=False,  # sessions forbid parallel queries
+        form_encode_query_params=True,  # parameters of any size; none in the server's access log
+        client_name="lf_export_pipeline",
+        pool_mgr=pool,
+    )
+    learn_settings(client)
+    return client
+
+
+def _mapped(response: Any, place: str) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from read_stream(response)
+    except StreamCutError as error:
+        reason = server_reason(error.tail, response.headers.get("X-ClickHouse-Exception-Tag"))
+        raise from_client(ClickHouseError(reason), place) from error
+
+
+def server_reason(tail: bytes, tag: str | None) -> str:
+    """What the server wrote into the stream when the query failed; empty: nobody can know.
+
+    Only text behind this response's own random tag is the server's. Older servers write it without
+    one, where it cannot be told from a user's data.
+    """
+    if not tag:
+        return ""
+    _, found, message = tail.rpartition(b"__exception__\r\n" + tag.encode() + b"\r\n")
+    return message.decode("utf-8", "replace") if found else ""
+
+
+def _bindable(value: Any) -> Any:
+    """Instants as UTC text with their fraction, which the client would drop."""
+    if isinstance(value, str):
+        return _Plain(value) if _NOTHING_TO_ESCAPE.fullmatch(value) else value
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return moment.isoformat(sep=" ", timespec="auto")
+    return value
+
+
+class _Plain(str):
+    """A text in which the client finds nothing to escape: it looks at the whole as one character.
+
+    It goes through every other text character by character in Python, which for the keys of the
+    chunks cost as much as all serialising.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        yield str(self)
+
+
+def _tuples(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
+    return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

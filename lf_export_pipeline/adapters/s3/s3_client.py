@@ -1,0 +1,218 @@
+"""The S3 client, and the one place where its errors are mapped.
+
+boto3's own, not the client of ``dagster_aws``: that one can be told neither the signature version
+nor path-style addresses nor when to send checksums, and compatible services need all three.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's name for it
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+from lf_export_pipeline.adapters.aws import aws_session
+from lf_export_pipeline.adapters.quoted_headers import quotes_a_header
+from lf_export_pipeline.adapters.s3.bucket_addresses import (
+    addressing_style,
+    encoded_once,
+    refuse_detours,
+)
+from lf_export_pipeline.adapters.tls import refused_certificate
+from lf_export_pipeline.core.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    ExportError,
+    TransientError,
+)
+from lf_export_pipeline.settings.s3 import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+
+SILENCE_SECONDS = 60
+_PREFIX = "LANGFUSE_S3_BATCH_EXPORT"
+_KEYS = f"{_PREFIX}_ACCESS_KEY_ID and {_PREFIX}_SECRET_ACCESS_KEY"
+_REFUSALS = {
+    "NoSuchBucket": f"The bucket does not exist; check {_PREFIX}_BUCKET and {_PREFIX}_ENDPOINT.",
+    "InvalidAccessKeyId": f"The bucket's service does not know the access key; check {_KEYS}.",
+    "SignatureDoesNotMatch": f"The bucket's service refuses the secret key; check {_KEYS}.",
+    "ExpiredToken": f"The credentials for the bucket have expired; check {_KEYS}.",
+    "PermanentRedirect": f"The bucket is in another region; check {_PREFIX}_REGION.",
+    "AuthorizationHeaderMalformed": f"The bucket is in another region; check {_PREFIX}_REGION.",
+    "IllegalLocationConstraintException": (
+        f"The bucket is in another region; check {_PREFIX}_REGION."
+    ),
+    "KMS.NotFoundException": f"The encryption key is unknown; check {_PREFIX}_SSE_KMS_KEY_ID.",
+    "KMS.DisabledException": f"The encryption key is disabled; check {_PREFIX}_SSE_KMS_KEY_ID.",
+}
+_REFUSALS |= {
+    "InvalidToken": _REFUSALS["InvalidAccessKeyId"],
+    "301": _REFUSALS["PermanentRedirect"],
+}
+_PERMISSIONS = {
+    "HeadObject": "GetObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjectsV2": "ListBucket",
+}
+"""What a policy calls the requests that it has another word for."""
+
+_BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "Throttling"}
+_WRONG_CLOCK = (
+    "The clock of this machine and that of the bucket's service differ by more than the service "
+    "allows (15 minutes at AWS); set this machine's clock."
+)
+_UNSENDABLE = (
+    "A request to the bucket's service cannot be written. Look for a line break or another "
+    f"control character in {_KEYS}, or in AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN; "
+    f"check {_PREFIX}_ENDPOINT."
+)
+
+
+def s3_client(settings: S3Settings, bucket: str, endpoint: str | None) -> "S3Client":
+    """A client for one bucket; botocore repeats each failed request, with growing pauses.
+
+    Raises:
+        ConfigurationError: The settings do not fit together.
+    """
+    secret = settings.langfuse_s3_batch_export_secret_access_key
+    style = addressing_style(bucket, by_path=settings.langfuse_s3_batch_export_force_path_style)
+    config = Config(
+        signature_version="s3v4",  # links of older versions are refused in newer regions
+        s3={"addressing_style": style, "us_east_1_regional_endpoint": "regional"},
+        request_checksum_calculation="when_required",  # newer defaults break compatible services
+        response_checksum_validation="when_required",
+        retries={"mode": "standard", "max_attempts": settings.langfuse_s3_upload_max_part_attempts},
+        connect_timeout=10,
+        read_timeout=SILENCE_SECONDS,
+        max_pool_connections=settings.langfuse_s3_upload_max_concurrent_parts + 2,
+    )
+    with s3_errors():
+        session = aws_session()
+        client = session.client(
+            "s3",
+            region_name=_region(settings, session.region_name, endpoint),
+            endpoint_url=encoded_once(endpoint, style),
+            aws_access_key_id=settings.langfuse_s3_batch_export_access_key_id,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            verify=settings.lf_export_s3_ca_file,
+            config=config,
+        )
+    refuse_detours(client, bucket)
+    return client
+
+
+def encryption_of(settings: S3Settings) -> dict[str, str]:
+    """How a new object is to be encrypted. Langfuse: the key id is sent for ``aws:kms`` only."""
+    kind = settings.langfuse_s3_batch_export_sse
+    key_id = settings.langfuse_s3_batch_export_sse_kms_key_id
+    options = {"ServerSideEncryption": kind} if kind else {}
+    return options | ({"SSEKMSKeyId": key_id} if kind == "aws:kms" and key_id else {})
+
+
+@contextmanager
+def s3_errors() -> Iterator[None]:
+    """Turns botocore's errors into the pipeline's."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise_mapped(error)
+
+
+def raise_mapped(error: Exception) -> NoReturn:
+    """Raises the pipeline's error, with the client's as its cause unless that one quotes a secret.
+
+    Raises:
+        ExportError: always.
+    """
+    cause = None if quotes_a_header(error) else error
+    raise from_client(error) from cause
+
+
+def head_of(client: "S3Client", bucket: str, key: str) -> "HeadObjectOutputTypeDef | None":
+    """What the service says of an object; None: there is none."""
+    with s3_errors():
+        try:
+            return client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if status_of(error) == 404:
+                return None
+            raise
+
+
+def from_client(error: Exception) -> ExportError:
+    """The pipeline's error: what an operator must set right, and what may pass."""
+    if isinstance(error, ClientError):
+        return _from_answer(error)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return ConfigurationError(f"There are no credentials for the bucket; set {_KEYS}.")
+    if quotes_a_header(error):
+        return ConfigurationError(_UNSENDABLE)
+    if isinstance(error, HTTPClientError | ConnectionError):
+        refused = refused_certificate(
+            error,
+            server="The bucket's service",
+            address=f"{_PREFIX}_ENDPOINT",
+            authorities="LF_EXPORT_S3_CA_FILE",
+        )
+        return refused or TransientError(
+            f"The bucket's service did not answer ({type(error).__name__})."
+        )
+    return ConfigurationError(
+        f"The settings of the bucket do not fit together ({type(error).__name__}); "
+        f"check {_PREFIX}_BUCKET, _REGION and _ENDPOINT."
+    )
+
+
+def status_of(error: ClientError) -> int:
+    """The HTTP status of an answer."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def code_of(error: ClientError) -> str:
+    """S3's word for an error; the status where an answer had no body."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _from_answer(error: ClientError) -> ExportError:
+    code, status = code_of(error), status_of(error)
+    if code in _REFUSALS:
+        return ConfigurationError(_REFUSALS[code])
+    if code == "RequestTimeTooSkewed":
+        return TransientError(_WRONG_CLOCK)
+    if status in (405, 501):
+        return ConfigurationError(f"No S3 service answers there; check {_PREFIX}_ENDPOINT.")
+    if code in _BUSY or status >= 500 or status in (0, 408, 429):
+        return TransientError(f"The bucket's service was busy ({code}, status {status}).")
+    if status in (401, 403):
+        permission = _PERMISSIONS.get(error.operation_name, error.operation_name)
+        return AccessRefusedError(
+            f"The bucket refuses access; allow {permission} on {_PREFIX}_BUCKET to the key of "
+            f"{_PREFIX}_ACCESS_KEY_ID."
+        )
+    return TransientError(f"The bucket's service refused a request ({code}, status {status}).")
+
+
+def _region(settings: S3Settings, ambient: str | None, endpoint: str | None) -> str:
+    """The region to sign for. A signature needs one, though services other than AWS ignore it.
+
+    Without any, AWS would be asked at its global address: it takes uploads for every region, but
+    refuses links to all regions except one.
+    """
+    region = settings.langfuse_s3_batch_export_region or ambient
+    if region is None and endpoint is None:
+        raise ConfigurationError(
+            f"The region of the bucket is unknown; set {_PREFIX}_REGION (or AWS_REGION)."
+        )
+    return region or "us-east-1"

@@ -1,0 +1,137 @@
+"""Filters to ClickHouse conditions."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.query import conditions
+from lf_export_pipeline.core.query.filter_columns import (
+    FilterColumn,
+    FilterTable,
+    NumberKind,
+    ValueType,
+)
+from lf_export_pipeline.core.query.statement import Params
+from lf_export_pipeline.core.request.filters import Filter, NullFilter, PositionInTraceFilter
+from lf_export_pipeline.core.request.validation_messages import shown
+
+__all__ = [
+    "Condition",
+    "FilterColumn",
+    "FilterTable",
+    "NumberKind",
+    "ValueType",
+    "compile_filter",
+    "compile_filters",
+]
+
+_COMPATIBLE = {
+    "string": ("string", "stringOptions"),
+    "stringOptions": ("string", "stringOptions"),
+    "arrayOptions": ("arrayOptions", "stringOptions"),
+    "categoryOptions": ("categoryOptions", "stringOptions"),
+}
+"""Filter types that a UI type accepts besides its own (Langfuse: ``COMPATIBLE_FILTER_TYPES``)."""
+
+_ARRAY_FILTERS = ("arrayOptions", "stringOptions", "categoryOptions", "booleanObject")
+_APPLICABLE = {
+    ValueType.STRING: ("string", "stringOptions"),
+    ValueType.NUMBER: ("number", "boolean"),
+    ValueType.DATETIME: ("datetime",),
+    ValueType.BOOLEAN: ("boolean", "number"),
+    ValueType.STRING_ARRAY: _ARRAY_FILTERS,
+    ValueType.STRING_MAP: ("stringObject",),
+    ValueType.NAMED_ARRAYS: ("stringObject",),
+    ValueType.SCORE_NUMBERS: ("numberObject",),
+    ValueType.SCORE_CATEGORIES: _ARRAY_FILTERS,
+    ValueType.SCORE_BOOLEANS: _ARRAY_FILTERS,
+}
+"""Filter types that ClickHouse can apply to a value; it fails or guesses with the others."""
+
+_SCORE_COLUMNS = {
+    "numberObject": "scores_avg",
+    "categoryOptions": "score_categories",
+    "booleanObject": "score_booleans",
+}
+
+_Compile = Callable[[Any, FilterColumn, Params], str]
+_CONDITIONS: dict[str, _Compile] = {
+    "string": conditions.string_condition,
+    "stringOptions": conditions.options_condition,
+    "arrayOptions": conditions.array_condition,
+    "number": conditions.number_condition,
+    "datetime": conditions.datetime_condition,
+    "boolean": conditions.boolean_condition,
+    "stringObject": conditions.string_object_condition,
+    "numberObject": conditions.number_object_condition,
+    "categoryOptions": conditions.category_condition,
+    "booleanObject": conditions.boolean_object_condition,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter as SQL, and the relation that must be joined for it (None: the row suffices)."""
+
+    sql: str
+    relation: str | None
+
+
+def compile_filters(
+    filters: Iterable[Filter], table: FilterTable, params: Params
+) -> tuple[Condition, ...]:
+    """The conditions of all filters, to be joined with AND, in the order of the filters.
+
+    Raises:
+        InvalidFilterError: One of them cannot be applied to this table.
+    """
+    return tuple(compile_filter(wanted, table, params) for wanted in filters)
+
+
+def compile_filter(wanted: Filter, table: FilterTable, params: Params) -> Condition:
+    """The condition of one filter; everything the user typed is bound in ``params``.
+
+    Raises:
+        InvalidFilterError: The column is not known, or the filter does not fit it. A filter is
+            never left out: the user would get rows they asked not to get.
+    """
+    if isinstance(wanted, PositionInTraceFilter):
+        raise InvalidFilterError(
+            f"The filter on the position in the trace ({wanted.key}) cannot be applied to an "
+            f"export of {table.name}. Please remove it."
+        )
+    column = table.column(_column_name(wanted, table))
+    if isinstance(wanted, NullFilter):
+        return Condition(conditions.null_condition(wanted, column), column.relation)
+    _check_type(wanted, column)
+    sql = _CONDITIONS[wanted.type](wanted, column, params)
+    return Condition(sql, column.relation)
+
+
+def _column_name(wanted: Filter, table: FilterTable) -> str:
+    """The name to look up: the old column ``scores`` stands for three, told apart by the filter."""
+    if wanted.column.lower() != "scores" or _SCORE_COLUMNS["numberObject"] not in table:
+        return wanted.column
+    name = _SCORE_COLUMNS.get(wanted.type)
+    if name is None:
+        raise InvalidFilterError(
+            f"Invalid filter type '{wanted.type}' for legacy score column '{wanted.column}'. "
+            "Expected one of 'categoryOptions', 'numberObject', or 'booleanObject'."
+        )
+    return name
+
+
+def _check_type(wanted: Filter, column: FilterColumn) -> None:
+    expected = column.expected_type
+    if column.checked_as is not None and wanted.type not in _COMPATIBLE.get(expected, (expected,)):
+        raise InvalidFilterError(
+            f"Invalid filter type '{wanted.type}' for column '{wanted.column}'. "
+            f"Expected filter type '{expected}'."
+        )
+    if wanted.type not in _APPLICABLE[column.value_type]:
+        accepted = " or ".join(_APPLICABLE[column.value_type])
+        raise InvalidFilterError(
+            f"Invalid filter type '{wanted.type}' for column {shown(wanted.column)}: "
+            f"it takes a {accepted} filter."
+        )

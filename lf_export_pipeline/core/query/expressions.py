@@ -1,0 +1,117 @@
+"""ClickHouse expressions that turn stored values into the text an export holds."""
+
+from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX
+
+LEVELS_MAX = 100
+"""Levels of arrays and objects in embedded JSON; DuckDB reads 128, and a row adds some."""
+
+_LEVELS_PARSED = 1_023
+"""The levels that ClickHouse's parser reads, or one more if the innermost is empty: with some more
+around it, a text has to have fewer."""
+
+_JSON_SPACE = "[ \\t\\r\\n]*"
+
+
+def iso_time(column: str) -> str:
+    """``2031-02-20T00:00:00.000Z``: an instant as JavaScript writes it, cut to milliseconds.
+
+    The text is cut: a conversion to milliseconds rounds up before 1970.
+    """
+    return f"concat(replaceOne(substring(toString({column}, 'UTC'), 1, 23), ' ', 'T'), 'Z')"
+
+
+def plain_time(column: str) -> str:
+    """``2031-02-20 00:00:00.000000``: an instant as ClickHouse writes it, in UTC."""
+    return f"toString({column}, 'UTC')"
+
+
+def json_text(column: str) -> str:
+    """Any value as compact JSON text."""
+    return f"toJSONString({column})"
+
+
+def is_json(column: str) -> str:
+    """Whether JavaScript's ``JSON.parse`` accepts a text.
+
+    ClickHouse refuses two things that JavaScript takes, lone surrogates and numbers beyond a
+    double, so what looks like JSON gets a second look without them: without any escapes, as the
+    digits of one may look like an exponent. And it takes a byte order mark, which JavaScript
+    refuses. JSON of more levels than readers take counts as text.
+    """
+    tamed = (
+        f"replaceRegexpAll(replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}', "
+        "'\\\\\\\\u0041'), '[eE][+-]?[0-9]{3,}', 'e1')"
+    )
+    odd = f"NOT isValidJSON({column}) AND match({column}, '^{_JSON_SPACE}[\"{{\\\\[0-9-]')"
+    return (
+        f"((isValidJSON({column}) AND NOT startsWith({column}, '\\xEF\\xBB\\xBF')) "
+        f"OR isValidJSON(if({odd}, {tamed}, ''))) AND NOT {_is_deep(column)}"
+    )
+
+
+def _is_deep(column: str) -> str:
+    """Whether JSON has more than ``LEVELS_MAX`` levels; only texts of so many brackets are parsed.
+
+    Escapes are left out as above, and what the text is otherwise has to be known already.
+    """
+    brackets = f"countSubstrings({column}, '[') + countSubstrings({column}, '{{')"
+    around = _LEVELS_PARSED - LEVELS_MAX
+    plain = f"replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}|[eE][+-]?[0-9]{{3,}}', '0')"
+    wrapped = f"concat(repeat('[', {around}), {plain}, repeat(']', {around}))"
+    return f"({brackets} > {LEVELS_MAX} AND NOT isValidJSON({wrapped}))"
+
+
+def one_line(column: str) -> str:
+    """JSON text without line breaks: in valid JSON they stand only between tokens."""
+    return f"replaceAll(replaceAll({column}, '\\n', ''), '\\r', '')"
+
+
+def parsed_json(column: str) -> str:
+    """JSON text for a text that is parsed where it is JSON, and a string where it is not."""
+    return f"if({is_json(column)}, {one_line(column)}, toJSONString({column}))"
+
+
+def parsed_map(keys: str, values: str) -> str:
+    """A JSON object whose values are parsed where they are JSON (metadata of observations)."""
+    return (
+        "concat('{', arrayStringConcat(arrayMap((k, v) -> concat(toJSONString(toString(k)), ':', "
+        f"{parsed_json('v')}), {keys}, {values}), ','), '}}')"
+    )
+
+
+def seconds_between(start: str, end: str) -> str:
+    """The span in seconds with milliseconds, NULL where an end is missing; may be negative."""
+    return f"toString(dateDiff('millisecond', {start}, {end}) / 1000)"
+
+
+def json_or_text(column: str, name: str) -> dict[str, str]:
+    """The two Arrow fields of a ``MAYBE_JSON`` column; empty text counts as missing."""
+    return {
+        name: f"nullIf({column}, '')",
+        f"{name}{JSON_FLAG_SUFFIX}": f"toBool(ifNull({is_json(column)}, 0))",
+    }
+
+
+def unwrapped_json_or_text(column: str, name: str) -> dict[str, str]:
+    """As ``json_or_text``, but for CSV: a JSON string is out of its quotes, a JSON null missing."""
+    flag = f"ifNull({is_json(column)}, 0)"
+    is_string = f"ifNull(isValidJSON({column}), 0) AND match({column}, '^{_JSON_SPACE}\"')"
+    string = f"JSONExtractString(ifNull({column}, ''))"
+    is_null = f"empty({column}) OR match({column}, '^{_JSON_SPACE}null{_JSON_SPACE}$')"
+    text = f"multiIf({is_null}, NULL, {is_string}, {string}, {flag}, {one_line(column)}, {column})"
+    return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"toBool({flag} AND NOT ({is_string}))"}
+
+
+def sum_of_keys(column: str, word: str) -> str:
+    """The sum of a map's values whose key contains a word (case matters), or 0."""
+    return f"arraySum(mapValues(mapFilter((k, v) -> position(k, '{word}') > 0, {column})))"
+
+
+def has_keys(column: str, word: str) -> str:
+    """Whether a key of a map contains a word (case matters)."""
+    return f"arrayExists(k -> position(k, '{word}') > 0, mapKeys({column}))"
+
+
+def cost_of_keys(column: str, word: str) -> str:
+    """The sum of a cost map's values whose key contains a word, NULL where no key does."""
+    return f"if({has_keys(column, word)}, toString({sum_of_keys(column, word)}), NULL)"

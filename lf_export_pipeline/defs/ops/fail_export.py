@@ -1,0 +1,31 @@
+"""Sets the row FAILED when a step has failed and no retry is left."""
+
+from contextlib import suppress
+
+import dagster as dg
+
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.cleanup import discard_failed_attempt
+from lf_export_pipeline.lifecycle.failure import failure_of, sentence_of, set_failed
+from lf_export_pipeline.lifecycle.run_records import export_id_of, record_failure, root_run_id
+
+
+@dg.failure_hook(required_resource_keys={"export_rows", "spool", "files"})
+def fail_export(context: dg.HookContext) -> None:
+    """Write the user's sentence to the row, also if the database is away for some seconds.
+
+    A hook rather than a handler in each op: it runs only after the last retry, and also when a
+    value could not be loaded or stored, which happens outside of any op's body. A run that is
+    killed runs no hooks; the sensor then sets the row. If another run of the export goes on or has
+    taken it, or somebody has queued it again, the row is not this run's to set.
+    """
+    run, rows = context.instance.get_run_by_id(context.run_id), context.resources.export_rows
+    sentence = sentence_of(context.op_exception)
+    if run and set_failed(context.instance, run, rows, sentence):
+        record_failure(context.instance, run.run_id, failure_of(context.op_exception))
+        context.log.error("Export %s set FAILED: %s", export_id_of(run), sentence)
+        with suppress(ExportError):  # what stays is left to the sweep
+            export_id = export_id_of(run) or ""
+            folder = AttemptFolder.of(context.resources.spool, export_id, root_run_id(run))
+            discard_failed_attempt(folder, context.resources.files, rows.get(export_id))

@@ -1,0 +1,61 @@
+"""From what the user saw to what the stores are asked, as data."""
+
+import secrets
+from collections.abc import Iterator
+
+import dagster as dg
+
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.query.export_query import ExportQuery
+from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.tables import table_source
+from lf_export_pipeline.defs.ops.boundary import (
+    export_errors,
+    leave_nothing,
+    require_running,
+    tagged,
+)
+from lf_export_pipeline.settings import Settings
+
+
+@dg.op(out=dg.Out(ExportQuery, is_required=False))
+def resolve_filters(
+    context: dg.OpExecutionContext,
+    request: ExportRequest,
+    *,
+    settings: dg.ResourceParam[Settings],
+    reader: dg.ResourceParam[RowReader],
+    spool: dg.ResourceParam[Spool],
+    files: dg.ResourceParam[FileStore],
+    export_rows: dg.ResourceParam[ExportRows],
+) -> Iterator[dg.Output[ExportQuery]]:
+    """Asks for what the table needs to know (commented ids, score names), then compiles."""
+    stopped = leave_nothing(context, spool, files, export_rows)
+    with export_errors(context, export_rows, when_stopped=stopped):
+        require_running(context, export_rows)
+        query = resolved(request, tagged(reader, context), settings)
+        context.log.info(_summary(query))
+        yield dg.Output(query)
+
+
+def resolved(request: ExportRequest, reader: RowReader, settings: Settings) -> ExportQuery:
+    """The reading of an export, with a hash key of its own.
+
+    Raises:
+        PermanentError: The table, a filter or the order cannot be applied, or they are too many.
+    """
+    table = table_source(request.query.table)
+    asked = table.prerequisites(request, settings.limits)
+    answers = {name: reader.rows(statement) for name, statement in asked.items()}
+    query = table.compile(request, answers, settings.limits)
+    query.require_short_sql()
+    return query.keyed((secrets.randbits(64), secrets.randbits(64)))
+
+
+def _summary(query: ExportQuery) -> str:
+    if query.key_scan is None:
+        return "Nothing can match; the export will be empty"
+    return (
+        f"{len(query.columns):,} columns, {len(query.score_columns):,} score columns, "
+        f"{len(query.lookups):,} lookups, at most {query.row_limit:,} rows"
+    )

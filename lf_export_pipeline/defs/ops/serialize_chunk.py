@@ -1,0 +1,184 @@
+"""Reads the rows of one chunk and writes them to a part file."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pyarrow as pa
+
+from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.query.chunk_plan import estimated_bytes
+from lf_export_pipeline.core.query.export_query import Chunk, ExportPlan, ExportQuery, PartFile
+from lf_export_pipeline.core.query.statement import Store
+from lf_export_pipeline.defs.ops.boundary import (
+    CLICKHOUSE_POOL,
+    export_errors,
+    require_running,
+    tagged,
+)
+from lf_export_pipeline.defs.progress_format import MEGABYTE, per_second, progress_line
+from lf_export_pipeline.file.assembled_file import writer_of
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, PlanTables
+from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline.file.preview import PREVIEW, preview_of
+from lf_export_pipeline.file.upload_ahead import UploadsAhead
+from lf_export_pipeline.file.uploading import Upload
+from lf_export_pipeline.file.write_behind import write_behind
+from lf_export_pipeline.lifecycle.run_records import root_run_id
+from lf_export_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.core.formats import FormatWriter
+
+READINGS_MAX = 3
+LAG_SECONDS = 3.0  # what a replica of ClickHouse is usually behind the others, and some more
+
+
+@dg.op(pool=CLICKHOUSE_POOL)
+def serialize_chunk(
+    context: dg.OpExecutionContext,
+    plan: ExportPlan,
+    chunk: Chunk,
+    *,
+    settings: dg.ResourceParam[Settings],
+    reader: dg.ResourceParam[RowReader],
+    spool: dg.ResourceParam[Spool],
+    export_rows: dg.ResourceParam[ExportRows],
+    files: dg.ResourceParam[FileStore],
+    plan_tables: dg.ResourceParam[PlanTables],
+    uploads_ahead: dg.ResourceParam[UploadsAhead],
+) -> dg.Output[PartFile | None]:
+    """Writes the chunk's part file, unless an earlier run has; then it is only named.
+
+    If the export was stopped there is no part, but an output all the same: Dagster would skip
+    ``upload_file`` if it got none, and that is what cleans up.
+    """
+    part = None
+    with export_errors(context, export_rows):
+        require_running(context, export_rows)
+        rows = ChunkReader(tagged(reader, context), plan_tables)
+        part = part_of(chunk, plan.query, rows, spool, settings)
+        context.log.info(progress_line(chunk, part.seconds))
+        if chunk.chunk_count > 1:
+            folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+            upload = Upload(plan, folder, files, settings)
+            expected_bytes = estimated_bytes(part.bytes, part.rows, chunk.total_rows)
+            send = partial(upload.send, expected_bytes=expected_bytes)
+            uploads_ahead.offer(chunk.folder, part, send)
+    return dg.Output(part, metadata=_metadata(part) if part else {})
+
+
+def part_of(
+    chunk: Chunk, query: ExportQuery, rows: ChunkReader, spool: Spool, settings: Settings
+) -> PartFile:
+    """The part file of a chunk: the one that an earlier run has finished, or else a new one."""
+    folder = AttemptFolder(spool, chunk.folder)
+    finished = folder.finished_part(chunk.index)
+    if finished is not None:
+        return finished
+    writer, preview = writer_of(query, settings), settings.lf_export_preview
+    part = ChunkWriter(rows, writer, query, chunk, folder, preview=preview).verified_part()
+    folder.finish_part(part)
+    return part
+
+
+class ChunkWriter:
+    """Makes the part file of one chunk."""
+
+    def __init__(
+        self,
+        rows: ChunkReader,
+        writer: "FormatWriter",
+        query: ExportQuery,
+        chunk: Chunk,
+        folder: AttemptFolder,
+        *,
+        preview: bool,
+    ) -> None:
+        self._rows = rows
+        self._writer = writer
+        self._query = query
+        self._chunk = chunk
+        self._folder = folder
+        self._preview = preview and chunk.index == 0
+
+    def verified_part(self) -> PartFile:
+        """The part, which holds every row of the plan that was not deleted meanwhile.
+
+        Rows may vanish between the scan and the reading (a deletion in Langfuse), and more of them
+        while a chunk is read again. So a part may be short, as long as it is not shorter than what
+        is counted after it was read, now and when a replica that lags has had time to catch up.
+
+        Raises:
+            TransientError: The number of rows is not to be explained like that.
+        """
+        for _ in range(READINGS_MAX):
+            part = self._write()
+            if part.rows == part.expected_rows:
+                return part
+            left = self._rows_left()
+            if left <= part.rows < part.expected_rows:
+                time.sleep(LAG_SECONDS)
+                left = self._rows_left()
+            if left <= part.rows < part.expected_rows:
+                return part
+        raise TransientError(
+            f"Chunk {part.index} gave {part.rows:,} of {part.expected_rows:,} rows, "
+            f"and {left:,} are there."
+        )
+
+    def _rows_left(self) -> int:
+        return self._rows.rows_left(self._query, self._chunk, self._keys())
+
+    def _write(self) -> PartFile:
+        started = time.monotonic()
+        chunk, encoder, part = self._chunk, self._writer.part(), PartBytes()
+        rows = 0
+        with (
+            self._batches() as batches,
+            self._folder.create_part(chunk.index) as file,
+            write_behind(partial(part.write, file)) as write,
+        ):
+            for batch in batches:
+                self._show(batch, rows)
+                for piece in encoder.rows(batch):
+                    write(piece.data)
+                    rows += piece.count
+        return PartFile(
+            index=chunk.index,
+            rows=rows,
+            bytes=part.size,
+            checksum=part.checksum,
+            location=self._folder.part_location(chunk.index),
+            expected_rows=chunk.rows,
+            seconds=time.monotonic() - started,
+        )
+
+    def _batches(self) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        return self._rows.batches(self._query, self._chunk, self._keys())
+
+    def _keys(self) -> Keys:
+        statement = self._query.chunk_rows
+        if statement is not None and statement.store is Store.POSTGRES:
+            return self._folder.read_text_keys(self._chunk.index)
+        return self._folder.read_packed_keys(self._chunk.index)
+
+    def _show(self, batch: pa.RecordBatch, rows_before: int) -> None:
+        if self._preview and not rows_before and batch.num_rows:
+            self._folder.write(PREVIEW, preview_of(batch, self._query.columns))
+
+
+def _metadata(part: PartFile) -> dict[str, int | float]:
+    return {
+        "rows": part.rows,
+        "bytes": part.bytes,
+        "seconds": round(part.seconds, 3),
+        "rows_per_second": round(per_second(part.rows, part.seconds)),
+        "megabytes_per_second": round(per_second(part.bytes / MEGABYTE, part.seconds), 1),
+        "vanished_rows": part.expected_rows - part.rows,
+    }

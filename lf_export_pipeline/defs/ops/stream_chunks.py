@@ -1,0 +1,137 @@
+"""Scans the keys: from here on it is known which rows are exported, and in which pieces."""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import dagster as dg
+
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.query.chunk_plan import (
+    MEBIBYTE,
+    beside,
+    bind_chunk,
+    chunk_ends,
+    sample_spans,
+)
+from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, ExportQuery
+from lf_export_pipeline.defs.ops.boundary import (
+    CLICKHOUSE_POOL,
+    export_errors,
+    leave_nothing,
+    require_running,
+    tagged,
+)
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.key_chunks import ScannedKeys
+from lf_export_pipeline.lifecycle.run_records import root_run_id
+from lf_export_pipeline.settings import Settings
+
+DEFAULT_ROW_BYTES = 2_000.0  # where there are no rows to take a sample from
+CHUNKS = "chunks"
+
+
+@dg.op(
+    out={
+        "plan": dg.Out(ExportPlan, is_required=False),
+        "chunks": dg.DynamicOut(Chunk),
+    },
+    pool=CLICKHOUSE_POOL,
+)
+def stream_chunks(
+    context: dg.OpExecutionContext,
+    query: ExportQuery,
+    *,
+    settings: dg.ResourceParam[Settings],
+    reader: dg.ResourceParam[RowReader],
+    spool: dg.ResourceParam[Spool],
+    files: dg.ResourceParam[FileStore],
+    export_rows: dg.ResourceParam[ExportRows],
+) -> Iterator[dg.Output[ExportPlan] | dg.DynamicOutput[Chunk]]:
+    """Scans the keys; emits the plan and one description per chunk, none if there are no rows."""
+    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+    stopped = leave_nothing(context, spool, files, export_rows)
+    with export_errors(context, export_rows, when_stopped=stopped):
+        require_running(context, export_rows)
+        target_bytes = settings.lf_export_chunk_target_mib * MEBIBYTE
+        plan_folder = folder.plan(context.run_id)
+        plan, chunks = planned(query, tagged(reader, context), plan_folder, target_bytes)
+        plan_folder.write(CHUNKS, ChunkList(chunks=tuple(chunks)))
+        context.log.info(_summary(plan))
+        context.add_output_metadata({"rows": plan.rows, "chunks": len(chunks)}, output_name="plan")
+        yield dg.Output(plan, output_name="plan")
+        for chunk in chunks:
+            yield dg.DynamicOutput(
+                chunk,
+                mapping_key=f"{chunk.index:05d}",
+                output_name="chunks",
+                metadata={"rows": chunk.rows, "first_row": chunk.first_row},
+            )
+
+
+def planned(
+    query: ExportQuery, reader: RowReader, folder: AttemptFolder, target_bytes: int
+) -> tuple[ExportPlan, list[Chunk]]:
+    """The plan of an export, whose keys are in the spool."""
+    keys = _scanned(query, reader)
+    own_bytes = _row_bytes(query, reader, keys)
+    row_bytes = [size + query.score_columns_bytes for size in own_bytes]
+    ends = chunk_ends(keys.rows, row_bytes, target_bytes)
+    chunks = list(_spooled(keys, ends, folder))
+    plan = ExportPlan(
+        query=query,
+        folder=folder.path,
+        rows=keys.rows,
+        limit_hit=keys.limit_hit,
+        chunk_rows=tuple(chunk.rows for chunk in chunks),
+    )
+    return plan, chunks
+
+
+def _summary(plan: ExportPlan) -> str:
+    cut = f", cut at the limit of {plan.query.row_limit:,} rows" if plan.limit_hit else ""
+    return f"{plan.rows:,} rows in {len(plan.chunk_rows):,} chunks{cut}"
+
+
+def _scanned(query: ExportQuery, reader: RowReader) -> ScannedKeys:
+    if query.key_scan is None:
+        return ScannedKeys([], query.row_limit)
+    with reader.batches(query.key_scan) as batches:
+        return ScannedKeys(batches, query.row_limit)
+
+
+def _row_bytes(query: ExportQuery, reader: RowReader, keys: ScannedKeys) -> list[float]:
+    """The mean size of a row in each of equal stretches of the file, by a few rows of each."""
+    runs = [keys.part(*span) for span in sample_spans(keys.rows)] if query.sample else []
+    if not query.sample or not runs:
+        return [DEFAULT_ROW_BYTES]
+    samples = [
+        bind_chunk(query.sample, run.bindable, run.lower, run.upper, suffix=f"_of_{at}_")
+        for at, run in enumerate(runs)
+    ]
+    found = {at: _size(size) for at, size in reader.rows(beside(samples))}
+    known = [size for size in found.values() if size is not None]
+    mean = sum(known) / len(known) if known else DEFAULT_ROW_BYTES
+    return [mean if (size := found.get(at)) is None else size for at in range(len(runs))]
+
+
+def _size(value: object) -> float | None:
+    """A mean; that of no rows, which may have vanished since the scan, is NaN or NULL."""
+    return value if isinstance(value, float) and not math.isnan(value) else None
+
+
+def _spooled(keys: ScannedKeys, ends: list[int], folder: AttemptFolder) -> Iterator[Chunk]:
+    """The chunks, and their keys in the spool."""
+    for index, (start, end) in enumerate(pairwise([0, *ends])):
+        part = keys.part(start, end)
+        folder.write_keys(index, part.bindable)
+        yield Chunk(
+            folder=folder.path,
+            index=index,
+            chunk_count=len(ends),
+            rows=part.rows,
+            first_row=start,
+            total_rows=keys.rows,
+            lower=part.lower,
+            upper=part.upper,
+        )

@@ -1,0 +1,156 @@
+"""Puts the parts together in the bucket and publishes the file in one guarded update."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from lf_export_pipeline.core.errors import ExportCancelledError
+from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.query.export_query import (
+    Chunk,
+    ChunkList,
+    ExportPlan,
+    PartFile,
+    StoredFile,
+)
+from lf_export_pipeline.defs.metadata import asset_event
+from lf_export_pipeline.defs.ops.boundary import (
+    export_errors,
+    leave_nothing,
+    require_running,
+    tagged,
+)
+from lf_export_pipeline.defs.ops.serialize_chunk import part_of
+from lf_export_pipeline.defs.ops.stream_chunks import CHUNKS
+from lf_export_pipeline.defs.progress_format import progress_line
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.file.cleanup import is_published_as
+from lf_export_pipeline.file.file_names import file_name
+from lf_export_pipeline.file.preview import PREVIEW, Preview
+from lf_export_pipeline.file.upload_ahead import UploadsAhead
+from lf_export_pipeline.file.uploading import Upload
+from lf_export_pipeline.lifecycle.run_records import root_run_id
+from lf_export_pipeline.notify.outbox import Email, record_email
+from lf_export_pipeline.settings import Settings
+
+STORED = "stored"
+
+
+@dg.op(out=dg.Out(StoredFile, is_required=False))
+def upload_file(
+    context: dg.OpExecutionContext,
+    plan: ExportPlan,
+    parts: list[PartFile | None],
+    *,
+    settings: dg.ResourceParam[Settings],
+    reader: dg.ResourceParam[RowReader],
+    spool: dg.ResourceParam[Spool],
+    files: dg.ResourceParam[FileStore],
+    export_rows: dg.ResourceParam[ExportRows],
+    plan_tables: dg.ResourceParam[PlanTables],
+    uploads_ahead: dg.ResourceParam[UploadsAhead],
+) -> Iterator[dg.Output[StoredFile]]:
+    """Uploads and checks the file, signs its link and sets the row COMPLETED.
+
+    A row that belongs to another run by now is left alone. Every run that has a plan gets here, so
+    this op also cleans up after an export that was stopped.
+    """
+    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
+    made = [part for part in parts if part is not None]
+    stopped = leave_nothing(context, spool, files, export_rows, uploads_ahead)
+    with export_errors(context, export_rows, when_stopped=stopped):
+        stored = published_before(folder, export_rows)
+        if stored is None:
+            require_running(context, export_rows)
+            rows = ChunkReader(tagged(reader, context), plan_tables)
+            for chunk in missing_chunks(plan, made, spool):
+                require_running(context, export_rows)
+                made.append(part_of(chunk, plan.query, rows, spool, settings))
+                context.log.info(progress_line(chunk, made[-1].seconds))
+            upload = Upload(plan, folder, files, settings)
+            upload.require_all(made)
+            stored = upload.stored(made, uploads_ahead.finished(plan.folder, made))
+            folder.write(STORED, stored)
+            # Before the row is COMPLETED: whatever ends this run afterwards, the e-mail is owed.
+            record_email(context.instance, context.run_id, Email.UNSENT, stored.object_key)
+            publish(stored, root_run_id(context.run), files, export_rows, settings)
+        line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
+        context.log.info(line)
+        most = settings.limits.event_bytes
+        context.log_event(asset_event(context, stored, plan, _preview(spool, made), most))
+        yield dg.Output(stored)
+
+
+def _preview(spool: Spool, parts: Sequence[PartFile]) -> Preview | None:
+    """It lies beside the parts, if there are any."""
+    folders = {part.location.rpartition("/")[0] for part in parts}
+    return next((AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders), None)
+
+
+def published_before(folder: AttemptFolder, export_rows: ExportRows) -> StoredFile | None:
+    """What an earlier try of this attempt has published, if it ended before it could say so.
+
+    The answer to the update may be lost, or the process killed right after it: the export is
+    COMPLETED with this attempt's file then, and what is left to do is the e-mail.
+    """
+    stored = folder.read(STORED, StoredFile)
+    if stored is None:
+        return None
+    row = export_rows.get(stored.request.export_id)
+    is_done = row is not None and row.status == "COMPLETED"
+    return stored if row and is_done and is_published_as(row, stored.object_key) else None
+
+
+def missing_chunks(plan: ExportPlan, parts: Sequence[PartFile], spool: Spool) -> list[Chunk]:
+    """The chunks that no step has made a part of.
+
+    Dagster resumes a run that was killed with the mapped steps that had begun, and leaves out those
+    that had not; then it is up to this op.
+    """
+    made = {part.index for part in parts}
+    if len(made) == len(plan.chunk_rows):
+        return []
+    known = AttemptFolder(spool, plan.folder).read(CHUNKS, ChunkList)
+    return [chunk for chunk in known.chunks if chunk.index not in made] if known else []
+
+
+def publish(
+    stored: StoredFile, owner: str, files: FileStore, export_rows: ExportRows, settings: Settings
+) -> None:
+    """Sign a link and set the row COMPLETED, or take the object back.
+
+    A run that was taken for dead may have published the same object meanwhile: then it stays.
+
+    Raises:
+        ExportCancelledError: The row is another's, or in a state that nothing is published in.
+    """
+    name = file_name(stored.request)
+    url = files.signed_url(stored.object_key, settings.link_lifetime, name)
+    is_published = export_rows.complete(
+        stored.request.export_id,
+        owner,
+        url,
+        finished_at=stored.finished_at,
+        expires_at=stored.expires_at,
+        log=row_log(stored),
+    )
+    if not is_published:
+        row = export_rows.get(stored.request.export_id)
+        if row is None or not is_published_as(row, stored.object_key):
+            files.delete(stored.object_key)
+        raise ExportCancelledError(
+            "The export was cancelled or finished elsewhere; this run leaves no file."
+        )
+
+
+def row_log(stored: StoredFile) -> str | None:
+    """What the user is told beside the link: only what is missing from the file."""
+    sentences = []
+    if stored.limit_hit:
+        sentences.append(
+            f"The export was cut at the limit of {stored.row_limit:,} rows; there are more."
+        )
+    if stored.vanished_rows:
+        sentences.append(f"{stored.vanished_rows:,} rows were deleted while the export ran.")
+    return " ".join(sentences) or None

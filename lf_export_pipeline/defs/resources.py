@@ -1,0 +1,94 @@
+"""The ports under the names that ops and sensors ask for."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import dagster as dg
+
+from lf_export_pipeline.adapters.statement_router import StatementRouter
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.ports import ExportRows, RowReader
+from lf_export_pipeline.defs.io_manager import SpoolIOManager
+from lf_export_pipeline.defs.service_resources import RESOURCES
+from lf_export_pipeline.file.chunk_reading import PlanTables
+from lf_export_pipeline.file.upload_ahead import UploadsAhead
+from lf_export_pipeline.settings import Settings
+
+
+@dg.resource(
+    description="Reads from ClickHouse and Postgres.",
+    required_resource_keys={"clickhouse", "postgres"},
+)
+def reader_resource(context: dg.InitResourceContext) -> RowReader:
+    """Sends each statement to the store it names."""
+    return StatementRouter(context.resources.clickhouse, context.resources.postgres.reader)
+
+
+@dg.resource(description="The table batch_exports.", required_resource_keys={"postgres"})
+def export_rows_resource(context: dg.InitResourceContext) -> ExportRows:
+    """The rows, on the connections of ``postgres``."""
+    rows: ExportRows = context.resources.postgres.exports
+    return rows
+
+
+@dg.io_manager(description="Values between ops.", required_resource_keys={"spool"})
+def spool_io_manager(context: dg.InitResourceContext) -> SpoolIOManager:
+    """The values, in the spool."""
+    return SpoolIOManager(context.resources.spool)
+
+
+@dg.resource(description="Lookup tables shared by all chunks of a run.")
+def plan_tables_resource(_: dg.InitResourceContext) -> PlanTables:
+    """Empty at first."""
+    return PlanTables()
+
+
+@dg.resource(
+    description="Uploads that run while chunks are written.", required_resource_keys={"settings"}
+)
+def uploads_ahead_resource(context: dg.InitResourceContext) -> Iterator[UploadsAhead]:
+    """The upload of a run whose steps share this process; it is aborted unless it was finished."""
+    settings: Settings = context.resources.settings
+    shares_process = settings.lf_export_executor == "in_process"
+    uploads = UploadsAhead(is_on=shares_process and settings.lf_export_upload_ahead)
+    try:
+        yield uploads
+    finally:
+        uploads.close()
+
+
+PORTS: Mapping[str, dg.ResourceDefinition] = {
+    "settings": RESOURCES["settings"],
+    "clickhouse": RESOURCES["clickhouse"],
+    "postgres": RESOURCES["postgres"],
+    "reader": reader_resource,
+    "plan_tables": plan_tables_resource,
+    "uploads_ahead": uploads_ahead_resource,
+    "export_rows": export_rows_resource,
+    "spool": RESOURCES["spool"],
+    "files": RESOURCES["s3"],
+    "mailer": RESOURCES["smtp"],
+    "io_manager": spool_io_manager,
+}
+
+
+def ports_with(settings: Settings) -> dict[str, dg.ResourceDefinition]:
+    """The same ports on given settings instead of the environment's."""
+    return {**PORTS, "settings": dg.ResourceDefinition.hardcoded_resource(settings)}
+
+
+@contextmanager
+def open_ports(settings: Settings) -> Iterator[dict[str, object]]:
+    """The ports themselves, for any number of runs in this process; they are closed at the end.
+
+    Raises:
+        ExportError: One of them cannot be opened; Dagster hides that in an error of its own.
+    """
+    with ExitStack() as stack:
+        try:
+            resources = stack.enter_context(dg.build_resources(ports_with(settings)))
+        except dg.DagsterUserCodeExecutionError as error:
+            if isinstance(error.user_exception, ExportError):
+                raise error.user_exception from error
+            raise
+        yield {name: getattr(resources, name) for name in PORTS}

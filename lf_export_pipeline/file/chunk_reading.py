@@ -1,0 +1,98 @@
+"""The rows of a chunk with everything that is looked up for them, a batch at a time."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import pyarrow as pa
+
+from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.query.chunk_plan import bind_chunk, counted
+from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery, Lookup, LookupScope
+from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.file.joining import LookupTable, distinct_keys
+from lf_export_pipeline.file.read_ahead import read_ahead
+
+Keys = bytes | Sequence[str]
+
+
+class PlanTables:
+    """The lookups of scope ONCE of the plan that was read last.
+
+    The default executor makes the chunks of a plan in one process, one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._tables: dict[int, LookupTable] = {}
+        self._lock = threading.Lock()
+
+    def table(self, folder: str, at: int, fetch: Callable[[], LookupTable]) -> LookupTable:
+        """The table of the plan's lookup at this position; fetched unless it is known."""
+        with self._lock:
+            if folder != self._folder:
+                self._folder, self._tables = folder, {}
+            tables = self._tables
+        if at not in tables:
+            tables[at] = fetch()
+        return tables[at]
+
+
+class ChunkReader:
+    """Reads the chunks of a plan."""
+
+    def __init__(self, reader: RowReader, plan_tables: PlanTables) -> None:
+        self._reader = reader
+        self._plan_tables = plan_tables
+
+    @contextmanager
+    def batches(
+        self, query: ExportQuery, chunk: Chunk, keys: Keys
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        """The chunk's rows in the order of the file; leaving the context ends the query.
+
+        The store sorts the rows while the lookups are fetched, and sends the next batch while one
+        is joined and serialised.
+        """
+        rows = _rows(query, chunk, keys)
+        with read_ahead(lambda: self._reader.batches(rows)) as batches:
+            tables = {
+                at: self._table(at, lookup, chunk, keys)
+                for at, lookup in enumerate(query.lookups)
+                if lookup.scope is not LookupScope.BATCH
+            }
+            yield (self._joined(query.lookups, tables, batch) for batch in batches)
+
+    def rows_left(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> int:
+        """How many of the chunk's rows there are now; costs no more than their keys."""
+        ((rows,),) = self._reader.rows(counted(_rows(query, chunk, keys)))
+        return int(str(rows))
+
+    def _joined(
+        self, lookups: Sequence[Lookup], tables: dict[int, LookupTable], rows: pa.RecordBatch
+    ) -> pa.RecordBatch:
+        for at, lookup in enumerate(lookups):
+            table = tables.get(at) or self._fetch(lookup, _for_batch(lookup, rows))
+            rows = table.joined(rows)
+        return rows
+
+    def _table(self, at: int, lookup: Lookup, chunk: Chunk, keys: Keys) -> LookupTable:
+        if lookup.scope is LookupScope.ONCE:
+            fetch = partial(self._fetch, lookup, lookup.statement)
+            return self._plan_tables.table(chunk.folder, at, fetch)
+        return self._fetch(lookup, bind_chunk(lookup.statement, keys, chunk.lower, chunk.upper))
+
+    def _fetch(self, lookup: Lookup, statement: Statement) -> LookupTable:
+        with self._reader.batches(statement) as batches:
+            return LookupTable(lookup, batches)
+
+
+def _rows(query: ExportQuery, chunk: Chunk, keys: Keys) -> Statement:
+    assert query.chunk_rows is not None  # noqa: S101 - chunks exist only of what can be read
+    return bind_chunk(query.chunk_rows, keys, chunk.lower, chunk.upper)
+
+
+def _for_batch(lookup: Lookup, rows: pa.RecordBatch) -> Statement:
+    params = {**lookup.statement.params, "keys": distinct_keys(lookup, rows)}
+    return lookup.statement.model_copy(update={"params": params})

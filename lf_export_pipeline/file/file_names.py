@@ -1,0 +1,26 @@
+"""What a browser calls the file that it saves."""
+
+import re
+from datetime import UTC
+from typing import Final
+
+from lf_export_pipeline.core.request.model import ExportRequest
+
+NAME_MAX_BYTES: Final = 180
+"""File systems take 255; a browser may add a number and an ending of its own."""
+
+_NOT_IN_NAMES: Final = re.compile(r'[<>:"/\\|?*%]')
+
+
+def file_name(request: ExportRequest) -> str:
+    """``<name of the export>-<UTC date>.<extension>``: one name without a folder.
+
+    The date is that of the request, which is also where its rows end. What file systems refuse in
+    names becomes ``_``, and what cannot be seen is left out; an export whose name is nothing else
+    is called by its table.
+    """
+    seen = "".join(character for character in request.name if character.isprintable())
+    plain = _NOT_IN_NAMES.sub("_", seen).strip(" .")
+    short = plain.encode()[:NAME_MAX_BYTES].decode(errors="ignore").strip(" .")
+    date = request.created_at.astimezone(UTC).date().isoformat()
+    return f"{short or request.query.table}-{date}.{request.format.lower()}"

@@ -1,0 +1,45 @@
+"""What is known for certain about a finished file, for whoever has to prove it later."""
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from lf_export_pipeline.core.query.export_query import ExportPlan, StoredFile
+from lf_export_pipeline.core.request.model import ExportRequest
+
+VERSIONED = ("lf-export-pipeline", "dagster", "clickhouse-connect", "pyarrow", "polars", "boto3")
+
+
+def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
+    """Rows, bytes, checksum, columns, question, cutoff and versions, as JSON.
+
+    Of filters and searches the values stay out: they are texts of users and may be secrets; the
+    row in ``batch_exports`` has them.
+    """
+    return {
+        "rows": stored.rows,
+        "rows_planned": plan.rows,
+        "vanished_rows": stored.vanished_rows,
+        "row_limit_hit": stored.limit_hit,
+        "bytes": stored.bytes,
+        "sha256": stored.sha256,
+        "object_key": stored.object_key,
+        "format": stored.request.format.value,
+        "columns": [*(column.name for column in plan.query.columns), *plan.query.score_columns],
+        "query": _question(stored.request),
+        "cutoff": stored.request.created_at.isoformat(),
+        "chunk_rows": list(plan.chunk_rows),
+        "versions": dict(_versions()),
+    }
+
+
+def _question(request: ExportRequest) -> dict[str, Any]:
+    query = request.query
+    asked = query.model_dump(mode="json", exclude={"filter", "search_query"})
+    filters = [one.model_dump(mode="json", exclude={"value"}) for one in query.filter]
+    return {**asked, "filter": filters, "is_search": bool(query.search_query)}
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    return tuple((name, version(name)) for name in VERSIONED)

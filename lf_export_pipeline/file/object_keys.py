@@ -1,0 +1,106 @@
+"""The key of the object in the bucket, and the prefix that Langfuse's web app expects."""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from lf_export_pipeline.core.errors import AccessRefusedError
+from lf_export_pipeline.core.ports import FileStore
+from lf_export_pipeline.core.request.model import ExportRequest
+
+_TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-[^/\\]+\.(csv|json|jsonl)")
+_SEPARATORS = "/\\%"
+
+PROJECT_MAX_CHARACTERS = 200  # a key holds 1,024 bytes, a character up to four
+MILLISECONDS_TRIED = 100_000
+MILLISECONDS_SPREAD = 24 * 60 * 60 * 1000
+OBJECT = "object"
+"""The name under which an attempt notes its ``ObjectKey``, before the first byte is sent."""
+
+
+class ObjectKey(BaseModel):
+    """The key that an attempt has chosen, kept so that a retry writes the same object again.
+
+    That of a file that is made once more is kept as well, until the new file has its place;
+    ``kept_until`` is when its own link expires.
+    """
+
+    key: str
+    kept_until: datetime | None = None
+
+
+def free_key(
+    request: ExportRequest,
+    prefix: str,
+    extension: str,
+    files: FileStore,
+    now: datetime,
+    *,
+    attempt: str,
+) -> str:
+    """``<prefix><epoch ms>-lf-<table>-export-<project>.<ext>`` of an object that is not there yet.
+
+    Langfuse: the key is unique by its millisecond alone. Here that is one of the day before now,
+    chosen by the attempt: two uploads that go on at the same time must not meet, and the bucket
+    shows neither to the other before it is finished. A key that is taken is passed by.
+
+    A project's id that an operator has chosen may hold a slash, which is percent-encoded: some
+    services take a key for a path, and ``..`` in it for the folder above. So are characters that
+    cannot be printed; of a long id only the beginning is there.
+
+    Args:
+        request: Names table and project.
+        prefix: Put before the name as it is.
+        extension: Of the format.
+        files: Where the object will be.
+        now: The instant of the attempt.
+        attempt: Says which attempt at which export it is, and no other says the same.
+    """
+    milliseconds = int(now.astimezone(UTC).timestamp() * 1000) - _milliseconds_before(attempt)
+    tail = f"{_name(request.query.table, request.project_id)}.{extension}"
+    candidates = (f"{prefix}{milliseconds - tried}{tail}" for tried in range(MILLISECONDS_TRIED))
+    return next(key for key in candidates if not is_taken(key, files))
+
+
+def _name(table: str, project_id: str) -> str:
+    project = "".join(
+        char
+        if char.isprintable() and char not in _SEPARATORS
+        else quote(char, safe="", errors="surrogatepass")
+        for char in project_id
+    )
+    return f"-lf-{table}-export-{project[:PROJECT_MAX_CHARACTERS]}"
+
+
+def is_key_of(key: str, prefix: str, table: str, project_id: str) -> bool:
+    """Whether a key is one that an export of this table and project is given."""
+    stem = key.removeprefix(prefix).rpartition(".")[0]
+    return is_export_key(key, prefix) and stem.lstrip("0123456789") == _name(table, project_id)
+
+
+def is_taken(key: str, files: FileStore) -> bool:
+    """Whether an object is known to be there.
+
+    AWS answers 403 instead of 404 to those who may not list the bucket. To those who may read it an
+    object that is there is still shown, so that a refusal means that nothing is overwritten. Where
+    nothing may be read, no download link works either, and the export fails as soon as it looks at
+    what it has uploaded.
+    """
+    try:
+        return files.head(key) is not None
+    except AccessRefusedError:
+        return False
+
+
+def _milliseconds_before(attempt: str) -> int:
+    """How long before now the instant in the key is: the same for two in 86 million attempts."""
+    digest = hashlib.sha256(attempt.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest) % MILLISECONDS_SPREAD
+
+
+def is_export_key(key: str, prefix: str) -> bool:
+    """Whether a key is one that an export is given, below this prefix; nothing else is touched."""
+    return key.startswith(prefix) and _TAIL.fullmatch(key.removeprefix(prefix)) is not None

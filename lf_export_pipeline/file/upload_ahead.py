@@ -1,0 +1,141 @@
+"""Sends the parts of a file while the later ones are made."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.file.uploading import SentObject
+
+Send = Callable[[Iterable[PartFile]], SentObject]
+
+_ABORTING_SECONDS = 10.0
+
+
+class UploadsAhead:
+    """The upload that runs beside the steps of one run. Nobody sees its object before the end.
+
+    It only saves time: whatever happens to it, the step that uploads can do all of it anew, from
+    the same parts.
+    """
+
+    def __init__(self, *, is_on: bool = True) -> None:
+        self._is_on = is_on
+        self._lock = threading.Lock()
+        self._current: _UploadAhead | None = None
+
+    def offer(self, plan_folder: str, part: PartFile, send: Send) -> None:
+        """Send this part when those before it have been sent; the first one begins the upload."""
+        if not self._is_on:
+            return
+        with self._lock:
+            if self._current is None or self._current.plan_folder != plan_folder:
+                self._stop()
+                self._current = _UploadAhead(plan_folder, send)
+            self._current.parts.offer(part)
+
+    def finished(self, plan_folder: str, parts: Sequence[PartFile]) -> SentObject | None:
+        """The object of exactly these parts, when the last has arrived; None: it was not begun.
+
+        Raises:
+            ExportError: As the upload itself.
+        """
+        with self._lock:
+            ahead, self._current = self._current, None
+        if ahead is None or ahead.plan_folder != plan_folder or not ahead.parts.end_with(parts):
+            if ahead is not None:
+                ahead.stop()
+            return None
+        return ahead.result()
+
+    def close(self) -> None:
+        """Abort what has not been finished."""
+        with self._lock:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._current is not None:
+            self._current.stop()
+            self._current = None
+
+
+class PartsInOrder:
+    """Parts that arrive in any order, for one who takes them in the order of the file."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._parts: dict[int, PartFile] = {}
+        self._count: int | None = None
+        self._is_stopped = False
+
+    def offer(self, part: PartFile) -> None:
+        """Add a part."""
+        with self._changed:
+            self._parts[part.index] = part
+            self._changed.notify_all()
+
+    def end_with(self, parts: Sequence[PartFile]) -> bool:
+        """Let the taker come to an end behind these parts; false if others were offered."""
+        with self._changed:
+            wanted = {part.index: part for part in parts}
+            if any(wanted.get(index) != part for index, part in self._parts.items()):
+                return False
+            self._parts, self._count = wanted, len(wanted)
+            self._changed.notify_all()
+            return True
+
+    def stop(self) -> None:
+        """Raise ``UploadStoppedError`` where the parts are taken."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[PartFile]:
+        """Each part as soon as it is there; ends only after ``end_with``."""
+        index = 0
+        while (part := self._taken(index)) is not None:
+            yield part
+            index += 1
+
+    def _taken(self, index: int) -> PartFile | None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_stopped or index in self._parts or index == self._count
+            )
+            if self._is_stopped:
+                raise UploadStoppedError
+            return self._parts.get(index)
+
+
+class UploadStoppedError(Exception):
+    """Nobody wants the object any more."""
+
+
+class _UploadAhead:
+    """One upload in a thread of its own."""
+
+    def __init__(self, plan_folder: str, send: Send) -> None:
+        self.plan_folder = plan_folder
+        self.parts = PartsInOrder()
+        self._send = send
+        self._sent: SentObject | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="upload-ahead", daemon=True)
+        self._thread.start()
+
+    def result(self) -> SentObject | None:
+        """What was sent, when it has arrived; raises what the upload raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._sent
+
+    def stop(self) -> None:
+        """Abort it, and give the bucket a moment to hear of that."""
+        self.parts.stop()
+        self._thread.join(_ABORTING_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            self._sent = self._send(self.parts)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the object is wanted
+            self._error = error

@@ -1,0 +1,115 @@
+"""Writes the object of an export from its parts."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lf_export_pipeline.core.errors import ExportError, TransientError
+from lf_export_pipeline.core.ports import FileStore
+from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile, StoredFile
+from lf_export_pipeline.file.assembled_file import AssembledFile, size_of, writer_of
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.cleanup import abort_uploads_to, discard_object
+from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, free_key, is_export_key
+from lf_export_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SentObject:
+    """What was sent to the bucket, and arrived."""
+
+    key: str
+    sha256: str
+
+
+class Upload:
+    """The upload of one export's file."""
+
+    def __init__(
+        self, plan: ExportPlan, folder: AttemptFolder, files: FileStore, settings: Settings
+    ) -> None:
+        self._request = plan.query.request
+        self._plan = plan
+        self._folder = folder
+        self._files = files
+        self._settings = settings
+        self._writer = writer_of(plan.query, settings)
+
+    def send(self, parts: Iterable[PartFile], expected_bytes: int) -> SentObject:
+        """Upload the parts in their order; they may still be made while the first ones are sent.
+
+        Raises:
+            TransientError: A part is damaged, or the bucket did not take the file.
+        """
+        key = self._key()
+        file = AssembledFile(self._writer, parts, self._folder.spool)
+        self._files.upload(key, file.pieces(), self._writer.content_type, expected_bytes)
+        return SentObject(key, file.sha256)
+
+    def require_all(self, parts: Sequence[PartFile]) -> None:
+        """Raise unless each chunk has its part; an upload that has begun would wait for the others.
+
+        Raises:
+            TransientError: A part is missing.
+        """
+        found = sorted(part.index for part in parts)
+        if found != list(range(len(self._plan.chunk_rows))):
+            raise TransientError(
+                f"Of {len(self._plan.chunk_rows):,} chunks {len(found):,} are there."
+            )
+
+    def stored(self, parts: Sequence[PartFile], sent: SentObject | None) -> StoredFile:
+        """The object of all parts, of the right size; it is sent now unless it has been.
+
+        Raises:
+            TransientError: A part is damaged, or the bucket holds another size.
+        """
+        parts = sorted(parts, key=lambda part: part.index)
+        size = size_of(self._writer, parts)
+        sent = sent or self.send(parts, size)
+        self._check_object(sent.key, size)
+        # If the answer to the beginning of an upload is lost, the client begins another one.
+        abort_uploads_to(sent.key, self._files)
+        finished_at = datetime.now(UTC)
+        return StoredFile(
+            request=self._request,
+            object_key=sent.key,
+            rows=sum(part.rows for part in parts),
+            bytes=size,
+            sha256=sent.sha256,
+            finished_at=finished_at,
+            expires_at=finished_at + self._settings.link_lifetime,
+            limit_hit=self._plan.limit_hit,
+            row_limit=self._plan.query.row_limit,
+            vanished_rows=sum(part.expected_rows - part.rows for part in parts),
+        )
+
+    def _key(self) -> str:
+        """The key that an earlier try has written to, or a new one, noted before it is used.
+
+        A key below a prefix that is no longer the bucket's is given up: the web app, the sweeps and
+        the policy of the bucket's user know the new one alone. What lies there is deleted.
+        """
+        prefix = self._settings.langfuse_s3_batch_export_prefix
+        noted = self._folder.read(OBJECT, ObjectKey)
+        if noted is not None and not is_export_key(noted.key, prefix):
+            with suppress(ExportError):
+                discard_object(self._folder, self._files, None)
+            noted = None
+        if noted is None:
+            attempt, extension = self._folder.path, self._writer.extension
+            now = datetime.now(UTC)
+            key = free_key(self._request, prefix, extension, self._files, now, attempt=attempt)
+            noted = ObjectKey(key=key)
+            self._folder.write(OBJECT, noted)
+        else:
+            # A process that is killed cannot abort what it has begun.
+            abort_uploads_to(noted.key, self._files)
+        return noted.key
+
+    def _check_object(self, key: str, size: int) -> None:
+        stored = self._files.head(key)
+        if stored is None or stored.size != size:
+            found = f"{stored.size:,} bytes" if stored else "nothing"
+            raise TransientError(f"The bucket holds {found} instead of {size:,} bytes.")

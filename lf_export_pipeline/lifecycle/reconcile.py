@@ -1,0 +1,202 @@
+"""One look at all exports that need something: observe, decide, apply.
+
+Which exports are looked at: those with a run that is active or waits for its retry, those that are
+PROCESSING, and a page of those that are QUEUED.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
+from lf_export_pipeline.core.request.export_search import ExportSearch
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.file.attempt_folder import AttemptFolder, export_folder
+from lf_export_pipeline.file.cleanup import discard_ended_attempts, discard_failed_attempt
+from lf_export_pipeline.lifecycle.decision import (
+    DEAD_SENTENCE,
+    RETRY_SENTENCE,
+    Action,
+    Decision,
+    Limits,
+    decide,
+)
+from lf_export_pipeline.lifecycle.launch import (
+    PAGE_ROWS,
+    PAGES_MAX,
+    Occupancy,
+    attempts_of,
+    fair_order,
+    occupancy_of,
+    requests_for,
+)
+from lf_export_pipeline.lifecycle.observation import limits_of, promised_retries, runs_of
+from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG
+from lf_export_pipeline.lifecycle.run_records import (
+    export_id_of,
+    in_flight_runs,
+    root_run_id,
+    runs_by_export,
+)
+from lf_export_pipeline.settings.operating import OperatingSettings
+
+PROCESSING_MAX_ROWS = 100
+
+Stores = Callable[[], AbstractContextManager[tuple[Spool, FileStore]]]
+"""Opens spool and bucket, which few ticks need."""
+
+
+@dataclass
+class Reconciler:
+    """One tick.
+
+    Attributes:
+        instance: Dagster's records.
+        export_rows: Langfuse's table.
+        settings: The limits.
+        stores: Where ended attempts have left files.
+        now: The instant of the tick, UTC.
+        done: What was done, a line per action, for the log.
+        recovered: Which recovery each requeued export is in, from 1.
+    """
+
+    instance: dg.DagsterInstance
+    export_rows: ExportRows
+    settings: OperatingSettings
+    stores: Stores
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    done: list[str] = field(default_factory=list)
+    recovered: dict[str, int] = field(default_factory=dict)
+    _limits: Limits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The limits of this tick."""
+        self._limits = limits_of(self.settings)
+
+    def reconcile(self, recoveries: Mapping[str, int]) -> list[dg.RunRequest]:
+        """Does what is to be done now, and returns the runs that begin now.
+
+        As many as there is room for in Dagster; the other exports stay QUEUED in Langfuse. However
+        much room there is, only a few runs begin at once: Dagster makes them one by one within the
+        tick, and each is a process that needs a core to itself until it has imported everything.
+
+        Args:
+            recoveries: Which recovery the exports are in that were requeued before this tick.
+        """
+        active = in_flight_runs(self.instance)
+        to_stop = self._settle(active)
+        requests = self._launch(occupancy_of(active), recoveries)
+        for row_id, decision in to_stop:  # last: a launcher may be unable to terminate one
+            self._stop(row_id, decision)
+        return requests
+
+    def _settle(self, active: Sequence[dg.RunRecord]) -> list[tuple[str, Decision]]:
+        """Decides about all exports but the queued ones; returns which runs are to be stopped."""
+        promised = promised_retries(self.instance, self.now - self.settings.lost_after)
+        processing = ExportSearch(statuses=("PROCESSING",), limit=PROCESSING_MAX_ROWS)
+        rows = {row.id: row for row in self.export_rows.find(processing)}
+        known = [export_id_of(record.dagster_run) for record in (*active, *promised)]
+        others = {one for one in known if one is not None} - rows.keys()
+        found = ExportSearch(ids=tuple(sorted(others)), limit=max(1, len(others)))
+        rows |= {row.id: row for row in self.export_rows.find(found)} if others else {}
+        records = runs_by_export(self.instance, [*rows, *sorted(others - rows.keys())])
+        to_stop: list[tuple[str, Decision]] = []
+        for export_id in records.keys() | rows.keys():
+            row = rows.get(export_id)
+            decision = self._decide(row, records.get(export_id, ()))
+            if decision.action is Action.STOP_RUN:
+                to_stop.append((export_id, decision))
+            elif decision.action is not Action.LAUNCH:
+                self._apply(export_id, decision, records.get(export_id, ()))
+        return to_stop
+
+    def _launch(self, taken: Occupancy, recoveries: Mapping[str, int]) -> list[dg.RunRequest]:
+        """The next runs; a page of rows, the oldest of each project, is read at a time."""
+        room = self.settings.lf_export_max_runs - taken.runs
+        passed_by = set(taken.export_ids)
+        for _ in range(PAGES_MAX):
+            rows = self.export_rows.waiting(max(room, 1), PAGE_ROWS, passed_by)
+            records = runs_by_export(self.instance, [row.id for row in rows])
+            waiting = [row for row in rows if self._is_to_launch(row, records.get(row.id, ()))]
+            in_turns = fair_order(waiting, taken.by_project)
+            numbers = {**recoveries, **self.recovered}
+            requests = requests_for(in_turns, attempts_of(records), numbers)
+            if requests or not rows or room <= 0:
+                return requests[: max(0, min(room, self.settings.starts_per_tick))]
+            passed_by |= {row.id for row in rows}
+        return []
+
+    def _is_to_launch(self, row: ExportRow, records: Sequence[dg.RunRecord]) -> bool:
+        decision = self._decide(row, records)
+        if decision.action is Action.LAUNCH:
+            return True
+        self._apply(row.id, decision, records)
+        return False
+
+    def _decide(self, row: ExportRow | None, records: Sequence[dg.RunRecord]) -> Decision:
+        runs = runs_of(self.instance, row, records, self.now, self._limits)
+        return decide(row, runs, self.now, self._limits)
+
+    def _apply(self, export_id: str, decision: Decision, records: Sequence[dg.RunRecord]) -> None:
+        match decision.action:
+            case Action.FAIL:
+                self._fail(export_id, decision)
+            case Action.CANCEL:
+                self._cancel(export_id, decision, records)
+            case Action.REQUEUE:
+                self._requeue(export_id, decision)
+            case Action.REPORT_DEAD:
+                self._report_failed(export_id, decision, DEAD_SENTENCE)
+            case Action.ASK_RETRY:
+                # First the tag: Dagster reads and writes all of a run's tags, and sets its own now.
+                assert decision.run is not None  # noqa: S101 - see ``decide``
+                self.instance.add_run_tags(decision.run.id, {ASKED_AGAIN_TAG: "true"})
+                self._report_failed(export_id, decision, RETRY_SENTENCE)
+            case Action.STOP_RUN:
+                self._stop(export_id, decision)
+            case Action.LEAVE | Action.LAUNCH:
+                pass
+
+    def _fail(self, export_id: str, decision: Decision) -> None:
+        claim, sentence = decision.claim, decision.sentence
+        if not self.export_rows.fail(export_id, sentence, datetime.now(UTC), claim):
+            return
+        self.done.append(f"Export {export_id} set FAILED: {sentence}")
+        if (run := decision.run) is None:
+            return
+        with suppress(ExportError), self.stores() as (spool, files):
+            folder = AttemptFolder.of(spool, export_id, run.root)
+            discard_failed_attempt(folder, files, self.export_rows.get(export_id))
+
+    def _cancel(self, export_id: str, decision: Decision, records: Sequence[dg.RunRecord]) -> None:
+        if not self.export_rows.cancel(export_id, decision.claim):
+            return
+        self.done.append(f"Export {export_id} set CANCELLED: its run was terminated")
+        ended = {root_run_id(record.dagster_run) for record in records}
+        with suppress(ExportError), self.stores() as (spool, files):
+            row = self.export_rows.get(export_id)
+            discard_ended_attempts(spool, export_folder(export_id), ended, files, row)
+
+    def _requeue(self, export_id: str, decision: Decision) -> None:
+        """Queues an export again that nobody works on, unless it was changed meanwhile."""
+        seen = decision.claim.unchanged_since if decision.claim else None
+        if seen is not None and self.export_rows.release(export_id, seen):
+            self.recovered[export_id] = decision.recovery
+            self.done.append(f"Export {export_id} requeued: no run is working on it")
+
+    def _report_failed(self, export_id: str, decision: Decision, sentence: str) -> None:
+        """Dagster's run retries then resume the run, as any whose worker has died."""
+        assert decision.run is not None  # noqa: S101 - see ``decide``
+        run = self.instance.get_run_by_id(decision.run.id)
+        if run is not None:
+            self.instance.report_run_failed(run, sentence)
+            self.done.append(f"Run {run.run_id} of export {export_id}: {sentence}")
+
+    def _stop(self, export_id: str, decision: Decision) -> None:
+        assert decision.run is not None  # noqa: S101 - see ``decide``
+        self.done.append(f"Terminating run {decision.run.id}: export {export_id} was cancelled")
+        self.instance.run_coordinator.cancel_run(decision.run.id)

@@ -1,0 +1,144 @@
+"""The e-mail that says that the file is ready, as HTML and as plain text."""
+
+import re
+from datetime import timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from functools import cache
+from urllib.parse import quote
+
+import jinja2
+
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
+from lf_export_pipeline.core.ports import Recipient
+from lf_export_pipeline.settings import MailSettings
+from lf_export_pipeline.settings.addresses import sent_host
+
+SUBJECT = "Your data export is ready"
+_WITH_A_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
+_IS_PLAIN = re.compile(r"[^\s\x00-\x1f\x7f()<>\[\]:;@\\,\"]+")  # RFC 6531: atoms of UTF-8
+
+
+def build_notification(
+    *,
+    settings: MailSettings,
+    recipient: Recipient,
+    export_name: str,
+    project_id: str,
+    signed_url: str,
+    link_lifetime: timedelta,
+    remark: str | None = None,
+) -> EmailMessage:
+    """The message, ready to send.
+
+    Langfuse: sender, subject, and where the button leads. The plain-text part, the remark and the
+    absence of a picture that reports the reading are ours.
+
+    Args:
+        settings: The sender's address, and the web app's where there is one.
+        recipient: Who asked for the export.
+        export_name: The name that the web app gave the export.
+        project_id: Whose exports page the button opens.
+        signed_url: Where the button leads if NEXTAUTH_URL is not set.
+        link_lifetime: How long the file can be downloaded.
+        remark: A sentence such as that the row limit cut the file.
+
+    Raises:
+        ConfigurationError: EMAIL_FROM_ADDRESS is missing or not a valid e-mail address.
+        PermanentError: the user's address is not a valid e-mail address.
+    """
+    message = EmailMessage()
+    sender = sender_of(settings)
+    message["From"] = sender
+    message["To"] = _receiver(recipient.email)
+    message["Subject"] = SUBJECT
+    message["Date"] = formatdate()
+    message["Message-ID"] = make_msgid(domain=_ascii_domain(sender))
+    message["Auto-Submitted"] = "auto-generated"  # keeps holiday notices away
+    values = {
+        "subject": SUBJECT,
+        "name": _one_line(recipient.name or ""),
+        "export_name": _one_line(export_name),
+        "window": _hours(link_lifetime),
+        "link": exports_link(settings.nextauth_url, project_id) or signed_url,
+        "remark": remark,
+        "receiver": recipient.email,
+    }
+    message.set_content(_templates().get_template("export_ready.txt.j2").render(values))
+    html = _templates().get_template("export_ready.html.j2").render(values)
+    message.add_alternative(html, subtype="html")
+    return message
+
+
+def exports_link(nextauth_url: str | None, project_id: str) -> str | None:
+    """The project's exports page, which makes a fresh download link for whoever may see it.
+
+    Langfuse: the address is used as it is, a slash at its end included.
+    """
+    if not nextauth_url:
+        return None
+    return f"{nextauth_url}/project/{quote(project_id, safe='')}/settings/exports"
+
+
+def sender_of(settings: MailSettings) -> Address:
+    """The sender, called Langfuse unless EMAIL_FROM_ADDRESS has a name of its own.
+
+    Raises:
+        ConfigurationError: EMAIL_FROM_ADDRESS is missing or not a valid e-mail address.
+    """
+    refusal = ConfigurationError(
+        "EMAIL_FROM_ADDRESS is not a valid e-mail address; expected one like name@example.com."
+    )
+    written = (settings.email_from_address or "").strip()
+    named = _WITH_A_NAME.fullmatch(written)
+    name = named["name"].strip('" ') if named else ""
+    return _address(named["address"] if named else written, name or "Langfuse", refusal)
+
+
+def _receiver(address: str) -> Address:
+    refusal = PermanentError(
+        "The address of the user who asked for the export is not a valid e-mail address."
+    )
+    return _address(address, "", refusal)
+
+
+def _address(written: str, display_name: str, refusal: ExportError) -> Address:
+    """The address as servers without SMTPUTF8 take it: Punycode for domains of other scripts.
+
+    Source: nodemailer, which leaves a domain as it is only behind a local part that needs SMTPUTF8
+    anyway. Python's parser knows no such local parts, so that they are given to it as a part.
+    """
+    local, _, domain = written.rpartition("@")
+    try:
+        if not local.isascii() and _IS_PLAIN.fullmatch(local) and sent_host(domain):
+            return Address(display_name, username=local, domain=domain)
+        if not domain.isascii():
+            written = f"{local}@{sent_host(domain)}"
+        return Address(display_name, addr_spec=written)
+    except Exception as error:  # Python's parser stumbles over some in ways of its own: "a@["
+        raise refusal from error
+
+
+def _ascii_domain(sender: Address) -> str | None:
+    return sent_host(sender.domain) if sender.domain else None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _hours(lifetime: timedelta) -> str:
+    hours = round(lifetime / timedelta(hours=1))
+    return "1 hour" if hours == 1 else f"{hours} hours"
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("lf_export_pipeline.notify"),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

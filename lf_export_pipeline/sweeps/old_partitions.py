@@ -1,0 +1,58 @@
+"""Partitions of exports that are long past: Dagster is made for up to about 100,000 of them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.request.export_search import ExportSearch
+from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
+from lf_export_pipeline.lifecycle.retries import is_retried
+from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT, runs_by_export
+from lf_export_pipeline.sweeps.findings import Finding, batches_of
+
+KEPT_FOR = timedelta(days=30)  # older exports are refused anyway
+
+
+def partition_verdict(
+    export_id: str, asked_at: datetime | None, last_run_at: datetime | None, now: datetime
+) -> Finding:
+    """Whether a partition without a run in flight is past; one of nothing at all is."""
+    instants = [instant for instant in (asked_at, last_run_at) if instant is not None]
+    if not instants:
+        return Finding(export_id, is_litter=True, reason="neither an export nor a run")
+    last = max(instants)
+    return Finding(export_id, is_litter=last < now - KEPT_FOR, reason=f"last used {last:%Y-%m-%d}")
+
+
+def prune_partitions(
+    instance: dg.DagsterInstance, export_rows: ExportRows, *, dry_run: bool
+) -> list[Finding]:
+    """Deletes the partitions that are past, or only finds them; runs and rows stay."""
+    findings = []
+    for finding in _findings(instance, export_rows):
+        if finding.is_litter and not dry_run:
+            instance.delete_dynamic_partition(PARTITIONS_NAME, finding.name)
+        findings.append(finding)
+    return findings
+
+
+def _findings(instance: dg.DagsterInstance, export_rows: ExportRows) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    for ids in batches_of(instance.get_dynamic_partitions(PARTITIONS_NAME)):
+        rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
+        runs = runs_by_export(instance, ids)
+        for one in ids:
+            records, row = runs.get(one, []), rows.get(one)
+            if _is_alive(records):
+                yield Finding(one, is_litter=False, reason="a run has not ended")
+            else:
+                # In the zone of Dagster's database: half a day in thirty makes no difference.
+                ran_at = records[0].create_timestamp.astimezone(UTC) if records else None
+                yield partition_verdict(one, row.created_at if row else None, ran_at, now)
+
+
+def _is_alive(newest_first: list[dg.RunRecord]) -> bool:
+    runs = [record.dagster_run for record in newest_first]
+    return any(run.status in IN_FLIGHT for run in runs) or any(map(is_retried, runs[:1]))

@@ -1,0 +1,67 @@
+"""What every ``FileStore`` must do, in memory and on a real bucket."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.core.ports import FileStore, StoredObject
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.fakes import MemoryFileStore
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(params=["memory", "bucket"])
+def store(request: pytest.FixtureRequest, settings: Settings) -> FileStore:
+    return MemoryFileStore() if request.param == "memory" else S3FileStore(settings)
+
+
+@pytest.fixture
+def key(store: FileStore) -> Iterator[str]:
+    name = f"contract/{secrets.token_hex(8)}.csv"
+    yield name
+    store.delete(name)
+
+
+@pytest.mark.parametrize("pieces", [[], [b""], [b"a", b"", b"bc"], [b"x" * (6 << 20)] * 4])
+def test_an_uploaded_object_is_there_whole(store: FileStore, key: str, pieces: list[bytes]) -> None:
+    size = sum(map(len, pieces))
+    store.upload(key, iter(pieces), "text/csv; charset=utf-8", size)
+    found = store.head(key)
+    assert found is not None
+    assert replace(found, etag=None) == StoredObject(key, size, "text/csv; charset=utf-8")
+
+
+def test_an_object_that_is_not_there_has_no_head(store: FileStore, key: str) -> None:
+    assert store.head(key) is None
+
+
+def test_an_object_can_be_deleted_twice(store: FileStore, key: str) -> None:
+    store.upload(key, [b"1"], "text/plain", 1)
+    store.delete(key)
+    assert store.head(key) is None
+    store.delete(key)
+
+
+@pytest.mark.parametrize("after", [0, 3, 30])
+@pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt()])
+def test_pieces_that_fail_leave_nothing(
+    store: FileStore, key: str, error: BaseException, after: int
+) -> None:
+    def failing() -> Iterator[bytes]:
+        for _ in range(after):
+            yield b"x" * (1 << 20)
+        raise error
+
+    with pytest.raises(type(error)):
+        store.upload(key, failing(), "text/plain", 40 << 20)
+    assert store.head(key) is None
+
+
+def test_a_link_names_the_object(store: FileStore, key: str) -> None:
+    store.upload(key, [b"1"], "text/plain", 1)
+    assert key in store.signed_url(key, timedelta(hours=1), "lf.csv")

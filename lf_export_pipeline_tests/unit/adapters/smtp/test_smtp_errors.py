@@ -1,0 +1,119 @@
+import smtplib
+import ssl
+import traceback
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+from pydantic import SecretStr
+
+from lf_export_pipeline.adapters.smtp.mailer import (
+    NoMailer,
+    SesMailer,
+    SmtpMailer,
+    from_client,
+    open_mailer,
+    smtp_errors,
+)
+from lf_export_pipeline.core.errors import (
+    AnswerLostError,
+    ConfigurationError,
+    ExportError,
+    MessageDeferredError,
+    PermanentError,
+    TransientError,
+)
+from lf_export_pipeline.settings import MailSettings
+from lf_export_pipeline.settings.smtp_url import SmtpUrl
+
+
+def opened(url: str) -> object:
+    return open_mailer(
+        MailSettings(email_from_address="a@x.test", smtp_connection_url=SecretStr(url))
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://mail.test", SmtpUrl("mail.test", 587, "", "", tls_at_once=False)),
+        ("smtps://mail.test", SmtpUrl("mail.test", 465, "", "", tls_at_once=True)),
+        ("smtp://mail.test:465", SmtpUrl("mail.test", 465, "", "", tls_at_once=True)),
+        (
+            "smtp://a%40b:p%2F%3A@mail.test:25?pool=true",
+            SmtpUrl("mail.test", 25, "a@b", "p/:", tls_at_once=False),
+        ),
+    ],
+)
+def test_the_address_says_where_and_how_to_sign_in(url: str, server: SmtpUrl) -> None:
+    mailer = opened(url)
+    assert isinstance(mailer, SmtpMailer)
+    assert mailer._server == server
+    assert "p/:" not in repr(server)
+
+
+def test_ses_is_named_by_its_region() -> None:
+    mailer = opened("ses://eu-central-1")
+    assert isinstance(mailer, SesMailer)
+    assert mailer._region == "eu-central-1"
+
+
+@pytest.mark.parametrize("sender", [None, "a@x.test"])
+def test_without_settings_there_is_a_mailer_that_says_what_to_set(sender: str | None) -> None:
+    mailer = open_mailer(MailSettings(email_from_address=sender))
+    assert isinstance(mailer, NoMailer)
+    assert not mailer.configured
+    with pytest.raises(ConfigurationError, match="SMTP_CONNECTION_URL and EMAIL_FROM_ADDRESS"):
+        mailer.greet()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (smtplib.SMTPAuthenticationError(535, b"no"), ConfigurationError),
+        (smtplib.SMTPAuthenticationError(454, b"later"), TransientError),
+        (smtplib.SMTPDataError(451, b"later"), MessageDeferredError),
+        (smtplib.SMTPSenderRefused(451, b"later", "a"), TransientError),
+        (smtplib.SMTPDataError(554, b"spam"), PermanentError),
+        (smtplib.SMTPSenderRefused(550, b"no", "a"), PermanentError),
+        (smtplib.SMTPRecipientsRefused({"a": (550, b"no")}), PermanentError),
+        (
+            smtplib.SMTPRecipientsRefused({"a": (450, b"later"), "b": (550, b"")}),
+            MessageDeferredError,
+        ),
+        (smtplib.SMTPServerDisconnected("gone"), TransientError),
+        (smtplib.SMTPNotSupportedError("no AUTH"), PermanentError),
+        (ssl.SSLCertVerificationError(1, "self-signed"), ConfigurationError),
+        (ReadTimeoutError(endpoint_url="https://ses.test"), AnswerLostError),
+        (ConnectionClosedError(endpoint_url="https://ses.test"), AnswerLostError),
+        (EndpointConnectionError(endpoint_url="https://ses.test"), TransientError),
+        (TimeoutError(), TransientError),
+        (ConnectionRefusedError(), TransientError),
+    ],
+)
+def test_replies_are_final_or_may_pass(error: Exception, kind: type[ExportError]) -> None:
+    assert type(from_client(error)) is kind
+
+
+REJECTED: Any = {"Error": {"Code": "MessageRejected", "Message": "not verified: ada@x.test"}}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (smtplib.SMTPRecipientsRefused({"ada@x.test": (452, b"full: ada@x.test")}), "reply 452"),
+        (smtplib.SMTPDataError(554, b"spam: https://link for ada@x.test"), "reply 554"),
+        (ClientError(REJECTED, "SendEmail"), "MessageRejected"),
+    ],
+    ids=["recipient", "message", "SES"],
+)
+def test_what_a_server_replies_is_not_recorded(error: Exception, said: str) -> None:
+    with pytest.raises(ExportError, match=said) as caught, smtp_errors():
+        raise error
+
+    assert "ada@x.test" not in "".join(traceback.format_exception(caught.value))

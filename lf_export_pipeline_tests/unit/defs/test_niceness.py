@@ -1,0 +1,28 @@
+"""Which processes give way to the others on their machine."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from lf_export_pipeline.defs.niceness import give_way
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def _of_a_run(niceness: int, before: int) -> tuple[bool, int]:
+    os.setpriority(os.PRIO_PROCESS, 0, before)
+    return give_way(niceness), os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@pytest.mark.parametrize(("niceness", "before", "after"), [(10, 1, 10), (0, 1, 1), (10, 15, 15)])
+def test_process_that_was_made_for_a_run_gives_way(niceness: int, before: int, after: int) -> None:
+    with SPAWN.Pool(1) as pool:
+        assert pool.apply(_of_a_run, (niceness, before)) == (True, after)
+
+
+def test_process_that_serves_keeps_its_priority() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+
+    assert not give_way(19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -1,0 +1,130 @@
+"""Keys that no other attempt has, also in a bucket that does not say of each if it is taken."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import AccessRefusedError, ConfigurationError
+from lf_export_pipeline.core.parsing import parse_request
+from lf_export_pipeline.core.ports import StoredObject
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.object_keys import (
+    MILLISECONDS_SPREAD,
+    free_key,
+    is_export_key,
+    is_key_of,
+)
+from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import World
+
+NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
+
+
+class TellsOnlyWhatIsThere(MemoryFileStore):
+    """As AWS does for a key that may not list the bucket: what is missing might be hidden."""
+
+    def head(self, key: str) -> StoredObject | None:
+        found = super().head(key)
+        if found is None:
+            raise AccessRefusedError("The bucket refuses access.")
+        return found
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(export_row())
+    world.files = TellsOnlyWhatIsThere()
+    return world
+
+
+def key_of(export_id: str, root_run: str) -> str:
+    """The key that an attempt chooses, in a bucket where the others have not finished theirs."""
+    query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
+    request = parse_request(export_row(export_id, query=query))
+    attempt = AttemptFolder.of(MemorySpool(), export_id, root_run).path
+    return free_key(request, "exports/", "csv", MemoryFileStore(), NOW, attempt=attempt)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("cfdfonbamm5ac8zma5j3o8uer", "run-1"), ("cre1omctonnibw16vnlapc1l5", "run-2")),
+        (("cfdfonbamm5ac8zma5j3o8uer", "run-1"), ("cfdfonbamm5ac8zma5j3o8uer", "run-2")),
+    ],
+    ids=["two exports", "two attempts at one export"],
+)
+def test_uploads_that_begin_at_the_same_instant_have_keys_of_their_own(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    assert key_of(*one) != key_of(*other)
+
+
+def test_the_number_in_a_key_is_an_instant_of_the_day_before() -> None:
+    keys = [key_of("export-1", f"run-{number}") for number in range(1_000)]
+    milliseconds = [int(key.removeprefix("exports/").partition("-")[0]) for key in keys]
+
+    assert all(is_export_key(key, "exports/") for key in keys)
+    ages = [int(NOW.timestamp() * 1000) - instant for instant in milliseconds]
+    assert len(set(ages)) == len(ages)
+    assert min(ages) >= 0
+    assert 0.9 * MILLISECONDS_SPREAD < max(ages) < MILLISECONDS_SPREAD
+
+
+def test_export_is_made_where_missing_objects_are_hidden(world: World) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = world.run(instance)
+
+    assert result.success
+    assert world.state.status == "COMPLETED"
+    assert len(world.files.objects) == 1
+
+
+def test_object_that_is_there_is_passed_by_also_where_missing_ones_are_hidden(
+    world: World,
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        world.run(instance)
+        world.rows.rows[world.row.id] = replace(world.row)
+        world.run(instance)
+
+    assert len(world.files.objects) == 2
+
+
+def test_bucket_that_is_wrong_in_another_way_ends_the_export_with_its_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(_key: str) -> StoredObject | None:
+        raise ConfigurationError("The bucket is in another region.")
+
+    monkeypatch.setattr(world.files, "head", wrong)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        world.run(instance)
+
+    assert (world.state.status, world.state.log) == ("FAILED", "The bucket is in another region.")
+
+
+@pytest.mark.parametrize(
+    ("project", "in_key"),
+    [
+        ("project-1", "project-1"),
+        ("a,b é", "a,b é"),
+        ("a/../b\\%", "a%2F..%2Fb%5C%25"),
+        ("a\r\nb\x7f", "a%0D%0Ab%7F"),
+        ("x" * 5_000, "x" * 200),
+    ],
+)
+def test_any_project_has_a_key_that_is_known_again_as_one_of_its_own(
+    project: str, in_key: str
+) -> None:
+    query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
+    request = parse_request(export_row("export-1", query=query, project_id=project))
+    key = free_key(request, "exports/", "csv", MemoryFileStore(), NOW, attempt="export-1/run")
+    assert key.partition("-export-")[2] == f"{in_key}.csv"
+    assert is_key_of(key, "exports/", "traces", project)
+    for table, other in (("scores", project), ("traces", f"{project[:9]}-other")):
+        assert not is_key_of(key, "exports/", table, other)
+    assert not is_key_of(key, "other/", "traces", project)

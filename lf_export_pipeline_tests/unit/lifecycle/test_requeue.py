@@ -1,0 +1,134 @@
+"""Failed exports again: first in words, then in deed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.request.export_search import ExportSearch
+from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
+from lf_export_pipeline.lifecycle.requeue import (
+    CHANGED,
+    QUEUED,
+    TOO_OLD,
+    WOULD_QUEUE,
+    RequeueConfig,
+    requeue_failed,
+    search_of,
+    summary_of,
+)
+from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.numbers_table import export_row
+
+NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+FOR_LONG = RequeueConfig(since="2031-01-01")
+
+
+@pytest.fixture
+def rows() -> FakeExportRows:
+    def failed(name: str, age: timedelta, **values: object) -> ExportRow:
+        return export_row(name, status="FAILED", created_at=NOW - age, **values)
+
+    return FakeExportRows(
+        failed("a", DAY, log="The bucket refuses access."),
+        failed("b", 2 * DAY, project_id="project-2", log="An internal error occurred."),
+        failed("c", 3 * DAY, query={"tableName": "traces"}, log="The | bucket | is gone."),
+        failed("old", 31 * DAY),
+        export_row("cancelled", status="CANCELLED", created_at=NOW - DAY),
+        export_row("done", status="COMPLETED", created_at=NOW - DAY),
+    )
+
+
+def meant(rows: FakeExportRows, **config: Any) -> list[str]:
+    return [one.row.id for one in requeue_failed(rows, RequeueConfig(**config), NOW)]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, ["c", "b", "a"]),
+        ({"since": "2031-03-18T12:00:00Z"}, ["b", "a"]),
+        ({"until": "2031-03-18T12:00:00+00:00"}, ["c"]),
+        ({"since": "2031-01-01"}, ["old", "c", "b", "a"]),
+        ({"projects": ["project-2"]}, ["b"]),
+        ({"tables": ["traces"]}, ["c"]),
+        ({"error_contains": "BUCKET"}, ["c", "a"]),
+        ({"ids": ["a", "cancelled", "nowhere"]}, ["a"]),
+        ({"ids": ["old"]}, ["old"]),
+        ({"limit": 2}, ["c", "b"]),
+    ],
+)
+def test_conditions_choose_among_the_failed_exports(
+    rows: FakeExportRows, config: dict[str, object], expected: list[str]
+) -> None:
+    assert meant(rows, **config) == expected
+
+
+def test_unless_told_otherwise_nothing_is_changed(rows: FakeExportRows) -> None:
+    before = dict(rows.rows)
+
+    outcomes = {one.row.id: one.outcome for one in requeue_failed(rows, FOR_LONG, NOW)}
+
+    assert outcomes == {"a": WOULD_QUEUE, "b": WOULD_QUEUE, "c": WOULD_QUEUE, "old": TOO_OLD}
+    assert rows.rows == before
+
+
+def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeExportRows) -> None:
+    config = FOR_LONG.model_copy(update={"dry_run": False})
+
+    requeued = requeue_failed(rows, config, NOW)
+
+    assert {one.row.id for one in requeued if one.outcome == QUEUED} == {"a", "b", "c"}
+    assert (rows.rows["a"].status, rows.rows["a"].log) == ("QUEUED", None)
+    assert rows.rows["old"].status == "FAILED"
+    assert rows.rows["cancelled"].status == "CANCELLED"
+    assert summary_of(requeued) == f"3 {QUEUED}; 1 {TOO_OLD}"
+
+
+def test_export_that_is_no_longer_failed_is_left_alone(
+    rows: FakeExportRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = rows.find
+
+    def find_then_cancel(search: ExportSearch) -> list[ExportRow]:
+        found = find(search)
+        rows.rows["a"] = export_row("a", status="CANCELLED")
+        return found
+
+    monkeypatch.setattr(rows, "find", find_then_cancel)
+
+    (one,) = requeue_failed(rows, RequeueConfig(ids=["a"], dry_run=False), NOW)
+
+    assert one.outcome == CHANGED
+    assert rows.rows["a"].status == "CANCELLED"
+
+
+def test_instant_that_cannot_be_read_is_said() -> None:
+    with pytest.raises(PermanentError, match="since is not a valid time"):
+        search_of(RequeueConfig(since="yesterday"), NOW)
+
+
+def test_instant_without_a_zone_is_utc() -> None:
+    search = search_of(RequeueConfig(until="2031-03-01"), NOW)
+
+    assert search.created_until == datetime(2031, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def result(rows: FakeExportRows) -> dg.ExecuteInProcessResult:
+    rows.rows = {name: row for name, row in rows.rows.items() if name != "old"}
+    return requeue_failed_exports.execute_in_process(resources={"export_rows": rows})
+
+
+def test_job_says_what_it_would_do(result: dg.ExecuteInProcessResult, rows: FakeExportRows) -> None:
+    (event,) = result.filter_events(lambda event: event.is_successful_output)
+    metadata = event.step_output_data.metadata
+    assert (metadata["exports"].value, metadata["queued_again"].value) == (3, 0)
+    report = str(metadata["report"].value)
+    assert "| a | project-1 | numbers | CSV |" in report
+    assert "The \\| bucket \\| is gone." in report
+    assert rows.rows["a"].status == "FAILED"
