@@ -45,9 +45,15 @@ faults: $(INSTALLED) ## Play every fault on the real job, and fuzz at length
 load: $(INSTALLED) ## Ten exports at once for ten minutes, then 5,000 that wait; LOAD="--minutes 1" for less
 	$(BIN)/python -m lf_export_pipeline_tests.load --document docs/reliability.md $(LOAD)
 
-lint: $(INSTALLED) ## Check style and format
+# Definitions are loaded with an instance of their own, which needs no server.
+CHECKED := $(abspath $(VENV))/.dagster
+
+lint: $(INSTALLED) ## Check style, format, layers of imports, and that definitions load
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	mkdir -p $(CHECKED) && echo 'telemetry: {enabled: false}' > $(CHECKED)/dagster.yaml
+	DAGSTER_HOME=$(CHECKED) VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/dg check defs
 
 type: $(INSTALLED) ## Check types
 	$(BIN)/mypy
