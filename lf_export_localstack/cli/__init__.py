@@ -1,0 +1,1 @@
+"""``lf-export local``, ``dev`` and ``demo``."""

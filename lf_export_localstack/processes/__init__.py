@@ -1,0 +1,1 @@
+"""Server processes: started, watched, stopped and remembered, on free ports of loopback."""

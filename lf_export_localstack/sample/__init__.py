@@ -1,0 +1,1 @@
+"""Rows for the embedded databases: made up, or recorded."""

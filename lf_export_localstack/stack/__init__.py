@@ -1,0 +1,1 @@
+"""The four servers as one stack, and where they are."""

@@ -1,0 +1,1 @@
+"""Pure: what the outside world knows (time, environment, services) comes in as arguments."""

@@ -1,0 +1,1 @@
+"""Everything that Dagster sees, and nothing else; ``definitions`` puts it together."""

@@ -1,0 +1,1 @@
+"""The e-mail about a finished export: its text, who gets it, and what is sent later."""

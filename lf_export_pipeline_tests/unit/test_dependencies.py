@@ -11,7 +11,8 @@ from pathlib import Path
 from lf_export_pipeline_tests.conftest import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-PACKAGES = ("lf_export_localstack", "lf_export_pipeline")
+PRODUCT = "lf_export_pipeline"
+PACKAGES = ("lf_export_localstack", PRODUCT)
 MODULES = sorted(module for one in PACKAGES for module in (REPOSITORY / one).rglob("*.py"))
 EXTRAS = {"lf_export_localstack": "local", "lf_export_pipeline/celery_app.py": "celery"}
 LATE = {"dagster_celery": "celery", "dagster_k8s": "k8s"}
@@ -74,6 +75,14 @@ def test_what_the_modules_import_is_declared() -> None:
     missing = {str(module): missing_in(module) for module in MODULES}
 
     assert {module: names for module, names in missing.items() if names} == {}
+
+
+def test_the_product_never_imports_the_embedded_stack_or_tests() -> None:
+    product = [module for module in MODULES if module.relative_to(REPOSITORY).parts[0] == PRODUCT]
+    beside = {"lf_export_localstack", "lf_export_localstack_tests", "lf_export_pipeline_tests"}
+
+    assert len(product) > 100
+    assert {str(one): found for one in product if (found := beside & set(imported(one)))} == {}
 
 
 def test_what_is_declared_is_used() -> None:

@@ -38,6 +38,15 @@ def test_each_test_that_a_document_names_exists() -> None:
     ] == []
 
 
+def test_the_architecture_names_each_folder_and_none_that_is_gone() -> None:
+    cells = re.findall(r"^\| \d \| (.+?) \|", text_of("docs/architecture.md"), re.MULTILINE)
+    named = {name for cell in cells for name in re.findall(r"`([\w.]+)`", cell)}
+    product = TESTS.parent / "lf_export_pipeline"
+    there = {path.name for root in (product, product / "core") for path in root.iterdir()}
+
+    assert named == {name for name in there if not name.startswith(("__", "py.", "ruff.", "."))}
+
+
 def test_every_difference_from_langfuse_has_a_test() -> None:
     lines = text_of("docs/parity.md").splitlines()
     rows = [line for line in lines if line.startswith("| ") and "|---" not in line]

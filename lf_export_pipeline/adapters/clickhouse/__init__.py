@@ -1,0 +1,1 @@
+"""ClickHouse over HTTP: complete Arrow streams, settings of each query, errors."""

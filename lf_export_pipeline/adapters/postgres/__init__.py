@@ -1,0 +1,1 @@
+"""Langfuse's Postgres: streamed reads, and the table ``batch_exports``."""

@@ -1,0 +1,1 @@
+"""The bucket: its address, uploads in parts, checksums, errors."""

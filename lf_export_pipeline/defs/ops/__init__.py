@@ -1,0 +1,1 @@
+"""The steps of the job ``batch_export``, one module each."""
