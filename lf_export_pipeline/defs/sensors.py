@@ -1,4 +1,4 @@
-"""The sensor that keeps rows and runs in step; what it does is decided in ``lifecycle.decision``."""
+"""The sensor that keeps rows and runs in step; ``lifecycle.decision`` says what it does."""
 
 import json
 from collections.abc import Iterator, Mapping
