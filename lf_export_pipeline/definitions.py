@@ -6,8 +6,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lf_export_pipeline.defs.assets import export_assets
 from lf_export_pipeline.defs.checks import EXPORTS_ASSET, export_health, export_health_sensor
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.late_email_job import SEND_UNSENT_EMAILS, send_unsent_emails_schedule
 from lf_export_pipeline.defs.niceness import give_way
+from lf_export_pipeline.defs.notifications import send_notifications
 from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
 from lf_export_pipeline.defs.resources import PORTS
 from lf_export_pipeline.defs.sensors import export_sensor
@@ -34,10 +34,11 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     return dg.Definitions(
         assets=[EXPORTS_ASSET, *export_assets()],
         asset_checks=[export_health],
-        jobs=[job, requeue_failed_exports, SEND_UNSENT_EMAILS, *SWEEPS],
-        schedules=[send_unsent_emails_schedule, *SWEEP_SCHEDULES],
+        jobs=[job, requeue_failed_exports, *SWEEPS],
+        schedules=SWEEP_SCHEDULES,
         sensors=[
             export_sensor(settings.lf_export_sensor_interval_seconds),
+            send_notifications,
             export_health_sensor,
         ],
         resources=PORTS,

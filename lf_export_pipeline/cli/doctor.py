@@ -35,7 +35,7 @@ from lf_export_pipeline.core.errors import (
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.file.object_keys import is_taken
-from lf_export_pipeline.notify.messages import sender_of
+from lf_export_pipeline.notify.email_message import sender_of
 from lf_export_pipeline.settings import Settings
 
 _POSTGRES_TABLES = (

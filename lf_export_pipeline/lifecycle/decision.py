@@ -47,6 +47,7 @@ class Action(Enum):
     STOP_RUN = "stop run"
     REPORT_DEAD = "report dead"
     ASK_RETRY = "ask for the retry"
+    CLEAN_UP = "clean up"
 
 
 class RunState(Enum):
@@ -89,6 +90,7 @@ class Run:
         recovery: Which recovery of a lost export it is; 0: none.
         heard_at: When it recorded its newest event; None: not looked up, or nothing recorded.
         steps: The steps that have begun and not ended; looked up together with ``heard_at``.
+        is_clean: Whether what it has left in spool and bucket was removed, or it left nothing.
     """
 
     id: str
@@ -101,6 +103,7 @@ class Run:
     recovery: int = 0
     heard_at: datetime | None = None
     steps: tuple[str, ...] = ()
+    is_clean: bool = True
 
     @property
     def is_active(self) -> bool:
@@ -163,11 +166,12 @@ def decide(row: ExportRow | None, runs: Runs, now: datetime, limits: Limits) -> 
     for run in runs:
         if _awaits_retry(run, now, limits):
             return _for_promise(run, now)
-    if row is None:
-        return LEAVE
-    if row.status == "QUEUED":
+    if row is not None and row.status == "QUEUED":
         return _for_queued(row, runs, now)
-    return _for_processing(row, runs, now, limits) if row.status == "PROCESSING" else LEAVE
+    if row is not None and row.status == "PROCESSING":
+        return _for_processing(row, runs, now, limits)
+    unclean = next((run for run in runs if not run.is_clean), None)
+    return Decision(Action.CLEAN_UP, unclean) if unclean else LEAVE
 
 
 def needs_history(row: ExportRow | None, run: Run, now: datetime, limits: Limits) -> bool:

@@ -12,6 +12,7 @@ from lf_export_pipeline.lifecycle.partitions import RECOVERY_TAG
 from lf_export_pipeline.lifecycle.retries import (
     ANY_ZONE,
     ASKED_AGAIN_TAG,
+    CLEANED_TAG,
     RETRY_RUN_TAG,
     WILL_RETRY_TAG,
     is_retried,
@@ -25,7 +26,9 @@ from lf_export_pipeline.lifecycle.run_records import (
 )
 from lf_export_pipeline.settings.operating import OperatingSettings
 
-PROMISES_MAX = 500
+UNSETTLED_MAX = 200
+
+ENDED_BADLY = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 STATES: Mapping[dg.DagsterRunStatus, RunState] = {
     dg.DagsterRunStatus.NOT_STARTED: RunState.PENDING,
@@ -62,6 +65,7 @@ def run_of(record: dg.RunRecord, *, retries_enabled: bool) -> Run:
         started_at=_instant(started) if started else None,
         retry=_retry_of(run, retries_enabled=retries_enabled),
         recovery=number_in(run, RECOVERY_TAG),
+        is_clean=run.status not in ENDED_BADLY or not started or CLEANED_TAG in run.tags,
     )
     return found if found.is_active else replace(found, ended_at=_instant(ended or started or 0.0))
 
@@ -82,19 +86,25 @@ def runs_of(
     ]
 
 
-def promised_retries(instance: dg.DagsterInstance, since: datetime) -> list[dg.RunRecord]:
-    """The runs that failed at or after an instant and are to be retried, newest first."""
+def unsettled_runs(instance: dg.DagsterInstance, since: datetime) -> list[dg.RunRecord]:
+    """The newest runs that ended badly at or after an instant and need a retry or a clean-up."""
     wanted = dg.RunsFilter(
-        job_name=JOB_NAME,
-        statuses=[dg.DagsterRunStatus.FAILURE],
-        tags={WILL_RETRY_TAG: "true"},
-        updated_after=since - ANY_ZONE,
+        job_name=JOB_NAME, statuses=list(ENDED_BADLY), updated_after=since - ANY_ZONE
     )
     return [
         record
-        for record in instance.get_run_records(wanted, limit=PROMISES_MAX)
-        if RETRY_RUN_TAG not in record.dagster_run.tags
+        for record in instance.get_run_records(wanted, limit=UNSETTLED_MAX)
+        if _is_unsettled(record.dagster_run) and _ended_since(record, since)
     ]
+
+
+def _is_unsettled(run: dg.DagsterRun) -> bool:
+    awaits_retry = is_retried(run) and RETRY_RUN_TAG not in run.tags
+    return awaits_retry or CLEANED_TAG not in run.tags
+
+
+def _ended_since(record: dg.RunRecord, since: datetime) -> bool:
+    return record.end_time is not None and _instant(record.end_time) >= since
 
 
 def _retry_of(run: dg.DagsterRun, *, retries_enabled: bool) -> Retry:

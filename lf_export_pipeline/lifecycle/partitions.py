@@ -19,8 +19,9 @@ ATTEMPT_TAG = "lf_export/attempt"
 RECOVERY_TAG = "lf_export/recovery"
 QUEUED_AT_TAG = "lf_export/queued_at"
 FAILURE_TAG = "lf_export/failure"
-EMAIL_TAG = "lf_export/email"
 OBJECT_TAG = "lf_export/object"
+ROWS_TAG = "lf_export/rows"
+BYTES_TAG = "lf_export/bytes"
 
 
 def is_partition_key(export_id: str) -> bool:

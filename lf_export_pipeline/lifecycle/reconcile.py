@@ -1,7 +1,7 @@
 """One look at all exports that need something: observe, decide, apply.
 
-Which exports are looked at: those with a run that is active or waits for its retry, those that are
-PROCESSING, and a page of those that are QUEUED.
+Which exports are looked at: those with a run that is active, or ended badly within the last hour
+and waits for its retry or a clean-up; those that are PROCESSING; and a page of those QUEUED.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,8 @@ from lf_export_pipeline.lifecycle.decision import (
     Action,
     Decision,
     Limits,
+    Run,
+    RunState,
     decide,
 )
 from lf_export_pipeline.lifecycle.launch import (
@@ -34,8 +36,9 @@ from lf_export_pipeline.lifecycle.launch import (
     occupancy_of,
     requests_for,
 )
-from lf_export_pipeline.lifecycle.observation import limits_of, promised_retries, runs_of
-from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG
+from lf_export_pipeline.lifecycle.notices import owe_failure
+from lf_export_pipeline.lifecycle.observation import limits_of, runs_of, unsettled_runs
+from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG, CLEANED_TAG
 from lf_export_pipeline.lifecycle.run_records import (
     export_id_of,
     in_flight_runs,
@@ -96,10 +99,10 @@ class Reconciler:
 
     def _settle(self, active: Sequence[dg.RunRecord]) -> list[tuple[str, Decision]]:
         """Decides about all exports but the queued ones; returns which runs are to be stopped."""
-        promised = promised_retries(self.instance, self.now - self.settings.lost_after)
+        unsettled = unsettled_runs(self.instance, self.now - self.settings.lost_after)
         processing = ExportSearch(statuses=("PROCESSING",), limit=PROCESSING_MAX_ROWS)
         rows = {row.id: row for row in self.export_rows.find(processing)}
-        known = [export_id_of(record.dagster_run) for record in (*active, *promised)]
+        known = [export_id_of(record.dagster_run) for record in (*active, *unsettled)]
         others = {one for one in known if one is not None} - rows.keys()
         found = ExportSearch(ids=tuple(sorted(others)), limit=max(1, len(others)))
         rows |= {row.id: row for row in self.export_rows.find(found)} if others else {}
@@ -146,16 +149,13 @@ class Reconciler:
             case Action.FAIL:
                 self._fail(export_id, decision)
             case Action.CANCEL:
-                self._cancel(export_id, decision, records)
+                self._cancel(export_id, decision)
             case Action.REQUEUE:
                 self._requeue(export_id, decision)
-            case Action.REPORT_DEAD:
-                self._report_failed(export_id, decision, DEAD_SENTENCE)
-            case Action.ASK_RETRY:
-                # First the tag: Dagster reads and writes all of a run's tags, and sets its own now.
-                assert decision.run is not None  # noqa: S101 - see ``decide``
-                self.instance.add_run_tags(decision.run.id, {ASKED_AGAIN_TAG: "true"})
-                self._report_failed(export_id, decision, RETRY_SENTENCE)
+            case Action.CLEAN_UP:
+                self._clean_up(export_id, decision, records)
+            case Action.REPORT_DEAD | Action.ASK_RETRY:
+                self._report_failed(export_id, decision)
             case Action.STOP_RUN:
                 self._stop(export_id, decision)
             case Action.LEAVE | Action.LAUNCH:
@@ -166,20 +166,26 @@ class Reconciler:
         if not self.export_rows.fail(export_id, sentence, datetime.now(UTC), claim):
             return
         self.done.append(f"Export {export_id} set FAILED: {sentence}")
-        if (run := decision.run) is None:
-            return
-        with suppress(ExportError), self.stores() as (spool, files):
-            folder = AttemptFolder.of(spool, export_id, run.root)
-            discard_failed_attempt(folder, files, self.export_rows.get(export_id))
+        if decision.run is not None:
+            owe_failure(self.instance, decision.run.id)
 
-    def _cancel(self, export_id: str, decision: Decision, records: Sequence[dg.RunRecord]) -> None:
-        if not self.export_rows.cancel(export_id, decision.claim):
-            return
-        self.done.append(f"Export {export_id} set CANCELLED: its run was terminated")
-        ended = {root_run_id(record.dagster_run) for record in records}
+    def _cancel(self, export_id: str, decision: Decision) -> None:
+        if self.export_rows.cancel(export_id, decision.claim):
+            self.done.append(f"Export {export_id} set CANCELLED: its run was terminated")
+
+    def _clean_up(
+        self, export_id: str, decision: Decision, records: Sequence[dg.RunRecord]
+    ) -> None:
+        """Removes what a run that ended badly has left; what cannot be removed is tried again."""
+        run, row = _run_of(decision), self.export_rows.get(export_id)
         with suppress(ExportError), self.stores() as (spool, files):
-            row = self.export_rows.get(export_id)
-            discard_ended_attempts(spool, export_folder(export_id), ended, files, row)
+            if run.state is RunState.CANCELED:
+                ended = {root_run_id(record.dagster_run) for record in records}
+                discard_ended_attempts(spool, export_folder(export_id), ended, files, row)
+            else:
+                folder = AttemptFolder.of(spool, export_id, run.root)
+                discard_failed_attempt(folder, files, row)
+            self.instance.add_run_tags(run.id, {CLEANED_TAG: "true"})
 
     def _requeue(self, export_id: str, decision: Decision) -> None:
         """Queues an export again that nobody works on, unless it was changed meanwhile."""
@@ -188,15 +194,24 @@ class Reconciler:
             self.recovered[export_id] = decision.recovery
             self.done.append(f"Export {export_id} requeued: no run is working on it")
 
-    def _report_failed(self, export_id: str, decision: Decision, sentence: str) -> None:
+    def _report_failed(self, export_id: str, decision: Decision) -> None:
         """Dagster's run retries then resume the run, as any whose worker has died."""
-        assert decision.run is not None  # noqa: S101 - see ``decide``
-        run = self.instance.get_run_by_id(decision.run.id)
+        sentence, run_id = DEAD_SENTENCE, _run_of(decision).id
+        if decision.action is Action.ASK_RETRY:
+            # First the tag: Dagster reads and writes all of a run's tags, and sets its own now.
+            self.instance.add_run_tags(run_id, {ASKED_AGAIN_TAG: "true"})
+            sentence = RETRY_SENTENCE
+        run = self.instance.get_run_by_id(run_id)
         if run is not None:
             self.instance.report_run_failed(run, sentence)
-            self.done.append(f"Run {run.run_id} of export {export_id}: {sentence}")
+            self.done.append(f"Run {run_id} of export {export_id}: {sentence}")
 
     def _stop(self, export_id: str, decision: Decision) -> None:
-        assert decision.run is not None  # noqa: S101 - see ``decide``
-        self.done.append(f"Terminating run {decision.run.id}: export {export_id} was cancelled")
-        self.instance.run_coordinator.cancel_run(decision.run.id)
+        run = _run_of(decision)
+        self.done.append(f"Terminating run {run.id}: export {export_id} was cancelled")
+        self.instance.run_coordinator.cancel_run(run.id)
+
+
+def _run_of(decision: Decision) -> Run:
+    assert decision.run is not None  # noqa: S101 - these actions are about a run; see ``decide``
+    return decision.run

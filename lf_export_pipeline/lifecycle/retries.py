@@ -15,6 +15,7 @@ from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT
 WILL_RETRY_TAG = "dagster/will_retry"
 RETRY_RUN_TAG = "dagster/auto_retry_run_id"
 ASKED_AGAIN_TAG = "lf_export/retry_asked_again"
+CLEANED_TAG = "lf_export/cleaned"
 ANY_ZONE = timedelta(days=1)
 """By how much Dagster's instants of runs may be off, which are in the zone of its database."""
 

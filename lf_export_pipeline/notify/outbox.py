@@ -1,20 +1,14 @@
-"""The e-mail about a finished export: who gets it, and what becomes of one that nobody has taken.
+"""Sends the notifications that runs owe: at once if that can be done, later if not, or never.
 
-The run of an export tries for some seconds. If the mail server is away for longer, the run ends
-without the e-mail, since it would hold up a place in the queue. The tag ``lf_export/email`` says
-so, and ``notify.late_emails`` sends it when the server is back.
-
-A message that a server was handed and has not answered is repeated once, whoever does it and
-however late. When that answer is lost too, the e-mail counts as sent: nobody gets more than two.
-The tags of runs say how far an e-mail has come, by the key of the file that it tells of, so that
-every run of an attempt and the schedule know the same.
+A run tags itself *owed* before it publishes its file, or when its export is set FAILED. Its last op
+tries once; the sensor tries every few seconds what is still owed by runs that have ended, until the
+link has expired. A message whose answer is lost counts as sent, so nobody gets two.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from pydantic import BaseModel
@@ -28,174 +22,218 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.core.ports import ExportRows, Mailer
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import is_published_as
-from lf_export_pipeline.lifecycle.partitions import EMAIL_TAG, OBJECT_TAG
-from lf_export_pipeline.lifecycle.retries import is_retried
-from lf_export_pipeline.lifecycle.run_records import JOB_NAME, export_id_of
-from lf_export_pipeline.notify.messages import build_notification
+from lf_export_pipeline.lifecycle.notices import (
+    CHANNEL_TAGS,
+    EMAIL_TAG,
+    OWED_STATES,
+    Notice,
+    is_sent,
+    record_notice,
+)
+from lf_export_pipeline.lifecycle.partitions import BYTES_TAG, OBJECT_TAG, ROWS_TAG
+from lf_export_pipeline.lifecycle.run_records import (
+    JOB_NAME,
+    export_id_of,
+    live_attempts,
+    number_in,
+    root_run_id,
+)
+from lf_export_pipeline.notify.channels import Channel, Notification, Occasion
+from lf_export_pipeline.notify.email_channel import EmailChannel
+from lf_export_pipeline.notify.webhook_channel import WebhookChannel
 from lf_export_pipeline.settings import Settings
-
-
-class Email(StrEnum):
-    """What has become of an e-mail, as a tag of the run says."""
-
-    SENT = "sent"
-    UNSENT = "unsent"
-    UNANSWERED = "unanswered"
-    NONE = "none"
-
-
-OWED = (Email.UNSENT, Email.UNANSWERED)
-"""What the schedule sends."""
-
 
 ENDED = (
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 )
-PAGE_RUNS = 500
-NOTIFIED = "notified"
-UNSENT = "The export is COMPLETED, but its e-mail was not sent"
+PAGE_RUNS = 100
+FAILURE_TOLD_WITHIN = timedelta(days=1)
+MARKS = {EMAIL_TAG: "notified"}
+"""The names of the marks in an attempt's folder; other channels are named after their tag."""
 
 
-class Notified(BaseModel):
-    """A mark in an attempt's folder: the mail server has taken the message, no other may follow."""
+class Sent(BaseModel):
+    """A mark in an attempt's folder: the message was taken, no other may follow."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was done about an e-mail.
+class Outcome:
+    """What has become of one notice.
 
     Attributes:
-        became: What has become of it.
-        line: The same for the log.
-        concerns_all: Whether no other e-mail would have been taken either.
+        channel: Which channel's.
+        state: Its state now.
+        line: The same for a log.
+        export_id: Of which export.
+        is_down: Whether the channel would not take any other either.
+        is_problem: Whether an operator should know.
     """
 
-    became: Email
+    channel: str
+    state: Notice
     line: str
-    concerns_all: bool = False
+    export_id: str = ""
+    is_down: bool = False
+    is_problem: bool = False
 
 
-def send_email(
-    export_id: str, key: str, mailer: Mailer, export_rows: ExportRows, settings: Settings
-) -> Answer:
-    """Send the e-mail about the file with this key if there is someone to send it to.
-
-    If the row's link leads to another file by now, whoever has made that one sends an e-mail.
-
-    Raises:
-        TransientError: The mail server or the database is away.
-        PermanentError: The address is none, or the mail server does not want the message.
-        ConfigurationError: There is no mail server, or it refuses us.
-    """
-    row = export_rows.get(export_id)
-    if row is None or row.url is None or not is_published_as(row, key):
-        return Answer(Email.NONE, "No e-mail: the row does not link to this run's file")
-    recipient = export_rows.recipient(row.user_id, row.project_id)
-    if recipient is None:
-        why = "the requester has no address or may not see the project"
-        return Answer(Email.NONE, f"No e-mail: {why}")
-    message = build_notification(
-        settings=settings,
-        recipient=recipient,
-        export_name=row.name,
-        project_id=row.project_id,
-        signed_url=row.url,
-        link_lifetime=settings.link_lifetime,
-        remark=row.log,
-    )
-    mailer.send(message)
-    return Answer(Email.SENT, "E-mail sent to the requester")
+def open_channels(mailer: Mailer, export_rows: ExportRows, settings: Settings) -> list[Channel]:
+    """All channels; one that is not set up wants nothing."""
+    return [EmailChannel(mailer, export_rows, settings), WebhookChannel(settings)]
 
 
-def after_error(error: ExportError, mailer: Mailer, *, is_repeated: bool) -> Answer:
-    """What has become of an e-mail that could not be sent.
+class Outbox:
+    """Sends what runs owe, through the channels."""
 
-    Args:
-        error: Why.
-        mailer: Who has tried it.
-        is_repeated: Whether the message was handed over before, and that was not answered either.
-    """
-    if isinstance(error, AnswerLostError) and is_repeated:
-        return Answer(
-            Email.SENT, f"The e-mail counts as sent (two attempts without an answer): {error}"
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        export_rows: ExportRows,
+        channels: Sequence[Channel],
+    ) -> None:
+        self._instance = instance
+        self._export_rows = export_rows
+        self._channels = channels
+
+    def owing(self, limit: int) -> list[dg.DagsterRun]:
+        """The ended runs that owe something, oldest first, unless their attempt goes on."""
+        found: dict[str, dg.DagsterRun] = {}
+        for tag in CHANNEL_TAGS:
+            for run in self._tagged(tag):
+                if len(found) >= limit:
+                    break
+                if run.run_id not in found and not self._goes_on(run):
+                    found[run.run_id] = run
+        return list(found.values())
+
+    def deliver(
+        self, run: dg.DagsterRun, folder: AttemptFolder, without: Collection[str] = ()
+    ) -> list[Outcome]:
+        """Send what a run owes, and tag it with what has become of it.
+
+        Args:
+            run: With its tags as they are now.
+            folder: The attempt's, for marks that last longer than the records of a crashed run.
+            without: Names of channels that are down.
+
+        Raises:
+            TransientError: The database is away.
+        """
+        owed = [one for one in self._channels if run.tags.get(one.tag) in OWED_STATES]
+        owed = [one for one in owed if one.name not in without]
+        if not owed:
+            return []
+        row = self._export_rows.get(export_id_of(run) or "")
+        notification, reason = _notification_of(run, row, datetime.now(UTC))
+        outcomes = []
+        for channel in owed:
+            outcome = self._sent(run, channel, notification, reason, folder)
+            record_notice(self._instance, run.run_id, channel.tag, outcome.state)
+            outcomes.append(outcome)
+        return outcomes
+
+    def _tagged(self, tag: str) -> Iterator[dg.DagsterRun]:
+        wanted = dg.RunsFilter(
+            job_name=JOB_NAME, statuses=list(ENDED), tags={tag: list(OWED_STATES)}
         )
-    if not _may_be_sent_later(error, mailer):
-        return Answer(Email.NONE, f"{UNSENT}: {error}")
-    is_handed_over = is_repeated or isinstance(error, AnswerLostError)
-    became = Email.UNANSWERED if is_handed_over else Email.UNSENT
-    line = f"{UNSENT}: {error} It will be sent later."
-    return Answer(became, line, concerns_all=not isinstance(error, MessageDeferredError))
+        after: str | None = None
+        while page := self._instance.get_run_records(
+            wanted, PAGE_RUNS, ascending=True, cursor=after
+        ):
+            yield from (record.dagster_run for record in page)
+            after = page[-1].dagster_run.run_id
+
+    def _goes_on(self, run: dg.DagsterRun) -> bool:
+        """Whether another run of the same attempt is active, which sends the same."""
+        return root_run_id(run) in live_attempts(self._instance, run)
+
+    def _sent(
+        self,
+        run: dg.DagsterRun,
+        channel: Channel,
+        notification: Notification | None,
+        reason: str,
+        folder: AttemptFolder,
+    ) -> Outcome:
+        export_id = export_id_of(run) or ""
+        if notification is None or not channel.wants(notification.occasion):
+            line = f"No {channel.name}: {reason or 'not set up for this'}"
+            return Outcome(channel.name, Notice.NONE, line, export_id)
+        mark = MARKS.get(channel.tag, channel.tag.rpartition("/")[2])
+        if self._was_sent(run, channel, mark, folder):
+            line = f"The {channel.name} was sent before"
+            return Outcome(channel.name, Notice.SENT, line, export_id)
+        answer = _handed_over(channel, notification)
+        if answer.state is Notice.SENT:
+            self._mark(folder, mark)
+        return replace(answer, export_id=export_id_of(run) or "")
+
+    def _was_sent(
+        self, run: dg.DagsterRun, channel: Channel, mark: str, folder: AttemptFolder
+    ) -> bool:
+        with suppress(ExportError):  # the spool is away: the records tell
+            if folder.has(mark):
+                return True
+        key = run.tags.get(OBJECT_TAG)
+        return key is not None and is_sent(self._instance, channel.tag, key)
+
+    def _mark(self, folder: AttemptFolder, mark: str) -> None:
+        with suppress(ExportError):
+            folder.write(mark, Sent())
 
 
-def _may_be_sent_later(error: ExportError, mailer: Mailer) -> bool:
-    """Whether the same message may be taken once the server is back, or let us in again."""
-    if isinstance(error, ConfigurationError):
-        return mailer.configured  # who has set up no mail server waits for no e-mail
-    return isinstance(error, TransientError)
+def _handed_over(channel: Channel, notification: Notification) -> Outcome:
+    """What has become of a notification that a channel was given."""
+    name = channel.name
+    try:
+        channel.send(notification)
+    except AnswerLostError as error:
+        line = f"The {name} counts as sent: {error}"
+        return Outcome(name, Notice.SENT, line, is_problem=True)
+    except (TransientError, ConfigurationError) as error:
+        line = f"The {name} was not sent: {error} It will be sent later."
+        is_down = not isinstance(error, MessageDeferredError)
+        return Outcome(name, Notice.OWED, line, is_down=is_down, is_problem=True)
+    except ExportError as error:
+        return Outcome(name, Notice.NONE, f"The {name} was not sent: {error}", is_problem=True)
+    except Exception as error:  # noqa: BLE001 - its message may hold a secret
+        line = f"The {name} was not sent: a bug or unexpected data ({type(error).__name__})"
+        return Outcome(name, Notice.NONE, line, is_problem=True)
+    return Outcome(name, Notice.SENT, f"The {name} was sent")
 
 
-def record_email(instance: dg.DagsterInstance, run_id: str, became: Email, key: str) -> None:
-    """Tag a run with what has become of the e-mail about the file with this key."""
-    instance.add_run_tags(run_id, {EMAIL_TAG: became.value, OBJECT_TAG: key})
+def is_settled(run: dg.DagsterRun) -> bool:
+    """Whether a run, with its tags as they are now, owes nothing more."""
+    return not any(run.tags.get(tag) in OWED_STATES for tag in CHANNEL_TAGS)
 
 
-def is_recorded(instance: dg.DagsterInstance, became: Email, key: str) -> bool:
-    """Whether any run says this of the e-mail about the file with this key."""
-    tags = {EMAIL_TAG: became.value, OBJECT_TAG: key}
-    return bool(instance.get_run_records(dg.RunsFilter(job_name=JOB_NAME, tags=tags), limit=1))
-
-
-def runs_without_email(instance: dg.DagsterInstance, limit: int) -> list[dg.RunRecord]:
-    """The runs that have finished an export and could not say so, oldest first, at most so many.
-
-    A failed one that is started again leaves that to the next one, and keeps its tag for ever: such
-    runs count for nothing here, or they would hide the others behind them.
-    """
-    found = (one for one in _tagged_as_owed(instance) if not is_retried(one.dagster_run))
-    return list(islice(found, limit))
-
-
-def _tagged_as_owed(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
-    wanted = dg.RunsFilter(
-        job_name=JOB_NAME,
-        statuses=list(ENDED),
-        tags={EMAIL_TAG: [became.value for became in OWED]},
-    )
-    after: str | None = None
-    while page := instance.get_run_records(wanted, PAGE_RUNS, ascending=True, cursor=after):
-        yield from page
-        after = page[-1].dagster_run.run_id
-
-
-def send_late(
-    instance: dg.DagsterInstance,
-    run: dg.DagsterRun,
-    mailer: Mailer,
-    export_rows: ExportRows,
-    settings: Settings,
-) -> Answer:
-    """Send the e-mail of a run that has ended, unless it was sent or tells of nothing any more.
-
-    Raises:
-        ExportError: As ``send_email``.
-    """
-    export_id, key = export_id_of(run) or "", run.tags.get(OBJECT_TAG, "")
-    if is_recorded(instance, Email.SENT, key):
-        return Answer(Email.SENT, "Another run of this export sent the e-mail")
-    reason = _reason_against(export_rows.get(export_id), key)
-    if reason is not None:
-        return Answer(Email.NONE, f"No e-mail: {reason}")
-    return send_email(export_id, key, mailer, export_rows, settings)
-
-
-def _reason_against(row: ExportRow | None, key: str) -> str | None:
-    if row is None or row.status != "COMPLETED":
-        return "the export is no longer COMPLETED"
-    if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
-        return "the link has expired"
+def _notification_of(
+    run: dg.DagsterRun, row: ExportRow | None, now: datetime
+) -> tuple[Notification | None, str]:
+    """What is to be told, or why nothing is."""
+    if row is None:
+        return None, "the export is gone"
+    key = run.tags.get(OBJECT_TAG)
+    if key is None:
+        return _of_failure(row, now)
+    if row.status != "COMPLETED":
+        return None, "the export is not COMPLETED"
+    if row.expires_at is not None and row.expires_at <= now:
+        return None, "the link has expired"
     if not is_published_as(row, key):
-        return "the row does not link to this run's file"
-    return None
+        return None, "the row does not link to this run's file"
+    size = number_in(run, BYTES_TAG) if BYTES_TAG in run.tags else None
+    rows = number_in(run, ROWS_TAG) if ROWS_TAG in run.tags else None
+    return Notification(Occasion.READY, row, rows, size), ""
+
+
+def _of_failure(row: ExportRow, now: datetime) -> tuple[Notification | None, str]:
+    if row.status != "FAILED":
+        return None, "the export is no longer FAILED"
+    if row.finished_at is not None and row.finished_at < now - FAILURE_TOLD_WITHIN:
+        return None, "the export failed long ago"
+    return Notification(Occasion.FAILED, row), ""

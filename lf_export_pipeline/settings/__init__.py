@@ -118,6 +118,14 @@ class MailSettings(BaseModel):
         description="Address of Langfuse's web app, for the link to the exports page. Without it "
         "the e-mail holds the download link itself.",
     )
+    lf_export_mail_on_failure: bool = Field(
+        default=True, description="Send an e-mail also when an export failed."
+    )
+    lf_export_webhook_url: Annotated[SecretStr, url_of("https", "http")] | None = Field(
+        default=None,
+        description='Address that gets a message `{"text": …}` when an export is ready or failed, '
+        "as Slack's incoming webhooks do. The download link is never in it.",
+    )
     lf_export_require_membership: bool = Field(
         default=True,
         description="Send e-mails only to users whose role in the project, or else in its "

@@ -118,13 +118,12 @@ def _of_mail() -> Iterator[Spoiled]:
     later, no = s.always(s.reply(451, "later")), s.always(s.reply(550, "no"))
     deferred = partial(begins, later)
     yield Spoiled("refuses for now (451)", greeting, deferred, NOTIFY, is_short=True)
-    yield Spoiled("hangs up", message, partial(ends, DROPPED), NOTIFY)
+    # A lost answer counts as sent, whether or not the server has the message.
+    yield Spoiled("hangs up", message, partial(ends, DROPPED), NOTIFY, mails=(0,))
     yield Spoiled("is silent", greeting, partial(begins, SILENT), NOTIFY)
-    yield Spoiled("is silent", message, partial(ends, SILENT), NOTIFY)
-    twice, lost = (1, 2), "done, and the answer is lost"
-    yield Spoiled(lost, message, partial(ends, LOST), NOTIFY, twice)
-    lost_each_time = partial(ends, LOST, times=None)
-    yield Spoiled(f"{lost}, each time", message, lost_each_time, NOTIFY, twice)
+    yield Spoiled("is silent", message, partial(ends, SILENT), NOTIFY, mails=(0,))
+    lost = "done, and the answer is lost"
+    yield Spoiled(lost, message, partial(ends, LOST), NOTIFY)
     refused = partial(ends, no, times=None)
     yield Spoiled("refuses for good (550)", message, refused, NOTIFY, mails=(0,))
     locked = partial(begins, no, times=None)

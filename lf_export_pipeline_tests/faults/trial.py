@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.core.request.model import ExportRow
-from lf_export_pipeline.defs.late_email_job import SEND_UNSENT_EMAILS
+from lf_export_pipeline.defs.notifications import send_owed
 from lf_export_pipeline.defs.resources import open_ports
 from lf_export_pipeline.defs.sensors import stores_of
 from lf_export_pipeline.file.attempt_folder import export_folder
+from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT
-from lf_export_pipeline.notify.outbox import NOTIFIED, runs_without_email
+from lf_export_pipeline.notify.outbox import MARKS, Outbox, open_channels
 from lf_export_pipeline_tests.faults.export_process import (
     Circumstances,
     instance_of,
@@ -134,7 +136,7 @@ class Trial:
 
     def is_told_without_mark(self) -> bool:
         """Whether the mail server has the message and the spool does not say so."""
-        is_marked = any(path.endswith(f"/{NOTIFIED}.json") for path in self._spooled())
+        is_marked = any(path.endswith(f"/{MARKS[EMAIL_TAG]}.json") for path in self._spooled())
         return bool(self.bench.mails_about(self.export_id)) and not is_marked
 
     def overlapped(self) -> bool:
@@ -221,16 +223,18 @@ class Trial:
     def _repair_finished(self, row: ExportRow | None, instance: dg.DagsterInstance) -> bool:
         """An export that waits still, as that of a run that has found nothing to do, or an e-mail.
 
-        Dagster evaluates the schedule of these e-mails every ten minutes.
+        The daemon evaluates the sensor of notifications every few seconds.
         """
         if row and row.status in ("FAILED", "QUEUED"):
             return self._queue_again()
-        if not runs_without_email(instance, limit=1):
-            return False
-        self.repairs.append("e-mail sent later")
         with open_ports(self.bench.settings) as ports:
-            needed = {name: ports[name] for name in ("mailer", "export_rows", "settings")}
-            SEND_UNSENT_EMAILS.execute_in_process(instance=instance, resources=needed)
+            rows: Any = ports["export_rows"]
+            mailer: Any = ports["mailer"]
+            channels = open_channels(mailer, rows, self.bench.settings)
+            if not Outbox(instance, rows, channels).owing(1):
+                return False
+            send_owed(instance, rows, channels, open_spool(self.bench.settings))
+        self.repairs.append("e-mail sent later")
         return True
 
     def _queue_again(self) -> bool:

@@ -7,14 +7,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.errors import PermanentError, TransientError
+from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.request.model import ExportRow
-from lf_export_pipeline.defs.ops import notify_requester
+from lf_export_pipeline.defs.notifications import send_owed
 from lf_export_pipeline.lifecycle import failure
-from lf_export_pipeline.notify.late_emails import send_late_emails
-from lf_export_pipeline.notify.outbox import runs_without_email
+from lf_export_pipeline.notify import outbox
+from lf_export_pipeline.notify.channels import Channel
+from lf_export_pipeline.notify.outbox import Outbox, open_channels
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
+from lf_export_pipeline_tests.fakes import FakeExportRows
 from lf_export_pipeline_tests.integration.resuming import execute, instance_in, resumable_world
 from lf_export_pipeline_tests.world import ENVIRONMENT, World
 
@@ -54,8 +55,16 @@ class GoesAwayWithTheLastAnswer(FakeExportRows):
             raise TransientError("Postgres is away.")
 
 
+def channels_of(world: World) -> list[Channel]:
+    return open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+
+
+def owed(world: World, instance: dg.DagsterInstance) -> int:
+    return len(Outbox(instance, world.rows, channels_of(world)).owing(9))
+
+
 def send_late(world: World, instance: dg.DagsterInstance, _run_id: str) -> None:
-    send_late_emails(instance, world.mailer, world.rows, Settings.load(ENVIRONMENT))
+    send_owed(instance, world.rows, channels_of(world), world.spool)
 
 
 def execute_again(_world: World, instance: dg.DagsterInstance, run_id: str) -> None:
@@ -84,55 +93,30 @@ def test_email_that_a_failed_run_owes_is_sent_once(
 ) -> None:
     rows, run_id = owing
     rows.is_away = False
-    assert len(runs_without_email(instance, limit=9)) == 1
+    assert owed(world, instance) == 1
 
     for send in senders:
         send(world, instance, run_id)
 
     assert len(world.mailer.sent) == 1
-    assert not runs_without_email(instance, limit=9)
+    assert owed(world, instance) == 0
 
 
-def test_run_that_failed_before_it_had_published_anything_owes_no_email(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    world.files.failures = [PermanentError("The bucket refuses it.")]
-    run_id, _ = execute(instance)
-
-    assert run_id
-    assert not runs_without_email(instance, limit=9)
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class DyingSpool(MemorySpool):
-    """Removes file by file, and is killed when it comes to a value that ops have handed on."""
-
-    is_dying = True
-
-    def remove(self, folder: str) -> None:
-        for path in sorted(path for path in self.files if path.startswith(f"{folder}/")):
-            if self.is_dying and "/values/" in path:
-                self.is_dying = False
-                raise Killed
-            del self.files[path]
-
-
-def test_run_that_was_killed_in_its_last_clean_up_sends_no_second_email_when_it_is_retried(
+def test_email_whose_state_could_not_be_recorded_is_not_sent_again(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise TransientError("Dagster's records are locked.")
 
-    monkeypatch.setattr(notify_requester, "record_email", fail)
-    world.spool = spool = DyingSpool()
-    run_id, success = execute(instance)
-    assert not success
-    assert not spool.is_dying
+    with monkeypatch.context() as locked:
+        locked.setattr(outbox, "record_notice", fail)
+        _, success = execute(instance)
+    assert success
+    assert len(world.mailer.sent) == 1
+    assert owed(world, instance) == 1
 
-    execute(instance, run_id)
+    send_owed(instance, world.rows, channels_of(world), world.spool)
 
     assert len(world.mailer.sent) == 1
-    assert not spool.files
+    assert owed(world, instance) == 0
+    assert not world.spool.files

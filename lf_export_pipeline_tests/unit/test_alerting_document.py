@@ -55,26 +55,7 @@ def test_example_loads_beside_the_pipeline(example: dict[str, Any]) -> None:
     dg.Definitions.validate_loadable(example["defs"])
 
     names = {sensor.name for sensor in example["defs"].get_repository_def().sensor_defs}
-    assert {"mail_failed_runs", "slack_failed_runs", "reconcile_exports"} <= names
-
-
-def test_example_tells_of_a_failed_run(example: dict[str, Any], posted: list[str]) -> None:
-    @dg.op
-    def fails() -> None:
-        raise dg.Failure("no")
-
-    job = dg.GraphDefinition(name="batch_export", node_defs=[fails]).to_job(name="batch_export")
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(instance=instance, raise_on_error=False)
-        context = dg.build_run_status_sensor_context(
-            sensor_name="slack_failed_runs",
-            dagster_instance=instance,
-            dagster_run=result.dagster_run,
-            dagster_event=result.get_run_failure_event(),
-        ).for_run_failure()
-        example["slack_failed_runs"](context)
-
-    assert posted == [f"Run {result.run_id} of batch_export failed (export none)."]
+    assert {"mail_failed_runs", "slack_export_health", "reconcile_exports"} <= names
 
 
 def test_example_tells_when_exports_stop_to_flow_and_when_they_flow_again(

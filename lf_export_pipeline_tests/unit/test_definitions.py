@@ -13,6 +13,7 @@ from lf_export_pipeline.settings import PipelineSettings
 SENSORS = {
     "export_health",
     "reconcile_exports",
+    "send_notifications",
 }
 
 

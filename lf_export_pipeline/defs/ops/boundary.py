@@ -14,11 +14,11 @@ also for errors that occur outside of an op's body.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import dagster as dg
 
-from lf_export_pipeline.core.errors import ExportCancelledError, ExportError, PermanentError
+from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.redaction import UnforeseenError
 from lf_export_pipeline.core.request.model import ExportRow
@@ -62,7 +62,8 @@ def export_errors(
             yield
     except ExportCancelledError as stop:
         context.log.warning(str(stop))
-        _leave(context, when_stopped)
+        if root_run_id(context.run) not in live_attempts(context.instance, context.run):
+            when_stopped()
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
     except UnforeseenError as error:
@@ -72,8 +73,6 @@ def export_errors(
         raise dg.Failure(description=description, allow_retries=False) from error
     except dg.DagsterExecutionInterruptedError as interrupt:
         if _is_cancelled_as_asked(context, export_rows):
-            with suppress(ExportError):  # what stays is left to the sweep
-                _leave(context, when_stopped)
             # Dagster's retry policy would otherwise start the step again in a run that is to end.
             raise dg.Failure("The run was terminated.", allow_retries=False) from interrupt
         raise
@@ -133,12 +132,6 @@ def leave_nothing(
 def tagged(reader: RowReader, context: dg.OpExecutionContext) -> RowReader:
     """The reader, whose queries can be found by export, run and op in the servers' logs."""
     return reader.tagged(export_id=context.partition_key, run_id=context.run_id, op=context.op.name)
-
-
-def _leave(context: dg.OpExecutionContext, when_stopped: Callable[[], None]) -> None:
-    """Cleans up, unless another run of the same chain is active, which needs the same files."""
-    if root_run_id(context.run) not in live_attempts(context.instance, context.run):
-        when_stopped()
 
 
 def _is_cancelled_as_asked(context: dg.OpExecutionContext, export_rows: ExportRows) -> bool:

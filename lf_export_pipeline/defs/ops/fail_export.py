@@ -1,17 +1,13 @@
 """Sets the row FAILED when a step has failed and no retry is left."""
 
-from contextlib import suppress
-
 import dagster as dg
 
-from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.cleanup import discard_failed_attempt
 from lf_export_pipeline.lifecycle.failure import failure_of, sentence_of, set_failed
-from lf_export_pipeline.lifecycle.run_records import export_id_of, record_failure, root_run_id
+from lf_export_pipeline.lifecycle.notices import owe_failure
+from lf_export_pipeline.lifecycle.run_records import export_id_of, record_failure
 
 
-@dg.failure_hook(required_resource_keys={"export_rows", "spool", "files"})
+@dg.failure_hook(required_resource_keys={"export_rows"})
 def fail_export(context: dg.HookContext) -> None:
     """Write the user's sentence to the row, also if the database is away for some seconds.
 
@@ -24,8 +20,5 @@ def fail_export(context: dg.HookContext) -> None:
     sentence = sentence_of(context.op_exception)
     if run and set_failed(context.instance, run, rows, sentence):
         record_failure(context.instance, run.run_id, failure_of(context.op_exception))
+        owe_failure(context.instance, run.run_id)
         context.log.error("Export %s set FAILED: %s", export_id_of(run), sentence)
-        with suppress(ExportError):  # what stays is left to the sweep
-            export_id = export_id_of(run) or ""
-            folder = AttemptFolder.of(context.resources.spool, export_id, root_run_id(run))
-            discard_failed_attempt(folder, context.resources.files, rows.get(export_id))

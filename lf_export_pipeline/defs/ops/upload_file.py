@@ -30,8 +30,8 @@ from lf_export_pipeline.file.file_names import file_name
 from lf_export_pipeline.file.preview import PREVIEW, Preview
 from lf_export_pipeline.file.upload_ahead import UploadsAhead
 from lf_export_pipeline.file.uploading import Upload
+from lf_export_pipeline.lifecycle.notices import owe_ready
 from lf_export_pipeline.lifecycle.run_records import root_run_id
-from lf_export_pipeline.notify.outbox import Email, record_email
 from lf_export_pipeline.settings import Settings
 
 STORED = "stored"
@@ -72,8 +72,8 @@ def upload_file(
             upload.require_all(made)
             stored = upload.stored(made, uploads_ahead.finished(plan.folder, made))
             folder.write(STORED, stored)
-            # Before the row is COMPLETED: whatever ends this run afterwards, the e-mail is owed.
-            record_email(context.instance, context.run_id, Email.UNSENT, stored.object_key)
+            facts = {"rows": stored.rows, "size": stored.bytes}
+            owe_ready(context.instance, context.run_id, stored.object_key, **facts)
             publish(stored, root_run_id(context.run), files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)

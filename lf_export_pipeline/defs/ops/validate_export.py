@@ -16,6 +16,7 @@ from lf_export_pipeline.core.request.model import ExportRequest, ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
 from lf_export_pipeline.defs.ops.boundary import export_errors
 from lf_export_pipeline.file.cleanup import note_superseded
+from lf_export_pipeline.lifecycle.notices import owe_failure
 from lf_export_pipeline.lifecycle.retries import is_alive
 from lf_export_pipeline.lifecycle.run_records import (
     Failure,
@@ -142,7 +143,8 @@ def _turn_away(
 ) -> None:
     if row is not None and decision.action is Action.REFUSE:
         as_seen = Claim(unchanged_since=row.updated_at)
-        export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen)
+        if export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen):
+            owe_failure(context.instance, context.run_id)
         record_failure(context.instance, context.run_id, Failure.REQUEST)
     context.log.warning("Skipping export %s: %s", context.partition_key, decision.reason)
 

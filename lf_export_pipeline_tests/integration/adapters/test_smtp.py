@@ -23,22 +23,23 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.core.ports import Recipient
-from lf_export_pipeline.notify.messages import build_notification
+from lf_export_pipeline.notify.channels import Notification, Occasion
+from lf_export_pipeline.notify.email_message import build_message
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.adapters.conftest import SettingsWith
+from lf_export_pipeline_tests.numbers_table import export_row
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture
 def message(settings: Settings, request: pytest.FixtureRequest) -> EmailMessage:
-    return build_notification(
-        settings=settings,
-        recipient=Recipient("zoe@example.test", "Zoë 日本"),
-        export_name=f"Traces of {request.node.name}",
-        project_id="project-1",
-        signed_url="https://bucket.test/key",
-        link_lifetime=timedelta(hours=24),
+    row = export_row(name=f"Traces of {request.node.name}", url="https://bucket.test/key")
+    return build_message(
+        Notification(Occasion.READY, row),
+        Recipient("zoe@example.test", "Zoë 日本"),
+        settings,
+        timedelta(hours=24),
     )
 
 

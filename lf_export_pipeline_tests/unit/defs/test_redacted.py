@@ -19,7 +19,7 @@ from lf_export_pipeline.defs.io_manager import SpoolIOManager
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.redacted import unforeseen_without_words
 from lf_export_pipeline.defs.resources import PORTS
-from lf_export_pipeline.lifecycle.partitions import EMAIL_TAG, PARTITION_TAG, PARTITIONS_NAME
+from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline.lifecycle.run_records import JOB_NAME
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemorySpool
@@ -86,8 +86,6 @@ def test_of_a_mistake_in_a_sensor(
 
 @pytest.mark.parametrize("job", OTHER_JOBS, ids=lambda job: job.name)
 def test_of_a_mistake_in_another_job(job: dg.JobDefinition, instance: dg.DagsterInstance) -> None:
-    owing = {PARTITION_TAG: "export-1", EMAIL_TAG: "unsent"}
-    instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.SUCCESS, tags=owing)
     resources = dict.fromkeys(PORTS, Broken()) | {"io_manager": SpoolIOManager(MemorySpool())}
 
     result = job.execute_in_process(instance=instance, resources=resources, raise_on_error=False)

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from itertools import product
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,9 +23,11 @@ from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.file.object_keys import PROJECT_MAX_CHARACTERS, free_key, is_export_key
-from lf_export_pipeline.notify.messages import build_notification
+from lf_export_pipeline.notify.channels import Notification, Occasion
+from lf_export_pipeline.notify.email_message import SUBJECTS, build_message
 from lf_export_pipeline.settings import MailSettings, Settings
 from lf_export_pipeline_tests.fakes import MemoryFileStore
+from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
 from lf_export_pipeline_tests.world import ENVIRONMENT
@@ -153,17 +156,17 @@ def assert_fits_in_a_header(value: str) -> None:
 def test_an_email_has_the_headers_that_it_is_given_and_no_others(
     name: str, export_name: str, address: str
 ) -> None:
-    for email in ("alice@example.test", address, f"{address}@example.test"):
+    addresses = ("alice@example.test", address, f"{address}@example.test")
+    for email, occasion in product(addresses, Occasion):
         try:
-            message = build_notification(
-                settings=MailSettings(
+            row = export_row(name=export_name, project_id=export_name, log=export_name)
+            message = build_message(
+                Notification(occasion, row),
+                Recipient(email, name),
+                MailSettings(
                     email_from_address="noreply@example.test", nextauth_url="https://lf.test"
                 ),
-                recipient=Recipient(email, name),
-                export_name=export_name,
-                project_id=export_name,
-                signed_url="https://bucket.test/key",
-                link_lifetime=timedelta(hours=1),
+                timedelta(hours=1),
             )
             data = message.as_bytes(policy=policy.SMTP)
         except ExportError as error:
@@ -171,7 +174,7 @@ def test_an_email_has_the_headers_that_it_is_given_and_no_others(
             continue
         arrived = message_from_bytes(data, policy=policy.default)
         assert set(arrived.keys()) <= {*message.keys(), "MIME-Version", "Content-Type"}
-        assert arrived["Subject"] == "Your data export is ready"
+        assert str(arrived["Subject"]).startswith(SUBJECTS[occasion])
         assert arrived["Bcc"] is None
         assert len(arrived["To"].addresses) == 1
         html = arrived.get_body(("html",))

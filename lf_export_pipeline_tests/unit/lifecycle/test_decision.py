@@ -131,6 +131,19 @@ TABLE: list[tuple[str, ExportRow | None, list[Run], Action]] = [
     ("deleted, waits", None, [run(S.QUEUED)], Action.STOP_RUN),
     ("made again by a person", COMPLETED, [run(S.QUEUED)], Action.LEAVE),
     ("backfilled", FAILED, [run(S.QUEUED)], Action.LEAVE),
+    # What ended runs have left
+    ("cancelled, not clean", CANCELLED, [run(S.CANCELED, is_clean=False)], Action.CLEAN_UP),
+    ("failed, not clean", FAILED, [run(S.FAILED, is_clean=False)], Action.CLEAN_UP),
+    ("published, not clean", COMPLETED, [run(S.CANCELED, is_clean=False)], Action.CLEAN_UP),
+    ("deleted, not clean", None, [run(S.FAILED, is_clean=False)], Action.CLEAN_UP),
+    ("first the row", PROCESSING, [run(S.FAILED, is_clean=False)], Action.FAIL),
+    ("another is at work", FAILED, [run(S.QUEUED), run(S.FAILED, is_clean=False)], Action.LEAVE),
+    (
+        "first its retry",
+        COMPLETED,
+        [run(S.FAILED, SECOND, retry=R.PROMISED, is_clean=False)],
+        Action.LEAVE,
+    ),
     # What has ended
     ("completed", COMPLETED, [run(S.SUCCEEDED)], Action.LEAVE),
     ("completed, then failed", COMPLETED, [run(S.FAILED)], Action.LEAVE),

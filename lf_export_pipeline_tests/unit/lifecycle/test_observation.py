@@ -8,9 +8,14 @@ import pytest
 
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.lifecycle.decision import Limits, Retry, Run, RunState
-from lf_export_pipeline.lifecycle.observation import STATES, promised_retries, run_of, runs_of
+from lf_export_pipeline.lifecycle.observation import STATES, run_of, runs_of, unsettled_runs
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, QUEUED_AT_TAG, RECOVERY_TAG
-from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG, RETRY_RUN_TAG, WILL_RETRY_TAG
+from lf_export_pipeline.lifecycle.retries import (
+    ASKED_AGAIN_TAG,
+    CLEANED_TAG,
+    RETRY_RUN_TAG,
+    WILL_RETRY_TAG,
+)
 from lf_export_pipeline.lifecycle.run_records import runs_by_export
 
 JOB = batch_export_job()
@@ -130,15 +135,46 @@ def test_history_is_not_read_of_a_run_that_has_just_begun(instance: dg.DagsterIn
     assert found.heard_at is None
 
 
-def test_retries_that_were_made_or_never_promised_are_not_waited_for(
+def test_runs_that_ended_badly_are_settled_when_they_are_clean_and_wait_for_no_retry(
     instance: dg.DagsterInstance,
 ) -> None:
-    waits = begun(instance)
-    made = begun(instance, **{RETRY_RUN_TAG: "another"})
-    never = begun(instance, **{"dagster/max_retries": "0"})
-    for run in (waits, made, never):
+    unclean = begun(instance)
+    clean_and_promised = begun(instance, **{CLEANED_TAG: "true"})
+    clean_and_made = begun(instance, **{CLEANED_TAG: "true", RETRY_RUN_TAG: "another"})
+    for run in (unclean, clean_and_promised, clean_and_made):
         instance.report_run_failed(run)
+    begun(instance)
 
-    found = promised_retries(instance, NOW - HOUR)
+    found = unsettled_runs(instance, NOW - HOUR)
 
-    assert [record.dagster_run.run_id for record in found] == [waits.run_id]
+    wanted = {unclean.run_id, clean_and_promised.run_id}
+    assert {record.dagster_run.run_id for record in found} == wanted
+    assert not unsettled_runs(instance, datetime.now(UTC) + HOUR)
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "is_clean"),
+    [
+        (dg.DagsterRunStatus.FAILURE, {}, False),
+        (dg.DagsterRunStatus.CANCELED, {}, False),
+        (dg.DagsterRunStatus.FAILURE, {CLEANED_TAG: "true"}, True),
+        (dg.DagsterRunStatus.SUCCESS, {}, True),
+    ],
+)
+def test_run_that_ended_badly_is_not_clean_until_a_tag_says_so(
+    status: dg.DagsterRunStatus,
+    tags: dict[str, str],
+    is_clean: bool,
+    instance: dg.DagsterInstance,
+) -> None:
+    run = begun(instance, **tags)
+    kind = {
+        dg.DagsterRunStatus.FAILURE: dg.DagsterEventType.RUN_FAILURE,
+        dg.DagsterRunStatus.CANCELED: dg.DagsterEventType.RUN_CANCELED,
+        dg.DagsterRunStatus.SUCCESS: dg.DagsterEventType.RUN_SUCCESS,
+    }[status]
+    instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name), run.run_id)
+
+    (found,) = observed(instance)
+
+    assert found.is_clean is is_clean

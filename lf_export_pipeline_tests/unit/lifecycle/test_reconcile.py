@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE
+from lf_export_pipeline.core.errors import GENERIC_SENTENCE, TransientError
 from lf_export_pipeline.core.ports import FileStore, IncompleteUpload, Spool
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import owner_of
@@ -248,8 +248,9 @@ def test_objects_of_all_attempts_go_with_an_export_whose_run_was_terminated(
     instance.report_run_canceled(run)
 
     place.tick()
-
     assert place.status() == "CANCELLED"
+    place.tick()
+
     assert not place.files.objects
     assert not place.files.incomplete
     assert list(place.spool.folders("a")) == ["run-of-another-dagster"]
@@ -265,10 +266,35 @@ def test_unpublished_object_goes_with_an_export_whose_run_has_failed(
     instance.report_run_failed(run)
 
     place.tick()
-
     assert place.status() == "FAILED"
+    place.tick()
+
     assert not place.files.objects
     assert folder.has(OBJECT)  # a re-execution goes on with the rest of the folder
+
+
+def test_what_cannot_be_removed_is_tried_again_and_what_is_removed_is_not(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(instance, export_row("a", status="CANCELLED"))
+    run = run_of(instance)
+    place.leave_object(run.run_id, KEYS[0])
+    instance.report_run_canceled(run)
+    removals: list[str] = []
+
+    def away(folder: str) -> None:
+        removals.append(folder)
+        raise TransientError("The spool is away.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(place.spool, "remove", away)
+        place.tick()
+    place.tick()
+    monkeypatch.setattr(place.spool, "remove", away)
+    place.tick()
+
+    assert not place.spool.files
+    assert len(removals) == 1
 
 
 def test_attempt_of_another_dagster_is_left_alone(instance: dg.DagsterInstance) -> None:

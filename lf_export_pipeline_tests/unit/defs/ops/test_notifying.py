@@ -18,8 +18,8 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.defs.ops import notify_requester
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.lifecycle.partitions import EMAIL_TAG
-from lf_export_pipeline.notify.outbox import NOTIFIED, Notified
+from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
+from lf_export_pipeline.notify.outbox import Outbox, Sent, open_channels
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemorySpool, OutboxMailer
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -113,78 +113,25 @@ def test_clean_up_is_tried_again_and_what_stays_is_said(instance: dg.DagsterInst
     ]
 
 
-def test_mark_that_cannot_be_written_is_said(instance: dg.DagsterInstance) -> None:
-    world = World(export_row())
-    world.spool = FailingSpool(OUTAGE, create=ALWAYS)
-
-    result = world.run(instance)
-
-    assert warnings_of(instance, result.run_id) == [
-        "The mark of the sent e-mail could not be written: The spool failed."
-    ]
-
-
 @pytest.mark.parametrize(("is_marked", "sent"), [(True, 0), (False, 1)])
 def test_mark_in_the_spool_alone_prevents_a_second_mail(
     is_marked: bool, sent: int, instance: dg.DagsterInstance
 ) -> None:
+    """The run was killed after the server had taken the e-mail, and before it could say so."""
     world = World(export_row())
-    assert world.run(instance).success
-    (key,) = world.files.objects
-    world.mailer.sent.clear()
-    folder = AttemptFolder.of(world.spool, world.row.id, "killed-before-it-was-recorded")
-    if is_marked:
-        folder.write(NOTIFIED, Notified())
-
-    with dg.DagsterInstance.ephemeral() as without_records:
-        notify_requester._tell_once(
-            dg.build_op_context(partition_key=world.row.id, instance=without_records),
-            folder,
-            key,
-            mailer=world.mailer,
-            export_rows=world.rows,
-            settings=Settings.load(ENVIRONMENT),
-        )
-
-    assert len(world.mailer.sent) == sent
-
-
-class CountingMailer(OutboxMailer):
-    """A mail server that may have got a message although its answer was lost."""
-
-    handed_over = 0
-
-    def send(self, message: EmailMessage) -> None:
-        is_away = self.failures[:1] == [AWAY]
-        self.handed_over += not is_away
-        super().send(message)
-
-
-@pytest.mark.parametrize(
-    ("failures", "handed_over", "became"),
-    [
-        ([LOST], 2, "sent"),
-        ([LOST] * 9, 2, "sent"),
-        ([AWAY, LOST, LOST], 2, "sent"),
-        ([LOST, AWAY, LOST], 2, "sent"),
-        ([AWAY, AWAY, LOST], 1, "unanswered"),
-        ([LOST, AWAY, AWAY], 1, "unanswered"),
-    ],
-)
-def test_message_whose_answer_was_lost_is_repeated_once(
-    failures: list[Exception], handed_over: int, became: str, instance: dg.DagsterInstance
-) -> None:
-    world = World(export_row())
-    world.mailer = mailer = CountingMailer()
-    mailer.failures = list(failures)
-
     result = world.run(instance)
-
-    assert result.success
-    assert mailer.handed_over == handed_over
+    world.mailer.sent.clear()
+    instance.add_run_tags(result.run_id, {EMAIL_TAG: "owed"})
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
-    assert run.tags[EMAIL_TAG] == became
+    folder = AttemptFolder.of(world.spool, world.row.id, run.run_id)
+    if is_marked:
+        folder.write("notified", Sent())
+    channels = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+
+    Outbox(instance, world.rows, channels).deliver(run, folder)
+
+    assert len(world.mailer.sent) == sent
 
 
 class BrokenMailer(OutboxMailer):
@@ -208,6 +155,5 @@ def test_mistake_in_the_mailer_is_a_warning_and_no_traceback(instance: dg.Dagste
     assert not world.spool.files
     assert world.mailer.tries == 1
     assert warnings_of(instance, result.run_id) == [
-        "The export is COMPLETED, but its e-mail was not sent: "
-        "a bug or unexpected data (UnicodeEncodeError)"
+        "The e-mail was not sent: a bug or unexpected data (UnicodeEncodeError)"
     ]

@@ -1,12 +1,14 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
 
 from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
-from lf_export_pipeline.notify.messages import build_notification
+from lf_export_pipeline.notify.channels import Notification, Occasion
+from lf_export_pipeline.notify.email_message import SUBJECTS, build_message
 from lf_export_pipeline.settings import MailSettings
+from lf_export_pipeline_tests.numbers_table import export_row
 
 SIGNED = "https://bucket.test/key?X-Amz-Signature=abc&x=1"
 
@@ -20,15 +22,21 @@ def mail(
     export_name: str = "Traces",
     hours: int = 24,
     remark: str | None = None,
+    occasion: Occasion = Occasion.READY,
 ) -> EmailMessage:
-    return build_notification(
-        settings=MailSettings(email_from_address=sender, nextauth_url=web),
-        recipient=Recipient(to, name),
-        export_name=export_name,
+    row = export_row(
+        name=export_name,
         project_id="proj-1",
-        signed_url=SIGNED,
-        link_lifetime=timedelta(hours=hours),
-        remark=remark,
+        url=SIGNED if occasion is Occasion.READY else None,
+        log=remark,
+        expires_at=datetime(2031, 3, 2, 14, 5, tzinfo=UTC),
+        created_at=datetime(2031, 3, 1, 9, 30, tzinfo=UTC),
+    )
+    return build_message(
+        Notification(occasion, row, rows=1_234, size=5 * 1024 * 1024),
+        Recipient(to, name),
+        MailSettings(email_from_address=sender, nextauth_url=web),
+        timedelta(hours=hours),
     )
 
 
@@ -42,7 +50,7 @@ def test_the_headers_are_langfuses() -> None:
     message = mail()
     assert message["From"] == "Langfuse <noreply@example.test>"
     assert message["To"] == "alice@example.test"
-    assert message["Subject"] == "Your data export is ready"
+    assert message["Subject"] == "Your data export is ready: Traces"
 
 
 @pytest.mark.parametrize("kind", ["plain", "html"])
@@ -162,3 +170,37 @@ def test_a_sender_may_have_a_name_of_its_own(written: str, header: str) -> None:
 def test_a_sender_that_is_no_address_is_a_matter_of_configuration(address: str | None) -> None:
     with pytest.raises(ConfigurationError, match="EMAIL_FROM_ADDRESS"):
         mail(sender=address)
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_the_message_says_what_the_file_is_and_until_when_it_is_there(kind: str) -> None:
+    text = part(mail(), kind)
+    for fact in ("numbers", "proj-1", "CSV", "1,234", "5.0 MiB", "2031-03-02 14:05 UTC"):
+        assert fact in text
+
+
+def test_the_subject_of_a_failure_has_the_exports_name() -> None:
+    message = mail(occasion=Occasion.FAILED, export_name="Traces of May")
+    assert message["Subject"] == "Your data export failed: Traces of May"
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_a_failure_says_why_and_what_to_do(kind: str) -> None:
+    text = part(mail(occasion=Occasion.FAILED, remark="Invalid filter column: colour."), kind)
+    for said in ("Invalid filter column: colour.", "start it again", "2031-03-01 09:30 UTC"):
+        assert said in text
+    assert "Available until" not in text
+    assert "https://langfuse.test/project/proj-1/settings/exports" in text
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_a_failure_without_a_web_address_has_no_link(kind: str) -> None:
+    assert "http" not in part(mail(occasion=Occasion.FAILED, web=None), kind).replace(
+        "http-equiv", ""
+    )
+
+
+@pytest.mark.parametrize("occasion", Occasion)
+def test_an_export_without_a_name_has_the_plain_subject(occasion: Occasion) -> None:
+    subject = mail(occasion=occasion, export_name=" \n ")["Subject"]
+    assert subject == SUBJECTS[occasion]

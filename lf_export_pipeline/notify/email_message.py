@@ -1,4 +1,4 @@
-"""The e-mail that says that the file is ready, as HTML and as plain text."""
+"""The e-mails that say that a file is ready, or that an export failed."""
 
 import re
 from datetime import timedelta
@@ -12,61 +12,64 @@ import jinja2
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
+from lf_export_pipeline.notify.channels import Notification, Occasion
 from lf_export_pipeline.settings import MailSettings
 from lf_export_pipeline.settings.addresses import sent_host
 
-SUBJECT = "Your data export is ready"
+SUBJECTS = {
+    Occasion.READY: "Your data export is ready",
+    Occasion.FAILED: "Your data export failed",
+}
+SUBJECT_NAME_MAX = 150
 _WITH_A_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 _IS_PLAIN = re.compile(r"[^\s\x00-\x1f\x7f()<>\[\]:;@\\,\"]+")  # RFC 6531: atoms of UTF-8
 
 
-def build_notification(
-    *,
-    settings: MailSettings,
+def build_message(
+    notification: Notification,
     recipient: Recipient,
-    export_name: str,
-    project_id: str,
-    signed_url: str,
+    settings: MailSettings,
     link_lifetime: timedelta,
-    remark: str | None = None,
 ) -> EmailMessage:
-    """The message, ready to send.
+    """The message, ready to send, as HTML and as plain text.
 
-    Langfuse: sender, subject, and where the button leads. The plain-text part, the remark and the
-    absence of a picture that reports the reading are ours.
+    Langfuse: sender, the beginning of the subject, and where the button leads. The rest is ours.
 
     Args:
+        notification: What has happened.
+        recipient: Who requested the export.
         settings: The sender's address, and the web app's where there is one.
-        recipient: Who asked for the export.
-        export_name: The name that the web app gave the export.
-        project_id: Whose exports page the button opens.
-        signed_url: Where the button leads if NEXTAUTH_URL is not set.
         link_lifetime: How long the file can be downloaded.
-        remark: A sentence such as that the row limit cut the file.
 
     Raises:
         ConfigurationError: EMAIL_FROM_ADDRESS is missing or not a valid e-mail address.
-        PermanentError: the user's address is not a valid e-mail address.
+        PermanentError: The user's address is not a valid e-mail address.
     """
-    message = EmailMessage()
+    message, row = EmailMessage(), notification.row
     sender = sender_of(settings)
+    subject = SUBJECTS[notification.occasion]
     message["From"] = sender
     message["To"] = _receiver(recipient.email)
-    message["Subject"] = SUBJECT
+    title = "".join(filter(str.isprintable, notification.name))[:SUBJECT_NAME_MAX]
+    message["Subject"] = f"{subject}: {title}" if title else subject
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain=_ascii_domain(sender))
     message["Auto-Submitted"] = "auto-generated"  # keeps holiday notices away
+    page = exports_link(settings.nextauth_url, row.project_id)
+    is_ready = notification.occasion is Occasion.READY
     values = {
-        "subject": SUBJECT,
+        "subject": subject,
         "name": _one_line(recipient.name or ""),
-        "export_name": _one_line(export_name),
+        "export_name": notification.name,
         "window": _hours(link_lifetime),
-        "link": exports_link(settings.nextauth_url, project_id) or signed_url,
-        "remark": remark,
+        "link": page or (row.url if is_ready else None),
+        "remark": row.log,
+        "facts": notification.facts,
         "receiver": recipient.email,
     }
-    message.set_content(_templates().get_template("export_ready.txt.j2").render(values))
-    html = _templates().get_template("export_ready.html.j2").render(values)
+    template = f"export_{notification.occasion.value}"
+    message.set_content(_templates().get_template(f"{template}.txt.j2").render(values))
+    html = _templates().get_template(f"{template}.html.j2").render(values)
     message.add_alternative(html, subtype="html")
     return message
 

@@ -1,0 +1,79 @@
+"""The sensor that sends what runs owe."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import dagster as dg
+
+from lf_export_pipeline.adapters.smtp.mailer import open_mailer
+from lf_export_pipeline.adapters.spool import open_spool
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.ports import ExportRows, Spool
+from lf_export_pipeline.defs.cached_connections import kept_database, kept_instance
+from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.cleanup import is_published_as
+from lf_export_pipeline.lifecycle.notices import Notice
+from lf_export_pipeline.lifecycle.partitions import OBJECT_TAG
+from lf_export_pipeline.lifecycle.run_records import export_id_of, root_run_id
+from lf_export_pipeline.notify.channels import Channel
+from lf_export_pipeline.notify.outbox import Outbox, Outcome, is_settled, open_channels
+from lf_export_pipeline.settings import Settings
+
+INTERVAL_SECONDS = 15
+RUNS_PER_TICK = 50
+
+
+@dg.sensor(
+    name="send_notifications",
+    minimum_interval_seconds=INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends e-mails and webhook messages that ended runs still owe, until the download "
+    "link has expired.",
+)
+@unforeseen_without_words()
+def send_notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Sends what is owed; a channel that is down is left until the next tick."""
+    settings, instance = Settings.load(), kept_instance(context)
+    rows = kept_database(settings).exports
+    channels = open_channels(open_mailer(settings), rows, settings)
+    outcomes = send_owed(instance, rows, channels, open_spool(settings))
+    for one in outcomes:
+        tell = context.log.warning if one.is_problem else context.log.info
+        tell(f"{one.export_id}: {one.line}")
+    sent = sum(one.state is Notice.SENT for one in outcomes)
+    owed = sum(one.state is Notice.OWED for one in outcomes)
+    return dg.SkipReason(f"{sent} notifications sent, {owed} still owed.")
+
+
+def send_owed(
+    instance: dg.DagsterInstance,
+    export_rows: ExportRows,
+    channels: Sequence[Channel],
+    spool: Spool,
+) -> list[Outcome]:
+    """What has become of each notice that ended runs owed; the oldest is first."""
+    outbox, down, outcomes = Outbox(instance, export_rows, channels), set[str](), list[Outcome]()
+    for run in outbox.owing(RUNS_PER_TICK):
+        folder = AttemptFolder.of(spool, export_id_of(run) or "", root_run_id(run))
+        found = outbox.deliver(run, folder, without=down)
+        down |= {one.channel for one in found if one.is_down}
+        outcomes += found
+        with suppress(ExportError):  # what stays is left to the sweep
+            _tidy_up(instance, run, folder, export_rows)
+    return outcomes
+
+
+def _tidy_up(
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    folder: AttemptFolder,
+    export_rows: ExportRows,
+) -> None:
+    """Deletes the spool files of a published export whose run could not do it itself."""
+    latest, row = instance.get_run_by_id(run.run_id), export_rows.get(export_id_of(run) or "")
+    key = run.tags.get(OBJECT_TAG)
+    if latest is None or row is None or key is None or not is_settled(latest):
+        return
+    if is_published_as(row, key):
+        folder.remove()

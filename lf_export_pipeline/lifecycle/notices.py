@@ -1,0 +1,62 @@
+"""Which notifications a run owes: its tags say so, and the run is done.
+
+The outbox (``notify.outbox``) sends what is owed. A tag per channel has one of three states, so
+that an operator sees them on the run's page, and every run of an attempt knows the same.
+"""
+
+from enum import StrEnum
+
+import dagster as dg
+import tenacity
+
+from lf_export_pipeline.lifecycle.partitions import BYTES_TAG, OBJECT_TAG, ROWS_TAG
+from lf_export_pipeline.lifecycle.run_records import JOB_NAME
+
+EMAIL_TAG = "lf_export/email"
+WEBHOOK_TAG = "lf_export/webhook"
+CHANNEL_TAGS = (EMAIL_TAG, WEBHOOK_TAG)
+
+
+class Notice(StrEnum):
+    """The states of a notification."""
+
+    OWED = "owed"
+    SENT = "sent"
+    NONE = "none"  # given up, or not wanted
+
+
+OWED_STATES = (Notice.OWED.value, "unsent", "unanswered")
+"""The last two were written by versions before the outbox."""
+
+
+def owe_ready(instance: dg.DagsterInstance, run_id: str, key: str, *, rows: int, size: int) -> None:
+    """Tag a run that is about to publish a file: whatever ends it now, its notices are owed.
+
+    Args:
+        instance: Dagster's records.
+        run_id: Of the run.
+        key: Of the object.
+        rows: In the file.
+        size: Of the file, in bytes.
+    """
+    facts = {OBJECT_TAG: key, ROWS_TAG: str(rows), BYTES_TAG: str(size)}
+    instance.add_run_tags(run_id, {**facts, **dict.fromkeys(CHANNEL_TAGS, Notice.OWED.value)})
+
+
+def owe_failure(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Tag the run by which an export was set FAILED."""
+    instance.add_run_tags(run_id, dict.fromkeys(CHANNEL_TAGS, Notice.OWED.value))
+
+
+def record_notice(instance: dg.DagsterInstance, run_id: str, tag: str, state: Notice) -> None:
+    """Tag a run with the state of a notice; tried a few times, since it may have been sent."""
+    patiently = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(4), wait=tenacity.wait_exponential(0.2), reraise=True
+    )
+    patiently(instance.add_run_tags, run_id, {tag: state.value})
+
+
+def is_sent(instance: dg.DagsterInstance, tag: str, key: str) -> bool:
+    """Whether any run says that the notice about the file with this key was sent."""
+    tags = {tag: Notice.SENT.value, OBJECT_TAG: key}
+    return bool(instance.get_run_records(dg.RunsFilter(job_name=JOB_NAME, tags=tags), limit=1))

@@ -1,0 +1,100 @@
+"""What is told about an export that has ended, and the port of those who tell it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from lf_export_pipeline.core.request.model import ExportRow
+
+MEBIBYTE = 1024 * 1024
+
+
+class Occasion(Enum):
+    """Why somebody is told."""
+
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """An export that has ended.
+
+    Attributes:
+        occasion: How it has ended.
+        row: As it is now. Its link is a secret.
+        rows: In the file; None: not known, or there is none.
+        size: Of the file, in bytes; as ``rows``.
+    """
+
+    occasion: Occasion
+    row: ExportRow
+    rows: int | None = None
+    size: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The export's name on one line."""
+        return " ".join(self.row.name.split())
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What both the user and an operator want to know, as labels and texts; no secret."""
+        row = self.row
+        found = [
+            ("Table", (row.table or "unknown").replace("_", " ")),
+            ("Project", row.project_id),
+            ("Format", row.format),
+        ]
+        if self.rows is not None:
+            found.append(("Rows", f"{self.rows:,}"))
+        if self.size is not None:
+            found.append(("Size", size_text(self.size)))
+        if self.occasion is Occasion.READY and row.expires_at is not None:
+            found.append(("Available until", instant_text(row.expires_at)))
+        if self.occasion is Occasion.FAILED:
+            found.append(("Requested", instant_text(row.created_at)))
+        return found
+
+
+class Channel(Protocol):
+    """A way to tell somebody that an export has ended.
+
+    To add one: a class like this, a tag of its own in ``lifecycle.notices``, a line in
+    ``outbox.open_channels``.
+    """
+
+    name: str
+    """As logs call it."""
+
+    tag: str
+    """The tag of runs that holds the state of its notices."""
+
+    def wants(self, occasion: Occasion) -> bool:
+        """Whether it is set up, and for this occasion."""
+        ...
+
+    def send(self, notification: Notification) -> None:
+        """Hand one notification over.
+
+        Raises:
+            AnswerLostError: It may have arrived.
+            MessageDeferredError: This one cannot be taken for now.
+            TransientError: None can be taken for now.
+            ConfigurationError: None can be taken until an operator changes a setting.
+            PermanentError: This one will never be taken, or there is nobody to take it.
+        """
+        ...
+
+
+def size_text(size: int) -> str:
+    """``1.2 MiB``; below a mebibyte in KiB, and below one of these in bytes."""
+    if size < 1024:
+        return f"{size} bytes"
+    return f"{size / 1024:,.1f} KiB" if size < MEBIBYTE else f"{size / MEBIBYTE:,.1f} MiB"
+
+
+def instant_text(instant: datetime) -> str:
+    """``2031-02-20 14:05 UTC``."""
+    return f"{instant:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,353 @@
+"""Notifications that runs owe: each is sent once, later if need be, and given up in the end."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lf_export_pipeline.core.errors import (
+    AnswerLostError,
+    ConfigurationError,
+    ExportError,
+    MessageDeferredError,
+    PermanentError,
+    TransientError,
+)
+from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.notifications import send_owed
+from lf_export_pipeline.lifecycle.notices import EMAIL_TAG, WEBHOOK_TAG, owe_failure
+from lf_export_pipeline.lifecycle.partitions import OBJECT_TAG, PARTITION_TAG
+from lf_export_pipeline.notify import outbox
+from lf_export_pipeline.notify.channels import Channel, Notification, Occasion
+from lf_export_pipeline.notify.outbox import Outbox, Outcome, open_channels
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.fakes import OutboxMailer
+from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import ENVIRONMENT, World
+
+AWAY = TransientError("The mail server is away.")
+LOCKED = ConfigurationError("The mail server refuses the sign-in.")
+LOST = AnswerLostError("The answer was lost.")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def finished_without_email(
+    instance: dg.DagsterInstance, error: ExportError = AWAY, world: World | None = None
+) -> tuple[World, str]:
+    """An export whose mail server did not take its e-mail, and the id of its run."""
+    world = world or World(export_row())
+    world.mailer.failures = [error]
+    result = world.run(instance)
+    assert result.success
+    assert not world.mailer.sent
+    world.mailer.failures.clear()
+    return world, result.run_id
+
+
+def after(world: World, export_id: str) -> World:
+    """The same for another export, in a world that knows both rows."""
+    other = World(export_row(export_id))
+    other.rows.add(world.state)
+    return other
+
+
+def state_of(instance: dg.DagsterInstance, run_id: str, tag: str = EMAIL_TAG) -> str | None:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.tags.get(tag)
+
+
+def send(world: World, instance: dg.DagsterInstance, **environment: str) -> list[Outcome]:
+    """One tick of the sensor."""
+    settings = Settings.load(ENVIRONMENT | world.environment | environment)
+    channels = open_channels(world.mailer, world.rows, settings)
+    return send_owed(instance, world.rows, channels, world.spool)
+
+
+def is_owed(world: World, instance: dg.DagsterInstance) -> bool:
+    channels = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+    return bool(Outbox(instance, world.rows, channels).owing(1))
+
+
+@pytest.mark.parametrize("error", [AWAY, LOCKED], ids=["away", "locked"])
+def test_email_that_was_not_taken_is_sent_once_when_the_server_is_back(
+    error: ExportError, instance: dg.DagsterInstance
+) -> None:
+    world, run_id = finished_without_email(instance, error)
+    assert state_of(instance, run_id) == "owed"
+
+    send(world, instance)
+    send(world, instance)
+
+    (message,) = world.mailer.sent
+    assert message["To"] == "alice@example.test"
+    assert state_of(instance, run_id) == "sent"
+    assert not is_owed(world, instance)
+
+
+def test_email_of_a_good_run_is_sent_at_once(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    result = world.run(instance)
+
+    assert len(world.mailer.sent) == 1
+    assert state_of(instance, result.run_id) == "sent"
+    assert state_of(instance, result.run_id, WEBHOOK_TAG) == "none"
+    assert not is_owed(world, instance)
+
+
+def test_email_says_how_many_rows_and_bytes_the_file_has(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    world.run(instance)
+
+    (message,) = world.mailer.sent
+    body = message.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
+    assert "Rows: 10" in text
+    assert f"Size: {len(world.text)} bytes" in text
+
+
+def test_first_email_that_is_not_taken_lets_the_others_wait(instance: dg.DagsterInstance) -> None:
+    world, first = finished_without_email(instance)
+    other, second = finished_without_email(instance, world=after(world, "export-2"))
+    other.mailer.failures = [AWAY]
+
+    send(other, instance)
+
+    assert not other.mailer.failures
+    assert [state_of(instance, run) for run in (first, second)] == ["owed", "owed"]
+    send(other, instance)
+    assert len(other.mailer.sent) == 2
+
+
+def test_email_that_is_not_taken_for_now_keeps_no_other_from_being_sent(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, first = finished_without_email(instance)
+    other, second = finished_without_email(instance, world=after(world, "export-2"))
+    other.mailer.failures = [MessageDeferredError("The mailbox is full.")]
+
+    send(other, instance)
+
+    assert [state_of(instance, run) for run in (first, second)] == ["owed", "sent"]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_email_whose_answer_is_lost_counts_as_sent(
+    is_late: bool, instance: dg.DagsterInstance
+) -> None:
+    world = World(export_row())
+    world.mailer.failures = [AWAY, LOST] if is_late else [LOST]
+    run_id = world.run(instance).run_id
+    if is_late:
+        send(world, instance)
+
+    assert state_of(instance, run_id) == "sent"
+    send(world, instance)
+    assert not world.mailer.sent
+
+
+def test_email_that_the_server_refuses_for_good_is_given_up(instance: dg.DagsterInstance) -> None:
+    world, run_id = finished_without_email(instance)
+    world.mailer.failures = [PermanentError("The mail server refuses the e-mail (reply 550).")]
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    assert state_of(instance, run_id) == "none"
+
+
+def test_without_a_mail_server_nothing_is_owed(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    world.mailer = OutboxMailer(configured=False)
+
+    result = world.run(instance)
+
+    assert state_of(instance, result.run_id) == "none"
+    assert not is_owed(world, instance)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "CANCELLED"},
+        {"status": "QUEUED", "url": None, "finished_at": None, "expires_at": None},
+        {"url": None},
+        {"expires_at": datetime.now(UTC) - timedelta(minutes=1)},
+        {"url": "https://bucket.test/exports/of-another-run.csv"},
+        {"user_id": "u-nobody"},
+    ],
+    ids=["cancelled", "queued again", "no link", "expired", "made once more", "left"],
+)
+def test_nobody_is_told_of_what_is_over(
+    change: dict[str, object], instance: dg.DagsterInstance
+) -> None:
+    world, run_id = finished_without_email(instance)
+    world.rows.add(replace(world.state, **change))  # type: ignore[arg-type]
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    assert state_of(instance, run_id) == "none"
+
+
+def test_row_that_is_gone_is_told_to_nobody(instance: dg.DagsterInstance) -> None:
+    world, run_id = finished_without_email(instance)
+    world.rows.rows.clear()
+
+    send(world, instance)
+
+    assert state_of(instance, run_id) == "none"
+
+
+@pytest.mark.parametrize("state", ["unsent", "unanswered"])
+def test_email_that_an_older_version_owes_is_sent(state: str, instance: dg.DagsterInstance) -> None:
+    world, run_id = finished_without_email(instance)
+    instance.add_run_tags(run_id, {EMAIL_TAG: state})
+
+    send(world, instance)
+
+    assert len(world.mailer.sent) == 1
+
+
+def test_run_whose_attempt_goes_on_leaves_the_email_to_that(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "PAGE_RUNS", 1)
+    world, run_id = finished_without_email(instance)
+    again = instance.create_run_for_job(
+        batch_export_job(),
+        tags={PARTITION_TAG: "export-1"},
+        root_run_id=run_id,
+        parent_run_id=run_id,
+    )
+    other, second = finished_without_email(instance, world=after(world, "export-2"))
+
+    send(other, instance)
+    assert [state_of(instance, run) for run in (run_id, second)] == ["owed", "sent"]
+    instance.report_run_failed(again)
+    send(other, instance)
+
+    assert state_of(instance, run_id) == "sent"
+    assert len(other.mailer.sent) == 2
+
+
+def test_email_that_another_run_of_the_attempt_has_sent_is_not_sent_again(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, run_id = finished_without_email(instance)
+    run = instance.get_run_by_id(run_id)
+    assert run
+    known = {PARTITION_TAG: "export-1", OBJECT_TAG: run.tags[OBJECT_TAG], EMAIL_TAG: "sent"}
+    instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.SUCCESS, tags=known)
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    assert state_of(instance, run_id) == "sent"
+
+
+def failed(instance: dg.DagsterInstance, **values: Any) -> tuple[World, str]:
+    """An export that a run has failed."""
+    row = export_row(
+        status="FAILED", log="No such column.", finished_at=datetime.now(UTC), **values
+    )
+    run = instance.create_run_for_job(
+        batch_export_job(), status=dg.DagsterRunStatus.FAILURE, tags={PARTITION_TAG: row.id}
+    )
+    owe_failure(instance, run.run_id)
+    return World(row), run.run_id
+
+
+def test_failure_is_told_by_e_mail_with_its_sentence(instance: dg.DagsterInstance) -> None:
+    world, run_id = failed(instance)
+
+    send(world, instance)
+    send(world, instance)
+
+    (message,) = world.mailer.sent
+    assert message["Subject"] == "Your data export failed: My numbers"
+    assert "No such column." in message.as_string()
+    assert state_of(instance, run_id) == "sent"
+
+
+def test_failure_is_not_mailed_where_that_is_switched_off(instance: dg.DagsterInstance) -> None:
+    world, run_id = failed(instance)
+
+    send(world, instance, LF_EXPORT_MAIL_ON_FAILURE="false")
+
+    assert not world.mailer.sent
+    assert state_of(instance, run_id) == "none"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"status": "QUEUED"}, {"finished_at": datetime.now(UTC) - timedelta(days=2)}],
+    ids=["queued again", "long ago"],
+)
+def test_failure_that_is_over_is_told_to_nobody(
+    change: dict[str, object], instance: dg.DagsterInstance
+) -> None:
+    world, run_id = failed(instance)
+    world.rows.add(replace(world.state, **change))  # type: ignore[arg-type]
+
+    send(world, instance)
+
+    assert not world.mailer.sent
+    assert state_of(instance, run_id) == "none"
+
+
+def test_run_that_fails_owes_a_failure(instance: dg.DagsterInstance) -> None:
+    world = World(export_row())
+    world.files.failures = [PermanentError("The bucket refuses it.")]
+    result = world.run(instance)
+    assert state_of(instance, result.run_id) == "owed"
+
+    send(world, instance)
+
+    (message,) = world.mailer.sent
+    assert "The bucket refuses it." in message.as_string()
+
+
+@dataclass
+class Pager:
+    """A channel of somebody's own; ``errors`` are raised one after another."""
+
+    name: str = "pager"
+    tag: str = WEBHOOK_TAG
+    errors: list[ExportError] = field(default_factory=list)
+    told: list[Notification] = field(default_factory=list)
+
+    def wants(self, occasion: Occasion) -> bool:  # noqa: ARG002
+        return True
+
+    def send(self, notification: Notification) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.told.append(notification)
+
+
+def test_channels_are_told_apart_and_one_that_is_down_does_not_hold_up_the_others(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, run_id = failed(instance)
+    pager = Pager(errors=[AWAY])
+    mail, _ = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+    channels: list[Channel] = [pager, mail]
+
+    send_owed(instance, world.rows, channels, world.spool)
+    assert (state_of(instance, run_id), len(world.mailer.sent)) == ("sent", 1)
+    assert (state_of(instance, run_id, WEBHOOK_TAG), pager.told) == ("owed", [])
+    send_owed(instance, world.rows, channels, world.spool)
+
+    assert (len(world.mailer.sent), len(pager.told)) == (1, 1)
+    assert pager.told[0].occasion is Occasion.FAILED
+    assert not is_owed(world, instance)
