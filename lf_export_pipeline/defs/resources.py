@@ -1,15 +1,23 @@
 """The ports under the names that ops and sensors ask for."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import dagster as dg
 
+from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.statement_router import StatementRouter
-from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import ExportRows, RowReader
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError
+from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, RowReader, Spool
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
-from lf_export_pipeline.defs.service_resources import RESOURCES
+from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.defs.service_resources import (
+    ClickHouseResource,
+    PostgresResource,
+    S3Resource,
+    SmtpResource,
+)
 from lf_export_pipeline.file.chunk_reading import PlanTables
 from lf_export_pipeline.file.upload_ahead import UploadsAhead
 from lf_export_pipeline.settings import Settings
@@ -29,6 +37,20 @@ def export_rows_resource(context: dg.InitResourceContext) -> ExportRows:
     """The rows, on the connections of ``postgres``."""
     rows: ExportRows = context.resources.postgres.exports
     return rows
+
+
+@dg.resource(description="The bucket of the finished files.", required_resource_keys={"s3"})
+def files_resource(context: dg.InitResourceContext) -> FileStore:
+    """The finished files, by the client of ``s3``."""
+    files: FileStore = context.resources.s3
+    return files
+
+
+@dg.resource(description="Sends e-mails.", required_resource_keys={"smtp"})
+def mailer_resource(context: dg.InitResourceContext) -> Mailer:
+    """The mailer of ``smtp``."""
+    mailer: Mailer = context.resources.smtp
+    return mailer
 
 
 @dg.io_manager(description="Values between ops.", required_resource_keys={"spool"})
@@ -57,24 +79,56 @@ def uploads_ahead_resource(context: dg.InitResourceContext) -> Iterator[UploadsA
         uploads.close()
 
 
-PORTS: Mapping[str, dg.ResourceDefinition] = {
-    "settings": RESOURCES["settings"],
-    "clickhouse": RESOURCES["clickhouse"],
-    "postgres": RESOURCES["postgres"],
-    "reader": reader_resource,
-    "plan_tables": plan_tables_resource,
-    "uploads_ahead": uploads_ahead_resource,
-    "export_rows": export_rows_resource,
-    "spool": RESOURCES["spool"],
-    "files": RESOURCES["s3"],
-    "mailer": RESOURCES["smtp"],
-    "io_manager": spool_io_manager,
-}
+@dg.resource(description="Settings from the environment.")
+@unforeseen_without_words()
+def settings_resource(_: dg.InitResourceContext) -> Settings:
+    """The settings of the process that runs the step."""
+    return Settings.load()
 
 
-def ports_with(settings: Settings) -> dict[str, dg.ResourceDefinition]:
+@dg.resource(description="Intermediate files between the ops.", required_resource_keys={"settings"})
+@unforeseen_without_words()
+def spool_resource(context: dg.InitResourceContext) -> Spool:
+    """The spool."""
+    return open_spool(context.resources.settings)
+
+
+def resources_with(definition: dg.ResourceDefinition, settings: Settings | None) -> dict[str, Any]:
+    """All resources under the names that ops and sensors ask for.
+
+    Args:
+        definition: Where a run takes its settings from.
+        settings: What the services are shown as set to; None: not all that is needed is set.
+    """
+    return {
+        "settings": definition,
+        "clickhouse": ClickHouseResource.of(settings, definition),
+        "postgres": PostgresResource.of(settings, definition),
+        "s3": S3Resource.of(settings, definition),
+        "smtp": SmtpResource.of(settings, definition),
+        "reader": reader_resource,
+        "plan_tables": plan_tables_resource,
+        "uploads_ahead": uploads_ahead_resource,
+        "export_rows": export_rows_resource,
+        "files": files_resource,
+        "mailer": mailer_resource,
+        "spool": spool_resource,
+        "io_manager": spool_io_manager,
+    }
+
+
+def _settings_here() -> Settings | None:
+    with suppress(ConfigurationError):
+        return Settings.load()
+    return None
+
+
+PORTS: Mapping[str, Any] = resources_with(settings_resource, _settings_here())
+
+
+def ports_with(settings: Settings) -> dict[str, Any]:
     """The same ports on given settings instead of the environment's."""
-    return {**PORTS, "settings": dg.ResourceDefinition.hardcoded_resource(settings)}
+    return resources_with(dg.ResourceDefinition.hardcoded_resource(settings), settings)
 
 
 @contextmanager

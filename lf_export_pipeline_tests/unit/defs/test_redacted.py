@@ -18,7 +18,7 @@ from lf_export_pipeline.definitions import defs
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.redacted import unforeseen_without_words
-from lf_export_pipeline.defs.resources import PORTS
+from lf_export_pipeline.defs.resources import PORTS, resources_with
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline.lifecycle.run_records import JOB_NAME
 from lf_export_pipeline.settings import Settings
@@ -28,7 +28,7 @@ from lf_export_pipeline_tests.world import World
 
 SECRET = "hunter2"
 TOLD = "UnforeseenError: ValueError; what it says is left out"
-MADE_FROM_SETTINGS = ["clickhouse", "postgres", "mailer", "spool"]
+MADE_FROM_SETTINGS = ["clickhouse", "postgres", "smtp", "spool"]
 REPOSITORY = defs.get_repository_def()
 OTHER_JOBS = [
     job
@@ -100,7 +100,8 @@ def test_of_a_mistake_in_another_job(job: dg.JobDefinition, instance: dg.Dagster
 def test_of_a_mistake_when_a_resource_is_opened(name: str) -> None:
     def opened() -> object:
         settings = dg.ResourceDefinition.hardcoded_resource(Broken())
-        with dg.build_resources({"settings": settings, name: PORTS[name]}) as resources:
+        made = resources_with(settings, None)
+        with dg.build_resources({"settings": settings, name: made[name]}) as resources:
             return resources
 
     assert_told(opened)
