@@ -1,0 +1,216 @@
+"""Reads the files of exports into pandas, each column with the type that its values have.
+
+Everything heavy is imported when a file is read: a run that only imports the package stays small.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from lf_export_pipeline.core.query.columns import OutputColumn
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_INSTANT = re.compile(r'"?(-?\d{4,6}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)Z?"?')
+_NUMBER = re.compile(r'"?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"?')
+_SHARE_MIN = 0.6
+_PLAIN_INSTANTS = {"startTime", "endTime", "completionStartTime", "traceTimestamp"}
+"""Columns of text that hold instants as ClickHouse writes them."""
+
+
+def read_export(path_or_url: str | Path, *, parse_json: bool = False) -> pd.DataFrame:
+    """The rows of an exported file, in the order of the file.
+
+    The format is told by the content: CSV, JSON or JSONL. A file without rows gives an empty frame;
+    its columns are known only if it has a header.
+
+    - Instants are ``datetime64[ms, UTC]``.
+    - Whole numbers are ``Int64``, other numbers ``Float64``, truth values ``boolean``; each with
+      ``<NA>`` where a row has none. Numbers that no 64 bits hold stay text.
+    - All other columns, ids that look like numbers among them, are text, ``None`` where a row has
+      none. In CSV an empty text and a missing one are the same: missing.
+    - Lists and objects (metadata, tags, comments, score columns, embedded input and output) are
+      JSON text, or Python values with ``parse_json``.
+
+    Args:
+        path_or_url: A path, or an address such as the download link.
+        parse_json: Parse the columns of lists and objects.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not a file of an export.
+    """
+    import pandas as pd  # noqa: PLC0415 - only here
+
+    data = _content(path_or_url).removeprefix(_BYTE_ORDER_MARK)
+    rows, is_csv = _rows(data)
+    frame = pd.DataFrame(rows, dtype=object)
+    frame = frame.where(frame.notna(), None)  # a key that a record lacks
+    names = [str(name) for name in frame.columns]
+    base = {column.name: column for column in _layout_of(names)}
+    for name in names:
+        column = base.get(name)
+        frame[name] = _typed(name, list(frame[name]), column, is_csv=is_csv, parse_json=parse_json)
+    return frame
+
+
+def _content(path_or_url: str | Path) -> bytes:
+    if isinstance(path_or_url, str) and path_or_url.startswith(("http://", "https://")):
+        with urllib.request.urlopen(path_or_url, timeout=60) as answer:  # noqa: S310 - as above
+            content: bytes = answer.read()
+            return content
+    return Path(path_or_url).read_bytes()
+
+
+def _rows(data: bytes) -> tuple[Any, bool]:
+    """The rows as columns by name or as records; whether they come from CSV."""
+    text = data.decode()
+    if text[:1] == "[":
+        return json.loads(text), False
+    if text[:1] == "{":
+        return [json.loads(line) for line in text.split("\n") if line], False
+    if not text:
+        return [], True
+    import pandas as pd  # noqa: PLC0415 - only here
+
+    cells = pd.read_csv(io.StringIO(text, newline=""), dtype=str, keep_default_na=False)
+    columns = {name: [cell or None for cell in cells[name]] for name in cells.columns}
+    return columns, True
+
+
+def _layout_of(names: Sequence[str]) -> Sequence[OutputColumn]:
+    """The base columns of the table that the file is of; those that are not among them are scores.
+
+    Langfuse's own worker leaves columns out of JSON that are empty in every row.
+    """
+    if not names:
+        return ()
+    present = set(names)
+    shares = [(sum(c.name in present for c in one) / len(one), one) for one in _layouts()]
+    share, layout = max(shares, key=lambda each: each[0])
+    if share < _SHARE_MIN:
+        message = "This is not a file of an export: no table has these columns."
+        raise ValueError(message)
+    return layout
+
+
+def _layouts() -> list[Sequence[OutputColumn]]:
+    from lf_export_pipeline.core.request.model import ExportFormat  # noqa: PLC0415 - only here
+    from lf_export_pipeline.core.tables import (  # noqa: PLC0415 - only here
+        audit_logs,
+        dataset_items,
+        dataset_run_items,
+        events,
+        observation_columns,
+        scores,
+        sessions,
+        traces,
+    )
+
+    modules = (audit_logs, dataset_items, dataset_run_items, events, scores, sessions, traces)
+    observations = observation_columns.observation_columns(ExportFormat.JSON)
+    return [observations, *(module.COLUMNS for module in modules)]
+
+
+def _typed(
+    name: str, values: list[Any], column: OutputColumn | None, *, is_csv: bool, parse_json: bool
+) -> Any:
+    """The values of one column with their type."""
+    from lf_export_pipeline.core.query.columns import Kind  # noqa: PLC0415 - only here
+
+    kind = column.kind if column else Kind.JSON  # what is behind the base columns is a score
+    if kind is Kind.TEXT and name not in _PLAIN_INSTANTS:
+        return _as_objects(values)
+    for reading in (_instants, _booleans, _numbers):
+        read = reading(values)
+        if read is not None:
+            return read
+    if kind in (Kind.TEXT, Kind.QUOTED):
+        return _as_objects(values)
+    if is_csv:
+        return _as_objects([_parsed(value) for value in values] if parse_json else values)
+    return _as_objects(values if parse_json else [_json_text(value) for value in values])
+
+
+def _as_objects(values: list[Any]) -> Any:
+    import pandas as pd  # noqa: PLC0415 - only here
+
+    return pd.Series(values, dtype=object)
+
+
+def _parsed(cell: str | None) -> Any:
+    """A cell of CSV; text that is no JSON stays text."""
+    try:
+        return None if cell is None else json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def _json_text(value: Any) -> Any:
+    """Lists and objects as compact JSON text; texts as they are."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _each(values: list[Any], convert: Callable[[Any], Any]) -> list[Any] | None:
+    """Every value converted, None where there is none; None in place of all if one cannot be."""
+    converted = [None if value is None else convert(value) for value in values]
+    missing = sum(value is None for value in values)
+    is_of_all = sum(value is None for value in converted) == missing
+    return converted if is_of_all and missing < len(values) else None
+
+
+def _instants(values: list[Any]) -> Any:
+    import numpy as np  # noqa: PLC0415 - only here
+    import pandas as pd  # noqa: PLC0415 - only here
+
+    def convert(value: Any) -> str | None:
+        found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+        return f"{found[1]}T{found[2][:12]}" if found else None
+
+    found = _each(values, convert)
+    if found is None:
+        return None
+    array = np.array([one or "NaT" for one in found], dtype="datetime64[ms]")
+    return pd.Series(pd.DatetimeIndex(array).tz_localize("UTC"))
+
+
+def _booleans(values: list[Any]) -> Any:
+    import pandas as pd  # noqa: PLC0415 - only here
+
+    words = {"true": True, "false": False, True: True, False: False}
+
+    def convert(value: Any) -> bool | None:
+        return words.get(value) if isinstance(value, (str, bool)) else None
+
+    found = _each(values, convert)
+    return None if found is None else pd.Series(found, dtype="boolean")
+
+
+def _numbers(values: list[Any]) -> Any:
+    import pandas as pd  # noqa: PLC0415 - only here
+
+    def convert(value: Any) -> float | int | None:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+        found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            return None
+        return int(found[1]) if found[1].lstrip("-").isdigit() else float(found[1])
+
+    found = _each(values, convert)
+    if found is None:
+        return None
+    if all(one is None or (isinstance(one, int) and abs(one) < 1 << 63) for one in found):
+        return pd.Series(found, dtype="Int64")
+    return pd.Series([None if one is None else float(one) for one in found], dtype="Float64")
