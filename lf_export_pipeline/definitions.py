@@ -4,7 +4,7 @@ import dagster as dg
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lf_export_pipeline.defs.assets import export_assets
-from lf_export_pipeline.defs.checks import EXPORTS_ASSET, export_health, export_health_sensor
+from lf_export_pipeline.defs.checks import CHECKS, EXPORTS_ASSET, export_health_sensor
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.niceness import give_way
 from lf_export_pipeline.defs.notifications import send_notifications
@@ -33,7 +33,7 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     job = batch_export_job(settings.lf_export_executor)
     return dg.Definitions(
         assets=[EXPORTS_ASSET, *export_assets()],
-        asset_checks=[export_health],
+        asset_checks=CHECKS,
         jobs=[job, requeue_failed_exports, *SWEEPS],
         schedules=SWEEP_SCHEDULES,
         sensors=[

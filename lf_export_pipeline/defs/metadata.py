@@ -36,7 +36,6 @@ def asset_event(
     event = dg.AssetMaterialization(
         asset_key=export_asset_key(stored.request.query.table),
         description=f"{stored.rows:,} rows of {stored.request.query.table}",
-        partition=context.partition_key,
         metadata={
             **facts(stored),
             **times,
@@ -73,6 +72,9 @@ def bounded(event: dg.AssetMaterialization, max_bytes: int) -> dg.AssetMateriali
 def facts(stored: StoredFile) -> dict[str, str | int | bool]:
     """What was exported."""
     return {
+        "export": stored.request.export_id,
+        "name": stored.request.name,
+        "user": stored.request.user_id,
         "table": stored.request.query.table,
         "format": stored.request.format.value,
         "project": stored.request.project_id,

@@ -9,9 +9,10 @@ import pytest
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.defs.checks import (
+    CHECKS,
+    EXPORTS_ASSET,
     FAILED_LATELY,
     OLDEST_QUEUED,
-    export_health,
     export_health_sensor,
     health_of,
 )
@@ -119,13 +120,22 @@ def test_sensor_tells_what_has_changed_and_nothing_twice() -> None:
     assert changed[FAILED_LATELY].metadata["exports"].value == "bad"
 
 
-def test_checks_can_be_executed_by_hand() -> None:
+@pytest.mark.parametrize(("name", "passed"), [(OLDEST_QUEUED, True), (FAILED_LATELY, False)])
+def test_each_check_can_be_executed_by_hand(name: str, passed: bool) -> None:
     rows = FakeExportRows(export_row(status="FAILED", finished_at=ago(1)))
     definitions = dg.Definitions(
-        asset_checks=[export_health], resources={"export_rows": rows, "settings": SETTINGS}
+        assets=[EXPORTS_ASSET],
+        asset_checks=CHECKS,
+        resources={"export_rows": rows, "settings": SETTINGS},
+    )
+    one = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("batch_exports"), name))
+    job = dg.define_asset_job("checks_one", selection=one).resolve(
+        asset_graph=definitions.resolve_asset_graph()
     )
 
-    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process()
+    result = job.execute_in_process(
+        resources={"export_rows": rows, "settings": SETTINGS, "io_manager": dg.mem_io_manager}
+    )
 
-    passed = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
-    assert passed == {OLDEST_QUEUED: True, FAILED_LATELY: False}
+    found = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
+    assert found == {name: passed}
