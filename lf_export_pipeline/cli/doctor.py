@@ -3,9 +3,6 @@
 import os
 import secrets
 import shutil
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,10 +19,12 @@ from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.adapters.postgres.postgres_reader import postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
 from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.s3_client import trust_of_links
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.tls import unverified_postgres
 from lf_export_pipeline.cli.dagster_storage import check_dagster_storage
+from lf_export_pipeline.cli.link_check import require_download
 from lf_export_pipeline.core.errors import (
     AccessRefusedError,
     ConfigurationError,
@@ -70,32 +69,42 @@ class Check:
 Probe = Callable[[], str]
 
 
-def run_checks(settings: Settings, environ: Mapping[str, str] | None = None) -> list[Check]:
-    """All checks, each finished whatever the others found. Changes nothing that stays.
+def run_checks(settings: Settings, environ: Mapping[str, str] | None = None) -> Iterator[Check]:
+    """All checks, each as soon as it is done and whatever the others found.
+
+    Changes nothing that stays.
 
     Args:
         settings: What to check.
         environ: Where Dagster's own variables are looked up; default: where Dagster does.
     """
     probes = _probes(settings, _environ_of_dagster() if environ is None else environ)
-    return [_check(name, probe) for name, probe in probes]
+    return (_check(name, probe) for name, probe in probes)
 
 
 @click.command()
 def doctor() -> None:
     """Try every part that exports need; exit code 1 if one of them is not good."""
-    try:
-        checks = [Check("settings", ok=True, sentence="read"), *run_checks(Settings.load())]
-    except ConfigurationError as error:
-        checks = [Check("settings", ok=False, sentence=str(error))]
-    console = Console(highlight=False)
-    for check in checks:
+    console, are_good = Console(highlight=False), []
+    for check in _checks():
         mark = "[green]good [/]" if check.ok else "[red]wrong[/]"
         console.print(
             f"{mark}  {check.name:<{_NAME_WIDTH}}{escape(check.sentence)}", soft_wrap=True
         )
-    if not all(check.ok for check in checks):
+        are_good.append(check.ok)
+    if not all(are_good):
         raise click.exceptions.Exit(1)
+
+
+def _checks() -> Iterator[Check]:
+    """The settings first: without them nothing else can be tried."""
+    try:
+        settings = Settings.load()
+    except ConfigurationError as error:
+        yield Check("settings", ok=False, sentence=str(error))
+        return
+    yield Check("settings", ok=True, sentence="read")
+    yield from run_checks(settings)
 
 
 def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, Probe]]:
@@ -176,9 +185,8 @@ def _s3(settings: Settings) -> str:
     is_taken(key, store)
     store.upload(key, [data], "text/plain", len(data))
     try:
-        trust = ssl.create_default_context(cafile=settings.lf_export_s3_ca_file)
         link = store.signed_url(key, timedelta(minutes=5), "lf-export-doctor.txt")
-        _download(link, data, trust)
+        require_download(link, data, trust_of_links(settings))
     finally:
         store.delete(key)
     done = "an object was written, downloaded through its link and deleted"
@@ -196,27 +204,6 @@ def _shortcomings(store: S3FileStore, key: str) -> Iterator[str]:
             "unfinished uploads cannot be found, and their parts are billed until a rule of the "
             "bucket removes them: allow ListBucketMultipartUploads"
         )
-
-
-def _download(url: str, data: bytes, trust: ssl.SSLContext) -> None:
-    try:
-        with urllib.request.urlopen(url, timeout=30, context=trust) as response:  # noqa: S310 - ours
-            arrived = response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _link_error(f"with status {error.code}") from error
-    except OSError as error:
-        raise _link_error(f"({type(error).__name__})") from error
-    if arrived != data:
-        raise _link_error("with other bytes than were written")
-
-
-def _link_error(answer: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"A download link is answered {answer}; check that "
-        "LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT (or _ENDPOINT) is the address of the bucket's "
-        "service as browsers reach it."
-    )
 
 
 def _mail(settings: Settings) -> str:

@@ -130,10 +130,17 @@ def authorities() -> AfterValidator:
     """Accepts the paths of PEM files that can be read, as those who verify certificates do."""
 
     def check(value: str) -> str:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=value)
-        except OSError:  # a file that is not PEM raises one of these, too
-            raise PydanticCustomError("url", "the path of a PEM file with certificates") from None
+        if not is_pem_file(value):
+            raise PydanticCustomError("url", "the path of a PEM file with certificates")
         return value
 
     return AfterValidator(check)
+
+
+def is_pem_file(path: str) -> bool:
+    """Whether there is a file of certificates that can be read."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError:  # a file that is not PEM raises one of these, too
+        return False
+    return True

@@ -23,14 +23,14 @@ def environment(stack: LocalStack, tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_good_installation_is_good_in_every_part(environment: dict[str, str]) -> None:
-    checks = run_checks(Settings.load(environment), environment)
+    checks = list(run_checks(Settings.load(environment), environment))
     assert [check for check in checks if not check.ok] == []
     assert len(checks) == 7
 
 
 def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
     settings = Settings.load(environment)
-    run_checks(settings, environment)
+    assert all(check.ok for check in run_checks(settings, environment))
     store = S3FileStore(settings)
     found = store._client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
     assert [one["Key"] for one in found if "doctor" in one["Key"]] == []

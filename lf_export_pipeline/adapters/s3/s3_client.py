@@ -4,6 +4,7 @@ boto3's own, not the client of ``dagster_aws``: that one can be told neither the
 nor path-style addresses nor when to send checksums, and compatible services need all three.
 """
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -17,8 +18,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.httpsession import get_cert_path
 
-from lf_export_pipeline.adapters.aws import aws_session
+from lf_export_pipeline.adapters.aws import authorities_of_aws, aws_session
 from lf_export_pipeline.adapters.quoted_headers import quotes_a_header
 from lf_export_pipeline.adapters.s3.bucket_addresses import (
     addressing_style,
@@ -106,11 +108,24 @@ def s3_client(settings: S3Settings, bucket: str, endpoint: str | None) -> "S3Cli
             endpoint_url=encoded_once(endpoint, style),
             aws_access_key_id=settings.langfuse_s3_batch_export_access_key_id,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
-            verify=settings.lf_export_s3_ca_file,
+            verify=_authorities(settings) or True,
             config=config,
         )
     refuse_detours(client, bucket)
     return client
+
+
+def trust_of_links(settings: S3Settings) -> ssl.SSLContext:
+    """Whose certificates are good for the host of a link, which browsers open and no client of ours.
+
+    The public authorities and the system's, and those that the client trusts: the bucket's service
+    may have a private one within and a public one without, or the other way round.
+    """
+    trust = ssl.create_default_context()
+    trust.load_verify_locations(cafile=get_cert_path(True))
+    if private := _authorities(settings):
+        trust.load_verify_locations(cafile=private)
+    return trust
 
 
 def encryption_of(settings: S3Settings) -> dict[str, str]:
@@ -202,6 +217,10 @@ def _from_answer(error: ClientError) -> ExportError:
             f"{_PREFIX}_ACCESS_KEY_ID."
         )
     return TransientError(f"The bucket's service refused a request ({code}, status {status}).")
+
+
+def _authorities(settings: S3Settings) -> str | None:
+    return settings.lf_export_s3_ca_file or authorities_of_aws()
 
 
 def _region(settings: S3Settings, ambient: str | None, endpoint: str | None) -> str:

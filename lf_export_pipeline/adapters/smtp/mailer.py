@@ -16,7 +16,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from lf_export_pipeline.adapters.aws import aws_session
+from lf_export_pipeline.adapters.aws import authorities_of_aws, aws_session
 from lf_export_pipeline.adapters.quoted_headers import quotes_a_header
 from lf_export_pipeline.adapters.smtp.login import sign_in
 from lf_export_pipeline.adapters.smtp.session import EncryptedMailSession, MailSession
@@ -179,7 +179,9 @@ class SesMailer:
         once = Config(
             retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=SILENCE_SECONDS
         )
-        return aws_session().client("sesv2", region_name=self._region, config=once)
+        return aws_session().client(
+            "sesv2", region_name=self._region, verify=authorities_of_aws() or True, config=once
+        )
 
 
 @contextmanager

@@ -59,6 +59,7 @@ class Refuse:
 
     status: int
     body: bytes = b""
+    content_type: str = ""
 
 
 class Drop:
@@ -198,8 +199,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, refusal: Refuse) -> None:
         self.send_response_only(refusal.status)
         self.send_header("Content-Length", str(len(refusal.body)))
+        if refusal.content_type:
+            self.send_header("Content-Type", refusal.content_type)
         self.end_headers()
-        self.wfile.write(refusal.body)
+        self.wfile.write(b"" if self.command == "HEAD" else refusal.body)
 
     def _ask(self, upstream: http.client.HTTPConnection, request: Request, body: bytes) -> None:
         dropped = {"expect", "content-length", "transfer-encoding"}

@@ -119,7 +119,7 @@ def test_the_requester_is_sent_an_e_mail_with_these_rights(
 
 
 def test_the_doctor_finds_these_rights_good(access: Restricted, settings: Settings) -> None:
-    checks = run_checks(settings, access.environment)
+    checks = list(run_checks(settings, access.environment))
 
     assert [check for check in checks if not check.ok] == []
 

@@ -70,7 +70,7 @@ def test_this_user_may_change_no_setting(environment: dict[str, str]) -> None:
 
 
 def test_the_doctor_finds_nothing_to_object_to(environment: dict[str, str]) -> None:
-    checks = run_checks(Settings.load(environment), environment)
+    checks = list(run_checks(Settings.load(environment), environment))
     assert [check for check in checks if not check.ok] == []
 
 

@@ -1,0 +1,28 @@
+"""What services answer, as part of a sentence of ours."""
+
+from collections.abc import Iterable
+
+_WORDS_MAX_CHARACTERS = 300
+
+
+def said(words: object) -> str:
+    """The words in brackets on one line, cut if they are long; nothing if there are none.
+
+    They are a stranger's: control characters and line breaks become blanks.
+    """
+    plain = "".join(each if each.isprintable() else " " for each in str(words))
+    line = " ".join(plain.split()).rstrip(".")
+    if not line:
+        return ""
+    cut = f"{line[:_WORDS_MAX_CHARACTERS]}…" if len(line) > _WORDS_MAX_CHARACTERS else line
+    return f" ({cut})"
+
+
+def is_page(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether an answer is a web page: of a proxy, a console, or a form to sign in.
+
+    S3 and what speaks its protocol answer in XML; a stored object of this type has their id.
+    """
+    lower = {name.lower(): value for name, value in headers}
+    is_html = lower.get("content-type", "").lower().startswith("text/html")
+    return is_html and not any(name.startswith("x-amz-") for name in lower)
