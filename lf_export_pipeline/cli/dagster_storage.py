@@ -9,6 +9,7 @@ import yaml
 from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy.exc import DBAPIError
 
+from lf_export_pipeline.adapters.answers import said
 from lf_export_pipeline.adapters.tls import refused_by_libpq, unverified_postgres
 from lf_export_pipeline.core.errors import ConfigurationError
 
@@ -50,8 +51,8 @@ def _refusal(error: DBAPIError) -> ConfigurationError:
     parameters = "sslrootcert of dagster.yaml"
     certificate = refused_by_libpq(error, address="dagster.yaml", authorities=parameters)
     return certificate or ConfigurationError(
-        "Cannot sign in to Dagster's Postgres; check the DAGSTER_POSTGRES_ variables and "
-        "that deploy/sql/dagster_database.sql was run."
+        f"Cannot sign in to Dagster's Postgres{said(error.orig)}; check the DAGSTER_POSTGRES_ "
+        "variables and that deploy/sql/dagster_database.sql was run."
     )
 
 

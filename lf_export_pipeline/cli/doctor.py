@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.postgres.postgres_reader import postgres_errors
+from lf_export_pipeline.adapters.postgres.postgres_errors import postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
 from lf_export_pipeline.adapters.s3.object_store import S3FileStore
 from lf_export_pipeline.adapters.s3.s3_client import trust_of_links
@@ -29,7 +29,6 @@ from lf_export_pipeline.core.errors import (
     AccessRefusedError,
     ConfigurationError,
     ExportError,
-    PermanentError,
 )
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
@@ -126,10 +125,8 @@ def _environ_of_dagster() -> Mapping[str, str]:
 def _check(name: str, probe: Probe) -> Check:
     try:
         return Check(name, ok=True, sentence=probe())
-    except PermanentError as error:
-        return Check(name, ok=False, sentence=str(error))
     except ExportError as error:
-        return Check(name, ok=False, sentence=f"{error} Is it running, and is its address right?")
+        return Check(name, ok=False, sentence=str(error))
     except Exception as error:  # noqa: BLE001 - a doctor that dies helps nobody
         return Check(name, ok=False, sentence=f"The check itself failed ({type(error).__name__}).")
 

@@ -40,13 +40,13 @@ def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path:
 @pytest.mark.parametrize(
     ("variable", "value", "part", "says"),
     [
-        ("DATABASE_URL", "postgresql://a:b@127.0.0.1:9/c", "Postgres", "Is it running"),
+        ("DATABASE_URL", "postgresql://a:b@127.0.0.1:9/c", "Postgres", "nothing listens"),
         ("CLICKHOUSE_DB", "nowhere", "ClickHouse", "CLICKHOUSE_DB"),
         ("CLICKHOUSE_EVENTS_READ_ONLY_URL", "http://127.0.0.1:9", "ClickHouse, events", "EVENTS"),
         (f"{S3}_ENABLED", "false", "S3", f"{S3}_ENABLED"),
         (f"{S3}_EXTERNAL_ENDPOINT", "http://127.0.0.1:9", "S3", "EXTERNAL_ENDPOINT"),
         (f"{S3}_SECRET_ACCESS_KEY", "wrong", "S3", f"{S3}_SECRET_ACCESS_KEY"),
-        ("SMTP_CONNECTION_URL", "smtp://127.0.0.1:9", "e-mail", "Is it running"),
+        ("SMTP_CONNECTION_URL", "smtp://127.0.0.1:9", "e-mail", "host and port in SMTP"),
         ("LF_EXPORT_SPOOL", "/dev/null/spool", "spool", "LF_EXPORT_SPOOL"),
         ("DAGSTER_POSTGRES_HOST", "", "Dagster storage", "DAGSTER_POSTGRES_HOST not set"),
         ("DAGSTER_POSTGRES_PASSWORD", "wrong", "Dagster storage", "Cannot sign in"),

@@ -81,7 +81,8 @@ def from_client(error: Exception, place: str) -> ExportError:
         error, server="ClickHouse", address=place, authorities="LF_EXPORT_CLICKHOUSE_CA_FILE"
     )
     return refused or Transient(
-        f"ClickHouse at {place} did not answer in full ({type(error).__name__})."
+        f"ClickHouse did not answer in full ({type(error).__name__}); check that it is running, and "
+        f"the address in {place}."
     )
 
 

@@ -24,7 +24,7 @@ from lf_export_pipeline.adapters.postgres.export_guards import (
     touchable,
 )
 from lf_export_pipeline.adapters.postgres.memberships import PROJECT_MEMBERS, is_member, may_see
-from lf_export_pipeline.adapters.postgres.postgres_reader import postgres_errors
+from lf_export_pipeline.adapters.postgres.postgres_errors import postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.request.admission import QUERY_MAX_BYTES

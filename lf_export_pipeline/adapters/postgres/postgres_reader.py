@@ -1,4 +1,4 @@
-"""Langfuse's Postgres: an engine, streamed reads, and the one place where its errors are mapped."""
+"""Langfuse's Postgres: an engine and streamed reads."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,30 +8,15 @@ from typing import Any, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lf_export_pipeline.adapters.postgres.engine_url import engine_url
-from lf_export_pipeline.adapters.tls import refused_by_libpq
-from lf_export_pipeline.core.errors import (
-    ConfigurationError,
-    ExportError,
-    InvalidFilterError,
-    PermanentError,
-    TimeLimitError,
-    TransientError,
-)
+from lf_export_pipeline.adapters.postgres.postgres_errors import reading_errors
+from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.statement import Statement
 
 TOO_DEEP = "nested too deeply to be read"
 STATEMENT_SECONDS = 60
 _BATCH_ROWS = 2_000
-_TRANSIENT_CLASSES = {"08", "25", "40", "53", "55", "57", "58"}
-_SIGN_IN_CLASSES = {"28", "3D"}
-_SCHEMA_STATES = {"42P01", "42703", "3F000"}
-_DENIED_STATE = "42501"
-_CANCELLED_STATE = "57014"
-_SIGN_IN_TEXTS = ("authentication failed", "does not exist", "pg_hba.conf")
 
 
 def connect(database_url: str, statement_seconds: int = STATEMENT_SECONDS) -> sa.Engine:
@@ -76,56 +61,6 @@ def exact_json(text: str) -> Any:
         return TOO_DEEP
 
 
-@contextmanager
-def postgres_errors() -> Iterator[None]:
-    """Turns the client's errors into the pipeline's."""
-    try:
-        yield
-    except (DBAPIError, PoolTimeoutError) as error:
-        raise from_client(error) from error
-
-
-def from_client(error: Exception) -> ExportError:
-    """The pipeline's error, by SQLSTATE: connections, conflicts and resources may recover."""
-    original = getattr(error, "orig", error)
-    state: str = getattr(original, "pgcode", None) or ""
-    if not state:  # before the sign-in is done the client knows a text only
-        refused = any(text in str(original) for text in _SIGN_IN_TEXTS)
-        certificate = refused_by_libpq(original)
-        signed_out = _sign_in_error() if refused else TransientError("Postgres does not answer.")
-        return certificate or signed_out
-    if state[:2] in _SIGN_IN_CLASSES:
-        return _sign_in_error()
-    if state[:2] in _TRANSIENT_CLASSES:
-        return TransientError(f"Postgres could not do it now (SQLSTATE {state}).")
-    if state in _SCHEMA_STATES:
-        return ConfigurationError(
-            f"Postgres does not have a table or column of Langfuse (SQLSTATE {state}); "
-            "check the database and schema in DATABASE_URL and that Langfuse's migrations ran."
-        )
-    if state == _DENIED_STATE:
-        return ConfigurationError(
-            "The user in DATABASE_URL may not do this in Langfuse's tables; grant it what "
-            "deploy/sql/postgres_role.sql has (its last line too, to ask for exports)."
-        )
-    return PermanentError(
-        f"Postgres cannot compute this export (SQLSTATE {state}). "
-        "The operator of this installation can see the cause."
-    )
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """The errors of a statement that users have a hand in: if it takes too long, it is theirs."""
-    with postgres_errors():
-        try:
-            yield
-        except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) == _CANCELLED_STATE:
-                raise TimeLimitError("Postgres", "LF_EXPORT_POSTGRES_QUERY_SECONDS") from error
-            raise
-
-
 class PostgresReader:
     """A ``RowReader`` for ``Store.POSTGRES``. Threads may share it."""
 
@@ -142,7 +77,7 @@ class PostgresReader:
 
         Integers and booleans keep their type, everything else is text.
         """
-        with _reading(), self._engine.connect() as connection:
+        with reading_errors(), self._engine.connect() as connection:
             streaming = connection.execution_options(
                 stream_results=True, yield_per=_BATCH_ROWS, postgresql_readonly=True
             )
@@ -151,7 +86,7 @@ class PostgresReader:
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         """A small result as tuples of what psycopg2 makes of each type."""
-        with _reading(), self._engine.connect() as connection:
+        with reading_errors(), self._engine.connect() as connection:
             readonly = connection.execution_options(postgresql_readonly=True)
             found = readonly.execute(sa.text(statement.sql), _bound(statement.params))
             return [tuple(row) for row in found]
@@ -159,7 +94,7 @@ class PostgresReader:
 
 def _record_batches(result: sa.CursorResult[Any]) -> Iterator[pa.RecordBatch]:
     names = list(result.keys())
-    with _reading():
+    with reading_errors():
         for rows in result.partitions(_BATCH_ROWS):
             arrays = [_array(column) for column in zip(*rows, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, names=names)
@@ -199,9 +134,3 @@ def _holds_nul(value: object) -> bool:
 
 def _exact_int(digits: str) -> int | Decimal:
     return int(digits) if len(digits) <= 4_000 else Decimal(digits)  # beyond, Python refuses
-
-
-def _sign_in_error() -> ConfigurationError:
-    return ConfigurationError(
-        "Postgres refuses the sign-in; check user, password and database in DATABASE_URL."
-    )

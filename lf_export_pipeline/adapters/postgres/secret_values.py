@@ -11,7 +11,7 @@ from contextlib import closing
 import psycopg2
 import sqlalchemy as sa
 
-from lf_export_pipeline.adapters.postgres.postgres_reader import from_client
+from lf_export_pipeline.adapters.postgres.postgres_errors import from_client
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 

@@ -212,6 +212,11 @@ def from_client(error: Exception) -> ExportError:
     code, said = _reply_code(error), _reply(error)
     if code >= 500:
         return PermanentError(f"The mail server refuses the e-mail ({said}).")
+    if not code and not isinstance(error, ClientError):
+        return TransientError(
+            f"The mail server does not answer ({said}); check that it is running, and host and port "
+            "in SMTP_CONNECTION_URL."
+        )
     sentence = f"The mail server could not take the e-mail ({said})."
     return MessageDeferredError(sentence) if _is_deferred(error) else TransientError(sentence)
 
@@ -247,11 +252,15 @@ def _is_deferred(error: Exception) -> bool:
 
 
 def _reply(error: Exception) -> str:
-    """What is told of it: a name or a number, and none of the server's words."""
+    """What is told of it: a name or a number, and none of the server's words, but the network's."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "no code"))
     code = _reply_code(error)
-    return f"reply {code}" if code else type(error).__name__
+    if code:
+        return f"reply {code}"
+    is_of_the_network = isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException)
+    words = getattr(error, "strerror", None) if is_of_the_network else None
+    return str(words or type(error).__name__)
 
 
 def _reply_code(error: Exception) -> int:

@@ -1,6 +1,7 @@
 import pytest
 
 from lf_export_pipeline.adapters.postgres.engine_url import engine_url
+from lf_export_pipeline.core.errors import ConfigurationError
 
 
 def query(parameters: str) -> dict[str, object]:
@@ -35,6 +36,11 @@ def test_what_concerns_prisma_alone_is_dropped(parameters: str) -> None:
     ("parameters", "expected"),
     [
         ("sslmode=require", {"sslmode": "require"}),
+        ("sslmode=Require", {"sslmode": "require"}),
+        ("sslmode=VERIFY-FULL", {"sslmode": "verify-full"}),
+        ("sslmode=no-verify", {"sslmode": "require"}),
+        ("sslmode=no-verify&sslcert=/ca.pem", {"sslmode": "require"}),
+        ("sslmode=no-verify&sslaccept=strict", {"sslmode": "verify-full", "sslrootcert": "system"}),
         ("sslcert=/ca.pem", {"sslrootcert": "/ca.pem"}),
         ("sslaccept=strict", {"sslmode": "verify-full", "sslrootcert": "system"}),
         (
@@ -49,3 +55,13 @@ def test_what_libpq_calls_otherwise_is_translated(
     parameters: str, expected: dict[str, str]
 ) -> None:
     assert query(parameters) == expected
+
+
+@pytest.mark.parametrize("mode", ["required", "on", "strict", "true"])
+def test_an_sslmode_that_nobody_understands_is_refused_with_those_there_are(mode: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        query(f"sslmode={mode}")
+    assert str(caught.value) == (
+        f"sslmode in DATABASE_URL is {mode!r}; write one of disable, allow, prefer, require, "
+        "verify-ca, verify-full."
+    )

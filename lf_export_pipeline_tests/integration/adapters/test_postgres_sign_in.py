@@ -1,0 +1,123 @@
+"""What a real Postgres answers to a sign-in that cannot be, and that no password is in it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+
+from lf_export_localstack.sample.rows import postgres_transaction
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.settings import Settings
+
+pytestmark = pytest.mark.services
+
+PASSWORD = "correct-horse"  # noqa: S105 - of roles that live as long as this module
+WRONG = "wrong-staple"
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Roles with the same password: one that may sign in, one without LOGIN, one without room."""
+
+    usual: str
+    without_login: str
+    without_room: str
+
+
+@pytest.fixture(scope="module")
+def roles(stack: LocalStack) -> Iterator[Roles]:
+    made = Roles(*(f"sign_in_{secrets.token_hex(4)}" for _ in range(3)))
+    with postgres_transaction(stack.addresses()) as connection:
+        cursor = connection.cursor()
+        for role, attribute in (
+            (made.usual, "LOGIN"),
+            (made.without_login, "NOLOGIN"),
+            (made.without_room, "LOGIN CONNECTION LIMIT 0"),
+        ):
+            cursor.execute(f"CREATE ROLE {role} {attribute} PASSWORD %s", (PASSWORD,))
+    yield made
+    with postgres_transaction(stack.addresses()) as connection:
+        for role in (made.usual, made.without_login, made.without_room):
+            connection.cursor().execute(f"DROP ROLE {role}")
+
+
+def refusal(stack: LocalStack, url: str) -> ExportError:
+    """The error of the first question to a database at this address."""
+    settings = Settings.load({**stack.environment(), "DATABASE_URL": url})
+    with pytest.raises(ExportError) as caught, closing(LangfusePostgres(settings)) as database:
+        database.reader.rows(Statement(store=Store.POSTGRES, sql="SELECT 1"))
+    for secret in (PASSWORD, WRONG):
+        assert secret not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "rest", "kind", "means", "words"),
+    [
+        ("usual", WRONG, "", ConfigurationError, "refuses the sign-in", "authentication failed"),
+        ("nobody", PASSWORD, "", ConfigurationError, "refuses the sign-in", 'user "nobody"'),
+        ("usual", "", "", ConfigurationError, "asks for a password", "no password supplied"),
+        ("usual", PASSWORD, "/nowhere", ConfigurationError, "does not have this", '"nowhere" does'),
+        ("without_login", PASSWORD, "", ConfigurationError, "name another user", "not permitted"),
+        (
+            "without_room",
+            PASSWORD,
+            "",
+            TransientError,
+            "no connection left",
+            "too many connections",
+        ),
+        ("usual", PASSWORD, "?options=-cfoo", ConfigurationError, "`options`", "-c foo requires"),
+        ("usual", PASSWORD, "?options=-cfoo%3D1", ConfigurationError, "`options`", "unrecognized"),
+        ("usual", PASSWORD, "?options=--foo", ConfigurationError, "`options`", "--foo requires"),
+        ("usual", PASSWORD, "?sslmode=Require", ConfigurationError, "does not speak TLS", ""),
+        ("usual", PASSWORD, "?sslmode=no-verify", ConfigurationError, "does not speak TLS", ""),
+    ],
+)
+def test_a_server_that_does_not_let_us_in_is_said_with_its_own_words(
+    stack: LocalStack,
+    roles: Roles,
+    user: str,
+    password: str,
+    rest: str,
+    kind: type[ExportError],
+    means: str,
+    words: str,
+) -> None:
+    parts = urlsplit(stack.addresses().database_url)
+    secret = f":{password}" if password else ""
+    path = rest if rest.startswith("/") else f"{parts.path}{rest}"
+    name = getattr(roles, user, user)
+    error = refusal(stack, f"postgresql://{name}{secret}@{parts.hostname}:{parts.port}{path}")
+    assert type(error) is kind
+    assert means in str(error)
+    assert words in str(error)
+
+
+def test_an_address_at_which_there_is_no_postgres_is_said(stack: LocalStack) -> None:
+    web = stack.addresses().clickhouse_port
+    refused = refusal(stack, f"postgresql://a:{PASSWORD}@127.0.0.1:9/c")
+    unknown = refusal(stack, f"postgresql://a:{PASSWORD}@postgres.invalid/c")
+    another = refusal(stack, f"postgresql://a:{PASSWORD}@127.0.0.1:{web}/c")
+    assert isinstance(refused, TransientError)
+    assert "nothing listens there (Connection refused)" in str(refused)
+    assert isinstance(unknown, TransientError)
+    assert "check the host in DATABASE_URL" in str(unknown)
+    assert isinstance(another, ExportError)
+    assert "DATABASE_URL" in str(another) or "closed the connection" in str(another)
+
+
+def test_a_server_that_takes_no_changes_is_said_to_be_no_primary(stack: LocalStack) -> None:
+    url = f"{stack.addresses().database_url}?options=-cdefault_transaction_read_only%3Don"
+    settings = Settings.load({**stack.environment(), "DATABASE_URL": url})
+    with closing(LangfusePostgres(settings)) as database:
+        with pytest.raises(TransientError) as caught:
+            database.exports.cancel("no-such-export")
+    assert "must lead to the primary server" in str(caught.value)
+    assert "read-only transaction" in str(caught.value)
