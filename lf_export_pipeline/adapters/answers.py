@@ -1,6 +1,6 @@
 """What services answer, as part of a sentence of ours."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _WORDS_MAX_CHARACTERS = 300
 
@@ -26,3 +26,23 @@ def is_page(headers: Iterable[tuple[str, str]]) -> bool:
     lower = {name.lower(): value for name, value in headers}
     is_html = lower.get("content-type", "").lower().startswith("text/html")
     return is_html and not any(name.startswith("x-amz-") for name in lower)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that has led to it: clients hide causes in arguments and attributes."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            hidden = (*each.args, each.__cause__, each.__context__, getattr(each, "reason", None))
+            waiting += [one for one in hidden if isinstance(one, BaseException)]
+
+
+def reason_of(error: BaseException) -> str:
+    """What the operating system says of a connection that has failed, in brackets."""
+    for cause in causes(error):
+        if isinstance(cause, OSError) and type(cause).__module__ in ("builtins", "socket"):
+            return said(cause.strerror or cause)
+    return ""

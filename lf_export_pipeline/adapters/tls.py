@@ -6,13 +6,13 @@ only. Of a connection with less the doctor says so.
 """
 
 import ssl
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
 import sqlalchemy as sa
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from lf_export_pipeline.adapters.answers import causes
 from lf_export_pipeline.core.errors import ConfigurationError
 
 _OTHER_NAME = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -31,7 +31,7 @@ def refused_certificate(
         address: The variable with its address.
         authorities: The variable with the file of authorities.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             code: int = getattr(cause, "verify_code", 0)
             return ConfigurationError(_advice(code, server, address, authorities))
@@ -101,15 +101,3 @@ def _advice(code: int, server: str, address: str, authorities: str) -> str:
         f"{server} has a certificate that is signed by no known authority; name a PEM file with "
         f"the certificate of its authority in {authorities}."
     )
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that has led to it: clients hide causes in arguments and attributes."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        each = waiting.pop()
-        if id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            hidden = (*each.args, each.__cause__, each.__context__, getattr(each, "reason", None))
-            waiting += [one for one in hidden if isinstance(one, BaseException)]

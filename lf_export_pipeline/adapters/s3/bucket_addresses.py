@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
+from lf_export_pipeline.adapters.answers import is_page
 from lf_export_pipeline.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def encoded_once(endpoint: str | None, style: str) -> str | None:
 
 
 def refuse_detours(client: "S3Client", bucket: str) -> None:
-    """Lets the client fail with a sentence where it is sent elsewhere, to a region or an address.
+    """Lets the client fail with a sentence where it is sent elsewhere, or where no S3 answers.
 
     botocore would follow by itself to another region, and so hide that every link is signed for
     the wrong one; by a redirect of another kind it is led round in circles.
@@ -44,6 +45,7 @@ def refuse_detours(client: "S3Client", bucket: str) -> None:
     own = "{0.scheme}://{0.netloc}".format(urlsplit(client.meta.endpoint_url))
     region = client.meta.region_name
     is_fixed = not bucket.startswith("arn:") and region != "aws-global"
+    client.meta.events.register("before-parse.s3", _require_no_page)
     check = partial(_require_no_detour, bucket, region if is_fixed else None, own)
     client.meta.events.register("before-call.s3", _stay)
     client.meta.events.register("before-parse.s3", check)
@@ -64,6 +66,15 @@ def _require_no_detour(
     if status in _REDIRECTS and headers.get("location") and not _is_of_aws(target.netloc):
         address = f"{target.scheme}://{target.netloc.rpartition('@')[2].removeprefix(f'{bucket}.')}"
         raise ConfigurationError(_advice(address, own))
+
+
+def _require_no_page(response_dict: dict[str, Any], **_: object) -> None:
+    """A page with a good status would be taken for an answer: an upload would seem to be done."""
+    if response_dict["status_code"] < 300 and is_page(response_dict["headers"].items()):
+        raise ConfigurationError(
+            f"A web page comes in place of an answer of the bucket's service; {_ENDPOINT} must be "
+            "the address of the service itself, not of its console or of a page to sign in."
+        )
 
 
 def _advice(address: str, own: str) -> str:

@@ -3,9 +3,10 @@
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from lf_export_pipeline.adapters.s3.s3_client import raise_mapped, s3_errors, status_of
+from lf_export_pipeline.adapters.s3.s3_answers import status_of
+from lf_export_pipeline.adapters.s3.s3_client import s3_errors
 from lf_export_pipeline.core.ports import IncompleteUpload
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ def incomplete_uploads(client: "S3Client", bucket: str, prefix: str) -> list[Inc
 
 def abort_upload(client: "S3Client", bucket: str, upload: IncompleteUpload) -> None:
     """Throw away the parts; an upload that has ended meanwhile is no error."""
-    try:
-        client.abort_multipart_upload(Bucket=bucket, Key=upload.key, UploadId=upload.upload_id)
-    except ClientError as error:
-        if status_of(error) != 404:
-            raise_mapped(error)
-    except BotoCoreError as error:
-        raise_mapped(error)
+    with s3_errors():
+        try:
+            client.abort_multipart_upload(Bucket=bucket, Key=upload.key, UploadId=upload.upload_id)
+        except ClientError as error:
+            if status_of(error) != 404:
+                raise

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import BotoCoreError, ClientError
 
 from lf_export_pipeline.adapters.aws import aws_session
 from lf_export_pipeline.adapters.s3.checksums import PartsChecksum
 from lf_export_pipeline.adapters.s3.multipart_uploads import abort_upload, incomplete_uploads
 from lf_export_pipeline.adapters.s3.s3_client import (
+    CLIENT_ERRORS,
     encryption_of,
     head_of,
     raise_mapped,
@@ -78,7 +78,7 @@ class S3FileStore:
         except _PiecesFailedError as error:
             failure = source.failure or error
             raise failure from failure.__cause__
-        except (ClientError, BotoCoreError) as error:
+        except CLIENT_ERRORS as error:
             # The answer to the last request may be lost, and its repetition be refused.
             if not self._bears(key, mark):
                 raise_mapped(error)
@@ -176,7 +176,7 @@ class S3FileStore:
 
     def _bears(self, key: str, mark: dict[str, str]) -> bool:
         """Whether the object that is there is the one of this upload."""
-        with suppress(ClientError, BotoCoreError):
+        with suppress(*CLIENT_ERRORS):
             found = self._client.head_object(Bucket=self.bucket, Key=key)
             return found.get("Metadata") == mark
         return False

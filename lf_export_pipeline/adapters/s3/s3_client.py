@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -17,9 +18,12 @@ from botocore.exceptions import (
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
+    ProxyConnectionError,
 )
 from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
 
+from lf_export_pipeline.adapters.answers import reason_of
 from lf_export_pipeline.adapters.aws import authorities_of_aws, aws_session
 from lf_export_pipeline.adapters.quoted_headers import quotes_a_header
 from lf_export_pipeline.adapters.s3.bucket_addresses import (
@@ -27,13 +31,9 @@ from lf_export_pipeline.adapters.s3.bucket_addresses import (
     encoded_once,
     refuse_detours,
 )
+from lf_export_pipeline.adapters.s3.s3_answers import KEYS, from_answer, status_of
 from lf_export_pipeline.adapters.tls import refused_certificate
-from lf_export_pipeline.core.errors import (
-    AccessRefusedError,
-    ConfigurationError,
-    ExportError,
-    TransientError,
-)
+from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
 from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
@@ -41,43 +41,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 SILENCE_SECONDS = 60
+CLIENT_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 _PREFIX = "LANGFUSE_S3_BATCH_EXPORT"
-_KEYS = f"{_PREFIX}_ACCESS_KEY_ID and {_PREFIX}_SECRET_ACCESS_KEY"
-_REFUSALS = {
-    "NoSuchBucket": f"The bucket does not exist; check {_PREFIX}_BUCKET and {_PREFIX}_ENDPOINT.",
-    "InvalidAccessKeyId": f"The bucket's service does not know the access key; check {_KEYS}.",
-    "SignatureDoesNotMatch": f"The bucket's service refuses the secret key; check {_KEYS}.",
-    "ExpiredToken": f"The credentials for the bucket have expired; check {_KEYS}.",
-    "PermanentRedirect": f"The bucket is in another region; check {_PREFIX}_REGION.",
-    "AuthorizationHeaderMalformed": f"The bucket is in another region; check {_PREFIX}_REGION.",
-    "IllegalLocationConstraintException": (
-        f"The bucket is in another region; check {_PREFIX}_REGION."
-    ),
-    "KMS.NotFoundException": f"The encryption key is unknown; check {_PREFIX}_SSE_KMS_KEY_ID.",
-    "KMS.DisabledException": f"The encryption key is disabled; check {_PREFIX}_SSE_KMS_KEY_ID.",
-}
-_REFUSALS |= {
-    "InvalidToken": _REFUSALS["InvalidAccessKeyId"],
-    "301": _REFUSALS["PermanentRedirect"],
-}
-_PERMISSIONS = {
-    "HeadObject": "GetObject",
-    "CreateMultipartUpload": "PutObject",
-    "UploadPart": "PutObject",
-    "CompleteMultipartUpload": "PutObject",
-    "ListMultipartUploads": "ListBucketMultipartUploads",
-    "ListObjectsV2": "ListBucket",
-}
-"""What a policy calls the requests that it has another word for."""
-
-_BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "Throttling"}
-_WRONG_CLOCK = (
-    "The clock of this machine and that of the bucket's service differ by more than the service "
-    "allows (15 minutes at AWS); set this machine's clock."
-)
 _UNSENDABLE = (
     "A request to the bucket's service cannot be written. Look for a line break or another "
-    f"control character in {_KEYS}, or in AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN; "
+    f"control character in {KEYS}, or in AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN; "
     f"check {_PREFIX}_ENDPOINT."
 )
 
@@ -141,7 +109,7 @@ def s3_errors() -> Iterator[None]:
     """Turns botocore's errors into the pipeline's."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except CLIENT_ERRORS as error:
         raise_mapped(error)
 
 
@@ -169,9 +137,9 @@ def head_of(client: "S3Client", bucket: str, key: str) -> "HeadObjectOutputTypeD
 def from_client(error: Exception) -> ExportError:
     """The pipeline's error: what an operator must set right, and what may pass."""
     if isinstance(error, ClientError):
-        return _from_answer(error)
+        return from_answer(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return ConfigurationError(f"There are no credentials for the bucket; set {_KEYS}.")
+        return ConfigurationError(f"There are no credentials for the bucket; set {KEYS}.")
     if quotes_a_header(error):
         return ConfigurationError(_UNSENDABLE)
     if isinstance(error, HTTPClientError | ConnectionError):
@@ -181,8 +149,10 @@ def from_client(error: Exception) -> ExportError:
             address=f"{_PREFIX}_ENDPOINT",
             authorities="LF_EXPORT_S3_CA_FILE",
         )
-        return refused or TransientError(
-            f"The bucket's service did not answer ({type(error).__name__})."
+        return refused or _unanswered(error)
+    if isinstance(error, ResponseParserError):
+        return TransientError(
+            f"What answers in place of the bucket's service is not S3; check {_PREFIX}_ENDPOINT."
         )
     return ConfigurationError(
         f"The settings of the bucket do not fit together ({type(error).__name__}); "
@@ -190,33 +160,22 @@ def from_client(error: Exception) -> ExportError:
     )
 
 
-def status_of(error: ClientError) -> int:
-    """The HTTP status of an answer."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def code_of(error: ClientError) -> str:
-    """S3's word for an error; the status where an answer had no body."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _from_answer(error: ClientError) -> ExportError:
-    code, status = code_of(error), status_of(error)
-    if code in _REFUSALS:
-        return ConfigurationError(_REFUSALS[code])
-    if code == "RequestTimeTooSkewed":
-        return TransientError(_WRONG_CLOCK)
-    if status in (405, 501):
-        return ConfigurationError(f"No S3 service answers there; check {_PREFIX}_ENDPOINT.")
-    if code in _BUSY or status >= 500 or status in (0, 408, 429):
-        return TransientError(f"The bucket's service was busy ({code}, status {status}).")
-    if status in (401, 403):
-        permission = _PERMISSIONS.get(error.operation_name, error.operation_name)
-        return AccessRefusedError(
-            f"The bucket refuses access; allow {permission} on {_PREFIX}_BUCKET to the key of "
-            f"{_PREFIX}_ACCESS_KEY_ID."
+def _unanswered(error: Exception) -> TransientError:
+    """With the host that was asked: names of buckets and regions are parts of it."""
+    asked = getattr(error, "kwargs", {})
+    host = urlsplit(str(asked.get("endpoint_url", ""))).hostname
+    cause = asked.get("error")
+    reason = reason_of(cause) if isinstance(cause, BaseException) else ""
+    if isinstance(error, ProxyConnectionError):
+        return TransientError(
+            f"The proxy in HTTPS_PROXY or HTTP_PROXY does not reach the bucket's service{reason}; "
+            f"put the host of {_PREFIX}_ENDPOINT into NO_PROXY, or let the proxy allow it."
         )
-    return TransientError(f"The bucket's service refused a request ({code}, status {status}).")
+    return TransientError(
+        f"The bucket's service did not answer{f' at {host}' if host else ''} "
+        f"({type(error).__name__}){reason}; check that it is running, {_PREFIX}_ENDPOINT and "
+        "_REGION."
+    )
 
 
 def _authorities(settings: S3Settings) -> str | None:
@@ -230,6 +189,11 @@ def _region(settings: S3Settings, ambient: str | None, endpoint: str | None) -> 
     refuses links to all regions except one.
     """
     region = settings.langfuse_s3_batch_export_region or ambient
+    if region == "auto" and endpoint is None:
+        raise ConfigurationError(
+            f"The region `auto` is none of AWS; set {_PREFIX}_REGION to the bucket's, or, if the "
+            f"bucket is elsewhere, {_PREFIX}_ENDPOINT."
+        )
     if region is None and endpoint is None:
         raise ConfigurationError(
             f"The region of the bucket is unknown; set {_PREFIX}_REGION (or AWS_REGION)."

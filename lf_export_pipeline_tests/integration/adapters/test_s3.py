@@ -217,6 +217,42 @@ def test_a_wrong_setting_is_named_and_a_service_that_is_away_is_not(
         store.upload("key", [b"x" * size], "text/plain", size)
 
 
+PAGE = b"<html><body>Forbidden by the proxy</body></html>"
+NO_KMS = (
+    b"<Error><Code>InvalidRequest</Code><Message>Server side encryption specified but KMS is not "
+    b"configured</Message></Error>"
+)
+FULL = b"<Error><Code>XMinioStorageFull</Code><Message>Please delete a few.</Message></Error>"
+
+
+@pytest.mark.parametrize("size", [10, 25 * MIB])
+@pytest.mark.parametrize(
+    ("refusal", "says"),
+    [
+        (Refuse(200, PAGE, "text/html"), f"{PREFIX}_ENDPOINT"),
+        (Refuse(403, PAGE, "text/html; charset=utf-8"), "NO_PROXY"),
+        (Refuse(400, NO_KMS, "application/xml"), f"unset {PREFIX}_SSE"),
+        (Refuse(507, FULL, "application/xml"), "free some"),
+    ],
+    ids=["a page", "a proxy's page", "no KMS", "no space"],
+)
+def test_an_upload_that_can_never_be_is_refused_at_once_with_what_to_do(
+    settings_with: SettingsWith, refusal: Refuse, says: str, size: int
+) -> None:
+    asked: list[str] = []
+
+    def spoil(request: Request) -> Refuse:
+        asked.append(request.path)
+        return refusal
+
+    with (
+        through(settings_with, spoil) as store,
+        pytest.raises(ConfigurationError, match=says),
+    ):
+        store.upload("key", [b"x" * size], "text/plain", size)
+    assert len(asked) <= 2  # the request, and a look for whether it was done all the same
+
+
 @pytest.mark.parametrize(
     ("kind", "asked"),
     [

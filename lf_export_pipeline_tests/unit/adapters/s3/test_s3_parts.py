@@ -3,18 +3,11 @@ import io
 import itertools
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lf_export_pipeline.adapters.s3 import object_store, s3_client
+from lf_export_pipeline.adapters.s3 import object_store
 from lf_export_pipeline.adapters.s3.checksums import PartsChecksum
-from lf_export_pipeline.core.errors import (
-    AccessRefusedError,
-    ConfigurationError,
-    ExportError,
-    TransientError,
-)
 
 
 @given(pieces=st.lists(st.binary(max_size=50)), sizes=st.lists(st.integers(1, 40), min_size=1))
@@ -54,28 +47,3 @@ def test_the_checksum_is_that_of_s3_however_the_bytes_come(data: bytes, cuts: li
 )
 def test_a_key_stays_inside_the_file_name(key: str, header: str) -> None:
     assert object_store.content_disposition(key) == header
-
-
-@pytest.mark.parametrize(
-    ("code", "status", "kind", "named"),
-    [
-        ("NoSuchBucket", 404, ConfigurationError, "LANGFUSE_S3_BATCH_EXPORT_BUCKET"),
-        ("InvalidAccessKeyId", 403, ConfigurationError, "ACCESS_KEY_ID"),
-        ("SignatureDoesNotMatch", 403, ConfigurationError, "SECRET_ACCESS_KEY"),
-        ("AccessDenied", 403, AccessRefusedError, "allow PutObject"),
-        ("403", 403, AccessRefusedError, "allow PutObject"),
-        ("SomethingNew", 403, AccessRefusedError, "allow PutObject"),
-        ("PermanentRedirect", 301, ConfigurationError, "REGION"),
-        ("SlowDown", 503, TransientError, "busy"),
-        ("RequestTimeTooSkewed", 403, TransientError, "set this machine's clock"),
-        ("InternalError", 500, TransientError, "busy"),
-        ("NotImplemented", 501, ConfigurationError, "ENDPOINT"),
-    ],
-)
-def test_answers_of_the_service_become_sentences(
-    code: str, status: int, kind: type[ExportError], named: str
-) -> None:
-    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    error = s3_client.from_client(ClientError(answer, "PutObject"))  # type: ignore[arg-type]
-    assert type(error) is kind
-    assert named in str(error)
