@@ -52,6 +52,17 @@ _QUERY = {
 }
 _TIME_LIMIT = {159, 160}
 _MAY_PASS = {408, 425, 429}
+_ADVICE = {
+    201: ("The quota of CLICKHOUSE_USER is used up", "wait for its next interval, or raise it"),
+    202: ("ClickHouse has too many queries at once", "lower the places in the pool `clickhouse`"),
+    241: (
+        "ClickHouse had no memory left for the query",
+        "if that goes on, lower LF_EXPORT_CHUNK_TARGET_MIB and LF_EXPORT_CLICKHOUSE_MEMORY_MIB, "
+        "from half of which on a query sorts on disk, or give the server more",
+    ),
+    243: ("ClickHouse has no space left on its disks", "free some"),
+}
+"""Of codes that may pass: what they mean, and what to do if they do not."""
 
 
 def from_client(error: Exception, place: str) -> ExportError:
@@ -117,4 +128,7 @@ def _of_query(code: int) -> ExportError:
             f"ClickHouse cannot compute this export (code {code}). "
             "The operator of this installation can see the cause."
         )
+    if code in _ADVICE:
+        means, advice = _ADVICE[code]
+        return Transient(f"{means} (code {code}); {advice}.")
     return Transient(f"ClickHouse ended the query with code {code}.")

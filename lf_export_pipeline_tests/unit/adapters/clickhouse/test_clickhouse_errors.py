@@ -14,18 +14,35 @@ from lf_export_pipeline.core.errors import (
 TAG = "abcdefghijklmnop"
 
 
-@pytest.mark.parametrize(
-    ("kind", "codes"),
-    [
-        (TimeLimitError, [159, 160]),
-        (TransientError, [202, 209, 210, 241, 242, 243, 279, 394, 425, 439, 499, 745, 999]),
-        (ConfigurationError, [47, 60, 81, 164, 192, 193, 497, 516]),
-        (PermanentError, [6, 43, 53, 62, 69, 386, 395, 407]),
-        (TransientError, [987_654]),
-    ],
-)
-def test_codes_of_the_server_are_of_one_kind(kind: type[ExportError], codes: list[int]) -> None:
-    assert {type(from_code(code)) for code in codes} == {kind}
+SIGN_IN = "check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"
+SCHEMA = "check CLICKHOUSE_DB"
+READ_ONLY = "`readonly = 2`"
+COMPUTED = "ClickHouse cannot compute this export (code"
+PASSES = "ClickHouse ended the query with code"
+
+CODES = [
+    *((code, ConfigurationError, SIGN_IN) for code in (192, 193, 194, 195, 516)),
+    *((code, ConfigurationError, "grant it SELECT") for code in (291, 497)),
+    *((code, ConfigurationError, SCHEMA) for code in (10, 16, 46, 47, 60, 81)),
+    *((code, ConfigurationError, READ_ONLY) for code in (164, 452)),
+    *((code, TimeLimitError, "LF_EXPORT_CLICKHOUSE_QUERY_SECONDS") for code in (159, 160)),
+    *((code, PermanentError, COMPUTED) for code in (6, 43, 53, 62, 69, 386, 395, 407)),
+    (201, TransientError, "quota of CLICKHOUSE_USER"),
+    (202, TransientError, "the pool `clickhouse`"),
+    (241, TransientError, "LF_EXPORT_CLICKHOUSE_MEMORY_MIB"),
+    (243, TransientError, "no space left"),
+    *((code, TransientError, PASSES) for code in (209, 210, 242, 279, 394, 425, 439, 499, 745)),
+    *((code, TransientError, PASSES) for code in (999, 987_654)),
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "advice"), CODES)
+def test_each_code_of_the_server_has_a_sentence(
+    code: int, kind: type[ExportError], advice: str
+) -> None:
+    error = from_code(code)
+    assert type(error) is kind
+    assert advice in str(error)
 
 
 def test_the_servers_text_never_reaches_the_user() -> None:

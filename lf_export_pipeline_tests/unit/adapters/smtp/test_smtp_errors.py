@@ -1,4 +1,5 @@
 import smtplib
+import socket
 import ssl
 import traceback
 from typing import Any
@@ -73,31 +74,42 @@ def test_without_settings_there_is_a_mailer_that_says_what_to_set(sender: str | 
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
+    ("error", "kind", "says"),
     [
-        (smtplib.SMTPAuthenticationError(535, b"no"), ConfigurationError),
-        (smtplib.SMTPAuthenticationError(454, b"later"), TransientError),
-        (smtplib.SMTPDataError(451, b"later"), MessageDeferredError),
-        (smtplib.SMTPSenderRefused(451, b"later", "a"), TransientError),
-        (smtplib.SMTPDataError(554, b"spam"), PermanentError),
-        (smtplib.SMTPSenderRefused(550, b"no", "a"), PermanentError),
-        (smtplib.SMTPRecipientsRefused({"a": (550, b"no")}), PermanentError),
+        (
+            smtplib.SMTPAuthenticationError(535, b"no"),
+            ConfigurationError,
+            "check user and password",
+        ),
+        (smtplib.SMTPAuthenticationError(454, b"later"), TransientError, "reply 454"),
+        (smtplib.SMTPDataError(451, b"later"), MessageDeferredError, "reply 451"),
+        (smtplib.SMTPSenderRefused(451, b"later", "a"), TransientError, "reply 451"),
+        (smtplib.SMTPDataError(554, b"spam"), PermanentError, "refuses the e-mail (reply 554)"),
+        (smtplib.SMTPSenderRefused(550, b"no", "a"), PermanentError, "reply 550"),
+        (smtplib.SMTPRecipientsRefused({"a": (550, b"no")}), PermanentError, "reply 550"),
         (
             smtplib.SMTPRecipientsRefused({"a": (450, b"later"), "b": (550, b"")}),
             MessageDeferredError,
+            "reply 450",
         ),
-        (smtplib.SMTPServerDisconnected("gone"), TransientError),
-        (smtplib.SMTPNotSupportedError("no AUTH"), PermanentError),
-        (ssl.SSLCertVerificationError(1, "self-signed"), ConfigurationError),
-        (ReadTimeoutError(endpoint_url="https://ses.test"), AnswerLostError),
-        (ConnectionClosedError(endpoint_url="https://ses.test"), AnswerLostError),
-        (EndpointConnectionError(endpoint_url="https://ses.test"), TransientError),
-        (TimeoutError(), TransientError),
-        (ConnectionRefusedError(), TransientError),
+        (smtplib.SMTPConnectError(421, b"too many"), TransientError, "reply 421"),
+        (smtplib.SMTPServerDisconnected("gone"), TransientError, "SMTP_CONNECTION_URL"),
+        (smtplib.SMTPNotSupportedError("no AUTH"), PermanentError, "SMTPUTF8"),
+        (ssl.SSLCertVerificationError(1, "self-signed"), ConfigurationError, "_SMTP_CA_FILE"),
+        (ReadTimeoutError(endpoint_url="https://ses.test"), AnswerLostError, "was lost"),
+        (ConnectionClosedError(endpoint_url="https://ses.test"), AnswerLostError, "was lost"),
+        (EndpointConnectionError(endpoint_url="https://ses"), TransientError, "does not answer"),
+        (TimeoutError(), TransientError, "does not answer (TimeoutError)"),
+        (ConnectionRefusedError(111, "Connection refused"), TransientError, "(Connection refused)"),
+        (socket.gaierror(-2, "Name or service not known"), TransientError, "(Name or service"),
     ],
 )
-def test_replies_are_final_or_may_pass(error: Exception, kind: type[ExportError]) -> None:
-    assert type(from_client(error)) is kind
+def test_replies_are_final_or_may_pass_and_say_what_to_do(
+    error: Exception, kind: type[ExportError], says: str
+) -> None:
+    mapped = from_client(error)
+    assert type(mapped) is kind
+    assert says in str(mapped)
 
 
 REJECTED: Any = {"Error": {"Code": "MessageRejected", "Message": "not verified: ada@x.test"}}
