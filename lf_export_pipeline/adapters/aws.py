@@ -34,8 +34,8 @@ def authorities_of_aws() -> str | None:
     path = _session().get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
     if path and not is_pem_file(path):
         raise ConfigurationError(
-            "AWS_CA_BUNDLE (or REQUESTS_CA_BUNDLE, or ca_bundle of the AWS profile) is not the path "
-            "of a PEM file with certificates; correct it, or unset it."
+            "AWS_CA_BUNDLE (or REQUESTS_CA_BUNDLE, or ca_bundle of the AWS profile) is not the "
+            "path of a PEM file with certificates; correct it, or unset it."
         )
     return path or None
 

@@ -40,8 +40,8 @@ class S3Settings(BaseModel):
     lf_export_s3_ca_file: Annotated[str, authorities()] | None = Field(
         default=None,
         description="PEM file of the CAs that may sign the certificate of an `https://` "
-        "endpoint. Default: `AWS_CA_BUNDLE`, or the public CAs. `lf-export doctor` opens a download "
-        "link with these, the public ones and the system's.",
+        "endpoint. Default: `AWS_CA_BUNDLE`, or the public CAs. `lf-export doctor` opens a "
+        "download link with these, the public ones and the system's.",
     )
     langfuse_s3_batch_export_force_path_style: bool = Field(
         default=False, description="Bucket in the path instead of the host name (MinIO, SeaweedFS)."

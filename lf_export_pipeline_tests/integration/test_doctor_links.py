@@ -1,4 +1,4 @@
-"""The doctor trusts whom the bucket's client trusts, and says what is wrong with a download link."""
+"""The doctor trusts whom the bucket's client trusts, and says what is wrong with a link."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -110,10 +110,10 @@ def test_a_file_of_authorities_that_is_none_is_said(
     assert found.sentence.startswith("AWS_CA_BUNDLE (or")
 
 
-def answered_with(status: int, body: bytes, content_type: str) -> Spoiler:
+def answered_with(answer: Refuse) -> Spoiler:
     def spoil(request: Request) -> Refuse | None:
         is_of_a_link = request.method == "GET" and "X-Amz-Signature" in request.path
-        return Refuse(status, body, content_type) if is_of_a_link else None
+        return answer if is_of_a_link else None
 
     return spoil
 
@@ -123,20 +123,20 @@ REFUSAL = b"<Error><Code>AccessDenied</Code><Message>Request has expired.</Messa
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "content_type", "said"),
+    ("answer", "said"),
     [
-        (200, PAGE, "text/html; charset=utf-8", "leads to a web page"),
-        (403, PAGE, "text/html", "with a page of status 403"),
-        (403, REFUSAL, "application/xml", "status 403 (AccessDenied: Request has expired)"),
-        (404, b"", "text/plain", "with status 404; check"),
-        (200, b"other", "text/plain", "with other bytes than were written"),
+        (Refuse(200, PAGE, "text/html; charset=utf-8"), "leads to a web page"),
+        (Refuse(403, PAGE, "text/html"), "with a page of status 403"),
+        (Refuse(403, REFUSAL, "text/xml"), "status 403 (AccessDenied: Request has expired)"),
+        (Refuse(404, b"", "text/plain"), "with status 404; check"),
+        (Refuse(200, b"other", "text/plain"), "with other bytes than were written"),
     ],
 )
 def test_what_is_wrong_with_a_link_is_said_in_the_services_own_words(
-    s3_check: CheckOf, stack: LocalStack, status: int, body: bytes, content_type: str, said: str
+    s3_check: CheckOf, stack: LocalStack, answer: Refuse, said: str
 ) -> None:
     target = f"http://127.0.0.1:{stack.addresses().s3_port}"
-    with proxy(target, answered_with(status, body, content_type)) as outside:
+    with proxy(target, answered_with(answer)) as outside:
         found = s3_check({EXTERNAL: outside})
     assert not found.ok
     assert said in found.sentence

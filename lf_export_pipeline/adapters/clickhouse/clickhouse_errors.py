@@ -92,8 +92,8 @@ def from_client(error: Exception, place: str) -> ExportError:
         error, server="ClickHouse", address=place, authorities="LF_EXPORT_CLICKHOUSE_CA_FILE"
     )
     return refused or Transient(
-        f"ClickHouse did not answer in full ({type(error).__name__}); check that it is running, and "
-        f"the address in {place}."
+        f"ClickHouse did not answer in full ({type(error).__name__}); check that it is running, "
+        f"and the address in {place}."
     )
 
 

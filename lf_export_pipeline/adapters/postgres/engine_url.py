@@ -53,7 +53,7 @@ def _libpq_parameters(given: dict[str, str]) -> dict[str, str]:
 
 
 def _ssl_mode(value: str) -> str:
-    """libpq's word for it.
+    """The word that libpq has for it.
 
     Prisma takes every word that it does not know, and each in capitals, for ``prefer``; but whoever
     wrote ``Require`` or node-postgres' ``no-verify`` wants no password to go in clear.

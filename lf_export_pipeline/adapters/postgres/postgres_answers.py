@@ -14,8 +14,8 @@ from lf_export_pipeline.core.errors import ConfigurationError, ExportError, Tran
 
 _WHERE_IT_WAS_TRIED = re.compile(r"^connection to server .*? failed: |^(FATAL|ERROR): +")
 _ASK_FOR_TLS = (
-    "add `sslmode=require` to DATABASE_URL, or better `sslmode=verify-full` with `sslrootcert`, which "
-    "proves that it is your server"
+    "add `sslmode=require` to DATABASE_URL, or better `sslmode=verify-full` with `sslrootcert`, "
+    "which proves that it is your server"
 )
 
 
@@ -45,8 +45,8 @@ _ANSWERS = (
     _Answer(
         r"unsupported startup parameter",
         "is behind a pooler that takes no such parameter at the start",
-        "leave `options` and `schema` out of DATABASE_URL; for a schema of its own set the search_path of "
-        "the user (ALTER ROLE … SET search_path)",
+        "leave `options` and `schema` out of DATABASE_URL; for a schema of its own set the "
+        "search_path of the user (ALTER ROLE … SET search_path)",
     ),
     _Answer(
         r"tenant or user not found|tenant/user .* not found",
@@ -60,7 +60,7 @@ _ANSWERS = (
         "with Neon add `options=endpoint%3D<endpoint id>` to DATABASE_URL",
     ),
     _Answer(
-        r"-c \S+ requires a value|invalid command-line argument|unrecognized configuration "
+        r"requires a value|invalid command-line argument|unrecognized configuration "
         r"parameter|invalid value for parameter|permission denied to set parameter|"
         r"parameter \"[^\"]*\" cannot be",
         "refuses a setting that it is given at the start",
@@ -164,7 +164,7 @@ _ANSWERS = (
 def sign_in_error(text: str, *, is_refused: bool = False) -> ExportError:
     """The pipeline's error for what was answered to a sign-in; with the server's own words.
 
-    These never hold the password: servers do not repeat it, and what breaks a URL is refused before.
+    These never hold the password: no server repeats it, and what breaks a URL is refused before.
 
     Args:
         text: The client's.

@@ -131,9 +131,9 @@ def _of_a_page(answer: _Answer) -> ExportError:
             f"{_PREFIX}_ENDPOINT into NO_PROXY."
         )
     return ConfigurationError(
-        f"A web page of status {answer.status} comes in place of an answer of the bucket's service; "
-        f"if HTTPS_PROXY is set, put the service's host into NO_PROXY or let the proxy allow it; "
-        f"otherwise check {_PREFIX}_ENDPOINT."
+        f"A web page of status {answer.status} comes in place of an answer of the bucket's "
+        "service; if HTTPS_PROXY is set, put the service's host into NO_PROXY or let the proxy "
+        f"allow it; otherwise check {_PREFIX}_ENDPOINT."
     )
 
 
@@ -144,12 +144,12 @@ def _of_encryption(answer: _Answer) -> ExportError | None:
             f"({_PREFIX}_SSE_KMS_KEY_ID, or the bucket's default key) to the key of "
             f"{_PREFIX}_ACCESS_KEY_ID. An upload needs kms:GenerateDataKey and kms:Decrypt."
         )
-    if answer.status < 500 or answer.status == 501:
-        if _ENCRYPTION_WORDS.search(answer.words):
-            return ConfigurationError(
-                f"The bucket's service does not encrypt as it is asked to{said(answer.words)}; "
-                f"unset {_PREFIX}_SSE, or set it to what the service can do."
-            )
+    is_final = answer.status < 500 or answer.status == 501
+    if is_final and _ENCRYPTION_WORDS.search(answer.words):
+        return ConfigurationError(
+            f"The bucket's service does not encrypt as it is asked to{said(answer.words)}; "
+            f"unset {_PREFIX}_SSE, or set it to what the service can do."
+        )
     return None
 
 

@@ -84,13 +84,13 @@ def s3_client(settings: S3Settings, bucket: str, endpoint: str | None) -> "S3Cli
 
 
 def trust_of_links(settings: S3Settings) -> ssl.SSLContext:
-    """Whose certificates are good for the host of a link, which browsers open and no client of ours.
+    """Whose certificates are good for the host of a link, which browsers open, no client of ours.
 
     The public authorities and the system's, and those that the client trusts: the bucket's service
     may have a private one within and a public one without, or the other way round.
     """
     trust = ssl.create_default_context()
-    trust.load_verify_locations(cafile=get_cert_path(True))
+    trust.load_verify_locations(cafile=get_cert_path(verify=True))
     if private := _authorities(settings):
         trust.load_verify_locations(cafile=private)
     return trust

@@ -214,8 +214,8 @@ def from_client(error: Exception) -> ExportError:
         return PermanentError(f"The mail server refuses the e-mail ({said}).")
     if not code and not isinstance(error, ClientError):
         return TransientError(
-            f"The mail server does not answer ({said}); check that it is running, and host and port "
-            "in SMTP_CONNECTION_URL."
+            f"The mail server does not answer ({said}); check that it is running, and host and "
+            "port in SMTP_CONNECTION_URL."
         )
     sentence = f"The mail server could not take the e-mail ({said})."
     return MessageDeferredError(sentence) if _is_deferred(error) else TransientError(sentence)

@@ -17,7 +17,7 @@ from lf_export_pipeline.settings import Settings
 
 pytestmark = pytest.mark.services
 
-PASSWORD = "correct-horse"  # noqa: S105 - of roles that live as long as this module
+PASSWORD = "correct-horse"  # of roles that live as long as this module
 WRONG = "wrong-staple"
 
 
@@ -57,47 +57,56 @@ def refusal(stack: LocalStack, url: str) -> ExportError:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("user", "password", "rest", "kind", "means", "words"),
-    [
-        ("usual", WRONG, "", ConfigurationError, "refuses the sign-in", "authentication failed"),
-        ("nobody", PASSWORD, "", ConfigurationError, "refuses the sign-in", 'user "nobody"'),
-        ("usual", "", "", ConfigurationError, "asks for a password", "no password supplied"),
-        ("usual", PASSWORD, "/nowhere", ConfigurationError, "does not have this", '"nowhere" does'),
-        ("without_login", PASSWORD, "", ConfigurationError, "name another user", "not permitted"),
-        (
-            "without_room",
-            PASSWORD,
-            "",
-            TransientError,
-            "no connection left",
-            "too many connections",
-        ),
-        ("usual", PASSWORD, "?options=-cfoo", ConfigurationError, "`options`", "-c foo requires"),
-        ("usual", PASSWORD, "?options=-cfoo%3D1", ConfigurationError, "`options`", "unrecognized"),
-        ("usual", PASSWORD, "?options=--foo", ConfigurationError, "`options`", "--foo requires"),
-        ("usual", PASSWORD, "?sslmode=Require", ConfigurationError, "does not speak TLS", ""),
-        ("usual", PASSWORD, "?sslmode=no-verify", ConfigurationError, "does not speak TLS", ""),
-    ],
-)
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who tries to get in, and how; the rest of the URL is the right one."""
+
+    user: str = "usual"
+    password: str = PASSWORD
+    path: str = ""
+    parameters: str = ""
+
+
+BAD_OPTION = "correct `options` in DATABASE_URL"
+REFUSED = [
+    (Attempt(password=WRONG), "refuses the sign-in", "password authentication failed"),
+    (Attempt("nobody"), "refuses the sign-in", 'user "nobody"'),
+    (Attempt(password=""), "asks for a password", "no password supplied"),
+    (Attempt(path="/nowhere"), "does not have this database", '"nowhere" does not exist'),
+    (Attempt("without_login"), "name another user", "not permitted to log in"),
+    (Attempt(parameters="?options=-cfoo"), BAD_OPTION, "-c foo requires a value"),
+    (Attempt(parameters="?options=-cfoo%3D1"), BAD_OPTION, "unrecognized configuration"),
+    (Attempt(parameters="?options=--foo"), BAD_OPTION, "--foo requires a value"),
+    (Attempt(parameters="?sslmode=Require"), "does not speak TLS", ""),
+    (Attempt(parameters="?sslmode=no-verify"), "does not speak TLS", ""),
+]
+
+
+@pytest.mark.parametrize(("attempt", "means", "words"), REFUSED)
 def test_a_server_that_does_not_let_us_in_is_said_with_its_own_words(
-    stack: LocalStack,
-    roles: Roles,
-    user: str,
-    password: str,
-    rest: str,
-    kind: type[ExportError],
-    means: str,
-    words: str,
+    stack: LocalStack, roles: Roles, attempt: Attempt, means: str, words: str
 ) -> None:
-    parts = urlsplit(stack.addresses().database_url)
-    secret = f":{password}" if password else ""
-    path = rest if rest.startswith("/") else f"{parts.path}{rest}"
-    name = getattr(roles, user, user)
-    error = refusal(stack, f"postgresql://{name}{secret}@{parts.hostname}:{parts.port}{path}")
-    assert type(error) is kind
+    error = refusal(stack, url_of(stack, roles, attempt))
+    assert type(error) is ConfigurationError
     assert means in str(error)
     assert words in str(error)
+
+
+def test_a_server_without_room_for_one_more_may_have_some_later(
+    stack: LocalStack, roles: Roles
+) -> None:
+    error = refusal(stack, url_of(stack, roles, Attempt("without_room")))
+    assert type(error) is TransientError
+    assert "no connection left (too many connections for role" in str(error)
+
+
+def url_of(stack: LocalStack, roles: Roles, attempt: Attempt) -> str:
+    """The address for one attempt to get in."""
+    parts = urlsplit(stack.addresses().database_url)
+    secret = f":{attempt.password}" if attempt.password else ""
+    name, path = getattr(roles, attempt.user, attempt.user), attempt.path or parts.path
+    host = f"{parts.hostname}:{parts.port}"
+    return f"postgresql://{name}{secret}@{host}{path}{attempt.parameters}"
 
 
 def test_an_address_at_which_there_is_no_postgres_is_said(stack: LocalStack) -> None:
@@ -116,8 +125,10 @@ def test_an_address_at_which_there_is_no_postgres_is_said(stack: LocalStack) -> 
 def test_a_server_that_takes_no_changes_is_said_to_be_no_primary(stack: LocalStack) -> None:
     url = f"{stack.addresses().database_url}?options=-cdefault_transaction_read_only%3Don"
     settings = Settings.load({**stack.environment(), "DATABASE_URL": url})
-    with closing(LangfusePostgres(settings)) as database:
-        with pytest.raises(TransientError) as caught:
-            database.exports.cancel("no-such-export")
+    with (
+        closing(LangfusePostgres(settings)) as database,
+        pytest.raises(TransientError) as caught,
+    ):
+        database.exports.cancel("no-such-export")
     assert "must lead to the primary server" in str(caught.value)
     assert "read-only transaction" in str(caught.value)
