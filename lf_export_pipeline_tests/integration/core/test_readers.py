@@ -122,6 +122,32 @@ def set_json(project: Project, item: str, cell: str) -> None:
         cursor.execute(sql, {"cell": cell, "id": item, "project": project.id})
 
 
+def dataset_run_items(project: Project) -> None:
+    times = {"created_at": NOON, "updated_at": NOON}
+    project.add_to_postgres("datasets", {"id": "ds", "name": CELLS[-1][:200], **times})
+    project.add(
+        "dataset_run_items_rmt",
+        *(
+            {"id": f"0{at:03}", "dataset_id": "ds", "dataset_run_id": "r", "trace_id": cell}
+            | {"dataset_item_id": f"{at} {cell}", "observation_id": cell, **times}
+            for at, cell in enumerate(CELLS)
+        ),
+    )
+
+
+def audit_logs(project: Project) -> None:
+    common = {"created_at": NOON, "updated_at": NOON, "org_id": "org", "type": "USER"}
+    common |= {"resource_type": "trace", "action": "create"}
+    project.add_to_postgres(
+        "audit_logs",
+        *(
+            {**common, "id": f"{project.id}-0{at:03}", "resource_id": cell}
+            | {"before": cell, "after": cell}
+            for at, cell in enumerate(CELLS)
+        ),
+    )
+
+
 FILL: Mapping[str, Callable[[Project], None]] = {
     "traces": traces,
     "observations": lambda project: observations(project, "observations", "id"),
@@ -129,6 +155,8 @@ FILL: Mapping[str, Callable[[Project], None]] = {
     "scores": traces,
     "sessions": sessions,
     "dataset_items": dataset_items,
+    "dataset_run_items": dataset_run_items,
+    "audit_logs": audit_logs,
 }
 
 
