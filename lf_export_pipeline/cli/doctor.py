@@ -25,6 +25,7 @@ from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.tls import unverified_postgres
 from lf_export_pipeline.cli.dagster_storage import check_dagster_storage
 from lf_export_pipeline.cli.link_check import require_download
+from lf_export_pipeline.cli.write_mode_check import write_mode
 from lf_export_pipeline.core.errors import (
     AccessRefusedError,
     ConfigurationError,
@@ -110,6 +111,7 @@ def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
     yield "Postgres", lambda: _postgres(settings)
     yield "ClickHouse", lambda: _clickhouse(settings, Store.CLICKHOUSE, _CLICKHOUSE_TABLES)
     yield "ClickHouse, events", lambda: _clickhouse(settings, Store.EVENTS, _EVENTS_TABLES)
+    yield "write mode", lambda: write_mode(settings)
     yield "S3", lambda: _s3(settings)
     yield "e-mail", lambda: _mail(settings)
     yield "spool", lambda: _spool(settings)

@@ -85,6 +85,8 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
         "sha256": stored.sha256,
         "row_limit_hit": stored.limit_hit,
         "vanished_rows": stored.vanished_rows,
+        "langfuse_write_mode": stored.write_mode.value,
+        **({"remark": stored.remark} if stored.remark else {}),
     }
 
 

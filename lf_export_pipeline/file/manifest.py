@@ -21,6 +21,8 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
         "rows_planned": plan.rows,
         "vanished_rows": stored.vanished_rows,
         "row_limit_hit": stored.limit_hit,
+        "write_mode": stored.write_mode.value,
+        "remark": stored.remark,
         "bytes": stored.bytes,
         "sha256": stored.sha256,
         "object_key": stored.object_key,

@@ -83,6 +83,8 @@ class Upload:
             limit_hit=self._plan.limit_hit,
             row_limit=self._plan.query.row_limit,
             vanished_rows=sum(part.expected_rows - part.rows for part in parts),
+            write_mode=self._plan.query.write_mode,
+            remark=self._plan.query.remark,
         )
 
     def _key(self) -> str:

@@ -25,7 +25,7 @@ def environment(stack: LocalStack, tmp_path: Path) -> dict[str, str]:
 def test_a_good_installation_is_good_in_every_part(environment: dict[str, str]) -> None:
     checks = list(run_checks(Settings.load(environment), environment))
     assert [check for check in checks if not check.ok] == []
-    assert len(checks) == 7
+    assert len(checks) == 8
 
 
 def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_the_command_prints_a_line_for_each_part_and_succeeds(
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert all(line.startswith("good") for line in lines)
 
 

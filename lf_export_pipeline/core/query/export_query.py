@@ -26,6 +26,15 @@ class LookupScope(StrEnum):
     ONCE = "once"  # once for all chunks that a process makes, without any keys: small tables
 
 
+class WriteMode(StrEnum):
+    """Which tables Langfuse writes: LANGFUSE_MIGRATION_V4_WRITE_MODE, as far as its rows tell."""
+
+    LEGACY = "legacy"
+    DUAL = "dual"
+    EVENTS_ONLY = "events_only"
+    UNKNOWN = "unknown"
+
+
 class Lookup(_Frozen):
     """Columns that come from elsewhere and are matched to the rows by a key, like a left join.
 
@@ -60,6 +69,8 @@ class ExportQuery(_Frozen):
     sample: Statement | None
     lookups: tuple[Lookup, ...] = ()
     row_limit: int = Field(gt=0)
+    write_mode: WriteMode = WriteMode.UNKNOWN
+    remark: str | None = None  # what its user is to be told of the table
 
     @property
     def score_columns_bytes(self) -> int:
@@ -164,6 +175,8 @@ class StoredFile(_Frozen):
     limit_hit: bool
     row_limit: int
     vanished_rows: int = 0
+    write_mode: WriteMode = WriteMode.UNKNOWN
+    remark: str | None = None
 
 
 Answers = Mapping[str, list[tuple[object, ...]]]

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
-from lf_export_pipeline.core.query.export_query import ExportQuery
+from lf_export_pipeline.core.query.export_query import ExportQuery, WriteMode
+from lf_export_pipeline.core.query.write_mode import with_write_mode
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.defs.ops.boundary import (
@@ -33,8 +35,10 @@ def resolve_filters(
     stopped = leave_nothing(context, spool, files, export_rows)
     with export_errors(context, export_rows, when_stopped=stopped):
         require_running(context, export_rows)
-        query = resolved(request, tagged(reader, context), settings)
+        tagged_reader = tagged(reader, context)
+        query = resolved(request, tagged_reader, settings)
         context.log.info(_summary(query))
+        query = _with_write_mode(context, query, tagged_reader)
         yield dg.Output(query)
 
 
@@ -50,6 +54,22 @@ def resolved(request: ExportRequest, reader: RowReader, settings: Settings) -> E
     query = table.compile(request, answers, settings.limits)
     query.require_short_sql()
     return query.keyed((secrets.randbits(64), secrets.randbits(64)))
+
+
+def _with_write_mode(
+    context: dg.OpExecutionContext, query: ExportQuery, reader: RowReader
+) -> ExportQuery:
+    """The same query, told whether Langfuse still writes its table; no export fails over that."""
+    try:
+        query = with_write_mode(query, reader.rows)
+    except ExportError as error:
+        context.log.info("Whether Langfuse still writes the table is unknown: %s", error)
+        return query
+    if query.remark:
+        context.log.warning(query.remark)
+    elif query.write_mode is not WriteMode.UNKNOWN:
+        context.log.info("Langfuse's write mode is %s, by this project's rows", query.write_mode)
+    return query
 
 
 def _summary(query: ExportQuery) -> str:

@@ -153,4 +153,6 @@ def row_log(stored: StoredFile) -> str | None:
         )
     if stored.vanished_rows:
         sentences.append(f"{stored.vanished_rows:,} rows were deleted while the export ran.")
+    if stored.remark:
+        sentences.append(stored.remark)
     return " ".join(sentences) or None
