@@ -3,18 +3,28 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
 
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query.chunk_plan import bind_chunk, counted
+from lf_export_pipeline.core.query.chunk_plan import bind_chunk
 from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery, Lookup, LookupScope
+from lf_export_pipeline.core.query.freshness import counted
 from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline.file.joining import LookupTable, distinct_keys
 from lf_export_pipeline.file.read_ahead import read_ahead
 
 Keys = bytes | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsLeft:
+    """Rows that a server has now, and whether it does not know yet what the key scan knew."""
+
+    rows: int
+    lags: bool
 
 
 class PlanTables:
@@ -64,10 +74,11 @@ class ChunkReader:
             }
             yield (self._joined(query.lookups, tables, batch) for batch in batches)
 
-    def rows_left(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> int:
+    def rows_left(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> RowsLeft:
         """How many of the chunk's rows there are now; costs no more than their keys."""
-        ((rows,),) = self._reader.rows(counted(_rows(query, chunk, keys)))
-        return int(str(rows))
+        ((rows, *newest),) = self._reader.rows(counted(_rows(query, chunk, keys), query))
+        lags = bool(newest) and int(str(newest[0])) < chunk.newest
+        return RowsLeft(int(str(rows)), lags=lags)
 
     def _joined(
         self, lookups: Sequence[Lookup], tables: dict[int, LookupTable], rows: pa.RecordBatch

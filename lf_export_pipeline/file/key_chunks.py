@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lf_export_pipeline.core.query.freshness import NEWEST
+
 KEY = "key"
 UNIT_ROWS = 1_000
 
@@ -42,16 +44,18 @@ class ScannedKeys:
     the range of each thousand rows is held, so the range of a part may be a little wide.
 
     Args:
-        batches: With the fields ``key``, ``b0``, ``b1``, …
+        batches: With the fields ``key``, ``b0``, ``b1``, … and perhaps ``newest``.
         row_limit: How many rows to keep.
 
     Attributes:
         rows: How many there are.
         limit_hit: Whether there were more than allowed.
+        newest: What the scanned server knew (``core.freshness``); 0: nothing is known of that.
     """
 
     def __init__(self, batches: Iterable[pa.RecordBatch], row_limit: int) -> None:
         self.rows = 0
+        self.newest = 0
         self.limit_hit = False
         self._pieces: list[pa.Array] = []
         self._starts: list[int] = []
@@ -73,6 +77,9 @@ class ScannedKeys:
     def _add(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
             return
+        if NEWEST in batch.schema.names:
+            self.newest = batch.column(NEWEST)[0].as_py()
+            batch = batch.drop_columns([NEWEST])
         for unit in _units(batch):
             self._starts.append(self.rows)
             self._ranges.append(_range(unit))

@@ -145,8 +145,3 @@ def beside(statements: Sequence[Statement]) -> Statement:
     )
     params = {name: value for each in statements for name, value in each.params.items()}
     return statements[0].model_copy(update={"sql": sql, "params": params})
-
-
-def counted(rows: Statement) -> Statement:
-    """``rows``: how many rows a statement gives; the store reads no column that only shows them."""
-    return rows.model_copy(update={"sql": f"SELECT count(*) AS rows FROM (\n{rows.sql}\n) AS r"})

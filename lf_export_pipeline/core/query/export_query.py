@@ -142,6 +142,7 @@ class Chunk(_Frozen):
     total_rows: int
     lower: tuple[str, ...] = ()  # smallest value of each bound column in the chunk
     upper: tuple[str, ...] = ()
+    newest: int = 0  # what the server that was scanned knew (``core.freshness``)
 
 
 class ChunkList(_Frozen):

@@ -23,7 +23,7 @@ from lf_export_pipeline.defs.ops.boundary import (
 from lf_export_pipeline.defs.progress_format import MEGABYTE, per_second, progress_line
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, PlanTables
+from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, PlanTables, RowsLeft
 from lf_export_pipeline.file.part_bytes import PartBytes
 from lf_export_pipeline.file.preview import PREVIEW, preview_of
 from lf_export_pipeline.file.upload_ahead import UploadsAhead
@@ -112,7 +112,8 @@ class ChunkWriter:
 
         Rows may vanish between the scan and the reading (a deletion in Langfuse), and more of them
         while a chunk is read again. So a part may be short, as long as it is not shorter than what
-        is counted after it was read, now and when a replica that lags has had time to catch up.
+        is counted after it was read, now and when a replica that lags has had time to catch up, by
+        a server that knows what the scan's server knew.
 
         Raises:
             TransientError: The number of rows is not to be explained like that.
@@ -122,17 +123,18 @@ class ChunkWriter:
             if part.rows == part.expected_rows:
                 return part
             left = self._rows_left()
-            if left <= part.rows < part.expected_rows:
+            if left.rows <= part.rows < part.expected_rows:
                 time.sleep(LAG_SECONDS)
                 left = self._rows_left()
-            if left <= part.rows < part.expected_rows:
+            if left.rows <= part.rows < part.expected_rows and not left.lags:
                 return part
+        lags = ", on a server that lags behind the one that was scanned" if left.lags else ""
         raise TransientError(
             f"Chunk {part.index} gave {part.rows:,} of {part.expected_rows:,} rows, "
-            f"and {left:,} are there."
+            f"and {left.rows:,} are there{lags}."
         )
 
-    def _rows_left(self) -> int:
+    def _rows_left(self) -> RowsLeft:
         return self._rows.rows_left(self._query, self._chunk, self._keys())
 
     def _write(self) -> PartFile:

@@ -15,6 +15,7 @@ from lf_export_pipeline.core.query.chunk_plan import (
     sample_spans,
 )
 from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, ExportQuery
+from lf_export_pipeline.core.query.freshness import with_newest
 from lf_export_pipeline.defs.ops.boundary import (
     CLICKHOUSE_POOL,
     export_errors,
@@ -96,7 +97,7 @@ def _summary(plan: ExportPlan) -> str:
 def _scanned(query: ExportQuery, reader: RowReader) -> ScannedKeys:
     if query.key_scan is None:
         return ScannedKeys([], query.row_limit)
-    with reader.batches(query.key_scan) as batches:
+    with reader.batches(with_newest(query.key_scan, query)) as batches:
         return ScannedKeys(batches, query.row_limit)
 
 
@@ -134,4 +135,5 @@ def _spooled(keys: ScannedKeys, ends: list[int], folder: AttemptFolder) -> Itera
             total_rows=keys.rows,
             lower=part.lower,
             upper=part.upper,
+            newest=keys.newest,
         )

@@ -11,7 +11,7 @@ from lf_export_pipeline.core.query.statement import Store
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline.defs.ops.stream_chunks import planned
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables, RowsLeft
 from lf_export_pipeline_tests.effort import some
 from lf_export_pipeline_tests.exporting import CUTOFF, Project
 from lf_export_pipeline_tests.fakes import MemorySpool
@@ -47,4 +47,6 @@ def test_as_many_rows_are_left_as_were_planned(
     read = folder.read_text_keys if is_postgres else folder.read_packed_keys
     rows = ChunkReader(sample.reader, PlanTables())
     for chunk in some(chunks):
-        assert rows.rows_left(query, chunk, read(chunk.index)) == chunk.rows > 0
+        found = rows.rows_left(query, chunk, read(chunk.index))
+        assert found == RowsLeft(chunk.rows, lags=False)
+        assert chunk.rows > 0
