@@ -147,9 +147,14 @@ class FakeExportRows:
 
 
 class MemoryFileStore:
-    """A ``FileStore`` in a dictionary; ``failures`` are raised by the next uploads, one each."""
+    """A ``FileStore`` in a dictionary; ``failures`` are raised by the next uploads, one each.
 
-    def __init__(self) -> None:
+    ``others`` are the other buckets of its service, by name.
+    """
+
+    def __init__(self, bucket: str = "exports") -> None:
+        self.bucket = bucket
+        self.others: dict[str, MemoryFileStore] = {}
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}
         self.file_names: list[str] = []
@@ -177,6 +182,9 @@ class MemoryFileStore:
     def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
         self.file_names.append(file_name)
         return f"https://bucket.test/{key}?expires={int(expires_in.total_seconds())}&secret=s3cr3t"
+
+    def of_bucket(self, bucket: str) -> "MemoryFileStore":
+        return self.others.setdefault(bucket, MemoryFileStore(bucket))
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)

@@ -45,7 +45,8 @@ class World:
         register(Numbers())
         self.rows = FakeExportRows(self.row)
         self.reader = NumbersReader(self.numbers)
-        self.files = MemoryFileStore()
+        bucket = "LANGFUSE_S3_BATCH_EXPORT_BUCKET"
+        self.files = MemoryFileStore(self.environment.get(bucket, ENVIRONMENT[bucket]))
         self.mailer = OutboxMailer()
         self.uploads_ahead = UploadsAhead()
         self.spool = MemorySpool()

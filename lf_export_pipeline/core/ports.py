@@ -172,6 +172,15 @@ class IncompleteUpload:
 class FileStore(Protocol):
     """The bucket of the finished files."""
 
+    @property
+    def bucket(self) -> str:
+        """Its name."""
+        ...
+
+    def of_bucket(self, bucket: str) -> "FileStore":
+        """Another bucket of the same service, for the same user."""
+        ...
+
     def upload(
         self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
     ) -> None:

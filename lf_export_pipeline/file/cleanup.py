@@ -7,7 +7,7 @@ the hourly sweep.
 
 import hashlib
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 
 from lf_export_pipeline.core.errors import ExportError
@@ -26,15 +26,19 @@ def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | Non
     """Deletes the object of an attempt that was not published, and aborts its upload.
 
     Gives the key, if there was one. The key was noted before the first byte was sent, so that
-    nothing but this attempt's own object is touched.
+    nothing but this attempt's own object is touched. In a bucket that is no longer the one of the
+    settings that is tried, and no more: it may be gone, or closed to us.
     """
     noted = folder.read(OBJECT, ObjectKey)
     if noted is None or (row is not None and is_published_as(row, noted.key)):
         return None
     if _is_kept(noted, row):
         return None
-    abort_uploads_to(noted.key, files)
-    files.delete(noted.key)
+    is_elsewhere = noted.bucket not in (None, files.bucket)
+    there = files.of_bucket(noted.bucket) if noted.bucket and is_elsewhere else files
+    with suppress(ExportError) if is_elsewhere else nullcontext():
+        abort_uploads_to(noted.key, there)
+        there.delete(noted.key)
     return noted.key
 
 
@@ -66,7 +70,8 @@ def note_superseded(row: ExportRow, spool: Spool, settings: S3Settings) -> str |
         return None
     name = f"{SUPERSEDED}{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     folder = AttemptFolder.of(spool, row.id, name)
-    folder.write(OBJECT, ObjectKey(key=key, kept_until=row.expires_at))
+    bucket = settings.langfuse_s3_batch_export_bucket
+    folder.write(OBJECT, ObjectKey(key=key, bucket=bucket, kept_until=row.expires_at))
     return key
 
 

@@ -24,12 +24,18 @@ OBJECT = "object"
 class ObjectKey(BaseModel):
     """The key that an attempt has chosen, kept so that a retry writes the same object again.
 
+    ``bucket`` is the one that was set then; None: a note of an older version, of the one set now.
     That of a file that is made once more is kept as well, until the new file has its place;
     ``kept_until`` is when its own link expires.
     """
 
     key: str
+    bucket: str | None = None
     kept_until: datetime | None = None
+
+    def is_in(self, bucket: str, prefix: str) -> bool:
+        """Whether the object has its place in this bucket, below this prefix."""
+        return self.bucket in (None, bucket) and is_export_key(self.key, prefix)
 
 
 def free_key(

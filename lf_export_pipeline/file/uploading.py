@@ -11,7 +11,7 @@ from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile, Sto
 from lf_export_pipeline.file.assembled_file import AssembledFile, size_of, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import abort_uploads_to, discard_object
-from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, free_key, is_export_key
+from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, free_key
 from lf_export_pipeline.settings import Settings
 
 
@@ -90,12 +90,13 @@ class Upload:
     def _key(self) -> str:
         """The key that an earlier try has written to, or a new one, noted before it is used.
 
-        A key below a prefix that is no longer the bucket's is given up: the web app, the sweeps and
-        the policy of the bucket's user know the new one alone. What lies there is deleted.
+        One in another bucket, or below another prefix, than are set now is given up: the web app,
+        the sweeps and the policy of the bucket's user know the new ones alone. What lies there is
+        deleted.
         """
-        prefix = self._settings.langfuse_s3_batch_export_prefix
+        prefix, bucket = self._settings.langfuse_s3_batch_export_prefix, self._files.bucket
         noted = self._folder.read(OBJECT, ObjectKey)
-        if noted is not None and not is_export_key(noted.key, prefix):
+        if noted is not None and not noted.is_in(bucket, prefix):
             with suppress(ExportError):
                 discard_object(self._folder, self._files, None)
             noted = None
@@ -103,7 +104,7 @@ class Upload:
             attempt, extension = self._folder.path, self._writer.extension
             now = datetime.now(UTC)
             key = free_key(self._request, prefix, extension, self._files, now, attempt=attempt)
-            noted = ObjectKey(key=key)
+            noted = ObjectKey(key=key, bucket=bucket)
             self._folder.write(OBJECT, noted)
         else:
             # A process that is killed cannot abort what it has begun.

@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 import xxhash
 
-from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
 from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline_tests.fakes import MemoryFileStore
 from lf_export_pipeline_tests.integration.resuming import (
     WORLDS,
     execute,
@@ -81,6 +82,61 @@ def test_reexecution_after_a_change_of_the_prefix_uses_the_new_one(
     (key,) = world.files.objects
     assert key.startswith("elsewhere/")
     assert key in (world.state.url or "")
+
+
+def test_reexecution_after_a_change_of_the_bucket_leaves_one_file_in_the_new_one(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was in the old bucket, and its process was killed before it could take it back."""
+
+    def break_off(*_: object) -> str:
+        raise PermanentError("It cannot be signed.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.files, "signed_url", break_off)
+        failed_run, _ = execute(instance)
+    world.environment["LANGFUSE_S3_BATCH_EXPORT_BUCKET"] = "another"
+    old, world.files = world.files, MemoryFileStore("another")
+    world.files.others[old.bucket] = old
+    assert len(old.objects) == 1
+    old.objects["exports/of-somebody-else"] = b""
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    (key,) = world.files.objects
+    assert key in (world.state.url or "")
+    assert set(old.objects) == {"exports/of-somebody-else"}
+    assert (world.state.status, world.state.log) == ("COMPLETED", None)
+    assert len(world.mailer.sent) == 1
+
+
+def test_reexecution_ends_well_though_the_old_bucket_is_gone(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.files.failures = [PermanentError("The bucket is gone.")]
+    failed_run, _ = execute(instance)
+    world.environment["LANGFUSE_S3_BATCH_EXPORT_BUCKET"] = "another"
+    world.files = BucketBesideOneThatIsGone("another")
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    (key,) = world.files.objects
+    assert key in (world.state.url or "")
+    assert not world.spool.folders()
+
+
+class BucketBesideOneThatIsGone(MemoryFileStore):
+    """A bucket; nothing can be deleted in any other."""
+
+    def of_bucket(self, bucket: str) -> MemoryFileStore:
+        gone = MemoryFileStore(bucket)
+        gone.delete = self._refuse  # type: ignore[method-assign]
+        return gone
+
+    def _refuse(self, _key: str) -> None:
+        raise ConfigurationError("The bucket does not exist.")
 
 
 def test_second_failure_of_a_reexecution_leaves_the_export_failed(

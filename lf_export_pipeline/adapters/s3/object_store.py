@@ -146,6 +146,11 @@ class S3FileStore:
             )
         return self._settings.langfuse_s3_batch_export_bucket
 
+    def of_bucket(self, bucket: str) -> "S3FileStore":
+        """Another bucket of the same service, for the same user."""
+        changed = {"langfuse_s3_batch_export_bucket": bucket}
+        return S3FileStore(self._settings.model_copy(update=changed))
+
     @property
     def credentials_are_temporary(self) -> bool:
         """Whether links die with a session token, whatever their date says."""

@@ -40,6 +40,16 @@ def test_an_object_that_is_not_there_has_no_head(store: FileStore, key: str) -> 
     assert store.head(key) is None
 
 
+def test_another_bucket_of_the_service_holds_other_objects(store: FileStore, key: str) -> None:
+    other = store.of_bucket("lf-another-bucket")
+    store.upload(key, [b"1"], "text/plain", 1)
+    other.upload(key, [b"22"], "text/plain", 2)
+    assert other.bucket == "lf-another-bucket" != store.bucket
+    other.delete(key)
+    assert other.head(key) is None
+    assert store.head(key) is not None
+
+
 def test_an_object_can_be_deleted_twice(store: FileStore, key: str) -> None:
     store.upload(key, [b"1"], "text/plain", 1)
     store.delete(key)
