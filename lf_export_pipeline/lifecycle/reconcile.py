@@ -38,6 +38,7 @@ from lf_export_pipeline.lifecycle.launch import (
 )
 from lf_export_pipeline.lifecycle.notices import owe_failure
 from lf_export_pipeline.lifecycle.observation import limits_of, runs_of, unsettled_runs
+from lf_export_pipeline.lifecycle.partitions import is_partition_key
 from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG, CLEANED_TAG
 from lf_export_pipeline.lifecycle.run_records import (
     export_id_of,
@@ -106,7 +107,7 @@ class Reconciler:
         others = {one for one in known if one is not None} - rows.keys()
         found = ExportSearch(ids=tuple(sorted(others)), limit=max(1, len(others)))
         rows |= {row.id: row for row in self.export_rows.find(found)} if others else {}
-        records = runs_by_export(self.instance, [*rows, *sorted(others - rows.keys())])
+        records = self._records([*rows, *sorted(others - rows.keys())])
         to_stop: list[tuple[str, Decision]] = []
         for export_id in records.keys() | rows.keys():
             row = rows.get(export_id)
@@ -123,7 +124,7 @@ class Reconciler:
         passed_by = set(taken.export_ids)
         for _ in range(PAGES_MAX):
             rows = self.export_rows.waiting(max(room, 1), PAGE_ROWS, passed_by)
-            records = runs_by_export(self.instance, [row.id for row in rows])
+            records = self._records([row.id for row in rows])
             waiting = [row for row in rows if self._is_to_launch(row, records.get(row.id, ()))]
             in_turns = fair_order(waiting, taken.by_project)
             numbers = {**recoveries, **self.recovered}
@@ -132,6 +133,10 @@ class Reconciler:
                 return requests[: max(0, min(room, self.settings.starts_per_tick))]
             passed_by |= {row.id for row in rows}
         return []
+
+    def _records(self, export_ids: Sequence[str]) -> dict[str, list[dg.RunRecord]]:
+        """The runs of exports, newest first; an id that can be no partition has none."""
+        return runs_by_export(self.instance, list(filter(is_partition_key, export_ids)))
 
     def _is_to_launch(self, row: ExportRow, records: Sequence[dg.RunRecord]) -> bool:
         decision = self._decide(row, records)
