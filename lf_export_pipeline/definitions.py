@@ -11,7 +11,7 @@ from lf_export_pipeline.defs.notifications import send_notifications
 from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
 from lf_export_pipeline.defs.resources import PORTS
 from lf_export_pipeline.defs.sensors import export_sensor
-from lf_export_pipeline.defs.sweep_jobs import SWEEP_SCHEDULES, SWEEPS
+from lf_export_pipeline.defs.sweep_jobs import sweep, sweep_schedule
 from lf_export_pipeline.settings import PipelineSettings
 from lf_export_pipeline.settings.sentences import in_sentences
 
@@ -34,8 +34,8 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     return dg.Definitions(
         assets=[EXPORTS_ASSET, *export_assets()],
         asset_checks=CHECKS,
-        jobs=[job, requeue_failed_exports, *SWEEPS],
-        schedules=SWEEP_SCHEDULES,
+        jobs=[job, requeue_failed_exports, sweep],
+        schedules=[sweep_schedule],
         sensors=[
             export_sensor(settings.lf_export_sensor_interval_seconds),
             send_notifications,

@@ -123,10 +123,6 @@ class FakeExportRows:
         row = self._in(export_id, "PROCESSING")
         return row is not None and not is_anothers(row, owner) and self._put(row)
 
-    def forget_link(self, export_id: str, url: str, log: str) -> bool:
-        row = self._in(export_id, "COMPLETED")
-        return row is not None and row.url == url and self._put(replace(row, url=None, log=log))
-
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:  # noqa: ARG002
         return self.recipients.get(user_id)
 

@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -203,6 +203,12 @@ def _shortcomings(store: S3FileStore, key: str) -> Iterator[str]:
             "unfinished uploads cannot be found, and their parts are billed until a rule of the "
             "bucket removes them: allow ListBucketMultipartUploads"
         )
+    with suppress(ExportError):  # who may not read the rules is not told of them
+        if not store.has_lifecycle():
+            yield (
+                "no rule of the bucket aborts uploads that were never finished and deletes files "
+                "whose link has expired: see deploy/s3/lifecycle.json"
+            )
 
 
 def _mail(settings: Settings) -> str:

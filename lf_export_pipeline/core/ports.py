@@ -138,10 +138,6 @@ class ExportRows(Protocol):
         """PROCESSING stays PROCESSING, changed now: the sign that its owner works on it."""
         ...
 
-    def forget_link(self, export_id: str, url: str, log: str) -> bool:
-        """COMPLETED with this link → COMPLETED without a link; the log says why."""
-        ...
-
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
         """The user, if there is one with an e-mail address who may see the project's data.
 

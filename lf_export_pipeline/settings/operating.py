@@ -45,10 +45,6 @@ class OperatingSettings(BaseModel):
         ge=1,
         description="How long the spool of a failed export is kept to resume it.",
     )
-    lf_export_delete_expired_files: bool = Field(
-        default=False,
-        description="Delete files from the bucket once their link has expired, every day.",
-    )
     lf_export_queue_wait_warning_seconds: int = Field(
         default=900,
         ge=1,

@@ -1,6 +1,5 @@
 """The table ``batch_exports``: reads, and changes that are guarded by the state they start from."""
 
-import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -174,11 +173,6 @@ class PostgresExportRows:
         """PROCESSING stays PROCESSING, changed now: the sign that its owner works on it."""
         return self._change(export_id, touchable(owner))
 
-    def forget_link(self, export_id: str, url: str, log: str) -> bool:
-        """COMPLETED with this link → COMPLETED without a link; the log says why."""
-        linked = sa.and_(_C.status == "COMPLETED", _digest(_C.url) == _sha256(storable(url)))
-        return self._change(export_id, linked, url=None, log=log)
-
     def recipient(self, user_id: str, project_id: str) -> Recipient | None:
         """The user, if there is one with an e-mail address who may see the project's data.
 
@@ -223,15 +217,6 @@ def _change(export_id: str, guard: sa.ColumnElement[bool], **values: object) -> 
     return change.values(_stored(values) | {"updated_at": now}).returning(_C.id)
 
 
-def _digest(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """What a text is compared by that may stand in no statement."""
-    return sa.func.encode(sa.func.sha256(sa.func.convert_to(column, "UTF8")), "hex")
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _text_array(values: Collection[str]) -> sa.ColumnElement[Any]:
     """Any number of texts as one bound array."""
     return sa.cast(sa.literal(list(values), ARRAY(sa.Text)), ARRAY(sa.Text))
@@ -245,18 +230,11 @@ def _conditions(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         table_word(EXPORTS): search.tables,
     }
     among = [column == sa.any_(_text_array(values)) for column, values in chosen.items() if values]
-    return among + _said(search.log_contains) + _timely(search) + _behind(search.after)
+    return among + _said(search.log_contains) + _timely(search)
 
 
 def _said(text: str | None) -> list[sa.ColumnElement[bool]]:
     return [_C.log.icontains(storable(text), autoescape=True)] if text else []
-
-
-def _behind(after: tuple[datetime, str] | None) -> list[sa.ColumnElement[bool]]:
-    if after is None:
-        return []
-    last = sa.tuple_(*(sa.literal(storable(value)) for value in after))
-    return [sa.tuple_(*_OLDEST_FIRST) > last]
 
 
 def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
@@ -264,7 +242,6 @@ def _timely(search: ExportSearch) -> list[sa.ColumnElement[bool]]:
         (search.created_since, _C.created_at.__ge__),
         (search.created_until, _C.created_at.__lt__),
         (search.finished_since, _C.finished_at.__ge__),
-        (search.expired_by, lambda instant: sa.and_(_C.url.is_not(None), _C.expires_at < instant)),
     )
     return [holds(storable(instant)) for instant, holds in instants if instant is not None]
 

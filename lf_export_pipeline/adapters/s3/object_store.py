@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
 
 from lf_export_pipeline.adapters.aws import aws_session
 from lf_export_pipeline.adapters.s3.checksums import PartsChecksum
 from lf_export_pipeline.adapters.s3.multipart_uploads import abort_upload, incomplete_uploads
+from lf_export_pipeline.adapters.s3.s3_answers import status_of
 from lf_export_pipeline.adapters.s3.s3_client import (
     CLIENT_ERRORS,
     encryption_of,
@@ -136,6 +138,22 @@ class S3FileStore:
     def abort(self, upload: IncompleteUpload) -> None:
         """Throw away the parts; an upload that has ended meanwhile is no error."""
         abort_upload(self._client, self.bucket, upload)
+
+    def has_lifecycle(self) -> bool:
+        """Whether some rule of the bucket aborts unfinished uploads.
+
+        Raises:
+            ExportError: The rules cannot be read.
+        """
+        with s3_errors():
+            try:
+                found = self._client.get_bucket_lifecycle_configuration(Bucket=self.bucket)
+            except ClientError as error:
+                if status_of(error) == 404:
+                    return False
+                raise
+        rules = [rule for rule in found.get("Rules", []) if rule["Status"] == "Enabled"]
+        return any("AbortIncompleteMultipartUpload" in rule for rule in rules)
 
     @property
     def bucket(self) -> str:

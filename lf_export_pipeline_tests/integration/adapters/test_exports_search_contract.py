@@ -87,7 +87,6 @@ def test_what_is_in_hand_hides_nothing_behind_it(rows: Rows) -> None:
         ExportSearch(log_contains="50% OF_it"),
         ExportSearch(created_since=LONG_AGO + 5 * SECOND),
         ExportSearch(finished_since=NOW),
-        ExportSearch(expired_by=NOW + SECOND),
     ],
 )
 def test_each_condition_finds_the_rows_that_it_is_about(rows: Rows, search: ExportSearch) -> None:
@@ -117,17 +116,6 @@ def test_last_instant_is_excluded_and_the_oldest_come_first(rows: Rows) -> None:
     assert [row.id for row in rows.find(replace(known, limit=1))] == [first.id]
     until = replace(known, created_until=second.created_at)
     assert [row.id for row in rows.find(until)] == [first.id]
-
-
-def test_pages_follow_one_another_also_within_one_instant(rows: Rows) -> None:
-    there = [added(rows, minute) for minute in (1, 1, 1, 2)]
-    pages, search = [], ExportSearch(ids=tuple(row.id for row in there), limit=2)
-    while page := rows.find(search):
-        pages.append(page)
-        search = search.behind(page[-1])
-
-    oldest_first = sorted(there, key=lambda row: (row.created_at, row.id))
-    assert pages == [oldest_first[:2], oldest_first[2:]]
 
 
 def test_hostile_texts_are_only_texts(rows: Rows) -> None:
@@ -183,14 +171,3 @@ def test_requeue_can_be_bound_to_one_state(rows: Rows) -> None:
 
     assert not rows.requeue(cancelled.id, only="FAILED")
     assert rows.requeue(failed.id, only="FAILED")
-
-
-def test_link_is_forgotten_only_if_it_is_still_that_one(rows: Rows) -> None:
-    row = added(rows, status="COMPLETED", url="https://new")
-
-    assert not rows.forget_link(row.id, "https://old", "Gone.")
-    assert rows.forget_link(row.id, "https://new", "Gone.")
-
-    found = rows.get(row.id)
-    assert found is not None
-    assert (found.status, found.url, found.log) == ("COMPLETED", None, "Gone.")

@@ -89,15 +89,6 @@ def test_a_link_whose_publishing_fails_is_in_no_line_of_the_servers_log(
     assert complete(logged, working, link)
 
 
-def test_a_link_that_is_forgotten_is_in_no_line_of_the_servers_log(
-    stack: LocalStack, logged: LangfusePostgres, working: ExportRow, link: str
-) -> None:
-    assert complete(logged, working, link)
-    assert not logged.exports.forget_link(working.id, f"{link}0", "gone")
-    assert logged.exports.forget_link(working.id, link, "gone")
-    assert_unlogged(stack, link, working)
-
-
 def test_a_link_of_any_characters_is_published_as_it_is(
     logged: LangfusePostgres, working: ExportRow
 ) -> None:

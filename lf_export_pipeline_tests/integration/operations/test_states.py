@@ -7,22 +7,18 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import sqlalchemy as sa
 from pydantic import SecretStr
 
 from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
 from lf_export_pipeline.adapters.s3.object_store import S3FileStore
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.ops.validate_export import STALE_SENTENCE
 from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
 from lf_export_pipeline.defs.resources import ports_with
-from lf_export_pipeline.defs.sweep_jobs import SWEEPS
 from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.lifecycle.in_process import run_export
-from lf_export_pipeline.sweeps.expired_files import DELETED_SENTENCE
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
@@ -176,38 +172,3 @@ def test_failed_export_that_is_queued_again_by_the_job_forgets_its_failure(at: D
         "QUEUED",
         *[None] * 4,
     )
-
-
-def sweep_expired_files(at: Deployment) -> None:
-    (job,) = [job for job in SWEEPS if job.name == "delete_expired_files"]
-    (op,) = [node.name for node in job.nodes]
-    switched_on = at.settings.model_copy(update={"lf_export_delete_expired_files": True})
-    job.execute_in_process(
-        {"ops": {op: {"config": {"dry_run": False}}}},
-        instance=at.instance,
-        resources=ports_with(switched_on),
-    )
-
-
-def expire(at: Deployment, export_id: str) -> ExportRow:
-    with at.database.engine.begin() as connection:
-        connection.execute(
-            sa.text("UPDATE batch_exports SET expires_at = timestamp '2001-01-01' WHERE id = :id"),
-            {"id": export_id},
-        )
-    return at.row(export_id)
-
-
-def test_file_whose_link_has_expired_is_deleted_where_that_was_asked_for(at: Deployment) -> None:
-    before = at.object_keys()
-    expired, fresh = asked(at), asked(at)
-    for export_id in (expired, fresh):
-        run(at, export_id)
-    assert len(at.object_keys() - before) == 2
-    expire(at, expired)
-
-    sweep_expired_files(at)
-
-    assert len(at.object_keys() - before) == 1
-    assert (at.row(expired).url, at.row(expired).log) == (None, DELETED_SENTENCE)
-    assert at.row(fresh).url is not None

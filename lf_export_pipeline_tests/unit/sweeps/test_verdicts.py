@@ -4,10 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import export_folder
-from lf_export_pipeline.sweeps.incomplete_uploads import upload_verdict
 from lf_export_pipeline.sweeps.old_partitions import partition_verdict
 from lf_export_pipeline.sweeps.spool_folders import RunsOfExport, spool_verdict
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -52,24 +50,6 @@ def test_folder_with_a_name_that_exports_do_not_get_is_not_ours(folder: str) -> 
     finding = spool_verdict(folder, row("COMPLETED", 9 * DAY), ENDED, NOW, DAY)
 
     assert not finding.is_litter
-
-
-@pytest.mark.parametrize(
-    ("key", "age", "is_litter"),
-    [
-        (f"exports/{KEY}", 25 * HOUR, True),
-        (f"exports/{KEY}", 23 * HOUR, False),
-        (f"other/{KEY}", 25 * HOUR, False),
-        ("exports/backup.tar", 25 * HOUR, False),
-        (f"exports/deeper/{KEY}", 25 * HOUR, False),
-    ],
-)
-def test_upload_is_litter_when_it_is_of_an_export_and_a_day_old(
-    key: str, age: timedelta, is_litter: bool
-) -> None:
-    upload = IncompleteUpload(key, "upload", NOW - age)
-
-    assert upload_verdict(upload, "exports/", NOW).is_litter is is_litter
 
 
 @pytest.mark.parametrize(
