@@ -26,7 +26,7 @@ from lf_export_localstack.sample.rows import (
 from lf_export_localstack.stack.stack_addresses import StackAddresses
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query.export_query import ExportQuery
+from lf_export_pipeline.core.query.export_query import ExportQuery, RowsBy
 from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
@@ -34,6 +34,7 @@ from lf_export_pipeline.defs.ops.stream_chunks import DEFAULT_ROW_BYTES, planned
 from lf_export_pipeline.file.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.file.written_chunk import written_layout
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemorySpool
 
@@ -69,6 +70,7 @@ class Exported:
     limit_hit: bool
     chunk_rows: tuple[int, ...]
     part_rows: tuple[int, ...]
+    rows_by: frozenset[RowsBy] = frozenset()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -216,8 +218,11 @@ def exported(
     plan, chunks = planned(without_sample, reader, folder, target_bytes)
     before_reading()
     writer, rows = writer_of(query, settings), ChunkReader(reader, PlanTables())
+    layout = written_layout(query, settings, rows)
     parts = [
-        ChunkWriter(rows, writer, query, chunk, folder, preview=chunk.index == 0).verified_part()
+        ChunkWriter(
+            rows, writer, query, chunk, folder, preview=chunk.index == 0, layout=layout
+        ).verified_part()
         for chunk in chunks
     ]
     return Exported(
@@ -226,6 +231,7 @@ def exported(
         limit_hit=plan.limit_hit,
         chunk_rows=plan.chunk_rows,
         part_rows=tuple(part.rows for part in parts),
+        rows_by=frozenset(part.rows_by for part in parts),
     )
 
 

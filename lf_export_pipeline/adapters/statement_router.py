@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 
 
 class StatementRouter:
@@ -24,6 +25,15 @@ class StatementRouter:
     def batches(self, statement: Statement) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
         """The result as Arrow batches, from the statement's store."""
         return self._reader(statement).batches(statement)
+
+    def takes_written(self, store: Store) -> bool:
+        """Whether the store writes rows as they stand in a file."""
+        reader = self._postgres if store is Store.POSTGRES else self._clickhouse
+        return reader.takes_written(store)
+
+    def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
+        """The result as the bytes of a file, from the statement's store."""
+        return self._reader(wanted.statement).written(wanted)
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         """A small result, from the statement's store."""

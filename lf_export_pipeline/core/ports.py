@@ -12,7 +12,8 @@ from typing import BinaryIO, Protocol, Self
 
 import pyarrow as pa
 
-from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim
@@ -33,6 +34,17 @@ class RowReader(Protocol):
 
         Text columns are valid UTF-8 ``string`` arrays. A result that is cut off raises, it never
         just ends.
+        """
+        ...
+
+    def takes_written(self, store: Store) -> bool:
+        """Whether the store writes rows as they stand in a file; asked of it once."""
+        ...
+
+    def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
+        """The result as the bytes of a file; leaving the context ends the query.
+
+        A result that is cut off raises, it never just ends.
         """
         ...
 

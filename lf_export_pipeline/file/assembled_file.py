@@ -14,6 +14,7 @@ from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from lf_export_pipeline.core.formats import FormatWriter
+    from lf_export_pipeline.core.formats.writer import Layout
 
 PIECE_BYTES = 1024 * 1024
 
@@ -24,19 +25,23 @@ def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     # thread is done with sooner: 40 % of the processor time of serialising.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     # With it come the column kernels, which the daemon and the web server never need.
-    from lf_export_pipeline.core.formats import CsvOptions, format_writer  # noqa: PLC0415
+    from lf_export_pipeline.core.formats import format_writer  # noqa: PLC0415
 
-    return format_writer(
-        query.request.format,
-        query.columns,
-        query.score_columns,
-        CsvOptions(
-            guard_formulas=settings.lf_export_csv_guard_formulas,
-            byte_order_mark=settings.lf_export_csv_bom,
-            plain_instants=settings.lf_export_csv_plain_instants,
-            empty_header=settings.lf_export_csv_empty_header,
-        ),
+    layout = layout_of(query, settings)
+    return format_writer(query.request.format, layout.columns, layout.score_columns, layout.csv)
+
+
+def layout_of(query: ExportQuery, settings: Settings) -> "Layout":
+    """The columns of this export's file, and how it differs from what Langfuse writes."""
+    from lf_export_pipeline.core.formats.writer import CsvOptions, Layout  # noqa: PLC0415
+
+    csv = CsvOptions(
+        guard_formulas=settings.lf_export_csv_guard_formulas,
+        byte_order_mark=settings.lf_export_csv_bom,
+        plain_instants=settings.lf_export_csv_plain_instants,
+        empty_header=settings.lf_export_csv_empty_header,
     )
+    return Layout(query.columns, query.score_columns, csv)
 
 
 def size_of(writer: "FormatWriter", parts: Iterable[PartFile]) -> int:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,9 @@ from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.chunk_plan import bind_chunk
 from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.freshness import counted
-from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.query.key_scan import quoted
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.file.joining import LookupTable, distinct_keys
 from lf_export_pipeline.file.read_ahead import read_ahead
 
@@ -65,7 +67,7 @@ class ChunkReader:
         The store sorts the rows while the lookups are fetched, and sends the next batch while one
         is joined and serialised.
         """
-        rows = _rows(query, chunk, keys)
+        rows = bound_rows(query, chunk, keys)
         with read_ahead(lambda: self._reader.batches(rows)) as batches:
             tables = {
                 at: self._table(at, lookup, chunk, keys)
@@ -76,9 +78,38 @@ class ChunkReader:
 
     def rows_left(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> RowsLeft:
         """How many of the chunk's rows there are now; costs no more than their keys."""
-        ((rows, *newest),) = self._reader.rows(counted(_rows(query, chunk, keys), query))
+        ((rows, *newest),) = self._reader.rows(counted(bound_rows(query, chunk, keys), query))
         lags = bool(newest) and int(str(newest[0])) < chunk.newest
         return RowsLeft(int(str(rows)), lags=lags)
+
+    def lookup_tables(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> list[LookupTable]:
+        """What each of the query's lookups finds for all rows of the chunk."""
+        rows = bound_rows(query, chunk, keys)
+        return [
+            self._of_rows(lookup, rows)
+            if lookup.scope is LookupScope.BATCH
+            else self._table(at, lookup, chunk, keys)
+            for at, lookup in enumerate(query.lookups)
+        ]
+
+    def takes_written(self, store: Store) -> bool:
+        """Whether the store writes rows itself."""
+        return self._reader.takes_written(store)
+
+    def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
+        """The rows as ClickHouse writes them."""
+        return self._reader.written(wanted)
+
+    def _of_rows(self, lookup: Lookup, rows: Statement) -> LookupTable:
+        """The lookup for each key that occurs in the rows; the store reads no other column."""
+        sql = f"SELECT DISTINCT {quoted(lookup.key)} FROM (\n{rows.sql}\n)"
+        with self._reader.batches(rows.model_copy(update={"sql": sql})) as batches:
+            found = [self._found(lookup, batch) for batch in batches]
+        return LookupTable(lookup, [batch for each in found for batch in each])
+
+    def _found(self, lookup: Lookup, rows: pa.RecordBatch) -> list[pa.RecordBatch]:
+        with self._reader.batches(_for_batch(lookup, rows)) as batches:
+            return list(batches)
 
     def _joined(
         self, lookups: Sequence[Lookup], tables: dict[int, LookupTable], rows: pa.RecordBatch
@@ -99,7 +130,8 @@ class ChunkReader:
             return LookupTable(lookup, batches)
 
 
-def _rows(query: ExportQuery, chunk: Chunk, keys: Keys) -> Statement:
+def bound_rows(query: ExportQuery, chunk: Chunk, keys: Keys) -> Statement:
+    """The statement of the chunk's rows."""
     assert query.chunk_rows is not None  # noqa: S101 - chunks exist only of what can be read
     return bind_chunk(query.chunk_rows, keys, chunk.lower, chunk.upper)
 

@@ -17,20 +17,34 @@ class LookupTable:
     def __init__(self, lookup: Lookup, batches: Iterable[pa.RecordBatch]) -> None:
         self._key = lookup.key
         found = list(batches)
-        keys = (key for batch in found for key in batch.column("key").to_pylist())
+        keys = [key for batch in found for key in batch.column("key").to_pylist()]
         self._positions = {key: at for at, key in enumerate(keys)}
+        self._without_match = len(keys)
         self._columns = {
             name: _with_default(name, [batch.column(name) for batch in found], default)
             for name, default in lookup.defaults.items()
         }
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys that something was found for, each once."""
+        return list(self._positions)
+
+    @property
+    def values(self) -> pa.RecordBatch:
+        """The columns by the order of ``keys``, and then those of a row without a match."""
+        at = pa.array([*self._positions.values(), self._without_match], pa.int32())
+        columns = [column.take(at) for column in self._columns.values()]
+        return pa.RecordBatch.from_arrays(columns, names=list(self._columns))
 
     def joined(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The rows with the lookup's columns; a row without a match gets the defaults.
 
         Arrow's ``index_in`` would hash all keys again for every batch of rows.
         """
-        keys, without_match = rows.column(self._key).to_pylist(), len(self._positions)
-        at = pa.array([self._positions.get(key, without_match) for key in keys], pa.int32())
+        positions, without_match = self._positions, self._without_match
+        keys = rows.column(self._key).to_pylist()
+        at = pa.array([positions.get(key, without_match) for key in keys], pa.int32())
         added = {name: column.take(at) for name, column in self._columns.items()}
         return _extended(rows, added)
 

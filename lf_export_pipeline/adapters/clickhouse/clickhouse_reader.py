@@ -1,11 +1,12 @@
 """Reads from ClickHouse over HTTP: Arrow streams that are complete or raise."""
 
 import re
+import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import clickhouse_connect
 import pyarrow as pa
@@ -13,6 +14,7 @@ import tenacity
 import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.external import ExternalData
 from clickhouse_connect.driver.httputil import get_pool_manager_options
 
 from lf_export_pipeline.adapters.clickhouse.arrow_stream import StreamCutError, read_stream
@@ -22,13 +24,24 @@ from lf_export_pipeline.adapters.clickhouse.query_settings import (
     learn_settings,
     query_settings,
 )
+from lf_export_pipeline.adapters.clickhouse.template_stream import (
+    FORMAT,
+    WrittenRows,
+    external_data,
+    template_settings,
+    with_settings,
+)
 from lf_export_pipeline.adapters.clickhouse.unredirected import UnredirectedPool
 from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.settings import ClickHouseSettings
 from lf_export_pipeline.settings.clickhouse_url import ClickHouseUrl, clickhouse_url
 
+Item = TypeVar("Item")
+
 _CONNECT_SECONDS = 10
+_TOKEN_BYTES = 8
 _NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9+/=]*")  # base64
 _FOREIGN_ERRORS = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
 
@@ -57,18 +70,46 @@ class ClickHouseReader:
     def batches(self, statement: Statement) -> Iterator[Iterator[pa.RecordBatch]]:
         """The result as Arrow batches; leaving the context ends the query on the server too."""
         place = self._clients.place(statement.store)
+        with self._response(statement, "ArrowStream") as response:
+            yield _mapped(lambda: read_stream(response), response, place)
+
+    def takes_written(self, store: Store) -> bool:
+        """Whether the server writes a few rows as it should, with all that exports ask of it."""
+        return True
+
+    @contextmanager
+    def written(self, wanted: WrittenStatement) -> Iterator[RowBytes]:
+        """The rows as bytes of a file; leaving the context ends the query on the server too."""
+        place = self._clients.place(wanted.statement.store)
+        token = secrets.token_hex(_TOKEN_BYTES)
+        settings = template_settings(wanted, token)
+        sent = external_data(wanted.tables)
+        with self._response(wanted.statement, FORMAT, settings, sent) as response:
+            rows = WrittenRows(response, token)
+            yield _RowBytes(rows, _mapped(rows.buffers, response, place))
+
+    @contextmanager
+    def _response(
+        self,
+        statement: Statement,
+        fmt: str,
+        settings: Mapping[str, str] | None = None,
+        sent: ExternalData | None = None,
+    ) -> Iterator[Any]:
+        place = self._clients.place(statement.store)
         try:
             client = self._clients.get(statement.store)
             response: Any = client.raw_stream(
-                statement.sql,
+                with_settings(statement.sql, settings or {}),
                 parameters={name: _bindable(value) for name, value in statement.params.items()},
                 settings=self._query_settings(client, place, statement.threads),
-                fmt="ArrowStream",
+                fmt=fmt,
+                external_data=sent,
             )
         except _FOREIGN_ERRORS as error:
             raise from_client(error, place) from error
         try:
-            yield _mapped(response, place)
+            yield response
         finally:
             response.close()
 
@@ -169,9 +210,19 @@ def _connect(url: ClickHouseUrl, settings: ClickHouseSettings, pool: Any) -> Cli
     return client
 
 
-def _mapped(response: Any, place: str) -> Iterator[pa.RecordBatch]:
+class _RowBytes:
+    def __init__(self, rows: WrittenRows, buffers: Iterator[memoryview]) -> None:
+        self._rows = rows
+        self.buffers = buffers
+
+    @property
+    def rows(self) -> int:
+        return self._rows.rows
+
+
+def _mapped(read: Callable[[], Iterator[Item]], response: Any, place: str) -> Iterator[Item]:
     try:
-        yield from read_stream(response)
+        yield from read()
     except StreamCutError as error:
         reason = server_reason(error.tail, response.headers.get("X-ClickHouse-Exception-Tag"))
         raise from_client(ClickHouseError(reason), place) from error

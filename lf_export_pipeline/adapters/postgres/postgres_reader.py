@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from typing import Any, Self
 
@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from lf_export_pipeline.adapters.postgres.engine_url import engine_url
 from lf_export_pipeline.adapters.postgres.postgres_errors import reading_errors
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 
 TOO_DEEP = "nested too deeply to be read"
 STATEMENT_SECONDS = 60
@@ -83,6 +84,15 @@ class PostgresReader:
             )
             with streaming.execute(sa.text(statement.sql), _bound(statement.params)) as result:
                 yield _record_batches(result)
+
+    def takes_written(self, store: Store) -> bool:  # noqa: ARG002
+        """Postgres writes no rows of files."""
+        return False
+
+    def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
+        """Not of Postgres."""
+        message = f"{wanted.statement.store} writes no rows"
+        raise TypeError(message)
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         """A small result as tuples of what psycopg2 makes of each type."""

@@ -1,6 +1,6 @@
 """CSV as Langfuse writes it: every field in quotes, LF after every row, no byte order mark."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -75,10 +75,18 @@ class CsvWriter:
     def _lines(self, batch: pa.RecordBatch) -> text.Fragment:
         # One separator between all fields takes half the time of a quote on either side of each.
         fields = [self._field(batch, column) for column in self._layout.columns]
-        tail = self._tail.fragment(batch, double_quotes=True)
         fields[0] = text.join(['"', fields[0]], null="")
-        fields[-1] = text.join([fields[-1], '"', tail, "\n"], null="")
+        fields[-1] = text.join([fields[-1], '"', self.tail(batch), "\n"], null="")
         return text.join(fields, null="", separator='","')
+
+    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
+        """Neighbouring fields of each row, without the first and the last quote."""
+        fields = [self._field(batch, column) for column in columns]
+        return text.join(fields, null="", separator='","')
+
+    def tail(self, batch: pa.RecordBatch) -> text.Fragment:
+        """The score columns of each row, each with the comma before it."""
+        return self._tail.fragment(batch, double_quotes=True)
 
     def _field(self, batch: pa.RecordBatch, column: OutputColumn) -> text.Fragment:
         if batch.column(column.name).null_count == batch.num_rows:

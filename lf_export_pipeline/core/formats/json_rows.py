@@ -1,7 +1,7 @@
 """Records as JSON objects, shared by the formats that consist of them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ class JsonRows:
         self._layout = layout
         names = [column.name for column in layout.columns]
         keys = [f"{_json_string(name)}:" for name in names]
-        self._keys = [key if position == 0 else f",{key}" for position, key in enumerate(keys)]
+        self.keys = [key if position == 0 else f",{key}" for position, key in enumerate(keys)]
         scores = [f",{_json_string(name)}:" for name in layout.score_columns]
         self._tail = ScoreTail([f"{key}null" for key in scores], scores)
         self._overhead = self._tail.size + sum(len(key) + 2 for key in keys)
@@ -37,10 +37,22 @@ class JsonRows:
 
     def _objects(self, batch: pa.RecordBatch, before: str, after: str) -> text.Fragment:
         fragments: list[text.Fragment] = [before + "{"]
-        for key, column in zip(self._keys, self._layout.columns, strict=True):
+        for key, column in zip(self.keys, self._layout.columns, strict=True):
             fragments += [key, *_value(batch, column)]
         tail = self._tail.fragment(batch, double_quotes=False)
         return _one_line(text.join([*fragments, tail, "}" + after], null="null"))
+
+    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
+        """Neighbouring members of each object, without the first key."""
+        fragments: list[text.Fragment] = []
+        for column in columns:
+            key = [self.keys[self._layout.columns.index(column)]] if fragments else []
+            fragments += [*key, *_value(batch, column)]
+        return _one_line(text.join(fragments, null="null"))
+
+    def tail(self, batch: pa.RecordBatch) -> text.Fragment:
+        """The score columns of each object, each with the comma before it."""
+        return _one_line(self._tail.fragment(batch, double_quotes=False))
 
 
 def _value(batch: pa.RecordBatch, column: OutputColumn) -> list[text.Fragment]:

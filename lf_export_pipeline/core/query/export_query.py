@@ -151,6 +151,13 @@ class ChunkList(_Frozen):
     chunks: tuple[Chunk, ...]
 
 
+class RowsBy(StrEnum):
+    """Who makes the rows of a file."""
+
+    CLICKHOUSE = "clickhouse"  # it writes them as they stand in the file
+    ARROW = "arrow"  # it sends columns, which are serialised here
+
+
 class PartFile(_Frozen):
     """One chunk, serialised; ``location`` is its path in the spool."""
 
@@ -161,6 +168,7 @@ class PartFile(_Frozen):
     location: str
     expected_rows: int
     seconds: float
+    rows_by: RowsBy = RowsBy.ARROW
 
 
 class StoredFile(_Frozen):

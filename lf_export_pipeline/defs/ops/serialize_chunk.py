@@ -12,7 +12,13 @@ import pyarrow as pa
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
 from lf_export_pipeline.core.query.chunk_plan import estimated_bytes
-from lf_export_pipeline.core.query.export_query import Chunk, ExportPlan, ExportQuery, PartFile
+from lf_export_pipeline.core.query.export_query import (
+    Chunk,
+    ExportPlan,
+    ExportQuery,
+    PartFile,
+    RowsBy,
+)
 from lf_export_pipeline.core.query.statement import Store
 from lf_export_pipeline.defs.ops.boundary import (
     CLICKHOUSE_POOL,
@@ -25,17 +31,20 @@ from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, PlanTables, RowsLeft
 from lf_export_pipeline.file.part_bytes import PartBytes
-from lf_export_pipeline.file.preview import PREVIEW, preview_of
+from lf_export_pipeline.file.preview import PREVIEW, PREVIEW_ROWS, preview_of
 from lf_export_pipeline.file.upload_ahead import UploadsAhead
 from lf_export_pipeline.file.uploading import Upload
 from lf_export_pipeline.file.write_behind import write_behind
+from lf_export_pipeline.file.written_chunk import WrittenChunk, written_layout
 from lf_export_pipeline.lifecycle.run_records import root_run_id
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from lf_export_pipeline.core.formats import FormatWriter
+    from lf_export_pipeline.core.formats.writer import Layout
 
 READINGS_MAX = 3
+KEY_BYTES = 8
 LAG_SECONDS = 3.0  # what a replica of ClickHouse is usually behind the others, and some more
 
 
@@ -82,7 +91,9 @@ def part_of(
     if finished is not None:
         return finished
     writer, preview = writer_of(query, settings), settings.lf_export_preview
-    part = ChunkWriter(rows, writer, query, chunk, folder, preview=preview).verified_part()
+    layout = written_layout(query, settings, rows)
+    making = ChunkWriter(rows, writer, query, chunk, folder, preview=preview, layout=layout)
+    part = making.verified_part()
     folder.finish_part(part)
     return part
 
@@ -99,8 +110,11 @@ class ChunkWriter:
         folder: AttemptFolder,
         *,
         preview: bool,
+        layout: "Layout | None" = None,
     ) -> None:
+        """``layout``: how ClickHouse is to write the rows; None: they are serialised here."""
         self._rows = rows
+        self._layout = layout
         self._writer = writer
         self._query = query
         self._chunk = chunk
@@ -139,11 +153,40 @@ class ChunkWriter:
 
     def _write(self) -> PartFile:
         started = time.monotonic()
-        chunk, encoder, part = self._chunk, self._writer.part(), PartBytes()
-        rows = 0
+        part = PartBytes()
+        rows, by = self._written_by_clickhouse(part), RowsBy.CLICKHOUSE
+        if rows is None:
+            rows, by = self._serialised(part), RowsBy.ARROW
+        return PartFile(
+            index=self._chunk.index,
+            rows=rows,
+            bytes=part.size,
+            checksum=part.checksum,
+            location=self._folder.part_location(self._chunk.index),
+            expected_rows=self._chunk.rows,
+            seconds=time.monotonic() - started,
+            rows_by=by,
+        )
+
+    def _written_by_clickhouse(self, part: PartBytes) -> int | None:
+        """How many rows there are now in the part; None if ClickHouse cannot write this chunk's."""
+        if self._layout is None:
+            return None
+        chunk = WrittenChunk(self._rows, self._query, self._chunk, self._keys())
+        with chunk.rows(self._layout) as written:
+            if written is None:
+                return None
+            with self._folder.create_part(self._chunk.index) as file:
+                for buffer in written.buffers:
+                    part.write(file, buffer)
+            self._show_first_rows()
+            return written.rows
+
+    def _serialised(self, part: PartBytes) -> int:
+        encoder, rows = self._writer.part(), 0
         with (
-            self._batches() as batches,
-            self._folder.create_part(chunk.index) as file,
+            self._batches(self._keys()) as batches,
+            self._folder.create_part(self._chunk.index) as file,
             write_behind(partial(part.write, file)) as write,
         ):
             for batch in batches:
@@ -151,18 +194,10 @@ class ChunkWriter:
                 for piece in encoder.rows(batch):
                     write(piece.data)
                     rows += piece.count
-        return PartFile(
-            index=chunk.index,
-            rows=rows,
-            bytes=part.size,
-            checksum=part.checksum,
-            location=self._folder.part_location(chunk.index),
-            expected_rows=chunk.rows,
-            seconds=time.monotonic() - started,
-        )
+        return rows
 
-    def _batches(self) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
-        return self._rows.batches(self._query, self._chunk, self._keys())
+    def _batches(self, keys: Keys) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        return self._rows.batches(self._query, self._chunk, keys)
 
     def _keys(self) -> Keys:
         statement = self._query.chunk_rows
@@ -170,12 +205,20 @@ class ChunkWriter:
             return self._folder.read_text_keys(self._chunk.index)
         return self._folder.read_packed_keys(self._chunk.index)
 
+    def _show_first_rows(self) -> None:
+        """Reads the first rows again, for the preview alone."""
+        if self._preview:
+            first = self._keys()[: PREVIEW_ROWS * KEY_BYTES]
+            with self._batches(first) as batches:
+                for batch in batches:
+                    self._show(batch, 0)
+
     def _show(self, batch: pa.RecordBatch, rows_before: int) -> None:
         if self._preview and not rows_before and batch.num_rows:
             self._folder.write(PREVIEW, preview_of(batch, self._query.columns))
 
 
-def _metadata(part: PartFile) -> dict[str, int | float]:
+def _metadata(part: PartFile) -> dict[str, int | float | str]:
     return {
         "rows": part.rows,
         "bytes": part.bytes,
@@ -183,4 +226,5 @@ def _metadata(part: PartFile) -> dict[str, int | float]:
         "rows_per_second": round(per_second(part.rows, part.seconds)),
         "megabytes_per_second": round(per_second(part.bytes / MEGABYTE, part.seconds), 1),
         "vanished_rows": part.expected_rows - part.rows,
+        "rows_by": part.rows_by.value,
     }
