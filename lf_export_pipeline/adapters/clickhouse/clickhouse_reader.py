@@ -35,6 +35,7 @@ from lf_export_pipeline.adapters.clickhouse.unredirected import UnredirectedPool
 from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.settings import ClickHouseSettings
 from lf_export_pipeline.settings.clickhouse_url import ClickHouseUrl, clickhouse_url
 
@@ -74,7 +75,29 @@ class ClickHouseReader:
             yield _mapped(lambda: read_stream(response), response, place)
 
     def takes_written(self, store: Store) -> bool:
-        """Whether the server writes a few rows as it should, with all that exports ask of it."""
+        """Whether the server writes a few rows as it should, with all that exports ask of it.
+
+        It is asked once. A server that does not answer is asked again the next time.
+        """
+        place = self._clients.place(store)
+        if place not in self._clients.take_written:
+            try:
+                self._clients.take_written[place] = self._writes_probes(store)
+            except TransientError:
+                return False
+            except PermanentError:
+                self._clients.take_written[place] = False
+        return self._clients.take_written[place]
+
+    def _writes_probes(self, store: Store) -> bool:
+        # With it come the column kernels, which the daemon and the web server never need.
+        from lf_export_pipeline.core.formats.probe import Probe  # noqa: PLC0415
+
+        for export_format in ExportFormat:
+            probe = Probe(export_format, secrets.token_hex(_TOKEN_BYTES))
+            with self.written(probe.statement(store)) as answer:
+                if probe.finished(answer.buffers) != probe.expected:
+                    return False
         return True
 
     @contextmanager
@@ -148,6 +171,7 @@ class _Clients:
         self._settings = settings
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
+        self.take_written: dict[str, bool] = {}  # by place
         options = get_pool_manager_options(
             maxsize=settings.clickhouse_max_open_connections,
             ca_cert=settings.lf_export_clickhouse_ca_file,

@@ -60,7 +60,7 @@ class JsonTemplate:
             case Kind.DOUBLE:
                 sql = _double(cell, marked)
             case Kind.MAYBE_JSON:
-                is_json = quoted(column.name + JSON_FLAG_SUFFIX)
+                is_json = f"{quoted(column.name + JSON_FLAG_SUFFIX)} AND isNotNull({cell})"
                 marked_json = marks.around(f"assumeNotNull({cell})", region + 1)
                 sql = (
                     f"multiIf({is_json} AND {_is_hard_json(cell)}, {marked_json}, "

@@ -1,7 +1,7 @@
 """Statements whose rows arrive as the bytes of a file, and what is sent along with them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import pyarrow as pa
@@ -34,6 +34,10 @@ class WrittenStatement:
         """Whether the server reads a query of that length, with tables of at most so many bytes."""
         length = len(self.statement.sql) + len(self.row) + len(self.between)
         return length <= QUERY_MAX_BYTES and self.sent_bytes <= sent_max_bytes
+
+    def with_table(self, table: SentTable) -> "WrittenStatement":
+        """The same, with one more table."""
+        return replace(self, tables=(*self.tables, table))
 
     @property
     def sent_bytes(self) -> int:
