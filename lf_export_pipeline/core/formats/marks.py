@@ -58,7 +58,11 @@ class Marks:
 
     def _may_close(self, held: list[bytes]) -> bool:
         """Whether the cell that begins what is held may end in the last buffer."""
-        before = held[-2][-len(self._closing) :] if len(held) > 1 else b""
+        before = b""
+        for piece in reversed(held[:-1]):
+            before = piece[-len(self._closing) :] + before
+            if len(before) >= len(self._closing):
+                break
         return self._closing in before + held[-1]
 
     def _split(self, data: bytes) -> tuple[list[bytes | tuple[int, bytes]], int]:
