@@ -6,6 +6,7 @@ from typing import Final
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats import text
+from lf_export_pipeline.core.formats.cells import json_text, plain_text
 from lf_export_pipeline.core.formats.csv_format import CsvWriter
 from lf_export_pipeline.core.formats.marks import Marks
 from lf_export_pipeline.core.formats.template import Field
@@ -41,15 +42,13 @@ class CsvTemplate:
             sql = cell if self._options.plain_instants else f"concat('\"', {cell}, '\"')"
             return Field(sql, "CSV")
         hard = f"position({cell}, '\\\\u') > 0 OR NOT isValidUTF8({cell})"
-        if column.kind is Kind.PRETTY_JSON:
-            hard = f"{cell} != '[]'"
-        if self._options.guard_formulas and column.kind in (Kind.TEXT, Kind.MAYBE_JSON):
-            hard += f" OR notEmpty({cell}) AND NOT match({cell}, '{_SURELY_NO_FORMULA}')"
         marked = marks.around(cell, region)
-        if column.kind is Kind.MAYBE_JSON and self._options.guard_formulas:
-            flag = quoted(column.name + JSON_FLAG_SUFFIX)
-            marked = f"if({flag}, {marks.around(cell, region + 1)}, {marked})"
-        return Field(f"if({hard}, {marked}, {cell})", "CSV", is_doubled=True)
+        if column.kind is Kind.PRETTY_JSON:
+            return Field(f"if({cell} != '[]', {marked}, {cell})", "CSV", is_doubled=True)
+        if self._options.guard_formulas and column.kind in (Kind.TEXT, Kind.MAYBE_JSON):
+            return _guarded(column, marks, region, hard)
+        finish = json_text if column.kind is Kind.JSON else plain_text
+        return Field(f"if({hard}, {marked}, {cell})", "CSV", finish=(finish,))
 
     def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
         """The columns as the columnar writer writes them, without the outer quotes."""
@@ -58,3 +57,14 @@ class CsvTemplate:
     def tail(self, batch: pa.RecordBatch) -> text.Fragment:
         """The score columns, each with the comma before it."""
         return self._writer.tail(batch)
+
+
+def _guarded(column: OutputColumn, marks: Marks, region: int, hard: str) -> Field:
+    """What may be a formula is marked; JSON apart, where it may begin with a minus."""
+    cell = quoted(column.name)
+    hard += f" OR notEmpty({cell}) AND NOT match({cell}, '{_SURELY_NO_FORMULA}')"
+    marked = marks.around(cell, region)
+    if column.kind is Kind.MAYBE_JSON:
+        flag = quoted(column.name + JSON_FLAG_SUFFIX)
+        marked = f"if({flag}, {marks.around(cell, region + 1)}, {marked})"
+    return Field(f"if({hard}, {marked}, {cell})", "CSV", is_doubled=True)

@@ -10,6 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats import text
+from lf_export_pipeline.core.formats.cells import embedded_json, json_string, json_value
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.marks import Marks
 from lf_export_pipeline.core.formats.template import Field
@@ -53,12 +54,14 @@ class JsonTemplate:
         match column.kind:
             case Kind.TEXT:
                 sql = f"if({_is_hard_text(cell)}, {marked}, {_string(cell)})"
+                return Field(sql, "Raw", finish=(json_string,))
             case Kind.QUOTED:
-                sql = _string(cell)
+                return Field(_string(cell), "Raw")
             case Kind.JSON | Kind.PRETTY_JSON:
                 sql = f"if({_is_hard_json(cell)}, {marked}, ifNull({cell}, 'null'))"
+                return Field(sql, "Raw", finish=(json_value,))
             case Kind.DOUBLE:
-                sql = _double(cell, marked)
+                return Field(_double(cell, marked), "Raw")
             case Kind.MAYBE_JSON:
                 is_json = f"{quoted(column.name + JSON_FLAG_SUFFIX)} AND isNotNull({cell})"
                 marked_json = marks.around(f"assumeNotNull({cell})", region + 1)
@@ -67,7 +70,7 @@ class JsonTemplate:
                     f"{is_json}, assumeNotNull({one_line(cell)}), "
                     f"{_is_hard_text(cell)}, {marked}, {_string(cell)})"
                 )
-        return Field(sql, "Raw")
+                return Field(sql, "Raw", finish=(json_string, embedded_json))
 
     def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
         """The members as the columnar writer writes them, without the first key."""

@@ -12,9 +12,12 @@ from typing import Final
 Finish = Callable[[list[bytes]], Sequence[bytes]]
 """Gives each of some raw cells as it stands in the file."""
 
+Piece = memoryview | tuple[int, bytes]
+
 _OPENING: Final = b"\xff"
 _CLOSING: Final = b"\xfe"
 _RARE: Final = re.compile(_OPENING)
+_ENDING: Final = re.compile(_CLOSING)
 _DIGITS: Final = 3
 
 
@@ -25,6 +28,7 @@ class Marks:
         """``token``: letters and digits, random and new for each query."""
         self._opening = _OPENING + token.encode()
         self._closing = _CLOSING + token.encode()
+        self._out = bytearray()
 
     def around(self, expression: str, region: int) -> str:
         """SQL: the value of an expression between the marks of a region."""
@@ -45,14 +49,14 @@ class Marks:
             if not held and _RARE.search(buffer) is None:
                 yield buffer
                 continue
-            held.append(bytes(buffer))
-            if held[0].startswith(self._opening) and not self._may_close(held):
-                continue
-            data = b"".join(held)
-            pieces, rest = self._split(data)
-            held = [data[rest:]] if rest < len(data) else []
-            if pieces:
-                yield memoryview(_joined(pieces, regions))
+            if held:
+                held.append(bytes(buffer))
+                if held[0].startswith(self._opening) and not self._may_close(held):
+                    continue
+                buffer = memoryview(b"".join(held))  # noqa: PLW2901
+            pieces, rest = self._split(buffer)
+            held = [bytes(buffer[rest:])] if rest < len(buffer) else []
+            yield from self._joined(pieces, regions)
         if held:
             yield memoryview(b"".join(held))
 
@@ -65,34 +69,57 @@ class Marks:
                 break
         return self._closing in before + held[-1]
 
-    def _split(self, data: bytes) -> tuple[list[bytes | tuple[int, bytes]], int]:
+    def _split(self, data: memoryview) -> tuple[list[Piece], int]:
         """Plain bytes and (region, cell) in turns, and where what is not complete begins."""
-        pieces: list[bytes | tuple[int, bytes]] = []
-        at = 0
-        while (start := data.find(self._opening, at)) >= 0:
-            cell = start + len(self._opening) + _DIGITS
-            end = data.find(self._closing, cell)
+        pieces: list[Piece] = []
+        at = search_from = 0
+        head = len(self._opening)
+        while (found := _RARE.search(data, search_from)) is not None:
+            start = found.start()
+            cell = start + head + _DIGITS
+            if data[start : start + head] != self._opening[: len(data) - start]:
+                search_from = start + 1
+                continue
+            end = self._end(data, cell)
             pieces.append(data[at:start])
             if end < 0:
                 return pieces, start
-            pieces.append((int(data[cell - _DIGITS : cell]), data[cell:end]))
-            at = end + len(self._closing)
-        rest = self._begun(data, at)
-        pieces.append(data[at:rest])
-        return pieces, rest
+            pieces.append((int(bytes(data[cell - _DIGITS : cell])), bytes(data[cell:end])))
+            at = search_from = end + len(self._closing)
+        pieces.append(data[at:])
+        return pieces, len(data)
 
-    def _begun(self, data: bytes, at: int) -> int:
-        """Where a mark that is cut off at the end begins; the end, if none is."""
-        start = data.rfind(_OPENING, max(at, len(data) - len(self._opening)))
-        return start if start >= 0 and self._opening.startswith(data[start:]) else len(data)
+    def _joined(self, pieces: list[Piece], regions: Sequence[Finish]) -> Iterator[memoryview]:
+        """The finished pieces one behind the other, in memory that is used again.
+
+        Fresh memory for each buffer costs the kernel more than the copy itself.
+        """
+        cells = _cells(pieces).items()
+        finished = {region: iter(regions[region](found)) for region, found in cells}
+        whole = [next(finished[each[0]]) if isinstance(each, tuple) else each for each in pieces]
+        size = sum(map(len, whole))
+        if len(self._out) < size:
+            self._out = bytearray(size + size // 8)
+        at = 0
+        for each in whole:
+            self._out[at : at + len(each)] = each
+            at += len(each)
+        if size:
+            yield memoryview(self._out)[:size]
+
+    def _end(self, data: memoryview, at: int) -> int:
+        """Where the cell that begins there ends, or -1."""
+        while (found := _ENDING.search(data, at)) is not None:
+            if data[found.start() : found.start() + len(self._closing)] == self._closing:
+                return found.start()
+            at = found.start() + 1
+        return -1
 
 
-def _joined(pieces: list[bytes | tuple[int, bytes]], regions: Sequence[Finish]) -> bytes:
+def _cells(pieces: list[Piece]) -> dict[int, list[bytes]]:
+    """The cells of each region."""
     cells: dict[int, list[bytes]] = {}
     for piece in pieces:
         if isinstance(piece, tuple):
             cells.setdefault(piece[0], []).append(piece[1])
-    finished = {region: iter(regions[region](found)) for region, found in cells.items()}
-    return b"".join(
-        next(finished[piece[0]]) if isinstance(piece, tuple) else piece for piece in pieces
-    )
+    return cells

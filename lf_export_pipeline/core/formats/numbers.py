@@ -21,7 +21,7 @@ UINT64_MAX: Final = 2**64 - 1
 _DIGITS_MAX: Final = len(str(UINT64_MAX))
 _EXPONENT_MAX: Final = 308
 
-_SUSPICIOUS: Final = r"(?:^|[ \t\r\n,:\[])(?:[0-9]{20}|-[0-9]{19}|-?[0-9][0-9.]*[eE][+-]?[0-9]{3})"
+SUSPICIOUS: Final = r"(?:^|[ \t\r\n,:\[])(?:[0-9]{20}|-[0-9]{19}|-?[0-9][0-9.]*[eE][+-]?[0-9]{3})"
 """What may be a number that is too long for 64 bits, or one with an exponent of three digits."""
 
 _TOKEN: Final = re.compile(
@@ -39,7 +39,7 @@ def readable_numbers(array: pa.LargeStringArray) -> pa.LargeStringArray:
         array: Valid JSON in each cell, or null.
     """
     cells = pl.Series(values=array)
-    mask = cells.str.contains(_SUSPICIOUS).fill_null(value=False)
+    mask = cells.str.contains(SUSPICIOUS).fill_null(value=False)
     if not mask.any():
         return array
     changed = [with_readable_numbers(cell) for cell in cells.filter(mask)]

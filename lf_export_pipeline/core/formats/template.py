@@ -5,7 +5,7 @@ ClickHouse would write otherwise than this process does it writes between marks,
 and the columnar writer of the format finishes it: so both ways give the same bytes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline.core.query.written_rows import SentTable, WrittenStatement
 
+FinishCell = Callable[[bytes], bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -26,6 +28,8 @@ class Field:
 
     sql: str
     escaping: str  # Raw, CSV or JSON
+    finish: tuple[FinishCell, ...] = ()
+    """What finishes the cells of each of its regions; none: the columnar writer."""
     is_doubled: bool = False  # whether quotes between its marks are written twice
 
 
@@ -129,6 +133,9 @@ class RowTemplate:
     def _add_column(self, before: str, column: OutputColumn) -> None:
         field = self._punctuation.field(column, self._marks, len(self._regions))
         self._fields.append((before, field, ""))
+        if field.finish:
+            self._regions += [_EachCell(finish) for finish in field.finish]
+            return
         for is_json in (False, True):
             self._regions.append(_Cells(self._punctuation, column, is_json, field.is_doubled))
 
@@ -172,6 +179,16 @@ class _Found:
                     stop += 1
                 return _Run(lookup, tuple(columns[at:stop]))
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _EachCell:
+    """Finishes cells one by one."""
+
+    finish: FinishCell
+
+    def __call__(self, cells: list[bytes]) -> Sequence[bytes]:
+        return [self.finish(cell) for cell in cells]
 
 
 @dataclass(frozen=True, slots=True)
