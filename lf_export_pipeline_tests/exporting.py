@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -24,9 +25,10 @@ from lf_export_localstack.sample.rows import (
     postgres_transaction,
 )
 from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline.core.formats.writer import Layout
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query.export_query import ExportQuery, RowsBy
+from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery, PartFile, RowsBy
 from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
@@ -106,6 +108,7 @@ class Project:
     reader: RowReader
     settings: Settings
     id: str = field(default_factory=lambda: f"project-{uuid.uuid4().hex}")
+    is_quiet: bool = True  # nobody writes while it is exported
 
     def add(self, table: str, *rows: Row) -> None:
         """One INSERT into ClickHouse: the rows stay as they are, in an own part per partition."""
@@ -184,6 +187,7 @@ class Project:
             settings,
             chunk_rows=chunk_rows,
             before_reading=before_reading,
+            both_ways=self.is_quiet,
         )
 
     def ids(self, table: str, *filters: Row, **options: Any) -> set[str]:
@@ -200,8 +204,11 @@ def exported(
     *,
     chunk_rows: int = 100_000,
     before_reading: Callable[[], None] = lambda: None,
+    both_ways: bool = True,
 ) -> Exported:
     """The file of an export, made as the job makes it but without Dagster around.
+
+    Where ClickHouse writes the rows, they are serialised here as well: the bytes have to be equal.
 
     Args:
         request: Read from a stored row.
@@ -209,6 +216,7 @@ def exported(
         settings: Limits and choices.
         chunk_rows: Rows per chunk.
         before_reading: Called between the key scan and the reading of the first chunk.
+        both_ways: False where the rows may change between two readings.
     """
     query = _as_handed_on(resolved(request, reader, settings))
     spool = MemorySpool()
@@ -217,22 +225,39 @@ def exported(
     without_sample = query.model_copy(update={"sample": None})
     plan, chunks = planned(without_sample, reader, folder, target_bytes)
     before_reading()
-    writer, rows = writer_of(query, settings), ChunkReader(reader, PlanTables())
-    layout = written_layout(query, settings, rows)
-    parts = [
-        ChunkWriter(
-            rows, writer, query, chunk, folder, preview=chunk.index == 0, layout=layout
-        ).verified_part()
-        for chunk in chunks
-    ]
+    layout = written_layout(query, settings, ChunkReader(reader, PlanTables()))
+    ways = [layout, None] if layout is not None and both_ways else [layout]
+    made = partial(_file, query, settings, reader, chunks, folder)
+    first, *others = map(made, ways)
+    assert [data for data, _ in others] == [first[0] for _ in others], "the ways differ"
+    data, parts = first
     return Exported(
-        data=b"".join(AssembledFile(writer, parts, spool).pieces()),
+        data=data,
         query=query,
         limit_hit=plan.limit_hit,
         chunk_rows=plan.chunk_rows,
         part_rows=tuple(part.rows for part in parts),
         rows_by=frozenset(part.rows_by for part in parts),
     )
+
+
+def _file(  # noqa: PLR0917 - of one export
+    query: ExportQuery,
+    settings: Settings,
+    reader: RowReader,
+    chunks: Sequence[Chunk],
+    folder: AttemptFolder,
+    layout: Layout | None,
+) -> tuple[bytes, list[PartFile]]:
+    """The file in one of the two ways that rows are made in, and its parts."""
+    writer, rows = writer_of(query, settings), ChunkReader(reader, PlanTables())
+    parts = [
+        ChunkWriter(
+            rows, writer, query, chunk, folder, preview=chunk.index == 0, layout=layout
+        ).verified_part()
+        for chunk in chunks
+    ]
+    return b"".join(AssembledFile(writer, parts, folder.spool).pieces()), parts
 
 
 def _as_handed_on(query: ExportQuery) -> ExportQuery:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self
@@ -13,6 +13,7 @@ import pyarrow as pa
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 
@@ -77,6 +78,12 @@ class NumbersReader:
         make = {"scan": _key_batch, "rows": _row_batch, "names": _name_batch}[word]
         steps = range(0, len(numbers), self.batch_rows)
         yield (make(numbers[at : at + self.batch_rows]) for at in steps)
+
+    def takes_written(self, store: Store) -> bool:  # noqa: ARG002
+        return False
+
+    def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
+        raise AssertionError(wanted)
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         self.asked.append(statement.sql)

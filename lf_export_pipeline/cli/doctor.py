@@ -32,6 +32,7 @@ from lf_export_pipeline.core.errors import (
     ExportError,
 )
 from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.query.export_query import RowsBy
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.file.object_keys import is_taken
 from lf_export_pipeline.notify.email_message import sender_of
@@ -165,7 +166,17 @@ def _clickhouse(settings: Settings, store: Store, tables: Iterable[str]) -> str:
                 f"ClickHouse's time zone is {zone}, but Langfuse needs UTC; set <timezone> to UTC."
             )
         _select(reader, store, names)
-    return f"version {version}, {len(names)} tables can be read"
+        way = _rows_by(settings, reader, store)
+    return f"version {version}, {len(names)} tables can be read, {way}"
+
+
+def _rows_by(settings: Settings, reader: ClickHouseReader, store: Store) -> str:
+    """Who makes the rows of files, and why it is not ClickHouse."""
+    if settings.lf_export_rows == RowsBy.ARROW:
+        return "rows are serialised here (LF_EXPORT_ROWS)"
+    if reader.takes_written(store):
+        return "it writes the rows of files itself"
+    return "rows are serialised here: it does not take FORMAT Template as exports need it"
 
 
 def _select(reader: RowReader, store: Store, tables: Iterable[str]) -> None:

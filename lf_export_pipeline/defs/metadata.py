@@ -87,6 +87,7 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
         "vanished_rows": stored.vanished_rows,
         "langfuse_write_mode": stored.write_mode.value,
         **({"remark": stored.remark} if stored.remark else {}),
+        "rows_by": stored.rows_by,
     }
 
 

@@ -85,6 +85,7 @@ class Upload:
             vanished_rows=sum(part.expected_rows - part.rows for part in parts),
             write_mode=self._plan.query.write_mode,
             remark=self._plan.query.remark,
+            rows_by=" and ".join(sorted({part.rows_by.value for part in parts})),
         )
 
     def _key(self) -> str:

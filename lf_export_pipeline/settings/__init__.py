@@ -169,7 +169,7 @@ class PipelineSettings(BaseModel):
         description="Who makes the rows of a file from tables that ClickHouse holds: "
         "`clickhouse` writes them itself, at a tenth of the work for this process; with `arrow` it "
         "sends columns, which are serialised here. The bytes are the same. Where a server or a "
-        "profile does not take such queries, `arrow` is used by itself; `lf-export doctor` says so.",
+        "profile does not take such queries, `arrow` is used by itself; `lf-export doctor` tells.",
     )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,

@@ -28,6 +28,22 @@ def test_a_good_installation_is_good_in_every_part(environment: dict[str, str]) 
     assert len(checks) == 8
 
 
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("clickhouse", "it writes the rows of files itself"),
+        ("arrow", "rows are serialised here (LF_EXPORT_ROWS)"),
+    ],
+)
+def test_the_doctor_says_who_makes_the_rows(
+    environment: dict[str, str], way: str, said: str
+) -> None:
+    settings = Settings.load(environment | {"LF_EXPORT_ROWS": way})
+    checks = {check.name: check for check in run_checks(settings, environment)}
+    for name in ("ClickHouse", "ClickHouse, events"):
+        assert checks[name].sentence.endswith(said)
+
+
 def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
     settings = Settings.load(environment)
     assert all(check.ok for check in run_checks(settings, environment))

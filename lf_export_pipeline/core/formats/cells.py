@@ -1,4 +1,4 @@
-r"""The rules of the formats once more, for single cells: those that ClickHouse leaves to this process.
+r"""The rules of the formats once more, for the single cells that ClickHouse leaves to us.
 
 They are few and mostly plain: a search for backslashes passes over a cell at memory speed, where
 the columnar kernels make a dozen arrays of it. Tests hold both to each other.

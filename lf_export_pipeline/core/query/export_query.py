@@ -186,6 +186,7 @@ class StoredFile(_Frozen):
     vanished_rows: int = 0
     write_mode: WriteMode = WriteMode.UNKNOWN
     remark: str | None = None
+    rows_by: str = ""  # who has made the rows, as RowsBy; two of them where chunks differ
 
 
 Answers = Mapping[str, list[tuple[object, ...]]]

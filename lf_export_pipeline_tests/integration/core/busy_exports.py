@@ -50,7 +50,7 @@ def export_beside(
     before = project.export(**asked)
     with writers as busy:
         promises = Promises.now(busy, before.rows, shown)
-        beside = replace(project, reader=BesideWriters(project.reader, busy))
+        beside = replace(project, reader=BesideWriters(project.reader, busy), is_quiet=False)
         found = beside.export(**asked, chunk_rows=CHUNK_ROWS)
         idle, broken = busy.idle(), promises.broken(found.rows, busy)
     return Beside(before, found, broken, idle, busy)

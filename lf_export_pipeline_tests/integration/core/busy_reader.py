@@ -8,7 +8,8 @@ from typing import Self
 import pyarrow as pa
 
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline_tests.integration.core.busy_writers import Busy
 
 RESULTS = 8
@@ -38,6 +39,16 @@ class BesideWriters:
         if asked % RESULTS == 1:
             self._busy.await_everyone()
         return self._reader.batches(statement)
+
+    def takes_written(self, store: Store) -> bool:
+        """As the reader's."""
+        return self._reader.takes_written(store)
+
+    def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
+        """Rows come after the scan."""
+        if next(self._asked) % RESULTS == 1:
+            self._busy.await_everyone()
+        return self._reader.written(wanted)
 
     def rows(self, statement: Statement) -> list[tuple[object, ...]]:
         """What is asked before the scan, and counts."""

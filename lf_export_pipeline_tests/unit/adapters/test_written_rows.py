@@ -24,12 +24,11 @@ END = b"\n<END 0123456789abcdef %d>"
 class Answer:
     """A response of the client: its body, or as much of it as arrives before it breaks."""
 
-    headers: dict[str, str] = {}
-
     def __init__(self, data: bytes, broken: Exception | None = None) -> None:
         self._file = io.BytesIO(data)
         self._broken = broken
         self.released = False
+        self.headers: dict[str, str] = {}
 
     def readinto(self, buffer: memoryview) -> int:
         count = self._file.readinto(buffer)

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Iterator, Sequence
 
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ def finished(buffers: Sequence[bytes]) -> bytes:
 
 def cut(data: bytes, ends: Sequence[int]) -> Iterator[bytes]:
     bounds = [0, *sorted(end % (len(data) + 1) for end in ends), len(data)]
-    return (data[low:high] for low, high in zip(bounds, bounds[1:], strict=False))
+    return (data[low:high] for low, high in itertools.pairwise(bounds))
 
 
 def marked(region: int, cell: bytes) -> bytes:

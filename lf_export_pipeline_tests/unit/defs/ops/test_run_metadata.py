@@ -58,3 +58,7 @@ def test_words_in_the_tag_of_an_attempt_fail_no_export(instance: dg.DagsterInsta
 
     (event,) = result.get_asset_materialization_events()
     assert event.materialization.metadata["attempt"].value == 1
+
+
+def test_the_metadata_say_who_has_made_the_rows(instance: dg.DagsterInstance) -> None:
+    assert facts_of(World(export_row()), instance)["rows_by"] == "arrow"
