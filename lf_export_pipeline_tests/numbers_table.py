@@ -15,7 +15,7 @@ from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Loo
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.admission import ExportLimits
-from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest, StoredExport
 
 
 def export_row(export_id: str = "export-1", **values: object) -> StoredExport:
@@ -79,7 +79,7 @@ class NumbersReader:
         steps = range(0, len(numbers), self.batch_rows)
         yield (make(numbers[at : at + self.batch_rows]) for at in steps)
 
-    def takes_written(self, store: Store) -> bool:  # noqa: ARG002
+    def takes_written(self, store: Store, export_format: ExportFormat) -> bool:  # noqa: ARG002
         return False
 
     def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
+from lf_export_pipeline.core.request.model import ExportFormat
 
 
 class StatementRouter:
@@ -26,10 +27,10 @@ class StatementRouter:
         """The result as Arrow batches, from the statement's store."""
         return self._reader(statement).batches(statement)
 
-    def takes_written(self, store: Store) -> bool:
+    def takes_written(self, store: Store, export_format: ExportFormat) -> bool:
         """Whether the store writes rows as they stand in a file."""
         reader = self._postgres if store is Store.POSTGRES else self._clickhouse
-        return reader.takes_written(store)
+        return reader.takes_written(store, export_format)
 
     def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
         """The result as the bytes of a file, from the statement's store."""

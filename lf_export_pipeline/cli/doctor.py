@@ -32,8 +32,8 @@ from lf_export_pipeline.core.errors import (
     ExportError,
 )
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query.export_query import RowsBy
 from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.file.object_keys import is_taken
 from lf_export_pipeline.notify.email_message import sender_of
 from lf_export_pipeline.settings import Settings
@@ -172,9 +172,9 @@ def _clickhouse(settings: Settings, store: Store, tables: Iterable[str]) -> str:
 
 def _rows_by(settings: Settings, reader: ClickHouseReader, store: Store) -> str:
     """Who makes the rows of files, and why it is not ClickHouse."""
-    if settings.lf_export_rows == RowsBy.ARROW:
+    if settings.lf_export_rows == "arrow":
         return "rows are serialised here (LF_EXPORT_ROWS)"
-    if reader.takes_written(store):
+    if all(reader.takes_written(store, export_format) for export_format in ExportFormat):
         return "it writes the rows of files itself"
     return "rows are serialised here: it does not take FORMAT Template as exports need it"
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.export_search import ExportSearch
-from lf_export_pipeline.core.request.model import ExportRow, StoredExport
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim
 
 
@@ -37,7 +37,7 @@ class RowReader(Protocol):
         """
         ...
 
-    def takes_written(self, store: Store) -> bool:
+    def takes_written(self, store: Store, export_format: ExportFormat) -> bool:
         """Whether the store writes rows as they stand in a file; asked of it once."""
         ...
 

@@ -15,6 +15,7 @@ from lf_export_pipeline.core.query.freshness import counted
 from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.file.joining import LookupTable, distinct_keys
 from lf_export_pipeline.file.read_ahead import read_ahead
 
@@ -92,9 +93,9 @@ class ChunkReader:
             for at, lookup in enumerate(query.lookups)
         ]
 
-    def takes_written(self, store: Store) -> bool:
+    def takes_written(self, store: Store, export_format: ExportFormat) -> bool:
         """Whether the store writes rows itself."""
-        return self._reader.takes_written(store)
+        return self._reader.takes_written(store, export_format)
 
     def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
         """The rows as ClickHouse writes them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lf_export_pipeline.core.query.columns import SCORE_CELLS
-from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery, RowsBy
+from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery
 from lf_export_pipeline.core.query.statement import Store
 from lf_export_pipeline.core.query.written_rows import RowBytes
 from lf_export_pipeline.file.assembled_file import layout_of
@@ -83,9 +83,10 @@ class WrittenChunk:
 def written_layout(query: ExportQuery, settings: Settings, reader: ChunkReader) -> "Layout | None":
     """The layout of rows that ClickHouse writes; None where they are serialised here."""
     rows = query.chunk_rows
-    if settings.lf_export_rows != RowsBy.CLICKHOUSE or rows is None or not _is_written(query):
+    if settings.lf_export_rows != "clickhouse" or rows is None or not _is_written(query):
         return None
-    return layout_of(query, settings) if reader.takes_written(rows.store) else None
+    is_taken = reader.takes_written(rows.store, query.request.format)
+    return layout_of(query, settings) if is_taken else None
 
 
 def _is_written(query: ExportQuery) -> bool:

@@ -17,6 +17,7 @@ from lf_export_pipeline_tests.integration.adapters.proxy import (
 )
 
 _QUERY = re.compile(rb'(name="query"\r\n\r\n)(.*?)(\s*FORMAT ArrowStream)', re.DOTALL)
+_WRITTEN = re.compile(rb"(\n\)\nSETTINGS )(?=format_template_row_format)")
 
 Matches = Callable[[Request], bool]
 Answer = Callable[[Word], Spoiling]
@@ -151,7 +152,8 @@ def anything(_request: Request) -> bool:
 
 
 def rows_are_read(request: Request) -> bool:
-    return _is_asked_by("serialize_chunk", request)
+    is_of_rows = b"FORMAT Template" in request.body and b"FROM probe" not in request.body
+    return is_of_rows and _is_asked_by("serialize_chunk", request)
 
 
 def keys_are_read(request: Request) -> bool:
@@ -207,7 +209,10 @@ def with_failure_at_row(word: Word, row: int = 300) -> Spoiling:
     """
     end = rb") WHERE sleep(0.3) = 0 AND throwIf(rowNumberInAllBlocks() = %d) = 0" % row
     end += rb" SETTINGS max_block_size = 100, max_threads = 1"
-    spoiling = _rewritten(word, rb"\1SELECT * FROM (\2" + end + rb"\3")
+    if _WRITTEN.search(word.request.body):
+        spoiling = _rewritten(word, _WRITTEN, end + b", ")
+    else:
+        spoiling = _rewritten(word, _QUERY, rb"\1SELECT * FROM (\2" + end + rb"\3")
     return Instead(_with(spoiling.request, http_response_buffer_size=1))
 
 
@@ -223,8 +228,8 @@ def _with(request: Request, **settings: int) -> Request:
     return Request(request.method, joined, request.body)
 
 
-def _rewritten(word: Word, template: bytes) -> Instead:
-    body, found = _QUERY.subn(template, word.request.body)
+def _rewritten(word: Word, query: re.Pattern[bytes], template: bytes) -> Instead:
+    body, found = query.subn(template, word.request.body)
     assert found == 1, word.request.body[:500]
     return Instead(Request(word.request.method, word.request.path, body))
 

@@ -74,31 +74,28 @@ class ClickHouseReader:
         with self._response(statement, "ArrowStream") as response:
             yield _mapped(lambda: read_stream(response), response, place)
 
-    def takes_written(self, store: Store) -> bool:
+    def takes_written(self, store: Store, export_format: ExportFormat) -> bool:
         """Whether the server writes a few rows as it should, with all that exports ask of it.
 
         It is asked once. A server that does not answer is asked again the next time.
         """
-        place = self._clients.place(store)
-        if place not in self._clients.take_written:
+        known, key = self._clients.take_written, (self._clients.place(store), export_format)
+        if key not in known:
             try:
-                self._clients.take_written[place] = self._writes_probes(store)
+                known[key] = self._writes_probe(store, export_format)
             except TransientError:
                 return False
             except PermanentError:
-                self._clients.take_written[place] = False
-        return self._clients.take_written[place]
+                known[key] = False
+        return known[key]
 
-    def _writes_probes(self, store: Store) -> bool:
+    def _writes_probe(self, store: Store, export_format: ExportFormat) -> bool:
         # With it come the column kernels, which the daemon and the web server never need.
         from lf_export_pipeline.core.formats.probe import Probe  # noqa: PLC0415
 
-        for export_format in ExportFormat:
-            probe = Probe(export_format, secrets.token_hex(_TOKEN_BYTES))
-            with self.written(probe.statement(store)) as answer:
-                if probe.finished(answer.buffers) != probe.expected:
-                    return False
-        return True
+        probe = Probe(export_format, secrets.token_hex(_TOKEN_BYTES))
+        with self.written(probe.statement(store)) as answer:
+            return probe.finished(answer.buffers) == probe.expected
 
     @contextmanager
     def written(self, wanted: WrittenStatement) -> Iterator[RowBytes]:
@@ -171,7 +168,7 @@ class _Clients:
         self._settings = settings
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
-        self.take_written: dict[str, bool] = {}  # by place
+        self.take_written: dict[tuple[str, ExportFormat], bool] = {}  # by place
         options = get_pool_manager_options(
             maxsize=settings.clickhouse_max_open_connections,
             ca_cert=settings.lf_export_clickhouse_ca_file,

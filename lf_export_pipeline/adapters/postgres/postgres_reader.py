@@ -14,6 +14,7 @@ from lf_export_pipeline.adapters.postgres.postgres_errors import reading_errors
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
+from lf_export_pipeline.core.request.model import ExportFormat
 
 TOO_DEEP = "nested too deeply to be read"
 STATEMENT_SECONDS = 60
@@ -85,7 +86,7 @@ class PostgresReader:
             with streaming.execute(sa.text(statement.sql), _bound(statement.params)) as result:
                 yield _record_batches(result)
 
-    def takes_written(self, store: Store) -> bool:  # noqa: ARG002
+    def takes_written(self, store: Store, export_format: ExportFormat) -> bool:  # noqa: ARG002
         """Postgres writes no rows of files."""
         return False
 

@@ -5,7 +5,7 @@ the columnar kernels make a dozen arrays of it. Tests hold both to each other.
 """
 
 import re
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # missing in its stub
 from json.encoder import encode_basestring
 from typing import Final
 
@@ -90,7 +90,7 @@ def _plain(escapes: bytes) -> bytes | None:
     """What single backslashes and ordinary characters stand for; None where a rule is needed."""
     if _NOT_PLAIN.search(escapes) is not None:
         return None
-    text, _ = scanstring(escapes.decode() + '"', 0)
+    text: str = scanstring(escapes.decode() + '"', 0)[0]
     try:
         return text.encode()
     except UnicodeEncodeError:  # a surrogate without its other half

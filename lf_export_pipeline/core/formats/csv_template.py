@@ -25,11 +25,11 @@ class CsvTemplate:
     end = "\n"
     between = ""
     quote = '"'
-    settings: Final = {"format_csv_null_representation": '""'}
 
     def __init__(self, layout: Layout) -> None:
         self._writer = CsvWriter(layout)
         self._options = layout.csv
+        self.settings = {"format_csv_null_representation": '""'}
 
     def before(self, at: int) -> str:
         """A comma before all columns but the first; ClickHouse writes the quotes."""

@@ -35,13 +35,13 @@ class JsonTemplate:
     """One compact object per row, in the order of the columns."""
 
     quote = ""
-    settings: Final[dict[str, str]] = {}
 
     def __init__(self, layout: Layout, end: str, between: str) -> None:
         self._rows = JsonRows(layout)
         self.begin = "{"
         self.end = "}" + end
         self.between = between
+        self.settings: dict[str, str] = {}
 
     def before(self, at: int) -> str:
         """The column's key, after a comma if it is not the first."""

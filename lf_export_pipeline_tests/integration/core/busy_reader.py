@@ -10,6 +10,7 @@ import pyarrow as pa
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
+from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.integration.core.busy_writers import Busy
 
 RESULTS = 8
@@ -40,9 +41,9 @@ class BesideWriters:
             self._busy.await_everyone()
         return self._reader.batches(statement)
 
-    def takes_written(self, store: Store) -> bool:
+    def takes_written(self, store: Store, export_format: ExportFormat) -> bool:
         """As the reader's."""
-        return self._reader.takes_written(store)
+        return self._reader.takes_written(store, export_format)
 
     def written(self, wanted: WrittenStatement) -> AbstractContextManager[RowBytes]:
         """Rows come after the scan."""

@@ -1,6 +1,9 @@
 """Rows that ClickHouse writes are, byte for byte, those that are serialised here."""
 
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.adapters.clickhouse.arrow_stream import with_valid_text
+from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
+from lf_export_pipeline.adapters.statement_router import StatementRouter
+from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.formats import CsvOptions, format_writer
 from lf_export_pipeline.core.formats.marks import Marks
 from lf_export_pipeline.core.formats.template import LookedUp, RowTemplate
@@ -16,11 +22,13 @@ from lf_export_pipeline.core.formats.templates import punctuation_of
 from lf_export_pipeline.core.formats.writer import Layout
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
+from lf_export_pipeline.core.query.export_query import RowsBy
 from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement, Store
-from lf_export_pipeline.core.query.written_rows import SentTable
+from lf_export_pipeline.core.query.written_rows import SentTable, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.effort import examples
+from lf_export_pipeline_tests.exporting import Project
 from lf_export_pipeline_tests.unit.core.formats import nasty
 from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
 
@@ -28,6 +36,7 @@ pytestmark = [pytest.mark.services]
 
 COLUMNS = (*nasty.COLUMNS, OutputColumn(name="value", kind=Kind.DOUBLE))
 PLACE, SCORES = "place", "scores"
+LATE = datetime(2100, 1, 1, tzinfo=UTC)
 OPTIONS = {
     "plain": CsvOptions(),
     "options": CsvOptions(guard_formulas=True, plain_instants=True),
@@ -124,7 +133,80 @@ def test_nasty_rows_have_the_same_bytes_both_ways(
     check()
 
 
-def test_every_server_of_the_tests_writes_rows(stores: RowReader) -> None:
-    assert stores.takes_written(Store.CLICKHOUSE)
-    assert stores.takes_written(Store.EVENTS)
-    assert not stores.takes_written(Store.POSTGRES)
+@pytest.mark.parametrize("export_format", ExportFormat)
+def test_the_server_of_the_tests_writes_rows(
+    stores: RowReader, export_format: ExportFormat
+) -> None:
+    assert stores.takes_written(Store.CLICKHOUSE, export_format)
+    assert stores.takes_written(Store.EVENTS, export_format)
+    assert not stores.takes_written(Store.POSTGRES, export_format)
+
+
+def test_rows_are_serialised_here_where_the_server_does_not_take_the_format(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.add("traces", {"id": "row", "input": "text"})
+    monkeypatch.setattr(
+        "lf_export_pipeline.adapters.clickhouse.clickhouse_reader.FORMAT", "Nonsense"
+    )
+    with closing(ClickHouseReader(project.settings)) as clickhouse:
+        reader = StatementRouter(clickhouse, project.reader)
+        found = replace(project, reader=reader).export("traces")
+    assert found.rows_by == {RowsBy.ARROW}
+    assert found.ids == ["row"]
+
+
+def test_rows_are_serialised_here_where_a_setting_says_so(project: Project) -> None:
+    project.add("traces", {"id": "row"})
+    assert project.export("traces").rows_by == {RowsBy.CLICKHOUSE}
+    settings = project.settings.model_copy(update={"lf_export_rows": "arrow"})
+    assert replace(project, settings=settings).export("traces").rows_by == {RowsBy.ARROW}
+
+
+def test_a_chunk_whose_looked_up_columns_are_too_large_is_serialised_here(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.add("traces", {"id": "row"})
+    project.add("scores", {"id": "score", "trace_id": "row", "name": "quality", "value": 1})
+    whole = project.export("traces")
+    monkeypatch.setattr("lf_export_pipeline.file.written_chunk.SENT_MAX_BYTES", 10)
+    cut = project.export("traces")
+    assert (whole.rows_by, cut.rows_by) == ({RowsBy.CLICKHOUSE}, {RowsBy.ARROW})
+    assert whole.data == cut.data
+
+
+def test_a_query_that_fails_among_its_rows_raises_the_reason_of_the_server(
+    stores: RowReader,
+) -> None:
+    sql = "SELECT toString(throwIf(number = 3000000) + number) AS f0 FROM numbers(4000000)"
+    wanted = WrittenStatement(Statement(store=Store.CLICKHOUSE, sql=sql), "${f0:Raw}\n", "")
+    with (
+        pytest.raises(PermanentError, match="code 395"),
+        stores.written(wanted) as answer,
+    ):
+        assert sum(len(each) for each in answer.buffers) > 0
+
+
+@pytest.mark.parametrize("table", ["traces", "observations", "events"])
+@pytest.mark.parametrize("file_format", ["CSV", "JSON", "JSONL"])
+def test_keys_that_are_no_text_find_what_columns_of_text_find(
+    project: Project, table: str, file_format: str
+) -> None:
+    """Ids that are no UTF-8 become U+FFFD, and match as that."""
+    stored = {"traces": "traces", "observations": "observations", "events": "events_full"}[table]
+    key = "span_id" if table == "events" else "id"
+    project.client.command(
+        f"INSERT INTO {stored} (project_id, {key}, trace_id, event_ts) SELECT '{project.id}', "
+        "unhex('61FF62'), 't', now()"
+        if table != "traces"
+        else f"INSERT INTO traces (project_id, id, event_ts, timestamp) SELECT '{project.id}', "
+        "unhex('61FF62'), now(), now()"
+    )
+    comment = {"object_type": "TRACE" if table == "traces" else "OBSERVATION"}
+    project.add_to_postgres(
+        "comments",
+        {"id": f"{project.id}-c", "content": "\u00e9", "object_id": "a\ufffdb", **comment},
+    )
+    data = project.export(table, file_format=file_format, created_at=LATE).data.decode()
+    assert "a\ufffdb" in data
+    assert f"{project.id}-c" in data

@@ -23,8 +23,12 @@ pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 ONE_CHUNK: dict[str, str] = {}
 _ROWS = re.compile(
-    rb'(name="query"\r\n\r\n)(SELECT \* EXCEPT \(`#deleted`\).*?)(\s*FORMAT ArrowStream)', re.DOTALL
+    rb'(name="query"\r\n\r\n(?:(?:WITH|SELECT f0|SELECT if)(?:(?!FORMAT ).)*?\nFROM \(\n)?)'
+    rb"(SELECT \* EXCEPT \(`#deleted`\)(?:(?!FORMAT ).)*?)"
+    rb"(\s*FORMAT ArrowStream|\n\)\nSETTINGS format_template)",
+    re.DOTALL,
 )
+SERIALISED_HERE = {"LF_EXPORT_ROWS": "arrow"}
 
 
 @contextmanager
@@ -59,17 +63,23 @@ class Rewritten:
         return Instead(Request(request.method, request.path, body))
 
 
+CASES = {
+    "no rows": (b"SELECT * FROM ROWS LIMIT 0", ONE_CHUNK, 0),
+    "the first rows": (b"SELECT * FROM ROWS LIMIT 300", ONE_CHUNK, 0),
+    "all but one": (b"SELECT * FROM ROWS WHERE rowNumberInAllBlocks() != 5", ONE_CHUNK, 0),
+    "each twice": (b"SELECT q.* FROM ROWS AS q ARRAY JOIN [1, 2] AS twice", ONE_CHUNK, 0),
+    "first chunk": (b"SELECT * FROM ROWS LIMIT 300", SOME_CHUNKS, 0),
+    "third chunk": (b"SELECT * FROM ROWS LIMIT 300", SOME_CHUNKS, 2),
+}
+
+
 @pytest.mark.parametrize(
     ("question", "environment", "chunk"),
     [
-        (b"SELECT * FROM ROWS LIMIT 0", ONE_CHUNK, 0),
-        (b"SELECT * FROM ROWS LIMIT 300", ONE_CHUNK, 0),
-        (b"SELECT * FROM ROWS WHERE rowNumberInAllBlocks() != 5", ONE_CHUNK, 0),
-        (b"SELECT q.* FROM ROWS AS q ARRAY JOIN [1, 2] AS twice", ONE_CHUNK, 0),
-        (b"SELECT * FROM ROWS LIMIT 300", SOME_CHUNKS, 0),
-        (b"SELECT * FROM ROWS LIMIT 300", SOME_CHUNKS, 2),
+        pytest.param(question, {**environment, **way}, chunk, id=f"{name}, {number}")
+        for name, (question, environment, chunk) in CASES.items()
+        for number, way in enumerate([{}, SERIALISED_HERE])
     ],
-    ids=["no rows", "the first rows", "all but one", "each twice", "first chunk", "third chunk"],
 )
 def test_a_chunk_with_another_number_of_rows_than_planned_is_not_published(
     exports: RealExports,
@@ -96,7 +106,7 @@ def test_a_row_that_is_read_and_not_written_is_missed(
     monkeypatch.setattr(csv_format, "slices", lossy)
     monkeypatch.setattr(json_rows, "slices", lossy)
 
-    ended = exports.run(project, file_format=file_format)
+    ended = exports.run(project, file_format=file_format, **SERIALISED_HERE)
 
     said = r"Chunk 0 gave (?!2,500)([\d,]+) of 2,500 rows, and 2,500 are there"
     ended.assert_nothing_is_published(said)
