@@ -68,7 +68,7 @@ class JsonTemplate:
                 sql = (
                     f"multiIf({is_json} AND {_is_hard_json(cell)}, {marked_json}, "
                     f"{is_json}, assumeNotNull({one_line(cell)}), "
-                    f"{_is_hard_text(cell)}, {marked}, {_string(cell)})"
+                    f"{_is_hard_among_json(cell)}, {marked}, {_string(cell)})"
                 )
                 return Field(sql, "Raw", finish=(json_string, embedded_json))
 
@@ -86,10 +86,23 @@ def _string(cell: str) -> str:
 
 
 def _is_hard_text(cell: str) -> str:
+    """Holds or gets escapes, or holds a line end, or what is no UTF-8.
+
+    The string has to be made anyway, and shows all escapes to one look.
+    """
+    return f"(position({_string(cell)}, '\\\\u') > 0 OR {_has_other_rules(cell)})"
+
+
+def _is_hard_among_json(cell: str) -> str:
+    """As above, where only some cells become strings."""
     return (
-        f"(position({cell}, '\\\\u') > 0 OR position({cell}, '{_LINE_ENDS[2]}') > 0 "
-        f"OR NOT isValidUTF8({cell}) OR multiMatchAny({cell}, ['{_LETTERED}']))"
+        f"(position({cell}, '\\\\u') > 0 OR multiMatchAny({cell}, ['{_LETTERED}']) "
+        f"OR {_has_other_rules(cell)})"
     )
+
+
+def _has_other_rules(cell: str) -> str:
+    return f"position({cell}, '{_LINE_ENDS[2]}') > 0 OR NOT isValidUTF8({cell})"
 
 
 def _is_hard_json(cell: str) -> str:
