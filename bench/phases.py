@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.world import World
@@ -14,6 +15,7 @@ from lf_export_pipeline.defs.ops.stream_chunks import planned
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.file.written_chunk import written_layout
 
 PIECE_BYTES = 1 << 20
 
@@ -42,10 +44,9 @@ class Phases:
         _, chunks = self._planned()
         writer = writer_of(self.query, self.here.settings)
         rows = ChunkReader(self.here.ports["reader"], PlanTables())
-        parts = [
-            ChunkWriter(rows, writer, self.query, chunk, self.folder, preview=False).verified_part()
-            for chunk in chunks
-        ]
+        layout = written_layout(self.query, self.here.settings, rows)
+        make = partial(ChunkWriter, rows, writer, self.query, preview=False, layout=layout)
+        parts = [make(chunk=chunk, folder=self.folder).verified_part() for chunk in chunks]
         self.folder.remove()
         return sum(part.bytes for part in parts)
 
