@@ -127,16 +127,18 @@ def test_reexecution_ends_well_though_the_old_bucket_is_gone(
     assert not world.spool.folders()
 
 
+class BucketThatIsGone(MemoryFileStore):
+    """Nothing can be deleted in it."""
+
+    def delete(self, key: str) -> None:
+        raise ConfigurationError(f"The bucket of {key} does not exist.")
+
+
 class BucketBesideOneThatIsGone(MemoryFileStore):
-    """A bucket; nothing can be deleted in any other."""
+    """A bucket of a service that has no other any more."""
 
     def of_bucket(self, bucket: str) -> MemoryFileStore:
-        gone = MemoryFileStore(bucket)
-        gone.delete = self._refuse  # type: ignore[method-assign]
-        return gone
-
-    def _refuse(self, _key: str) -> None:
-        raise ConfigurationError("The bucket does not exist.")
+        return BucketThatIsGone(bucket)
 
 
 def test_second_failure_of_a_reexecution_leaves_the_export_failed(

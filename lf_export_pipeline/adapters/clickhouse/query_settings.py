@@ -12,14 +12,23 @@ from lf_export_pipeline.settings import ClickHouseSettings
 
 _BLOCK_ROWS = 2048
 _SAME_EVERYWHERE = {
+    "compatibility": "",  # it would change what the other settings are by default
     "output_format_json_escape_forward_slashes": 0,  # as JSON.stringify
     "output_format_json_quote_64bit_integers": 0,  # on by default in older versions
     "output_format_json_quote_64bit_floats": 0,
     "output_format_json_quote_decimals": 0,
     "output_format_json_quote_denormals": 0,
     "output_format_json_named_tuples_as_objects": 1,
+    "output_format_json_map_as_array_of_tuples": 0,
+    "allow_simdjson": 1,  # the other parser takes other texts for JSON
+    "bool_true_representation": "true",
+    "bool_false_representation": "false",
     "output_format_decimal_trailing_zeros": 0,
     "date_time_output_format": "simple",
+    "date_time_64_output_format_cut_trailing_zeros_align_to_groups_of_thousands": 0,
+    # As the values in sorting keys were made, of instants that these types cannot hold, too.
+    "date_time_overflow_behavior": "ignore",
+    "enable_extended_results_for_datetime_functions": 0,
     "session_timezone": "",  # the server's: the days in sorting keys are told in that zone
     "join_default_strictness": "ALL",
     "join_use_nulls": 0,
@@ -27,7 +36,14 @@ _SAME_EVERYWHERE = {
     "transform_null_in": 0,
     "cast_keep_nullable": 0,
     "aggregate_functions_null_for_empty": 0,
+    "allow_experimental_analyzer": 1,
+    "enable_analyzer": 1,
+    "final": 0,  # versions are told apart by more than their time
+    "apply_deleted_mask": 1,  # without it rows that were deleted come back
+    "use_query_cache": 0,  # whoever asks again, asks what has changed
 }
+"""What the text of a cell, or a row of a file, depends on; tried with every other value."""
+
 _NOTHING_CUT = {
     "read_overflow_mode": "throw",
     "read_overflow_mode_leaf": "throw",
