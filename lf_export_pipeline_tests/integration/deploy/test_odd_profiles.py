@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ Files = dict[tuple[str, bool], list[bytes]]
 def usual(own_stack: LocalStack) -> Files:
     """The files of a project with rows of every age, several versions, and rows that are gone."""
     generate_sample(own_stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
-    odd = [
+    odd: list[dict[str, Any]] = [
         {"id": "early", "timestamp": "1925-01-01T00:00:00.000Z", "bookmarked": True},
         {"id": "late", "timestamp": "2105-01-01T00:00:00.000Z", "input": '{"a":1e400}'},
         {"id": "gone", "timestamp": "2026-01-01T00:00:00.000Z"},
