@@ -17,7 +17,7 @@ from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
@@ -78,7 +78,7 @@ def world(folder: Path) -> Iterator[World]:
     with LocalStack(folder) as stack:
         environment = {**stack.environment(), "BATCH_EXPORT_ROW_LIMIT": ROW_LIMIT}
         settings = Settings.load(environment)
-        with open_ports(settings) as ports:
+        with open_resources(settings) as ports:
             yield World(stack, settings, ports)
 
 

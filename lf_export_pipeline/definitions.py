@@ -6,10 +6,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lf_export_pipeline.defs.assets import export_assets
 from lf_export_pipeline.defs.checks import CHECKS, EXPORTS_ASSET, export_health_sensor
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.niceness import give_way
+from lf_export_pipeline.defs.niceness import set_niceness
 from lf_export_pipeline.defs.notifications import send_notifications
 from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
-from lf_export_pipeline.defs.resources import PORTS
+from lf_export_pipeline.defs.resources import RESOURCES
 from lf_export_pipeline.defs.sensors import export_sensor
 from lf_export_pipeline.defs.sweep_jobs import sweep, sweep_schedule
 from lf_export_pipeline.settings import PipelineSettings
@@ -41,10 +41,10 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
             send_notifications,
             export_health_sensor,
         ],
-        resources=PORTS,
+        resources=RESOURCES,
     )
 
 
 _settings = LoadSettings.load()
-give_way(_settings.lf_export_niceness)
+set_niceness(_settings.lf_export_niceness)
 defs = definitions_for(_settings)

@@ -17,8 +17,8 @@ from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of
 
 
-class FakeExportRows:
-    """An ``ExportRows`` in a dictionary."""
+class FakeBatchExportRepository:
+    """An ``BatchExportRepository`` in a dictionary."""
 
     def __init__(self, *rows: ExportRow) -> None:
         self.rows = {row.id: row for row in rows}
@@ -35,7 +35,7 @@ class FakeExportRows:
     def queued(self, limit: int) -> list[ExportRow]:
         return sorted(self._waiting(), key=lambda row: (row.created_at, row.id))[:limit]
 
-    def longest_waiting(self) -> ExportRow | None:
+    def oldest_queued(self) -> ExportRow | None:
         return min(self._waiting(), key=lambda row: (row.updated_at, row.id), default=None)
 
     def waiting(
@@ -142,15 +142,15 @@ class FakeExportRows:
         return True
 
 
-class MemoryFileStore:
-    """A ``FileStore`` in a dictionary; ``failures`` are raised by the next uploads, one each.
+class MemoryObjectStore:
+    """A ``ObjectStore`` in a dictionary; ``failures`` are raised by the next uploads, one each.
 
     ``others`` are the other buckets of its service, by name.
     """
 
     def __init__(self, bucket: str = "exports") -> None:
         self.bucket = bucket
-        self.others: dict[str, MemoryFileStore] = {}
+        self.others: dict[str, MemoryObjectStore] = {}
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}
         self.file_names: list[str] = []
@@ -179,8 +179,8 @@ class MemoryFileStore:
         self.file_names.append(file_name)
         return f"https://bucket.test/{key}?expires={int(expires_in.total_seconds())}&secret=s3cr3t"
 
-    def of_bucket(self, bucket: str) -> "MemoryFileStore":
-        return self.others.setdefault(bucket, MemoryFileStore(bucket))
+    def of_bucket(self, bucket: str) -> "MemoryObjectStore":
+        return self.others.setdefault(bucket, MemoryObjectStore(bucket))
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)

@@ -127,7 +127,9 @@ class Numbers:
 
     name = "numbers"
 
-    def prerequisites(self, _request: ExportRequest, _limits: ExportLimits) -> dict[str, Statement]:
+    def preflight_queries(
+        self, _request: ExportRequest, _limits: ExportLimits
+    ) -> dict[str, Statement]:
         return {}
 
     def compile(

@@ -6,22 +6,22 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, Spool
 from lf_export_pipeline.defs.sensors import reconciled
 from lf_export_pipeline.lifecycle.reconcile import Reconciler, Stores
 from lf_export_pipeline.settings.operating import OperatingSettings
-from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 
 
 @contextmanager
-def nothing_left() -> Iterator[tuple[Spool, FileStore]]:
+def nothing_left() -> Iterator[tuple[Spool, ObjectStore]]:
     """Spool and bucket of exports that have left nothing."""
-    yield MemorySpool(), MemoryFileStore()
+    yield MemorySpool(), MemoryObjectStore()
 
 
 def tick(
     instance: dg.DagsterInstance,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
     settings: OperatingSettings,
     *,
     cursor: str | None = None,

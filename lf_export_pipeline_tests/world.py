@@ -13,8 +13,8 @@ from lf_export_pipeline.file.upload_ahead import UploadsAhead
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import (
-    FakeExportRows,
-    MemoryFileStore,
+    FakeBatchExportRepository,
+    MemoryObjectStore,
     MemorySpool,
     OutboxMailer,
 )
@@ -43,10 +43,10 @@ class World:
 
     def __post_init__(self) -> None:
         register(Numbers())
-        self.rows = FakeExportRows(self.row)
+        self.rows = FakeBatchExportRepository(self.row)
         self.reader = NumbersReader(self.numbers)
         bucket = "LANGFUSE_S3_BATCH_EXPORT_BUCKET"
-        self.files = MemoryFileStore(self.environment.get(bucket, ENVIRONMENT[bucket]))
+        self.files = MemoryObjectStore(self.environment.get(bucket, ENVIRONMENT[bucket]))
         self.mailer = OutboxMailer()
         self.uploads_ahead = UploadsAhead()
         self.spool = MemorySpool()

@@ -18,7 +18,7 @@ from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseR
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.adapters.postgres.postgres_errors import postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.s3.s3_client import trust_of_links
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.adapters.spool import open_spool
@@ -144,7 +144,7 @@ def _postgres(settings: Settings) -> str:
             connection.rollback()
             doubt = unverified_postgres(connection, "DATABASE_URL")
         database.exports.recipient("nobody", "nothing")
-        waiting = database.exports.longest_waiting()
+        waiting = database.exports.oldest_queued()
     queue = (
         f"the export that waits longest was queued at {waiting.updated_at:%Y-%m-%d %H:%M}"
         if waiting
@@ -189,7 +189,7 @@ def _s3(settings: Settings) -> str:
         raise ConfigurationError(
             "Exports are switched off; set LANGFUSE_S3_BATCH_EXPORT_ENABLED to true."
         )
-    store = S3FileStore(settings)
+    store = S3ObjectStore(settings)
     key = f"{settings.langfuse_s3_batch_export_prefix}lf-export-doctor-{secrets.token_hex(8)}.txt"
     data = secrets.token_bytes(64)
     is_taken(key, store)
@@ -203,7 +203,7 @@ def _s3(settings: Settings) -> str:
     return "; but ".join([done, *_shortcomings(store, key)])
 
 
-def _shortcomings(store: S3FileStore, key: str) -> Iterator[str]:
+def _shortcomings(store: S3ObjectStore, key: str) -> Iterator[str]:
     """What exports can do without."""
     if store.credentials_are_temporary:
         yield "the credentials are temporary, and links die with them: use a permanent key"

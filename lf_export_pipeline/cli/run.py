@@ -19,10 +19,10 @@ from rich.progress import (
 
 from lf_export_pipeline.cli.instances import configured_instance
 from lf_export_pipeline.cli.run_progress import progress_of
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.settings import Settings
@@ -37,10 +37,10 @@ QUIET = {"telemetry": {"enabled": False}}
 def run(export_id: str, *, force: bool) -> None:
     """Run one export in this process; the exit code is 0 if it ends COMPLETED."""
     settings = Settings.load()
-    with instance_in_use() as instance, open_ports(settings) as ports:
+    with instance_in_use() as instance, open_resources(settings) as ports:
         with progress_bar(instance, export_id):
             run_export(batch_export_job(), instance, export_id, ports, force=force)
-        rows = cast("ExportRows", ports["export_rows"])
+        rows = cast("BatchExportRepository", ports["export_rows"])
         _report(export_id, rows.get(export_id))
 
 

@@ -17,7 +17,7 @@
 Errors of client libraries are turned into one of these where they enter, in ``adapters``.
 """
 
-GENERIC_SENTENCE = (
+GENERIC_USER_MESSAGE = (
     "An internal error occurred. The operator of this installation can see the cause."
 )
 
@@ -28,7 +28,7 @@ class ExportError(Exception):
     @property
     def sentence(self) -> str:
         """What the user reads in ``batch_exports.log``: never a dump, never a secret."""
-        return GENERIC_SENTENCE
+        return GENERIC_USER_MESSAGE
 
 
 class PermanentError(ExportError):

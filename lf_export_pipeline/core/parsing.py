@@ -14,7 +14,7 @@ from lf_export_pipeline.core.request.model import (
     ExportRequest,
     StoredExport,
 )
-from lf_export_pipeline.core.request.validation_messages import one_of, sentence, shown
+from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value, sentence
 from lf_export_pipeline.core.tables import table_names
 
 _QUERY_KEYS = (
@@ -60,12 +60,13 @@ def _export_id(value: str) -> str:
         raise InvalidQueryError("The export id is empty.")
     if len(value) > ID_MAX_CHARACTERS:
         raise InvalidQueryError(
-            f"The export id {shown(value)} has {len(value)} characters; "
+            f"The export id {quote_value(value)} has {len(value)} characters; "
             f"expected at most {ID_MAX_CHARACTERS}."
         )
     if "," in value or not value.isprintable():
         raise InvalidQueryError(
-            f"The export id {shown(value)} holds a comma or a control character; expected neither."
+            f"The export id {quote_value(value)} holds a comma or a control character; "
+            "expected neither."
         )
     return value
 
@@ -75,14 +76,15 @@ def _format(value: str) -> ExportFormat:
         return ExportFormat(value)
     except ValueError:
         raise InvalidQueryError(
-            f"The format {shown(value)} is not known; expected one of {one_of(list(ExportFormat))}."
+            f"The format {quote_value(value)} is not known; "
+            f"expected one of {join_limited(list(ExportFormat))}."
         ) from None
 
 
 def _query(stored: object, limits: ExportLimits) -> BatchExportQuery:
     require_bounded_query(stored, limits)
     if not isinstance(stored, Mapping):
-        raise InvalidQueryError(f"The stored query is {shown(stored)}; expected an object.")
+        raise InvalidQueryError(f"The stored query is {quote_value(stored)}; expected an object.")
     _check_table(stored.get("tableName"))
     try:
         return BatchExportQuery.model_validate({k: stored[k] for k in _QUERY_KEYS if k in stored})
@@ -96,5 +98,6 @@ def _check_table(name: object) -> None:
         raise InvalidQueryError("datasets cannot be exported; its items can, as dataset_items.")
     if isinstance(name, str) and name not in table_names():
         raise InvalidQueryError(
-            f"The table {shown(name)} cannot be exported; expected one of {one_of(table_names())}."
+            f"The table {quote_value(name)} cannot be exported; "
+            f"expected one of {join_limited(table_names())}."
         )

@@ -61,7 +61,7 @@ class Recipient:
     name: str | None
 
 
-class ExportRows(Protocol):
+class BatchExportRepository(Protocol):
     """The table ``batch_exports``. Every change is guarded by the state it starts from."""
 
     def get(self, export_id: str) -> ExportRow | None:
@@ -76,7 +76,7 @@ class ExportRows(Protocol):
         """Rows that wait, oldest first."""
         ...
 
-    def longest_waiting(self) -> ExportRow | None:
+    def oldest_queued(self) -> ExportRow | None:
         """The row that was queued before all others, however long ago it was asked for."""
         ...
 
@@ -177,7 +177,7 @@ class IncompleteUpload:
     started_at: datetime
 
 
-class FileStore(Protocol):
+class ObjectStore(Protocol):
     """The bucket of the finished files."""
 
     @property
@@ -185,7 +185,7 @@ class FileStore(Protocol):
         """Its name."""
         ...
 
-    def of_bucket(self, bucket: str) -> "FileStore":
+    def of_bucket(self, bucket: str) -> "ObjectStore":
         """Another bucket of the same service, for the same user."""
         ...
 

@@ -19,7 +19,7 @@ MISTAKES = (
 """What would happen again, however often it is tried."""
 
 
-class UnforeseenError(Exception):
+class RedactedError(Exception):
     """Stands for an exception whose words are left out; the traceback is that exception's.
 
     Attributes:
@@ -33,9 +33,9 @@ class UnforeseenError(Exception):
         super().__init__(f"{self.kind}; what it says is left out")
 
 
-def wordless(error: BaseException) -> UnforeseenError:
+def redacted(error: BaseException) -> RedactedError:
     """The same chain of exceptions with their kinds and tracebacks, without what they say."""
-    told = UnforeseenError(error).with_traceback(error.__traceback__)
+    told = RedactedError(error).with_traceback(error.__traceback__)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    told.__cause__ = wordless(cause) if cause else None
+    told.__cause__ = redacted(cause) if cause else None
     return told

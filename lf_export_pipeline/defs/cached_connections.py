@@ -14,7 +14,7 @@ from lf_export_pipeline.settings import Settings
 _instances: dict[str, dg.DagsterInstance] = {}  # by reference; a code server has one
 
 
-def kept_instance(context: dg.SensorEvaluationContext) -> dg.DagsterInstance:
+def cached_instance(context: dg.SensorEvaluationContext) -> dg.DagsterInstance:
     """The instance that a tick belongs to, opened by the first one; never closed before the end."""
     reference = context.instance_ref
     if reference is None:
@@ -26,6 +26,6 @@ def kept_instance(context: dg.SensorEvaluationContext) -> dg.DagsterInstance:
 
 
 @lru_cache(maxsize=1)
-def kept_database(settings: Settings) -> LangfusePostgres:
+def cached_database(settings: Settings) -> LangfusePostgres:
     """Langfuse's Postgres, whose connections stay open."""
     return LangfusePostgres(settings)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline.lifecycle.run_records import is_request_failure, newest_runs
 from lf_export_pipeline.settings.operating import OperatingSettings
@@ -83,7 +83,7 @@ def failure_check(
 
 def health_of(
     instance: dg.DagsterInstance,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
     settings: OperatingSettings,
     now: datetime,
 ) -> list[dg.AssetCheckResult]:
@@ -92,7 +92,7 @@ def health_of(
     newest = newest_runs(instance, [row.id for row in failed])
     refused = {export_id for export_id, run in newest.items() if is_request_failure(run)}
     return [
-        queue_check(export_rows.longest_waiting(), now, settings),
+        queue_check(export_rows.oldest_queued(), now, settings),
         failure_check(failed, refused, settings),
     ]
 
@@ -104,12 +104,12 @@ def health_of(
     "is off, or the load exceeds the limits.",
 )
 def oldest_queued_export(
-    export_rows: dg.ResourceParam[ExportRows],
+    export_rows: dg.ResourceParam[BatchExportRepository],
     settings: dg.ResourceParam[OperatingSettings],
 ) -> dg.AssetCheckResult:
     """Looks now, for whoever presses *Execute*; the sensor looks every minute."""
-    with unforeseen_without_words():
-        return queue_check(export_rows.longest_waiting(), datetime.now(UTC), settings)
+    with redact_unexpected_errors():
+        return queue_check(export_rows.oldest_queued(), datetime.now(UTC), settings)
 
 
 @dg.asset_check(
@@ -120,11 +120,11 @@ def oldest_queued_export(
 )
 def failed_in_the_last_hour(
     context: dg.AssetCheckExecutionContext,
-    export_rows: dg.ResourceParam[ExportRows],
+    export_rows: dg.ResourceParam[BatchExportRepository],
     settings: dg.ResourceParam[OperatingSettings],
 ) -> dg.AssetCheckResult:
     """Looks now, as above."""
-    with unforeseen_without_words():
+    with redact_unexpected_errors():
         return health_of(context.instance, export_rows, settings, datetime.now(UTC))[1]
 
 
@@ -139,10 +139,10 @@ CHECKS = (oldest_queued_export, failed_in_the_last_hour)
     description="Checks every minute whether exports wait too long or fail; reports to the checks "
     "of batch_exports when the result changes, and every 5 minutes.",
 )
-@unforeseen_without_words()
+@redact_unexpected_errors()
 def export_health_sensor(
     context: dg.SensorEvaluationContext,
-    export_rows: dg.ResourceParam[ExportRows],
+    export_rows: dg.ResourceParam[BatchExportRepository],
     settings: dg.ResourceParam[OperatingSettings],
 ) -> dg.SensorResult:
     """Events instead of runs: a look costs two queries, and takes no place in the run queue."""

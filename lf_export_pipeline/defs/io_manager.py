@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.file.attempt_folder import VALUES, AttemptFolder
 from lf_export_pipeline.lifecycle.run_records import root_run_id
 
@@ -52,7 +52,7 @@ class SpoolIOManager(dg.IOManager):
 def _not_tried_again() -> Iterator[None]:
     """Ends the step at once when trying again cannot help; the retry policy knows no difference."""
     try:
-        with unforeseen_without_words():
+        with redact_unexpected_errors():
             yield
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.defs.cached_connections import kept_database
+from lf_export_pipeline.defs.cached_connections import cached_database
 from lf_export_pipeline.defs.ops.fail_export import fail_export
 from lf_export_pipeline.defs.ops.notify_requester import notify_requester
 from lf_export_pipeline.defs.ops.resolve_filters import resolve_filters
@@ -33,7 +33,7 @@ def tags_of_partition(export_id: str) -> dict[str, str]:
     says so better than a form in the UI.
     """
     try:
-        row = kept_database(Settings.load()).exports.get(export_id)
+        row = cached_database(Settings.load()).exports.get(export_id)
     except ExportError:
         return {}
     return tags_of(row) if row else {}

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 
 
-def give_way(niceness: int) -> bool:
+def set_niceness(niceness: int) -> bool:
     """Lower the priority of this process if it is one that a code server has made for a run.
 
     Ten exports that work keep every core busy. The daemon, the code server and the databases answer

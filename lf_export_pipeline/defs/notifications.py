@@ -8,9 +8,9 @@ import dagster as dg
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import ExportRows, Spool
-from lf_export_pipeline.defs.cached_connections import kept_database, kept_instance
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.core.ports import BatchExportRepository, Spool
+from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import is_published_as
 from lf_export_pipeline.lifecycle.notices import Notice
@@ -31,11 +31,11 @@ RUNS_PER_TICK = 50
     description="Sends e-mails and webhook messages that ended runs still owe, until the download "
     "link has expired.",
 )
-@unforeseen_without_words()
+@redact_unexpected_errors()
 def send_notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Sends what is owed; a channel that is down is left until the next tick."""
-    settings, instance = Settings.load(), kept_instance(context)
-    rows = kept_database(settings).exports
+    settings, instance = Settings.load(), cached_instance(context)
+    rows = cached_database(settings).exports
     channels = open_channels(open_mailer(settings), rows, settings)
     outcomes = send_owed(instance, rows, channels, open_spool(settings))
     for one in outcomes:
@@ -48,7 +48,7 @@ def send_notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 def send_owed(
     instance: dg.DagsterInstance,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
     channels: Sequence[Channel],
     spool: Spool,
 ) -> list[Outcome]:
@@ -68,7 +68,7 @@ def _tidy_up(
     instance: dg.DagsterInstance,
     run: dg.DagsterRun,
     folder: AttemptFolder,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
 ) -> None:
     """Deletes the spool files of a published export whose run could not do it itself."""
     latest, row = instance.get_run_by_id(run.run_id), export_rows.get(export_id_of(run) or "")

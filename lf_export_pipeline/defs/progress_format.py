@@ -7,7 +7,7 @@ from lf_export_pipeline.core.query.export_query import Chunk
 MEGABYTE = 1_000_000
 
 
-def progress_line(chunk: Chunk, seconds: float) -> str:
+def format_progress(chunk: Chunk, seconds: float) -> str:
     """``12 of 30 chunks, 600,000 of 1,500,000 rows, 41 s left``.
 
     Args:

@@ -6,23 +6,23 @@ from contextlib import contextmanager
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.redaction import wordless
+from lf_export_pipeline.core.redaction import redacted
 
 KNOWN = (ExportError, dg.DagsterError, dg.Failure, dg.RetryRequested)
 """Ours, which are written for people who read them, and Dagster's own."""
 
 
 @contextmanager
-def unforeseen_without_words() -> Iterator[None]:
+def redact_unexpected_errors() -> Iterator[None]:
     """For what Dagster calls; a decorator of functions as well.
 
     Raises:
-        UnforeseenError: Instead of an exception that is not known.
+        RedactedError: Instead of an exception that is not known.
     """
     try:
         yield
     except KNOWN:
         raise
     except Exception as error:  # noqa: BLE001 - what is not foreseen has no name
-        told = wordless(error)
+        told = redacted(error)
         raise told from told.__cause__

@@ -7,8 +7,8 @@ import dagster as dg
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.markdown import markdown_table
-from lf_export_pipeline.core.ports import ExportRows
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.core.ports import BatchExportRepository
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.lifecycle.requeue import (
     HEADINGS,
     QUEUED,
@@ -33,12 +33,12 @@ def report_of(requeued: Sequence[Requeued]) -> dict[str, dg.MetadataValue]:
 
 
 @dg.op
-@unforeseen_without_words()
+@redact_unexpected_errors()
 def requeue_exports(
     context: dg.OpExecutionContext,
     config: RequeueConfig,
     *,
-    export_rows: dg.ResourceParam[ExportRows],
+    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> None:
     """Requeues the matching failed exports; the sensor then starts their runs."""
     try:

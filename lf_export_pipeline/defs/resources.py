@@ -9,9 +9,15 @@ import dagster as dg
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.statement_router import StatementRouter
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, RowReader, Spool
+from lf_export_pipeline.core.ports import (
+    BatchExportRepository,
+    Mailer,
+    ObjectStore,
+    RowReader,
+    Spool,
+)
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.defs.service_resources import (
     ClickHouseResource,
     PostgresResource,
@@ -33,16 +39,16 @@ def reader_resource(context: dg.InitResourceContext) -> RowReader:
 
 
 @dg.resource(description="The table batch_exports.", required_resource_keys={"postgres"})
-def export_rows_resource(context: dg.InitResourceContext) -> ExportRows:
+def export_rows_resource(context: dg.InitResourceContext) -> BatchExportRepository:
     """The rows, on the connections of ``postgres``."""
-    rows: ExportRows = context.resources.postgres.exports
+    rows: BatchExportRepository = context.resources.postgres.exports
     return rows
 
 
 @dg.resource(description="The bucket of the finished files.", required_resource_keys={"s3"})
-def files_resource(context: dg.InitResourceContext) -> FileStore:
+def files_resource(context: dg.InitResourceContext) -> ObjectStore:
     """The finished files, by the client of ``s3``."""
-    files: FileStore = context.resources.s3
+    files: ObjectStore = context.resources.s3
     return files
 
 
@@ -80,14 +86,14 @@ def uploads_ahead_resource(context: dg.InitResourceContext) -> Iterator[UploadsA
 
 
 @dg.resource(description="Settings from the environment.")
-@unforeseen_without_words()
+@redact_unexpected_errors()
 def settings_resource(_: dg.InitResourceContext) -> Settings:
     """The settings of the process that runs the step."""
     return Settings.load()
 
 
 @dg.resource(description="Intermediate files between the ops.", required_resource_keys={"settings"})
-@unforeseen_without_words()
+@redact_unexpected_errors()
 def spool_resource(context: dg.InitResourceContext) -> Spool:
     """The spool."""
     return open_spool(context.resources.settings)
@@ -123,16 +129,16 @@ def _settings_here() -> Settings | None:
     return None
 
 
-PORTS: Mapping[str, Any] = resources_with(settings_resource, _settings_here())
+RESOURCES: Mapping[str, Any] = resources_with(settings_resource, _settings_here())
 
 
-def ports_with(settings: Settings) -> dict[str, Any]:
+def resources_on(settings: Settings) -> dict[str, Any]:
     """The same ports on given settings instead of the environment's."""
     return resources_with(dg.ResourceDefinition.hardcoded_resource(settings), settings)
 
 
 @contextmanager
-def open_ports(settings: Settings) -> Iterator[dict[str, object]]:
+def open_resources(settings: Settings) -> Iterator[dict[str, object]]:
     """The ports themselves, for any number of runs in this process; they are closed at the end.
 
     Raises:
@@ -140,9 +146,9 @@ def open_ports(settings: Settings) -> Iterator[dict[str, object]]:
     """
     with ExitStack() as stack:
         try:
-            resources = stack.enter_context(dg.build_resources(ports_with(settings)))
+            resources = stack.enter_context(dg.build_resources(resources_on(settings)))
         except dg.DagsterUserCodeExecutionError as error:
             if isinstance(error.user_exception, ExportError):
                 raise error.user_exception from error
             raise
-        yield {name: getattr(resources, name) for name in PORTS}
+        yield {name: getattr(resources, name) for name in RESOURCES}

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.spool import open_spool
-from lf_export_pipeline.core.ports import FileStore, Spool
-from lf_export_pipeline.defs.cached_connections import kept_database, kept_instance
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.core.ports import ObjectStore, Spool
+from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.lifecycle.partitions import EXPORTS
 from lf_export_pipeline.lifecycle.reconcile import Reconciler
 from lf_export_pipeline.lifecycle.run_records import JOB_NAME
@@ -32,11 +32,11 @@ def export_sensor(interval_seconds: int) -> dg.SensorDefinition:
         "PROCESSING, terminates runs of exports that were cancelled in Langfuse, reports runs "
         "without a heartbeat as failed, and requests retries that Dagster missed.",
     )
-    @unforeseen_without_words()
+    @redact_unexpected_errors()
     def reconcile_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         settings = Settings.load()
-        rows = kept_database(settings).exports
-        tick = Reconciler(kept_instance(context), rows, settings, lambda: stores_of(settings))
+        rows = cached_database(settings).exports
+        tick = Reconciler(cached_instance(context), rows, settings, lambda: stores_of(settings))
         try:
             return reconciled(tick, context.cursor)
         finally:
@@ -59,9 +59,9 @@ def reconciled(tick: Reconciler, cursor: str | None) -> dg.SensorResult:
 
 
 @contextmanager
-def stores_of(settings: Settings) -> Iterator[tuple[Spool, FileStore]]:
+def stores_of(settings: Settings) -> Iterator[tuple[Spool, ObjectStore]]:
     """Spool and bucket, where ended attempts have left files."""
-    yield open_spool(settings), S3FileStore(settings)
+    yield open_spool(settings), S3ObjectStore(settings)
 
 
 def _launched(

@@ -18,11 +18,11 @@ from sqlalchemy.engine import make_url
 
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.s3.s3_client import s3_client
 from lf_export_pipeline.adapters.smtp.mailer import MailSender, open_mailer
 from lf_export_pipeline.core.errors import ConfigurationError
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
 
@@ -100,7 +100,7 @@ class ClickHouseResource(_ServiceResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002
         """A reader whose connections end with the run."""
-        with unforeseen_without_words():
+        with redact_unexpected_errors():
             self._require_unchanged()
             self._adapter = ClickHouseReader(self._settings)
         try:
@@ -129,7 +129,7 @@ class PostgresResource(_ServiceResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002
         """The database, whose connections end with the run."""
-        with unforeseen_without_words():
+        with redact_unexpected_errors():
             self._require_unchanged()
             self._adapter = LangfusePostgres(self._settings)
         try:
@@ -172,9 +172,9 @@ class S3Resource(DagsterS3Resource):
         bucket = settings.langfuse_s3_batch_export_bucket or ""
         return s3_client(settings, bucket, settings.langfuse_s3_batch_export_endpoint)
 
-    def get_object_to_set_on_execution_context(self) -> S3FileStore:
+    def get_object_to_set_on_execution_context(self) -> S3ObjectStore:
         """The store of finished files; a missing setting is said by its first use."""
-        return S3FileStore(self.settings)
+        return S3ObjectStore(self.settings)
 
 
 class SmtpResource(_ServiceResource):
@@ -193,7 +193,7 @@ class SmtpResource(_ServiceResource):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """The mailer; one that is not configured says so when it is to send."""
-        with unforeseen_without_words():
+        with redact_unexpected_errors():
             self._require_unchanged()
             self._adapter = open_mailer(self._settings)
 

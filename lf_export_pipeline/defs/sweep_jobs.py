@@ -4,24 +4,24 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, Spool
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.defs.sweep_reports import TAGS, SweepConfig, report_of, summary_of
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.sweeps.findings import Finding
+from lf_export_pipeline.sweeps.findings import SweepItem
 from lf_export_pipeline.sweeps.old_partitions import prune_partitions
 from lf_export_pipeline.sweeps.spool_folders import sweep_spool
 
 
 @dg.op
-@unforeseen_without_words()
+@redact_unexpected_errors()
 def sweep_spool_folders(
     context: dg.OpExecutionContext,
     config: SweepConfig,
     *,
-    export_rows: dg.ResourceParam[ExportRows],
+    export_rows: dg.ResourceParam[BatchExportRepository],
     spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[FileStore],
+    files: dg.ResourceParam[ObjectStore],
     settings: dg.ResourceParam[Settings],
 ) -> None:
     """Deletes spool files of ended and abandoned attempts, and objects they never published."""
@@ -31,19 +31,19 @@ def sweep_spool_folders(
 
 
 @dg.op
-@unforeseen_without_words()
+@redact_unexpected_errors()
 def prune_old_partitions(
     context: dg.OpExecutionContext,
     config: SweepConfig,
     *,
-    export_rows: dg.ResourceParam[ExportRows],
+    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> None:
     """Deletes partitions of exports that were last used more than 30 days ago."""
     found = prune_partitions(context.instance, export_rows, dry_run=config.dry_run)
     _tell(context, found, config)
 
 
-def _tell(context: dg.OpExecutionContext, found: Sequence[Finding], config: SweepConfig) -> None:
+def _tell(context: dg.OpExecutionContext, found: Sequence[SweepItem], config: SweepConfig) -> None:
     """Puts down what was done; a run fails in the end if something could not be removed."""
     said = summary_of(found, dry_run=config.dry_run)
     report = report_of(found, dry_run=config.dry_run)

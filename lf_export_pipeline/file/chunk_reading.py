@@ -11,7 +11,7 @@ import pyarrow as pa
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.chunk_plan import bind_chunk
 from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery, Lookup, LookupScope
-from lf_export_pipeline.core.query.freshness import counted
+from lf_export_pipeline.core.query.freshness import count_of
 from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
@@ -79,7 +79,7 @@ class ChunkReader:
 
     def rows_left(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> RowsLeft:
         """How many of the chunk's rows there are now; costs no more than their keys."""
-        ((rows, *newest),) = self._reader.rows(counted(bound_rows(query, chunk, keys), query))
+        ((rows, *newest),) = self._reader.rows(count_of(bound_rows(query, chunk, keys), query))
         lags = bool(newest) and int(str(newest[0])) < chunk.newest
         return RowsLeft(int(str(rows)), lags=lags)
 

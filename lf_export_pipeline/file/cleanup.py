@@ -11,7 +11,7 @@ from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import FileStore, Spool
+from lf_export_pipeline.core.ports import ObjectStore, Spool
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.links import key_of_link, leads_to
@@ -22,7 +22,7 @@ SUPERSEDED = "superseded-"
 ENDED = ("COMPLETED", "CANCELLED")
 
 
-def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> str | None:
+def discard_object(folder: AttemptFolder, files: ObjectStore, row: ExportRow | None) -> str | None:
     """Deletes the object of an attempt that was not published, and aborts its upload.
 
     Gives the key, if there was one. The key was noted before the first byte was sent, so that
@@ -42,7 +42,7 @@ def discard_object(folder: AttemptFolder, files: FileStore, row: ExportRow | Non
     return noted.key
 
 
-def abort_uploads_to(key: str, files: FileStore) -> None:
+def abort_uploads_to(key: str, files: ObjectStore) -> None:
     """Throws away the parts of uploads to a key that were never finished, where that can be done.
 
     They are never to be seen as an object, and a bucket's policy need not let them be listed: the
@@ -75,7 +75,7 @@ def note_superseded(row: ExportRow, spool: Spool, settings: S3Settings) -> str |
     return key
 
 
-def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> bool:
+def discard_attempt(folder: AttemptFolder, files: ObjectStore, row: ExportRow | None) -> bool:
     """Removes all that an attempt has left that ended without a file of its own.
 
     False: the file of before is kept, and the note of it.
@@ -89,7 +89,7 @@ def discard_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | No
 
 
 def discard_attempts(
-    spool: Spool, export_path: str, files: FileStore, row: ExportRow | None
+    spool: Spool, export_path: str, files: ObjectStore, row: ExportRow | None
 ) -> None:
     """Removes what all attempts at an export have left, and the export's folder with them.
 
@@ -110,7 +110,7 @@ def discard_ended_attempts(
     spool: Spool,
     export_path: str,
     ended: Collection[str],
-    files: FileStore,
+    files: ObjectStore,
     row: ExportRow | None,
 ) -> None:
     """Removes what these attempts at an export have left, and of the others nothing.
@@ -131,7 +131,9 @@ def discard_ended_attempts(
             discard_attempt(AttemptFolder(spool, f"{export_path}/{root_run}"), files, row)
 
 
-def discard_failed_attempt(folder: AttemptFolder, files: FileStore, row: ExportRow | None) -> None:
+def discard_failed_attempt(
+    folder: AttemptFolder, files: ObjectStore, row: ExportRow | None
+) -> None:
     """Removes what nobody can use of an attempt that has failed.
 
     A re-execution goes on with its parts, or with the e-mail of what it has published. Once the

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.errors import AccessRefusedError
-from lf_export_pipeline.core.ports import FileStore
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.request.model import ExportRequest
 
 _TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-[^/\\]+\.(csv|json|jsonl)")
@@ -42,7 +42,7 @@ def free_key(
     request: ExportRequest,
     prefix: str,
     extension: str,
-    files: FileStore,
+    files: ObjectStore,
     now: datetime,
     *,
     attempt: str,
@@ -87,7 +87,7 @@ def is_key_of(key: str, prefix: str, table: str, project_id: str) -> bool:
     return is_export_key(key, prefix) and stem.lstrip("0123456789") == _name(table, project_id)
 
 
-def is_taken(key: str, files: FileStore) -> bool:
+def is_taken(key: str, files: ObjectStore) -> bool:
     """Whether an object is known to be there.
 
     AWS answers 403 instead of 404 to those who may not list the bucket. To those who may read it an

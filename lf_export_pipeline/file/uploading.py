@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lf_export_pipeline.core.errors import ExportError, TransientError
-from lf_export_pipeline.core.ports import FileStore
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile, StoredFile
 from lf_export_pipeline.file.assembled_file import AssembledFile, size_of, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
@@ -27,7 +27,7 @@ class Upload:
     """The upload of one export's file."""
 
     def __init__(
-        self, plan: ExportPlan, folder: AttemptFolder, files: FileStore, settings: Settings
+        self, plan: ExportPlan, folder: AttemptFolder, files: ObjectStore, settings: Settings
     ) -> None:
         self._request = plan.query.request
         self._plan = plan

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE
+from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
 from lf_export_pipeline.lifecycle.partitions import is_partition_key
@@ -28,12 +28,12 @@ HUNG_FACTOR = 12
 READING = timedelta(hours=1)
 """Other steps with a heartbeat are believed for that long: their statements have time limits."""
 
-BAD_ID_SENTENCE = (
+BAD_ID_MESSAGE = (
     "The id of this export is empty, too long, or contains characters that a partition key cannot "
     "have. Please start it again."
 )
-DEAD_SENTENCE = "This run sent no heartbeat and is considered dead."
-RETRY_SENTENCE = "Dagster did not make the promised retry of this run; requesting it again."
+DEAD_MESSAGE = "This run sent no heartbeat and is considered dead."
+RETRY_MESSAGE = "Dagster did not make the promised retry of this run; requesting it again."
 
 
 class Action(Enum):
@@ -196,7 +196,7 @@ def believed_for(steps: Collection[str], lost_after: timedelta) -> timedelta:
     return longest if UPLOADING in steps else min(longest, max(lost_after, READING))
 
 
-def give_up_sentence(recoveries: int) -> str:
+def give_up_message(recoveries: int) -> str:
     """What the user of an export reads that was lost once too often."""
     times = "once" if recoveries == 0 else f"{recoveries + 1} times"
     return (
@@ -267,7 +267,7 @@ def _for_queued(row: ExportRow, runs: Runs, now: datetime) -> Decision:
     """A row waits for its run, unless the run of this queueing has ended without setting it."""
     as_seen = Claim(unchanged_since=row.updated_at)
     if not is_partition_key(row.id):
-        return Decision(Action.FAIL, None, BAD_ID_SENTENCE, as_seen)
+        return Decision(Action.FAIL, None, BAD_ID_MESSAGE, as_seen)
     last = next(iter(runs), None)
     if last is None or last.queued_at != row.updated_at:
         return Decision(Action.LAUNCH)
@@ -276,7 +276,7 @@ def _for_queued(row: ExportRow, runs: Runs, now: datetime) -> Decision:
     if last.state is not RunState.FAILED:
         return Decision(Action.LAUNCH)
     if any(run.started_at for run in runs) or len(runs) >= LAUNCHES_MAX:
-        return Decision(Action.FAIL, last, GENERIC_SENTENCE, as_seen)
+        return Decision(Action.FAIL, last, GENERIC_USER_MESSAGE, as_seen)
     # A code server that is being restarted refuses to begin runs for some seconds. That says
     # nothing about the export.
     is_settled = last.ended_at is None or now - last.ended_at >= RELAUNCHED_AFTER
@@ -289,7 +289,7 @@ def _for_processing(row: ExportRow, runs: Runs, now: datetime, limits: Limits) -
     last = next((run for run in runs if run.root == owner), None)
     own = Claim(owner=owner, unchanged_since=row.updated_at)
     if last is not None and last.state is RunState.FAILED and not _is_lost_retry(last):
-        return Decision(Action.FAIL, last, GENERIC_SENTENCE, own)
+        return Decision(Action.FAIL, last, GENERIC_USER_MESSAGE, own)
     if last is not None and last.state is RunState.CANCELED:
         return Decision(Action.CANCEL, last, claim=own)
     newest = last or next(iter(runs), None)
@@ -314,5 +314,5 @@ def _for_lost(row: ExportRow, newest: Run | None, limits: Limits) -> Decision:
     recoveries = newest.recovery if newest else 0
     as_seen = Claim(unchanged_since=row.updated_at)
     if recoveries >= limits.max_recoveries:
-        return Decision(Action.FAIL, newest, give_up_sentence(recoveries), as_seen)
+        return Decision(Action.FAIL, newest, give_up_message(recoveries), as_seen)
     return Decision(Action.REQUEUE, newest, claim=as_seen, recovery=recoveries + 1)

@@ -6,13 +6,13 @@ import dagster as dg
 import tenacity
 
 from lf_export_pipeline.core.errors import (
-    GENERIC_SENTENCE,
+    GENERIC_USER_MESSAGE,
     ExportError,
     InvalidFilterError,
     InvalidQueryError,
     TransientError,
 )
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.lifecycle.run_records import (
     Failure,
     claim_of,
@@ -24,7 +24,10 @@ PATIENCE_ATTEMPTS = 7  # about 12 s in all
 
 
 def set_failed(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, export_rows: ExportRows, sentence: str
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    export_rows: BatchExportRepository,
+    sentence: str,
 ) -> bool:
     """Whether the row of a run that has failed is FAILED by this call.
 
@@ -46,10 +49,10 @@ def set_failed(
     return bool(patiently(export_rows.fail, export_id, sentence, now, claim))
 
 
-def sentence_of(error: BaseException | None) -> str:
+def user_message_of(error: BaseException | None) -> str:
     """What the user reads; the nearest error that was raised on purpose has the word."""
     raised = _raised_on_purpose(error)
-    return raised.sentence if raised else GENERIC_SENTENCE
+    return raised.sentence if raised else GENERIC_USER_MESSAGE
 
 
 def failure_of(error: BaseException | None) -> Failure:

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import BatchExportRepository
 
 INTERVAL_SECONDS = 20.0
 PATIENCE_SECONDS = 10.0
 
 
 @contextmanager
-def signs_of_life(
-    export_rows: ExportRows,
+def heartbeat(
+    export_rows: BatchExportRepository,
     export_id: str,
     owner: str,
     interval_seconds: float = INTERVAL_SECONDS,

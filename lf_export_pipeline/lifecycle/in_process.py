@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import dagster as dg
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE, ExportError
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE, ExportError
+from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
 from lf_export_pipeline.lifecycle.failure import set_failed
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
@@ -36,7 +36,7 @@ def run_export(
         job: As ``defs.job.batch_export_job`` makes it; it can be used again and again.
         instance: Where the run is recorded; an ephemeral one forgets it.
         export_id: Whose row is read.
-        resources: By the names of ``resources.PORTS``.
+        resources: By the names of ``resources.RESOURCES``.
         force: Make a COMPLETED export once more.
         project_id: Run only if the export is of this project.
         log_level: From which level on Dagster writes to the console; every event is recorded.
@@ -66,12 +66,12 @@ def run_export(
     return result
 
 
-def _rows_of(resources: Mapping[str, object]) -> ExportRows | None:
+def _rows_of(resources: Mapping[str, object]) -> BatchExportRepository | None:
     rows = resources.get("export_rows")
-    return None if isinstance(rows, dg.ResourceDefinition) else cast("ExportRows", rows)
+    return None if isinstance(rows, dg.ResourceDefinition) else cast("BatchExportRepository", rows)
 
 
-def _tags(export_rows: ExportRows | None, export_id: str) -> dict[str, str]:
+def _tags(export_rows: BatchExportRepository | None, export_id: str) -> dict[str, str]:
     """Which queueing of the export the run is about, if the row can be read."""
     with suppress(ExportError):
         row = export_rows.get(export_id) if export_rows else None
@@ -80,7 +80,7 @@ def _tags(export_rows: ExportRows | None, export_id: str) -> dict[str, str]:
 
 
 def _set_row_in_work(
-    instance: dg.DagsterInstance, run_id: str, export_rows: ExportRows, export_id: str
+    instance: dg.DagsterInstance, run_id: str, export_rows: BatchExportRepository, export_id: str
 ) -> None:
     """Sets the row of a run that Dagster itself could not bring to its end."""
     with suppress(ExportError):
@@ -90,13 +90,13 @@ def _set_row_in_work(
 
 
 def _set_row(
-    instance: dg.DagsterInstance, run_id: str, export_rows: ExportRows, export_id: str
+    instance: dg.DagsterInstance, run_id: str, export_rows: BatchExportRepository, export_id: str
 ) -> None:
     """Sets it by what Dagster knows of the run, or without that if its records are not there."""
     with suppress(ExportError):  # the database is away for good; the daemon's sensors come later
         try:
             if (run := instance.get_run_by_id(run_id)) is not None:
-                set_failed(instance, run, export_rows, GENERIC_SENTENCE)
+                set_failed(instance, run, export_rows, GENERIC_USER_MESSAGE)
         except Exception:  # noqa: BLE001 - each of Dagster's storages has its own
             own = Claim(owner=run_id)
-            export_rows.fail(export_id, GENERIC_SENTENCE, datetime.now(UTC), own)
+            export_rows.fail(export_id, GENERIC_USER_MESSAGE, datetime.now(UTC), own)

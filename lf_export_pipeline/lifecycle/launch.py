@@ -27,7 +27,7 @@ BACKFILL_TAG = "dagster/backfill"
 
 
 @dataclass(frozen=True, slots=True)
-class Occupancy:
+class InFlight:
     """What Dagster has in hand.
 
     Attributes:
@@ -92,12 +92,12 @@ def attempts_of(runs: Mapping[str, Sequence[dg.RunRecord]]) -> dict[str, int]:
     }
 
 
-def occupancy_of(records: Sequence[dg.RunRecord]) -> Occupancy:
+def in_flight_of(records: Sequence[dg.RunRecord]) -> InFlight:
     """What these runs take up."""
     runs = [record.dagster_run for record in records]
     ids = (export_id_of(run) for run in runs)
     places = (run.tags.get(PROJECT_TAG, "") for run in runs if BACKFILL_TAG not in run.tags)
-    return Occupancy(frozenset(one for one in ids if one is not None), Counter(places))
+    return InFlight(frozenset(one for one in ids if one is not None), Counter(places))
 
 
 def _request(row: ExportRow, attempt: int, recovery: int | None) -> dg.RunRequest:

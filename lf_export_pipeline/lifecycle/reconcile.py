@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, Spool
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import AttemptFolder, export_folder
 from lf_export_pipeline.file.cleanup import discard_ended_attempts, discard_failed_attempt
 from lf_export_pipeline.lifecycle.decision import (
-    DEAD_SENTENCE,
-    RETRY_SENTENCE,
+    DEAD_MESSAGE,
+    RETRY_MESSAGE,
     Action,
     Decision,
     Limits,
@@ -30,10 +30,10 @@ from lf_export_pipeline.lifecycle.decision import (
 from lf_export_pipeline.lifecycle.launch import (
     PAGE_ROWS,
     PAGES_MAX,
-    Occupancy,
+    InFlight,
     attempts_of,
     fair_order,
-    occupancy_of,
+    in_flight_of,
     requests_for,
 )
 from lf_export_pipeline.lifecycle.notices import owe_failure
@@ -50,7 +50,7 @@ from lf_export_pipeline.settings.operating import OperatingSettings
 
 PROCESSING_MAX_ROWS = 100
 
-Stores = Callable[[], AbstractContextManager[tuple[Spool, FileStore]]]
+Stores = Callable[[], AbstractContextManager[tuple[Spool, ObjectStore]]]
 """Opens spool and bucket, which few ticks need."""
 
 
@@ -69,7 +69,7 @@ class Reconciler:
     """
 
     instance: dg.DagsterInstance
-    export_rows: ExportRows
+    export_rows: BatchExportRepository
     settings: OperatingSettings
     stores: Stores
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -93,7 +93,7 @@ class Reconciler:
         """
         active = in_flight_runs(self.instance)
         to_stop = self._settle(active)
-        requests = self._launch(occupancy_of(active), recoveries)
+        requests = self._launch(in_flight_of(active), recoveries)
         for row_id, decision in to_stop:  # last: a launcher may be unable to terminate one
             self._stop(row_id, decision)
         return requests
@@ -118,7 +118,7 @@ class Reconciler:
                 self._apply(export_id, decision, records.get(export_id, ()))
         return to_stop
 
-    def _launch(self, taken: Occupancy, recoveries: Mapping[str, int]) -> list[dg.RunRequest]:
+    def _launch(self, taken: InFlight, recoveries: Mapping[str, int]) -> list[dg.RunRequest]:
         """The next runs; a page of rows, the oldest of each project, is read at a time."""
         room = self.settings.lf_export_max_runs - taken.runs
         passed_by = set(taken.export_ids)
@@ -201,11 +201,11 @@ class Reconciler:
 
     def _report_failed(self, export_id: str, decision: Decision) -> None:
         """Dagster's run retries then resume the run, as any whose worker has died."""
-        sentence, run_id = DEAD_SENTENCE, _run_of(decision).id
+        sentence, run_id = DEAD_MESSAGE, _run_of(decision).id
         if decision.action is Action.ASK_RETRY:
             # First the tag: Dagster reads and writes all of a run's tags, and sets its own now.
             self.instance.add_run_tags(run_id, {ASKED_AGAIN_TAG: "true"})
-            sentence = RETRY_SENTENCE
+            sentence = RETRY_MESSAGE
         run = self.instance.get_run_by_id(run_id)
         if run is not None:
             self.instance.report_run_failed(run, sentence)

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.admission import STALE_AFTER
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow
@@ -88,13 +88,17 @@ def search_of(config: RequeueConfig, now: datetime) -> ExportSearch:
     )
 
 
-def requeue_failed(export_rows: ExportRows, config: RequeueConfig, now: datetime) -> list[Requeued]:
+def requeue_failed(
+    export_rows: BatchExportRepository, config: RequeueConfig, now: datetime
+) -> list[Requeued]:
     """What was done, or would be; an export that is no longer FAILED by now is left alone."""
     rows = export_rows.find(search_of(config, now))
-    return [Requeued(row, _outcome(export_rows, row, now, config.dry_run)) for row in rows]
+    return [Requeued(row, _outcome(export_rows, row, now, dry_run=config.dry_run)) for row in rows]
 
 
-def _outcome(export_rows: ExportRows, row: ExportRow, now: datetime, dry_run: bool) -> str:  # noqa: FBT001 - one caller
+def _outcome(
+    export_rows: BatchExportRepository, row: ExportRow, now: datetime, *, dry_run: bool
+) -> str:
     if row.created_at < now - STALE_AFTER:
         return TOO_OLD
     if dry_run:

@@ -1,7 +1,7 @@
 """E-mails to the users who requested the exports."""
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.ports import ExportRows, Mailer
+from lf_export_pipeline.core.ports import BatchExportRepository, Mailer
 from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
 from lf_export_pipeline.notify.channels import Notification, Occasion
 from lf_export_pipeline.notify.email_message import build_message
@@ -14,7 +14,9 @@ class EmailChannel:
     name = "e-mail"
     tag = EMAIL_TAG
 
-    def __init__(self, mailer: Mailer, export_rows: ExportRows, settings: Settings) -> None:
+    def __init__(
+        self, mailer: Mailer, export_rows: BatchExportRepository, settings: Settings
+    ) -> None:
         self._mailer = mailer
         self._export_rows = export_rows
         self._settings = settings

@@ -20,7 +20,7 @@ from lf_export_pipeline.core.errors import (
     MessageDeferredError,
     TransientError,
 )
-from lf_export_pipeline.core.ports import ExportRows, Mailer
+from lf_export_pipeline.core.ports import BatchExportRepository, Mailer
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import is_published_as
@@ -81,7 +81,9 @@ class Outcome:
     is_problem: bool = False
 
 
-def open_channels(mailer: Mailer, export_rows: ExportRows, settings: Settings) -> list[Channel]:
+def open_channels(
+    mailer: Mailer, export_rows: BatchExportRepository, settings: Settings
+) -> list[Channel]:
     """All channels; one that is not set up wants nothing."""
     return [EmailChannel(mailer, export_rows, settings), WebhookChannel(settings)]
 
@@ -92,7 +94,7 @@ class Outbox:
     def __init__(
         self,
         instance: dg.DagsterInstance,
-        export_rows: ExportRows,
+        export_rows: BatchExportRepository,
         channels: Sequence[Channel],
     ) -> None:
         self._instance = instance

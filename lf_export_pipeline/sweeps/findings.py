@@ -10,25 +10,25 @@ BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SweepItem:
     """One thing and the decision about it.
 
     Attributes:
         name: A folder, a key or a partition.
-        is_litter: Whether it is removed.
+        removable: Whether it is removed.
         reason: Why, or why not.
         failure: Why it is still there although it was to go.
     """
 
     name: str
-    is_litter: bool
+    removable: bool
     reason: str
     failure: str | None = None
 
 
-def acted_on(finding: Finding, remove: Callable[[], None], *, dry_run: bool) -> Finding:
+def applied(finding: SweepItem, remove: Callable[[], None], *, dry_run: bool) -> SweepItem:
     """The finding, its litter removed; what cannot be removed keeps nothing else from going."""
-    if finding.is_litter and not dry_run:
+    if finding.removable and not dry_run:
         try:
             remove()
         except ExportError as error:

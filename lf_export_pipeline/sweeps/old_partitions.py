@@ -5,40 +5,44 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline.lifecycle.retries import is_retried
 from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT, runs_by_export
-from lf_export_pipeline.sweeps.findings import Finding, batches_of
+from lf_export_pipeline.sweeps.findings import SweepItem, batches_of
 
 KEPT_FOR = timedelta(days=30)  # older exports are refused anyway
 
 
 def partition_verdict(
     export_id: str, asked_at: datetime | None, last_run_at: datetime | None, now: datetime
-) -> Finding:
+) -> SweepItem:
     """Whether a partition without a run in flight is past; one of nothing at all is."""
     instants = [instant for instant in (asked_at, last_run_at) if instant is not None]
     if not instants:
-        return Finding(export_id, is_litter=True, reason="neither an export nor a run")
+        return SweepItem(export_id, removable=True, reason="neither an export nor a run")
     last = max(instants)
-    return Finding(export_id, is_litter=last < now - KEPT_FOR, reason=f"last used {last:%Y-%m-%d}")
+    return SweepItem(
+        export_id, removable=last < now - KEPT_FOR, reason=f"last used {last:%Y-%m-%d}"
+    )
 
 
 def prune_partitions(
-    instance: dg.DagsterInstance, export_rows: ExportRows, *, dry_run: bool
-) -> list[Finding]:
+    instance: dg.DagsterInstance, export_rows: BatchExportRepository, *, dry_run: bool
+) -> list[SweepItem]:
     """Deletes the partitions that are past, or only finds them; runs and rows stay."""
     findings = []
     for finding in _findings(instance, export_rows):
-        if finding.is_litter and not dry_run:
+        if finding.removable and not dry_run:
             instance.delete_dynamic_partition(PARTITIONS_NAME, finding.name)
         findings.append(finding)
     return findings
 
 
-def _findings(instance: dg.DagsterInstance, export_rows: ExportRows) -> Iterator[Finding]:
+def _findings(
+    instance: dg.DagsterInstance, export_rows: BatchExportRepository
+) -> Iterator[SweepItem]:
     now = datetime.now(UTC)
     for ids in batches_of(instance.get_dynamic_partitions(PARTITIONS_NAME)):
         rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
@@ -46,7 +50,7 @@ def _findings(instance: dg.DagsterInstance, export_rows: ExportRows) -> Iterator
         for one in ids:
             records, row = runs.get(one, []), rows.get(one)
             if _is_alive(records):
-                yield Finding(one, is_litter=False, reason="a run has not ended")
+                yield SweepItem(one, removable=False, reason="a run has not ended")
             else:
                 # In the zone of Dagster's database: half a day in thirty makes no difference.
                 ran_at = records[0].create_timestamp.astimezone(UTC) if records else None

@@ -8,14 +8,14 @@ from urllib.parse import unquote
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import ExportRows, FileStore, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, Spool
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.file.cleanup import discard_attempts
 from lf_export_pipeline.lifecycle.retries import is_retried
 from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT, runs_by_export
-from lf_export_pipeline.sweeps.findings import Finding, acted_on, batches_of
+from lf_export_pipeline.sweeps.findings import SweepItem, applied, batches_of
 
 SETTLED_AFTER = timedelta(hours=1)  # an export in an operator's shell has no run that shows
 AT_WORK = ("QUEUED", "PROCESSING")
@@ -31,34 +31,34 @@ class RunsOfExport:
 
 def spool_verdict(
     folder: str, row: ExportRow | None, runs: RunsOfExport, now: datetime, kept_for: timedelta
-) -> Finding:
+) -> SweepItem:
     """Whether a top-level folder of the spool is litter.
 
     A folder is ours if its name is one that we give and the export is known to Langfuse or Dagster.
     """
     if export_folder(unquote(folder)) != folder or not (row or runs.known):
-        return Finding(folder, is_litter=False, reason="not ours, as far as is known")
+        return SweepItem(folder, removable=False, reason="not ours, as far as is known")
     if runs.alive:
-        return Finding(folder, is_litter=False, reason="a run of the export has not ended")
+        return SweepItem(folder, removable=False, reason="a run of the export has not ended")
     if row is None:
-        return Finding(folder, is_litter=True, reason="the export is gone from Langfuse")
+        return SweepItem(folder, removable=True, reason="the export is gone from Langfuse")
     if row.status in AT_WORK:
-        return Finding(folder, is_litter=False, reason=f"the export is {row.status}")
+        return SweepItem(folder, removable=False, reason=f"the export is {row.status}")
     needed = kept_for if row.status == "FAILED" else SETTLED_AFTER
     is_old = row.updated_at < now - needed
     since = f"the export is {row.status} since {row.updated_at:%Y-%m-%d %H:%M}"
-    return Finding(folder, is_litter=is_old, reason=since)
+    return SweepItem(folder, removable=is_old, reason=since)
 
 
 def sweep_spool(
     instance: dg.DagsterInstance,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
     spool: Spool,
-    files: FileStore,
+    files: ObjectStore,
     kept_for: timedelta,
     *,
     dry_run: bool,
-) -> list[Finding]:
+) -> list[SweepItem]:
     """Removes the litter, and the objects that it is the only trace of, or only finds it.
 
     What is litter is judged once more just before it goes: to remove hundreds of folders takes
@@ -68,20 +68,20 @@ def sweep_spool(
     def remove(folder: str) -> None:
         discard_attempts(spool, folder, files, export_rows.get(unquote(folder)))
 
-    def judged(*folders: str) -> list[Finding]:
+    def judged(*folders: str) -> list[SweepItem]:
         return _findings(instance, export_rows, folders, kept_for)
 
     found = (finding for batch in batches_of(spool.folders()) for finding in judged(*batch))
-    latest = (judged(one.name)[0] if one.is_litter and not dry_run else one for one in found)
-    return [acted_on(one, partial(remove, one.name), dry_run=dry_run) for one in latest]
+    latest = (judged(one.name)[0] if one.removable and not dry_run else one for one in found)
+    return [applied(one, partial(remove, one.name), dry_run=dry_run) for one in latest]
 
 
 def _findings(
     instance: dg.DagsterInstance,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
     folders: Sequence[str],
     kept_for: timedelta,
-) -> list[Finding]:
+) -> list[SweepItem]:
     ids = tuple(unquote(folder) for folder in folders)
     rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
     runs = runs_of_exports(instance, ids)

@@ -23,7 +23,7 @@ from lf_export_pipeline.adapters.clickhouse import clickhouse_reader
 from lf_export_pipeline.adapters.s3 import s3_client
 from lf_export_pipeline.adapters.smtp import mailer, session
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import PORTS
+from lf_export_pipeline.defs.resources import RESOURCES
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, PARTITIONS_NAME
 
 QUICK_RETRIES = dg.RetryPolicy(max_retries=3, delay=0.5, backoff=dg.Backoff.EXPONENTIAL)
@@ -85,7 +85,7 @@ def instance_of(folder: Path) -> dg.DagsterInstance:
 
 def the_job() -> dg.JobDefinition:
     """The job on the servers of this process's environment."""
-    return batch_export_job(retries=QUICK_RETRIES).with_top_level_resources(PORTS)
+    return batch_export_job(retries=QUICK_RETRIES).with_top_level_resources(RESOURCES)
 
 
 def _main(export_id: str, circumstances: Circumstances) -> None:

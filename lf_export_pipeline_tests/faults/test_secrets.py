@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from lf_export_localstack.services.seaweedfs_service import BUCKET
 from lf_export_pipeline.cli.main import main
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults import scenarios as s
@@ -259,7 +259,7 @@ def test_commands_tell_no_secrets(bench: Bench, finished: Trial, command: str, s
 def test_nothing_that_holds_a_secret_shows_it(bench: Bench) -> None:
     for environment in (bench.environment, bench.environment | wrong(bench)):
         settings = Settings.load(environment)
-        with open_ports(settings) as ports:
+        with open_resources(settings) as ports:
             shown = "".join(f"{port!r}{port!s}" for port in (settings, *ports.values()))
         shown += repr(bench.stack.addresses())
         assert places_of([*passwords(bench), NASTY], {"shown": shown.encode()}) == set()

@@ -14,7 +14,7 @@ import dagster as dg
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.notifications import send_owed
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.defs.sensors import stores_of
 from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
@@ -227,7 +227,7 @@ class Trial:
         """
         if row and row.status in ("FAILED", "QUEUED"):
             return self._queue_again()
-        with open_ports(self.bench.settings) as ports:
+        with open_resources(self.bench.settings) as ports:
             rows: Any = ports["export_rows"]
             mailer: Any = ports["mailer"]
             channels = open_channels(mailer, rows, self.bench.settings)

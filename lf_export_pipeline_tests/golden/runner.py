@@ -16,7 +16,7 @@ from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
 from lf_export_localstack.stack.stack_addresses import StackAddresses
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.golden.cases import Case, insert_row
@@ -103,7 +103,7 @@ class GoldenRunner:
         key = tuple(sorted(env.items()))
         if key not in self._opened:
             settings = Settings.load({**self._environment, **env})
-            self._opened[key] = self._closing.enter_context(open_ports(settings))
+            self._opened[key] = self._closing.enter_context(open_resources(settings))
         return self._opened[key]
 
     def _outcome(

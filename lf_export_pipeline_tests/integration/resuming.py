@@ -16,7 +16,7 @@ WORLDS: list[World] = []
 """Dagster builds the job itself, once for all tests; this is how it finds the world of each."""
 
 
-PORTS = (
+RESOURCES = (
     "settings",
     "reader",
     "plan_tables",
@@ -31,7 +31,7 @@ PORTS = (
 
 def job_in_the_world() -> dg.JobDefinition:
     job = batch_export_job(retries=None)
-    return job.with_top_level_resources({name: _current(name) for name in PORTS})
+    return job.with_top_level_resources({name: _current(name) for name in RESOURCES})
 
 
 def _current(name: str) -> dg.ResourceDefinition:

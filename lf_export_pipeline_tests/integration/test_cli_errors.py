@@ -27,7 +27,7 @@ def environment(
     return dict(stack.environment())
 
 
-def sentence_of(result: Result) -> str:
+def user_message_of(result: Result) -> str:
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.stderr.splitlines()[-1].startswith("Error: "), result.stderr
@@ -49,7 +49,7 @@ def sentence_of(result: Result) -> str:
 def test_command_on_the_database_says_what_is_wrong(
     environment: dict[str, str], words: tuple[str, ...], changes: dict[str, str], said: str
 ) -> None:
-    assert said in sentence_of(CliRunner(env=environment | changes).invoke(main, words))
+    assert said in user_message_of(CliRunner(env=environment | changes).invoke(main, words))
 
 
 def test_part_that_cannot_be_opened_for_a_run_is_named(environment: dict[str, str]) -> None:
@@ -57,7 +57,7 @@ def test_part_that_cannot_be_opened_for_a_run_is_named(environment: dict[str, st
 
     result = CliRunner(env=elsewhere).invoke(main, ["run", "e"])
 
-    assert "LF_EXPORT_SPOOL must be" in sentence_of(result)
+    assert "LF_EXPORT_SPOOL must be" in user_message_of(result)
 
 
 @pytest.mark.parametrize("words", [("run", "e"), ("status",)])
@@ -71,7 +71,7 @@ def test_records_of_dagster_that_cannot_be_opened_are_named(
         home = str(tmp_path)
     result = CliRunner(env=environment | {"DAGSTER_HOME": home}).invoke(main, words)
 
-    assert "DAGSTER_HOME" in sentence_of(result)
+    assert "DAGSTER_HOME" in user_message_of(result)
 
 
 @pytest.mark.parametrize("command", ["dev", "demo"])
@@ -86,7 +86,7 @@ def test_command_without_the_repository_around_it_says_how_to_install(
 
     result = CliRunner().invoke(main, [command, "--state-dir", str(tmp_path / "state")])
 
-    assert "pip install -e" in sentence_of(result)
+    assert "pip install -e" in user_message_of(result)
 
 
 @pytest.mark.parametrize("words", [("dev",), ("demo",), ("local", "up")])
@@ -100,4 +100,4 @@ def test_command_that_finds_no_free_port_says_so(
 
     result = CliRunner().invoke(main, [*words, "--state-dir", str(tmp_path / "state")])
 
-    assert "No free port for s3" in sentence_of(result)
+    assert "No free port for s3" in user_message_of(result)

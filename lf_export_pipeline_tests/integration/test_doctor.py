@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from lf_export_localstack.sample.rows import postgres_transaction
 from lf_export_localstack.stack.local_stack import LocalStack
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.cli.doctor import doctor, run_checks
 from lf_export_pipeline.settings import Settings
 
@@ -47,7 +47,7 @@ def test_the_doctor_says_who_makes_the_rows(
 def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
     settings = Settings.load(environment)
     assert all(check.ok for check in run_checks(settings, environment))
-    store = S3FileStore(settings)
+    store = S3ObjectStore(settings)
     found = store._client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
     assert [one["Key"] for one in found if "doctor" in one["Key"]] == []
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -21,7 +21,7 @@ from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_localstack.stack.stack_addresses import StackAddresses
 from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
@@ -99,7 +99,7 @@ class RealJob:
             row |= {"status": "QUEUED", "format": "JSONL", **times}
             insert_postgres_rows(connection, "batch_exports", [json.dumps(row)])
         settings = Settings.load({**self.addresses.environment(), **SETTINGS, **changes})
-        with open_ports(settings) as ports:
+        with open_resources(settings) as ports:
             result = run_export(self.job, self.instance, export_id, ports)
             stored = ports["export_rows"].get(export_id)  # type: ignore[attr-defined]
         assert (stored.status, stored.log) == ("COMPLETED", None)

@@ -9,7 +9,7 @@ import xxhash
 
 from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
 from lf_export_pipeline.core.query.export_query import PartFile
-from lf_export_pipeline_tests.fakes import MemoryFileStore
+from lf_export_pipeline_tests.fakes import MemoryObjectStore
 from lf_export_pipeline_tests.integration.resuming import (
     WORLDS,
     execute,
@@ -96,7 +96,7 @@ def test_reexecution_after_a_change_of_the_bucket_leaves_one_file_in_the_new_one
         broken.setattr(world.files, "signed_url", break_off)
         failed_run, _ = execute(instance)
     world.environment["LANGFUSE_S3_BATCH_EXPORT_BUCKET"] = "another"
-    old, world.files = world.files, MemoryFileStore("another")
+    old, world.files = world.files, MemoryObjectStore("another")
     world.files.others[old.bucket] = old
     assert len(old.objects) == 1
     old.objects["exports/of-somebody-else"] = b""
@@ -127,17 +127,17 @@ def test_reexecution_ends_well_though_the_old_bucket_is_gone(
     assert not world.spool.folders()
 
 
-class BucketThatIsGone(MemoryFileStore):
+class BucketThatIsGone(MemoryObjectStore):
     """Nothing can be deleted in it."""
 
     def delete(self, key: str) -> None:
         raise ConfigurationError(f"The bucket of {key} does not exist.")
 
 
-class BucketBesideOneThatIsGone(MemoryFileStore):
+class BucketBesideOneThatIsGone(MemoryObjectStore):
     """A bucket of a service that has no other any more."""
 
-    def of_bucket(self, bucket: str) -> MemoryFileStore:
+    def of_bucket(self, bucket: str) -> MemoryObjectStore:
         return BucketThatIsGone(bucket)
 
 

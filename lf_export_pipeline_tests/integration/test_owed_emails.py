@@ -15,7 +15,7 @@ from lf_export_pipeline.notify import outbox
 from lf_export_pipeline.notify.channels import Channel
 from lf_export_pipeline.notify.outbox import Outbox, open_channels
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.integration.resuming import execute, instance_in, resumable_world
 from lf_export_pipeline_tests.world import ENVIRONMENT, World
 
@@ -32,7 +32,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield local
 
 
-class GoesAwayWithTheLastAnswer(FakeExportRows):
+class GoesAwayWithTheLastAnswer(FakeBatchExportRepository):
     """A database that does the last update, and is away when somebody asks whether it has."""
 
     is_away = False

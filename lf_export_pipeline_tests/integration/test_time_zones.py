@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from lf_export_localstack.stack.local_stack import LocalStack
-from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresBatchExportRepository
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import owner_of
@@ -53,7 +53,7 @@ class Place:
     """Dagster's records and Langfuse's rows, one of them elsewhere."""
 
     instance: dg.DagsterInstance
-    rows: PostgresExportRows
+    rows: PostgresBatchExportRepository
 
     def row(self, **values: object) -> ExportRow:
         """A new row of its own."""

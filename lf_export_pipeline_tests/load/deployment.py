@@ -20,7 +20,7 @@ from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults.outcome import downloaded
@@ -143,7 +143,7 @@ def _allow(home: Path, at_once: int) -> None:
 
 def _made_in_peace(deployment: LoadDeployment, wish: Wish) -> str:
     export_id = deployment.queue(wish)
-    with open_ports(deployment.settings) as ports, dg.DagsterInstance.ephemeral() as instance:
+    with open_resources(deployment.settings) as ports, dg.DagsterInstance.ephemeral() as instance:
         result = run_export(batch_export_job(), instance, export_id, ports)
     row = deployment.database.exports.get(export_id)
     assert result.success

@@ -15,7 +15,7 @@ from lf_export_localstack.processes import dagster_processes as dagster
 from lf_export_localstack.processes.tcp_ports import choose
 from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
 from lf_export_localstack.stack.local_stack import LocalStack
-from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresBatchExportRepository
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.request.model import ExportRow
@@ -55,7 +55,7 @@ class Deployment:
         address: Of the webserver.
     """
 
-    rows: PostgresExportRows
+    rows: PostgresBatchExportRepository
     instance: dg.DagsterInstance
     spool: Path
     address: str

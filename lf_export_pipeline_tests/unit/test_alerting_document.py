@@ -12,7 +12,7 @@ import pytest
 
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.conftest import REPOSITORY
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.numbers_table import export_row
 
 
@@ -61,9 +61,11 @@ def test_example_loads_beside_the_pipeline(example: dict[str, Any]) -> None:
 def test_example_tells_when_exports_stop_to_flow_and_when_they_flow_again(
     example: dict[str, Any], posted: list[str]
 ) -> None:
-    rows = FakeExportRows(export_row(status="FAILED"))
+    rows = FakeBatchExportRepository(export_row(status="FAILED"))
     waiting = OperatingSettings(lf_export_queue_wait_warning_seconds=1)
-    stuck = FakeExportRows(export_row(updated_at=export_row().updated_at.replace(year=2020)))
+    stuck = FakeBatchExportRepository(
+        export_row(updated_at=export_row().updated_at.replace(year=2020))
+    )
     cursor = None
     with dg.DagsterInstance.ephemeral() as instance:
         for now in (rows, stuck, stuck, rows):

@@ -121,7 +121,7 @@ class ClickHouseReader:
             client = self._clients.get(statement.store)
             response: Any = client.raw_stream(
                 with_settings(statement.sql, settings or {}),
-                parameters={name: _bindable(value) for name, value in statement.params.items()},
+                parameters={name: _to_param(value) for name, value in statement.params.items()},
                 settings=self._query_settings(client, place, statement.threads),
                 fmt=fmt,
                 external_data=sent,
@@ -261,7 +261,7 @@ def server_reason(tail: bytes, tag: str | None) -> str:
     return message.decode("utf-8", "replace") if found else ""
 
 
-def _bindable(value: Any) -> Any:
+def _to_param(value: Any) -> Any:
     """Instants as UTC text with their fraction, which the client would drop."""
     if isinstance(value, str):
         return _Plain(value) if _NOTHING_TO_ESCAPE.fullmatch(value) else value

@@ -39,8 +39,8 @@ _OLDEST_FIRST = (_C.created_at, _C.id)
 _IS_WAITING = _C.status == "QUEUED"
 
 
-class PostgresExportRows:
-    """An ``ExportRows`` on Langfuse's database. Threads may share it.
+class PostgresBatchExportRepository:
+    """An ``BatchExportRepository`` on Langfuse's database. Threads may share it.
 
     Args:
         engine: The database.
@@ -77,7 +77,7 @@ class PostgresExportRows:
         """Rows that wait, oldest first."""
         return self._read(self._rows().where(_IS_WAITING).order_by(*_OLDEST_FIRST).limit(limit))
 
-    def longest_waiting(self) -> ExportRow | None:
+    def oldest_queued(self) -> ExportRow | None:
         """The row that was queued before all others, however long ago it was asked for."""
         waiting = self._rows().where(_IS_WAITING)
         found = self._read(waiting.order_by(_C.updated_at, _C.id).limit(1))

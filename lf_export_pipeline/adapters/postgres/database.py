@@ -1,6 +1,6 @@
 """Langfuse's Postgres as ops use it: a reader for statements, and the rows of ``batch_exports``."""
 
-from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresBatchExportRepository
 from lf_export_pipeline.adapters.postgres.postgres_reader import PostgresReader, connect
 from lf_export_pipeline.settings import Settings
 
@@ -13,7 +13,7 @@ class LangfusePostgres:
             settings.database_url.get_secret_value(), settings.lf_export_postgres_query_seconds
         )
         self.reader = PostgresReader(self.engine)
-        self.exports = PostgresExportRows(
+        self.exports = PostgresBatchExportRepository(
             self.engine,
             require_membership=settings.lf_export_require_membership,
             query_max_bytes=settings.limits.query_bytes,

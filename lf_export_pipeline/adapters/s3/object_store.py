@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _MARK = "lf-export-upload"
 
 
-class S3FileStore:
-    """A ``FileStore`` on AWS S3 or a compatible service. Threads may share it.
+class S3ObjectStore:
+    """A ``ObjectStore`` on AWS S3 or a compatible service. Threads may share it.
 
     Nothing is connected before the first use, so a missing bucket is said by the first export that
     needs it.
@@ -164,10 +164,10 @@ class S3FileStore:
             )
         return self._settings.langfuse_s3_batch_export_bucket
 
-    def of_bucket(self, bucket: str) -> "S3FileStore":
+    def of_bucket(self, bucket: str) -> "S3ObjectStore":
         """Another bucket of the same service, for the same user."""
         changed = {"langfuse_s3_batch_export_bucket": bucket}
-        return S3FileStore(self._settings.model_copy(update=changed))
+        return S3ObjectStore(self._settings.model_copy(update=changed))
 
     @property
     def credentials_are_temporary(self) -> bool:

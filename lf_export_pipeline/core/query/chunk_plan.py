@@ -138,7 +138,7 @@ def bind_chunk(
     )
 
 
-def beside(statements: Sequence[Statement]) -> Statement:
+def union_all(statements: Sequence[Statement]) -> Statement:
     """``at`` and the columns of each statement, all in one query; ``at`` counts them from 0."""
     sql = "\nUNION ALL\n".join(
         f"SELECT {at} AS at, r.* FROM (\n{each.sql}\n) AS r" for at, each in enumerate(statements)

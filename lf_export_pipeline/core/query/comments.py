@@ -79,7 +79,7 @@ class _CommentFilters:
     others: tuple[Filter, ...]
 
 
-def comment_prerequisites(
+def comment_preflight_queries(
     request: ExportRequest, object_type: ObjectType, limits: ExportLimits
 ) -> dict[str, Statement]:
     """The statement that finds the ids, by its name; none where the request has no comment filters.
@@ -111,7 +111,7 @@ def comment_prerequisites(
 def apply_comment_filters(
     request: ExportRequest, answers: Answers, limits: ExportLimits
 ) -> CommentSelection:
-    """The selection that follows from the rows of ``comment_prerequisites``.
+    """The selection that follows from the rows of ``comment_preflight_queries``.
 
     Raises:
         InvalidFilterError: More objects than the limit match, or a filter cannot be applied.

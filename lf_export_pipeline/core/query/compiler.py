@@ -14,7 +14,7 @@ from lf_export_pipeline.core.query.filter_columns import (
 )
 from lf_export_pipeline.core.query.statement import Params
 from lf_export_pipeline.core.request.filters import Filter, NullFilter, PositionInTraceFilter
-from lf_export_pipeline.core.request.validation_messages import shown
+from lf_export_pipeline.core.request.validation_messages import quote_value
 
 __all__ = [
     "Condition",
@@ -132,6 +132,6 @@ def _check_type(wanted: Filter, column: FilterColumn) -> None:
     if wanted.type not in _APPLICABLE[column.value_type]:
         accepted = " or ".join(_APPLICABLE[column.value_type])
         raise InvalidFilterError(
-            f"Invalid filter type '{wanted.type}' for column {shown(wanted.column)}: "
+            f"Invalid filter type '{wanted.type}' for column {quote_value(wanted.column)}: "
             f"it takes a {accepted} filter."
         )

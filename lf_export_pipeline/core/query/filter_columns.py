@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.request.validation_messages import one_of
+from lf_export_pipeline.core.request.validation_messages import join_limited
 
 _SHOWN_CHARACTERS = 80
 
@@ -113,7 +113,9 @@ class FilterTable:
         close = get_close_matches(name[:_SHOWN_CHARACTERS], self._by_name, n=3)
         if close:
             return f"Did you mean {' or '.join(close)}?"
-        return f"Columns of {self.name}: {one_of([column.names[0] for column in self.columns])}."
+        return (
+            f"Columns of {self.name}: {join_limited([column.names[0] for column in self.columns])}."
+        )
 
 
 def _plain(name: str) -> str:

@@ -40,7 +40,7 @@ def with_newest(scan: Statement, query: ExportQuery) -> Statement:
     return scan.model_copy(update={"sql": sql, "params": {**scan.params, **newest.params}})
 
 
-def counted(rows: Statement, query: ExportQuery) -> Statement:
+def count_of(rows: Statement, query: ExportQuery) -> Statement:
     """How many rows a statement gives, and ``newest`` of the server that has counted them.
 
     The store reads no column that only shows the rows.

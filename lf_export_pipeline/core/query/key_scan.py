@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lf_export_pipeline.core.query.key_hash import keyed_hash
-from lf_export_pipeline.core.query.selection import Selection
+from lf_export_pipeline.core.query.selection import ScanPredicates
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.query.time_columns import TimeColumn
 
@@ -123,7 +123,7 @@ class KeyScan:
 
     table: VersionedTable
     project: str
-    selection: Selection  # its late conditions are over n.<carried> and relation aliases
+    selection: ScanPredicates  # its late conditions are over n.<carried> and relation aliases
     carried: Mapping[str, str] = field(
         default_factory=dict
     )  # n.<name> ← expression of the newest version

@@ -21,7 +21,7 @@ from lf_export_pipeline.core.request.filters import (
     StringObjectFilter,
     StringOptionsFilter,
 )
-from lf_export_pipeline.core.request.validation_messages import one_of, shown
+from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value
 
 _NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*$"
 _LARGEST, _SMALLEST = (
@@ -86,7 +86,7 @@ class PostgresFilters:
         if test is None:
             accepted = " or ".join([*_CONDITIONS[column.type], "null"])
             raise InvalidFilterError(
-                f"Invalid filter type '{wanted.type}' for column {shown(wanted.column)}: "
+                f"Invalid filter type '{wanted.type}' for column {quote_value(wanted.column)}: "
                 f"it takes a {accepted} filter."
             )
         return test(wanted, column.expression, params)
@@ -96,9 +96,9 @@ class PostgresFilters:
         hint = (
             f"Did you mean {' or '.join(close)}?"
             if close
-            else f"Columns of {self._table}: {one_of(self._ids)}."
+            else f"Columns of {self._table}: {join_limited(self._ids)}."
         )
-        return f"Invalid filter column: {shown(name)}. {hint}"
+        return f"Invalid filter column: {quote_value(name)}. {hint}"
 
 
 def text_condition(wanted: StringFilter, expression: str, params: PostgresParams) -> str:

@@ -13,7 +13,7 @@ from lf_export_pipeline.core.request.model import ExportRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ScanPredicates:
     """Conditions by where they are tested: on the time, the row, or the row with its relations."""
 
     time_range: str
@@ -30,7 +30,7 @@ def select(
     time: TimeColumn,
     request: ExportRequest,
     params: Params,
-) -> Selection:
+) -> ScanPredicates:
     """Sort the compiled filters of a request by where they are tested.
 
     Args:
@@ -50,7 +50,7 @@ def select(
     conditions = compile_filters(others, table, params)
     project = params.bind(request.project_id, "String")
     within = [("<", request.created_at), *comparisons_of(on_time)]
-    return Selection(
+    return ScanPredicates(
         time_range=time.condition(within, project, params),
         row=tuple(each.sql for each in conditions if each.relation is None),
         late=tuple(each.sql for each in conditions if each.relation is not None),

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from lf_export_pipeline.core.errors import InvalidFilterError, InvalidQueryError
-from lf_export_pipeline.core.request.validation_messages import shown
+from lf_export_pipeline.core.request.validation_messages import quote_value
 
 KIBIBYTE = 1024
 QUERY_MAX_BYTES = 1024 * KIBIBYTE
@@ -144,7 +144,7 @@ def _require_bounded_filters(filters: Any, limits: ExportLimits) -> None:
 
 def _require_short(at: int, wanted: Mapping[str, Any], name: str, length: int, limit: int) -> None:
     column = wanted.get("column")
-    place = f"Filter {at} (column {shown(column)})" if name != "column" else f"Filter {at}"
+    place = f"Filter {at} (column {quote_value(column)})" if name != "column" else f"Filter {at}"
     _require(f"{place}: '{name}' has", "characters", length, limit, "Please use a shorter one.")
 
 

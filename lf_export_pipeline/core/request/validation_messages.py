@@ -40,7 +40,7 @@ def sentence(error: ValidationError, query: object) -> str:
     return f"The query cannot be exported: {_complaint(first, location)}."
 
 
-def shown(value: object, limit: int = _SHOWN_CHARACTERS) -> str:
+def quote_value(value: object, limit: int = _SHOWN_CHARACTERS) -> str:
     """A value as a sentence quotes it: short, on one line, with odd characters escaped."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -54,7 +54,7 @@ def shown(value: object, limit: int = _SHOWN_CHARACTERS) -> str:
     return f"'{text}'" if len(text) <= limit else f"'{text[:limit]}…'"
 
 
-def one_of(words: Sequence[str], limit: int = 250) -> str:
+def join_limited(words: Sequence[str], limit: int = 250) -> str:
     """``a, b, c``, cut where it gets too long to read."""
     text = ", ".join(words)
     return text if len(text) <= limit else f"{text[:limit].rpartition(', ')[0]}, …"
@@ -70,7 +70,7 @@ def _filter_place(query: object, index: int) -> str:
     filters = query.get("filter") if isinstance(query, Mapping) else None
     found = filters[index] if isinstance(filters, Sequence) and index < len(filters) else None
     column = found.get("column") if isinstance(found, Mapping) else None
-    name = f" (column {shown(column)})" if isinstance(column, str) else ""
+    name = f" (column {quote_value(column)})" if isinstance(column, str) else ""
     return f"Filter {index + 1}{name}"
 
 
@@ -84,7 +84,7 @@ def _complaint(error: Any, location: tuple[int | str, ...]) -> str:
     if error["type"] == "literal_error" and field == "operator":
         expected = _listed(error["ctx"]["expected"])
         return (
-            f"the operator {shown(error['input'])} is not known for a {tag} filter; "
+            f"the operator {quote_value(error['input'])} is not known for a {tag} filter; "
             f"expected {expected}"
         )
     return _misfit(error, field)
@@ -94,8 +94,8 @@ def _unknown_type(error: Any) -> str:
     context = error.get("ctx", {})
     if "tag" not in context:
         return "'type' is missing; expected the type of the filter"
-    tags = one_of([tag.strip(" '") for tag in context["expected_tags"].split(",")])
-    return f"the type {shown(context['tag'])} is not known; expected one of {tags}"
+    tags = join_limited([tag.strip(" '") for tag in context["expected_tags"].split(",")])
+    return f"the type {quote_value(context['tag'])} is not known; expected one of {tags}"
 
 
 def _misfit(error: Any, field: str) -> str:
@@ -106,7 +106,7 @@ def _misfit(error: Any, field: str) -> str:
         value = value.get(field)
     expected = _EXPECTED_TYPES.get(error["type"]) or _listed(str(context.get("expected", "")))
     name = f"'{field}' is " if field else "it is "
-    return f"{name}{shown(value)}; expected {expected or 'another value'}"
+    return f"{name}{quote_value(value)}; expected {expected or 'another value'}"
 
 
 def _listed(expected: str) -> str:
@@ -114,4 +114,4 @@ def _listed(expected: str) -> str:
     if not expected.startswith("'"):
         return expected
     words = [word.strip("' ") for word in expected.replace("' or '", "', '").split("', '")]
-    return f"one of {one_of(words)}" if len(words) > 1 else words[0] or "an empty text"
+    return f"one of {join_limited(words)}" if len(words) > 1 else words[0] or "an empty text"

@@ -21,7 +21,7 @@ class TableSource(Protocol):
         """The word in ``query.tableName``."""
         ...
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Statements whose rows ``compile`` needs, such as score names or commented ids."""
@@ -38,12 +38,12 @@ class TableSource(Protocol):
         ...
 
 
-class AsksNothing:
+class NoPreflight:
     """For tables that need to know nothing before they compile a request."""
 
     __slots__ = ()
 
-    def prerequisites(
+    def preflight_queries(
         self,
         request: ExportRequest,  # noqa: ARG002 - the protocol of all tables
         limits: ExportLimits,  # noqa: ARG002

@@ -16,11 +16,11 @@ from lf_export_pipeline.core.query.key_scan import (
     row_size_sample,
 )
 from lf_export_pipeline.core.query.score_columns import SCORE_ALIAS, scores_of_traces
-from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
-from lf_export_pipeline.core.tables import AsksNothing, register
+from lf_export_pipeline.core.tables import NoPreflight, register
 
 RUN_ITEMS = VersionedTable(
     name="dataset_run_items_rmt",
@@ -96,7 +96,7 @@ FILTER_TABLE = FilterTable(
 )
 
 
-class DatasetRunItems(AsksNothing):
+class DatasetRunItems(NoPreflight):
     """The latest item of each dataset item in each run, youngest first.
 
     Langfuse: filters come before the choice of the latest, which is made by creation, then by
@@ -147,7 +147,7 @@ def _key_scan(request: ExportRequest, limits: ExportLimits) -> Statement:
     return scan.statement(params)
 
 
-def _relations(project: str, selection: Selection) -> dict[str, Relation]:
+def _relations(project: str, selection: ScanPredicates) -> dict[str, Relation]:
     if SCORE_ALIAS not in selection.relations:
         return {}
     traces = (

@@ -14,7 +14,7 @@ from lf_export_pipeline.core.query.export_query import Lookup
 from lf_export_pipeline.core.query.key_scan import Bound, ChunkRows, KeyScan, VersionedTable
 from lf_export_pipeline.core.query.score_columns import SCORE_KEY, score_cells_lookup
 from lf_export_pipeline.core.query.search import SearchColumns, search_condition
-from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
@@ -104,7 +104,7 @@ class EventReading:
         entries = self._scores(project, EVENTS.chunk(project), params).entries()
         return (score_cells_lookup(entries, names, params, Store.EVENTS),)
 
-    def _selection(self, comments: CommentSelection, params: Params) -> Selection:
+    def _selection(self, comments: CommentSelection, params: Params) -> ScanPredicates:
         filters = (*comments.filters, *comments.id_filters())
         selection = select(filters, self.filter_table, EVENTS.time_column, self.request, params)
         search = search_condition(self.request.query, _SEARCH, params)

@@ -21,7 +21,7 @@ from lf_export_pipeline.core.tables.event_reading import (
     WIDE_COLUMNS,
     EventReading,
 )
-from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
 
 COLUMNS = (
     OutputColumn(name="id"),
@@ -111,11 +111,11 @@ class Events:
 
     name = "events"
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, and the ids that comment filters select."""
-        return _EXPORT.prerequisites(request, limits)
+        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
@@ -134,7 +134,7 @@ class Events:
         )
 
 
-def _lookups(reading: EventReading, extras: Extras) -> tuple[Lookup, ...]:
+def _lookups(reading: EventReading, extras: TableContext) -> tuple[Lookup, ...]:
     comments = comments_lookup(
         "OBSERVATION", reading.request.project_id, are_few=extras.few_comments
     )

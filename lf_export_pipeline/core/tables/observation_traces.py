@@ -6,7 +6,7 @@ from lf_export_pipeline.core.query.compiler import FilterColumn, ValueType
 from lf_export_pipeline.core.query.export_query import Lookup, LookupScope
 from lf_export_pipeline.core.query.expressions import json_text, plain_time
 from lf_export_pipeline.core.query.search import SearchColumns, search_condition
-from lf_export_pipeline.core.query.selection import Selection
+from lf_export_pipeline.core.query.selection import ScanPredicates
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.request.model import BatchExportQuery, SearchType
 
@@ -86,12 +86,12 @@ def trace_lookup(project: str, chunk: str, params: Params) -> Lookup:
 
 
 def with_trace_search(
-    selection: Selection,
+    selection: ScanPredicates,
     query: BatchExportQuery,
     row_columns: SearchColumns,
     trace_columns: SearchColumns,
     params: Params,
-) -> Selection:
+) -> ScanPredicates:
     """The selection with the search added, which by id also looks at the trace's user.
 
     The row's verdict is carried along as ``found``, so that the wide columns are searched while the

@@ -16,11 +16,11 @@ class Observations:
 
     name = "observations"
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """What the source needs to know first."""
-        return _source(request).prerequisites(request, limits)
+        return _source(request).preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits

@@ -24,7 +24,7 @@ from lf_export_pipeline.core.tables.observation_fields import (
     TOOL_COLUMNS,
     input_and_output,
 )
-from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
 
 _FIELDS = {
     "id": "t.span_id",
@@ -52,11 +52,11 @@ class ObservationsFromEvents:
 
     name = "observations"
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, and the ids that comment filters select."""
-        return _EXPORT.prerequisites(request, limits)
+        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
@@ -74,7 +74,7 @@ class ObservationsFromEvents:
         )
 
 
-def _lookups(reading: EventReading, extras: Extras) -> tuple[Lookup, ...]:
+def _lookups(reading: EventReading, extras: TableContext) -> tuple[Lookup, ...]:
     project_id = reading.request.project_id
     return (
         comments_lookup("OBSERVATION", project_id, are_few=extras.few_comments),

@@ -16,7 +16,7 @@ from lf_export_pipeline.core.query.key_scan import (
 from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
 from lf_export_pipeline.core.query.score_columns import SCORE_KEY, ScoreGroups, scores_of_traces
 from lf_export_pipeline.core.query.search import SearchColumns
-from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
@@ -33,7 +33,7 @@ from lf_export_pipeline.core.tables.observation_traces import (
     trace_lookup,
     with_trace_search,
 )
-from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
 
 OBSERVATIONS = VersionedTable(
     name="observations",
@@ -76,11 +76,11 @@ class LegacyObservations:
 
     name = "observations"
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, and the ids that comment filters select."""
-        return _EXPORT.prerequisites(request, limits)
+        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
@@ -116,7 +116,7 @@ def _key_scan(
     return scan.statement(params)
 
 
-def _relations(project: str, selection: Selection) -> dict[str, Relation]:
+def _relations(project: str, selection: ScanPredicates) -> dict[str, Relation]:
     traces = (
         f"SELECT t.trace_id FROM observations AS t WHERE t.project_id = {project} "
         f"AND {selection.time_range}"
@@ -141,7 +141,7 @@ def _chunk_rows(request: ExportRequest) -> Statement:
     )
 
 
-def _lookups(project_id: str, extras: Extras) -> tuple[Lookup, ...]:
+def _lookups(project_id: str, extras: TableContext) -> tuple[Lookup, ...]:
     params = Params()
     project = params.bind(project_id, "String")
     chunk = f"SELECT t.trace_id FROM observations AS t WHERE {OBSERVATIONS.chunk(project)}"

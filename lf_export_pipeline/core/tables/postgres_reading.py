@@ -14,7 +14,7 @@ from lf_export_pipeline.core.query.postgres_filters import (
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
-from lf_export_pipeline.core.tables import AsksNothing
+from lf_export_pipeline.core.tables import NoPreflight
 
 _ROW_OVERHEAD_BYTES = 300  # ids, instants and separators
 
@@ -23,7 +23,7 @@ _COMPACT = r"""regexp_replace(CAST({column} AS text), '("(?:[^"\\]|\\.)*")|([,:]
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresTable(AsksNothing):
+class PostgresTable(NoPreflight):
     """A ``TableSource`` whose rows are exported as they are, read by id through the alias ``t``."""
 
     name: str

@@ -18,11 +18,11 @@ from lf_export_pipeline.core.query.key_scan import (
 )
 from lf_export_pipeline.core.query.lookups import user_names_lookup
 from lf_export_pipeline.core.query.score_columns import EXPORTED_TYPES
-from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
-from lf_export_pipeline.core.tables import AsksNothing, register
+from lf_export_pipeline.core.tables import NoPreflight, register
 from lf_export_pipeline.core.tables.score_filters import FILTER_TABLE
 from lf_export_pipeline.core.tables.score_traces import (
     ALIAS,
@@ -91,7 +91,7 @@ _ORDER, _DAY = "#order", "#day"
 _EXPORTED = f"t.data_type IN ({', '.join(repr(word) for word in EXPORTED_TYPES)})"
 
 
-class Scores(AsksNothing):
+class Scores(NoPreflight):
     """One row per score, its newest version, in the order of the UI. It has no search."""
 
     name = "scores"
@@ -181,7 +181,7 @@ class _Reading:
     def _relations(self, scores: str, params: Params) -> dict[str, Relation]:
         return {ALIAS: self.traces.relation(self.request, scores, params)}
 
-    def _selection(self, params: Params) -> Selection:
+    def _selection(self, params: Params) -> ScanPredicates:
         filters = self.request.query.filter
         found = select(filters, FILTER_TABLE, SCORES.time_column, self.request, params)
         with_trace = self.traces.required and ALIAS in found.relations

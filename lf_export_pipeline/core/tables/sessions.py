@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
-from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_prerequisites
+from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_preflight_queries
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.lookups import comments_lookup
 from lf_export_pipeline.core.query.statement import Statement, Store
@@ -50,11 +50,11 @@ class Sessions:
 
     name = "sessions"
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """The ids that comment filters select, and where they matter the bookmarked ones."""
-        asked: dict[str, Statement] = dict(comment_prerequisites(request, "SESSION", limits))
+        asked: dict[str, Statement] = dict(comment_preflight_queries(request, "SESSION", limits))
         named = {each.column for each in request.query.filter}
         if request.query.order_by is not None:
             named.add(request.query.order_by.column)

@@ -25,7 +25,7 @@ from lf_export_pipeline.core.query.score_columns import (
     scores_of_traces,
 )
 from lf_export_pipeline.core.query.search import SearchColumns, search_condition
-from lf_export_pipeline.core.query.selection import Selection, select
+from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
@@ -37,7 +37,7 @@ from lf_export_pipeline.core.tables.trace_observations import (
     OBSERVATION_COLUMNS,
     observation_totals,
 )
-from lf_export_pipeline.core.tables.tracing import Extras, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
 
 TRACES = VersionedTable(
     name="traces",
@@ -142,11 +142,11 @@ class Traces:
 
     name = "traces"
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, and the ids that comment filters select."""
-        return _EXPORT.prerequisites(request, limits)
+        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
@@ -183,7 +183,7 @@ def _key_scan(
     return scan.statement(params)
 
 
-def _relations(project: str, selection: Selection) -> dict[str, Relation]:
+def _relations(project: str, selection: ScanPredicates) -> dict[str, Relation]:
     in_range = (
         f"SELECT t.id FROM traces AS t WHERE t.project_id = {project} AND {selection.time_range}"
     )
@@ -201,7 +201,7 @@ def _chunk_rows(project_id: str) -> Statement:
     return ChunkRows(TRACES, project, _FIELDS).statement(params)
 
 
-def _lookups(project_id: str, extras: Extras) -> tuple[Lookup, ...]:
+def _lookups(project_id: str, extras: TableContext) -> tuple[Lookup, ...]:
     comments = comments_lookup("TRACE", project_id, are_few=extras.few_comments)
     if not extras.score_names:
         return (comments,)

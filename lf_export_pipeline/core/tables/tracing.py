@@ -8,7 +8,7 @@ from lf_export_pipeline.core.query.columns import OutputColumn
 from lf_export_pipeline.core.query.comments import (
     CommentSelection,
     apply_comment_filters,
-    comment_prerequisites,
+    comment_preflight_queries,
 )
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.key_scan import VersionedTable, row_size_sample
@@ -33,7 +33,7 @@ COMMENTS_ANSWER = "comment_count"
 
 
 @dataclass(frozen=True, slots=True)
-class Extras:
+class TableContext:
     """What there is to look up for the rows."""
 
     score_names: tuple[str, ...]
@@ -55,7 +55,7 @@ class TracingExport:
     time_spellings: tuple[str, ...]  # of the time column, where Langfuse bounds score names by it
     wide_columns: tuple[str, ...]  # what the size of a row depends on
 
-    def prerequisites(
+    def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, how much there is to look up, and the ids that comment filters select."""
@@ -71,7 +71,7 @@ class TracingExport:
             NAMES_ANSWER: names,
             COUNT_ANSWER: score_count_statement(request.project_id, self.table.store),
             COMMENTS_ANSWER: comments_count_statement(self.object_type, request.project_id),
-            **comment_prerequisites(request, self.object_type, limits),
+            **comment_preflight_queries(request, self.object_type, limits),
         }
 
     def query(
@@ -83,7 +83,7 @@ class TracingExport:
         columns: tuple[OutputColumn, ...],
         key_scan: Callable[[CommentSelection], Statement],
         chunk_rows: Statement,
-        lookups: Callable[[Extras], tuple[Lookup, ...]],
+        lookups: Callable[[TableContext], tuple[Lookup, ...]],
     ) -> ExportQuery:
         """The reading as data.
 
@@ -106,7 +106,7 @@ class TracingExport:
             chunk_rows=chunk_rows,
             sample=row_size_sample(self.table, request.project_id, self.wide_columns),
             lookups=lookups(
-                Extras(
+                TableContext(
                     score_names=names,
                     few_scores=are_few_scores(answers),
                     few_comments=are_few_comments(answers.get(COMMENTS_ANSWER, [])),

@@ -19,15 +19,15 @@ from contextlib import contextmanager
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
-from lf_export_pipeline.core.redaction import UnforeseenError
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
+from lf_export_pipeline.core.redaction import RedactedError
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import is_anothers, owner_of
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import discard_attempt
 from lf_export_pipeline.file.upload_ahead import UploadsAhead
-from lf_export_pipeline.lifecycle.heartbeat import signs_of_life
+from lf_export_pipeline.lifecycle.heartbeat import heartbeat
 from lf_export_pipeline.lifecycle.run_records import (
     claim_of,
     has_failed_step,
@@ -43,7 +43,7 @@ CLICKHOUSE_POOL = "clickhouse"
 @contextmanager
 def export_errors(
     context: dg.OpExecutionContext,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
     when_stopped: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Translates what the body of an op raises; a run that is terminated cancels its export.
@@ -58,7 +58,7 @@ def export_errors(
     """
     try:
         owner = root_run_id(context.run)
-        with signs_of_life(export_rows, context.partition_key, owner), unforeseen_without_words():
+        with heartbeat(export_rows, context.partition_key, owner), redact_unexpected_errors():
             yield
     except ExportCancelledError as stop:
         context.log.warning(str(stop))
@@ -66,7 +66,7 @@ def export_errors(
             when_stopped()
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
-    except UnforeseenError as error:
+    except RedactedError as error:
         if not error.is_mistake:
             raise
         description = f"A bug or unexpected data ({error.kind})."
@@ -78,7 +78,9 @@ def export_errors(
         raise
 
 
-def require_running(context: dg.OpExecutionContext, export_rows: ExportRows) -> ExportRow:
+def require_running(
+    context: dg.OpExecutionContext, export_rows: BatchExportRepository
+) -> ExportRow:
     """The row as it was found: PROCESSING with the mark of this run's chain, or now set so.
 
     A re-execution finds the row as FAILED by the run before it, and sets it going again. So does a
@@ -111,8 +113,8 @@ def _state(row: ExportRow | None) -> str:
 def leave_nothing(
     context: dg.OpExecutionContext,
     spool: Spool,
-    files: FileStore,
-    export_rows: ExportRows,
+    files: ObjectStore,
+    export_rows: BatchExportRepository,
     uploads_ahead: UploadsAhead | None = None,
 ) -> Callable[[], None]:
     """What to call when the export is found stopped: its files go, in spool and bucket.
@@ -134,7 +136,9 @@ def tagged(reader: RowReader, context: dg.OpExecutionContext) -> RowReader:
     return reader.tagged(export_id=context.partition_key, run_id=context.run_id, op=context.op.name)
 
 
-def _is_cancelled_as_asked(context: dg.OpExecutionContext, export_rows: ExportRows) -> bool:
+def _is_cancelled_as_asked(
+    context: dg.OpExecutionContext, export_rows: BatchExportRepository
+) -> bool:
     """Only a termination by a person is one; a run worker that is shut down is a failure.
 
     Another run of the export that goes on is not stopped by the end of this one, and what has been

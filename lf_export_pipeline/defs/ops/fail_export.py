@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from lf_export_pipeline.lifecycle.failure import failure_of, sentence_of, set_failed
+from lf_export_pipeline.lifecycle.failure import failure_of, set_failed, user_message_of
 from lf_export_pipeline.lifecycle.notices import owe_failure
 from lf_export_pipeline.lifecycle.run_records import export_id_of, record_failure
 
@@ -17,7 +17,7 @@ def fail_export(context: dg.HookContext) -> None:
     taken it, or somebody has queued it again, the row is not this run's to set.
     """
     run, rows = context.instance.get_run_by_id(context.run_id), context.resources.export_rows
-    sentence = sentence_of(context.op_exception)
+    sentence = user_message_of(context.op_exception)
     if run and set_failed(context.instance, run, rows, sentence):
         record_failure(context.instance, run.run_id, failure_of(context.op_exception))
         owe_failure(context.instance, run.run_id)

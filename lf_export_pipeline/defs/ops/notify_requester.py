@@ -8,7 +8,7 @@ from logging import INFO, WARNING
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError, TransientError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, Mailer, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, Mailer, ObjectStore, Spool
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import discard_ended_attempts, discard_object
 from lf_export_pipeline.lifecycle.run_records import ended_attempts, root_run_id
@@ -25,8 +25,8 @@ def notify_requester(
     settings: dg.ResourceParam[Settings],
     mailer: dg.ResourceParam[Mailer],
     spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[FileStore],
-    export_rows: dg.ResourceParam[ExportRows],
+    files: dg.ResourceParam[ObjectStore],
+    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> None:
     """Sends what this run owes, then deletes the export's files from the spool.
 
@@ -54,8 +54,8 @@ def _deliver(context: dg.OpExecutionContext, outbox: Outbox, folder: AttemptFold
 def _tidy_up(
     context: dg.OpExecutionContext,
     folder: AttemptFolder,
-    files: FileStore,
-    export_rows: ExportRows,
+    files: ObjectStore,
+    export_rows: BatchExportRepository,
 ) -> None:
     """Deletes what this and other attempts have left; the rest is left to the sweeps."""
     for seconds in RETRY_SECONDS:
@@ -68,8 +68,8 @@ def _tidy_up(
 def _remove_leftovers(
     context: dg.OpExecutionContext,
     folder: AttemptFolder,
-    files: FileStore,
-    export_rows: ExportRows,
+    files: ObjectStore,
+    export_rows: BatchExportRepository,
 ) -> None:
     path, _, own = folder.path.rpartition("/")
     ended = ended_attempts(context.instance, context.partition_key) - {own}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
 from lf_export_pipeline.core.query.export_query import ExportQuery, WriteMode
 from lf_export_pipeline.core.query.write_mode import with_write_mode
 from lf_export_pipeline.core.request.model import ExportRequest
@@ -28,8 +28,8 @@ def resolve_filters(
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[FileStore],
-    export_rows: dg.ResourceParam[ExportRows],
+    files: dg.ResourceParam[ObjectStore],
+    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> Iterator[dg.Output[ExportQuery]]:
     """Asks for what the table needs to know (commented ids, score names), then compiles."""
     stopped = leave_nothing(context, spool, files, export_rows)
@@ -49,7 +49,7 @@ def resolved(request: ExportRequest, reader: RowReader, settings: Settings) -> E
         PermanentError: The table, a filter or the order cannot be applied, or they are too many.
     """
     table = table_source(request.query.table)
-    asked = table.prerequisites(request, settings.limits)
+    asked = table.preflight_queries(request, settings.limits)
     answers = {name: reader.rows(statement) for name, statement in asked.items()}
     query = table.compile(request, answers, settings.limits)
     query.require_short_sql()

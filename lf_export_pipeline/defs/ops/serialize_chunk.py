@@ -10,7 +10,7 @@ import dagster as dg
 import pyarrow as pa
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
 from lf_export_pipeline.core.query.chunk_plan import estimated_bytes
 from lf_export_pipeline.core.query.export_query import (
     Chunk,
@@ -26,7 +26,7 @@ from lf_export_pipeline.defs.ops.boundary import (
     require_running,
     tagged,
 )
-from lf_export_pipeline.defs.progress_format import MEGABYTE, per_second, progress_line
+from lf_export_pipeline.defs.progress_format import MEGABYTE, format_progress, per_second
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, PlanTables, RowsLeft
@@ -57,8 +57,8 @@ def serialize_chunk(
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
-    export_rows: dg.ResourceParam[ExportRows],
-    files: dg.ResourceParam[FileStore],
+    export_rows: dg.ResourceParam[BatchExportRepository],
+    files: dg.ResourceParam[ObjectStore],
     plan_tables: dg.ResourceParam[PlanTables],
     uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> dg.Output[PartFile | None]:
@@ -72,7 +72,7 @@ def serialize_chunk(
         require_running(context, export_rows)
         rows = ChunkReader(tagged(reader, context), plan_tables)
         part = part_of(chunk, plan.query, rows, spool, settings)
-        context.log.info(progress_line(chunk, part.seconds))
+        context.log.info(format_progress(chunk, part.seconds))
         if chunk.chunk_count > 1:
             folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
             upload = Upload(plan, folder, files, settings)

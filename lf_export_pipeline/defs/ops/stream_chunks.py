@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
 from lf_export_pipeline.core.query.chunk_plan import (
     MEBIBYTE,
-    beside,
     bind_chunk,
     chunk_ends,
     sample_spans,
+    union_all,
 )
 from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.core.query.freshness import with_newest
@@ -46,8 +46,8 @@ def stream_chunks(
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[FileStore],
-    export_rows: dg.ResourceParam[ExportRows],
+    files: dg.ResourceParam[ObjectStore],
+    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> Iterator[dg.Output[ExportPlan] | dg.DynamicOutput[Chunk]]:
     """Scans the keys; emits the plan and one description per chunk, none if there are no rows."""
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
@@ -110,7 +110,7 @@ def _row_bytes(query: ExportQuery, reader: RowReader, keys: ScannedKeys) -> list
         bind_chunk(query.sample, run.bindable, run.lower, run.upper, suffix=f"_of_{at}_")
         for at, run in enumerate(runs)
     ]
-    found = {at: _size(size) for at, size in reader.rows(beside(samples))}
+    found = {at: _size(size) for at, size in reader.rows(union_all(samples))}
     known = [size for size in found.values() if size is not None]
     mean = sum(known) / len(known) if known else DEFAULT_ROW_BYTES
     return [mean if (size := found.get(at)) is None else size for at in range(len(runs))]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportCancelledError
-from lf_export_pipeline.core.ports import ExportRows, FileStore, RowReader, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
 from lf_export_pipeline.core.query.export_query import (
     Chunk,
     ChunkList,
@@ -22,7 +22,7 @@ from lf_export_pipeline.defs.ops.boundary import (
 )
 from lf_export_pipeline.defs.ops.serialize_chunk import part_of
 from lf_export_pipeline.defs.ops.stream_chunks import CHUNKS
-from lf_export_pipeline.defs.progress_format import progress_line
+from lf_export_pipeline.defs.progress_format import format_progress
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.file.cleanup import is_published_as
@@ -46,8 +46,8 @@ def upload_file(
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
     spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[FileStore],
-    export_rows: dg.ResourceParam[ExportRows],
+    files: dg.ResourceParam[ObjectStore],
+    export_rows: dg.ResourceParam[BatchExportRepository],
     plan_tables: dg.ResourceParam[PlanTables],
     uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> Iterator[dg.Output[StoredFile]]:
@@ -67,7 +67,7 @@ def upload_file(
             for chunk in missing_chunks(plan, made, spool):
                 require_running(context, export_rows)
                 made.append(part_of(chunk, plan.query, rows, spool, settings))
-                context.log.info(progress_line(chunk, made[-1].seconds))
+                context.log.info(format_progress(chunk, made[-1].seconds))
             upload = Upload(plan, folder, files, settings)
             upload.require_all(made)
             stored = upload.stored(made, uploads_ahead.finished(plan.folder, made))
@@ -88,7 +88,9 @@ def _preview(spool: Spool, parts: Sequence[PartFile]) -> Preview | None:
     return next((AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders), None)
 
 
-def published_before(folder: AttemptFolder, export_rows: ExportRows) -> StoredFile | None:
+def published_before(
+    folder: AttemptFolder, export_rows: BatchExportRepository
+) -> StoredFile | None:
     """What an earlier try of this attempt has published, if it ended before it could say so.
 
     The answer to the update may be lost, or the process killed right after it: the export is
@@ -116,7 +118,11 @@ def missing_chunks(plan: ExportPlan, parts: Sequence[PartFile], spool: Spool) ->
 
 
 def publish(
-    stored: StoredFile, owner: str, files: FileStore, export_rows: ExportRows, settings: Settings
+    stored: StoredFile,
+    owner: str,
+    files: ObjectStore,
+    export_rows: BatchExportRepository,
+    settings: Settings,
 ) -> None:
     """Sign a link and set the row COMPLETED, or take the object back.
 

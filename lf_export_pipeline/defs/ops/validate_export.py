@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.ports import ExportRows, Spool
+from lf_export_pipeline.core.ports import BatchExportRepository, Spool
 from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest, ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
@@ -26,11 +26,11 @@ from lf_export_pipeline.lifecycle.run_records import (
 )
 from lf_export_pipeline.settings import Settings
 
-STALE_SENTENCE = (
+STALE_MESSAGE = (
     "We have improved the batch export feature. Please retry your export to benefit from the "
     "latest enhancements."
 )
-DISABLED_SENTENCE = (
+DISABLED_MESSAGE = (
     "Batch export is not enabled on this installation: an operator must set "
     "LANGFUSE_S3_BATCH_EXPORT_ENABLED to true."
 )
@@ -78,7 +78,7 @@ def admission(
     if is_taken and (owner_of(row) is not None or not config.force):
         return Admission(Action.SKIP, f"it is {row.status}, and another run is working on it")
     if row.created_at < now - STALE_AFTER:
-        return Admission(Action.REFUSE, STALE_SENTENCE)
+        return Admission(Action.REFUSE, STALE_MESSAGE)
     if row.status == "COMPLETED" and not config.force:
         return Admission(Action.SKIP, "it is already COMPLETED")
     return Admission(Action.RUN, f"it is {row.status}")
@@ -91,12 +91,12 @@ def validate_export(
     *,
     settings: dg.ResourceParam[Settings],
     spool: dg.ResourceParam[Spool],
-    export_rows: dg.ResourceParam[ExportRows],
+    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> Iterator[dg.Output[ExportRequest]]:
     """Checks the row and sets it PROCESSING. Without an output, all later ops are skipped."""
     with export_errors(context, export_rows):
         if not settings.langfuse_s3_batch_export_enabled:
-            raise ConfigurationError(DISABLED_SENTENCE)
+            raise ConfigurationError(DISABLED_MESSAGE)
         row = export_rows.get(context.partition_key)
         now, owner = datetime.now(UTC), root_run_id(context.run)
         lost_since = now - settings.lost_after
@@ -137,7 +137,7 @@ def queued_at(row: ExportRow) -> datetime | None:
 
 def _turn_away(
     context: dg.OpExecutionContext,
-    export_rows: ExportRows,
+    export_rows: BatchExportRepository,
     row: ExportRow | None,
     decision: Admission,
 ) -> None:
@@ -149,7 +149,7 @@ def _turn_away(
     context.log.warning("Skipping export %s: %s", context.partition_key, decision.reason)
 
 
-def _start(export_rows: ExportRows, row: ExportRow, owner: str) -> bool:
+def _start(export_rows: BatchExportRepository, row: ExportRow, owner: str) -> bool:
     """COMPLETED → QUEUED → PROCESSING where that was asked for; any other state starts as it is."""
     if row.status == "COMPLETED":
         export_rows.requeue(row.id)
@@ -157,7 +157,10 @@ def _start(export_rows: ExportRows, row: ExportRow, owner: str) -> bool:
 
 
 def _accepted(
-    context: dg.OpExecutionContext, row: ExportRow, export_rows: ExportRows, limits: ExportLimits
+    context: dg.OpExecutionContext,
+    row: ExportRow,
+    export_rows: BatchExportRepository,
+    limits: ExportLimits,
 ) -> ExportRequest:
     stored = export_rows.stored(row.id)
     if stored is None:

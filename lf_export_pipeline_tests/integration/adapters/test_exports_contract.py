@@ -1,4 +1,4 @@
-"""What every ``ExportRows`` must do: the guards of each change, in memory and on Postgres."""
+"""What every ``BatchExportRepository`` must do: its guards, in memory and on Postgres."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresBatchExportRepository
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.core.ports import ExportRows, Recipient
+from lf_export_pipeline.core.ports import BatchExportRepository, Recipient
 from lf_export_pipeline.core.request.admission import OversizedQuery
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim, mark_of, owner_of
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 
 pytestmark = pytest.mark.services
 
@@ -28,7 +28,7 @@ ALL = ["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED", "WEIRD"]
 PROJECT = "project-of-the-exports-contract"
 
 
-class Rows(ExportRows, Protocol):
+class Rows(BatchExportRepository, Protocol):
     """The port, and what the command line needs besides."""
 
     def add(self, row: StoredExport) -> None: ...
@@ -37,7 +37,7 @@ class Rows(ExportRows, Protocol):
 
 @pytest.fixture(params=["memory", "postgres"])
 def rows(request: pytest.FixtureRequest, database: LangfusePostgres) -> Iterator[Rows]:
-    yield FakeExportRows() if request.param == "memory" else database.exports
+    yield FakeBatchExportRepository() if request.param == "memory" else database.exports
     with database.engine.begin() as connection:
         connection.execute(
             sa.text("DELETE FROM batch_exports WHERE project_id = :project"), {"project": PROJECT}
@@ -168,7 +168,7 @@ def test_of_many_rows_the_one_that_was_queued_first_waits_longest(rows: Rows) ->
     for waiting in (longest, replace(longest, id=f"{longest.id}-also")):
         rows.add(waiting)
     rows.add(replace(row("PROCESSING"), updated_at=LONG_AGO - timedelta(days=2)))
-    assert rows.longest_waiting() == rows.get(longest.id)
+    assert rows.oldest_queued() == rows.get(longest.id)
 
 
 def test_recent_rows_come_newest_first_whatever_their_state(rows: Rows) -> None:
@@ -219,7 +219,7 @@ def test_nothing_but_the_check_of_a_request_fetches_a_query(
     finally:
         sa.event.remove(database.engine, "after_cursor_execute", look)
     assert [one.table for one in known if one is not None] == ["traces"] * 5
-    assert rows.longest_waiting() is not None
+    assert rows.oldest_queued() is not None
 
 
 LONG = "é" * 200_000
@@ -238,7 +238,7 @@ LONG = "é" * 200_000
 def test_a_query_above_the_bound_stays_in_the_database(
     database: LangfusePostgres, query: object, table: str | None
 ) -> None:
-    exports = PostgresExportRows(database.engine, query_max_bytes=100_000)
+    exports = PostgresBatchExportRepository(database.engine, query_max_bytes=100_000)
     new = replace(row(), query=query)
     exports.add(new)
     found, known = exports.stored(new.id), exports.get(new.id)
@@ -329,7 +329,7 @@ def test_a_stranger_gets_mail_only_where_membership_is_not_required(
     database: LangfusePostgres, people: str
 ) -> None:
     who, project = f"stranger-{people}", f"project-{people}"
-    lenient = PostgresExportRows(database.engine, require_membership=False)
+    lenient = PostgresBatchExportRepository(database.engine, require_membership=False)
     assert database.exports.recipient(who, project) is None
     assert lenient.recipient(who, project) == Recipient(f"{who}@x.test", "S")
     assert lenient.recipient("gone", project) is None
@@ -339,7 +339,7 @@ def test_an_owner_of_another_organization_is_a_stranger_here(
     database: LangfusePostgres, people: str
 ) -> None:
     who = f"foreigner-{people}"
-    lenient = PostgresExportRows(database.engine, require_membership=False)
+    lenient = PostgresBatchExportRepository(database.engine, require_membership=False)
     at_home = Recipient(f"{who}@x.test", "F")
     assert database.exports.recipient(who, f"project-{people}") is None
     assert database.exports.recipient(who, f"faraway-{people}") == at_home

@@ -1,4 +1,4 @@
-"""What operators and sweeps ask of every ``ExportRows``, in memory and on Postgres."""
+"""What operators and sweeps ask of every ``BatchExportRepository``, in memory and on Postgres."""
 
 import secrets
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.core.ports import ExportRows
+from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 
 pytestmark = pytest.mark.services
 
@@ -23,7 +23,7 @@ SECOND = timedelta(seconds=1)
 PROJECT = "project-of-the-search-contract"
 
 
-class Rows(ExportRows, Protocol):
+class Rows(BatchExportRepository, Protocol):
     """The port, and what a test needs besides."""
 
     def add(self, row: StoredExport) -> None: ...
@@ -31,7 +31,7 @@ class Rows(ExportRows, Protocol):
 
 @pytest.fixture(params=["memory", "postgres"])
 def rows(request: pytest.FixtureRequest, database: LangfusePostgres) -> Iterator[Rows]:
-    yield FakeExportRows() if request.param == "memory" else database.exports
+    yield FakeBatchExportRepository() if request.param == "memory" else database.exports
     with database.engine.begin() as connection:
         connection.execute(
             sa.text("DELETE FROM batch_exports WHERE starts_with(project_id, :project)"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -16,7 +16,7 @@ def prefix() -> str:
     return f"incomplete-{secrets.token_hex(6)}/"
 
 
-def begin(store: S3FileStore, key: str) -> str:
+def begin(store: S3ObjectStore, key: str) -> str:
     upload = store._client.create_multipart_upload(Bucket=store.bucket, Key=key)["UploadId"]
     store._client.upload_part(
         Bucket=store.bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * (5 << 20)
@@ -27,7 +27,7 @@ def begin(store: S3FileStore, key: str) -> str:
 def test_uploads_are_found_by_their_prefix_and_can_be_aborted_twice(
     settings: Settings, prefix: str
 ) -> None:
-    store = S3FileStore(settings)
+    store = S3ObjectStore(settings)
     upload_id = begin(store, f"{prefix}a.csv")
     other = begin(store, f"other-{prefix}b.csv")
 
@@ -44,7 +44,7 @@ def test_uploads_are_found_by_their_prefix_and_can_be_aborted_twice(
 
 
 def test_finished_uploads_are_none(settings: Settings, prefix: str) -> None:
-    store = S3FileStore(settings)
+    store = S3ObjectStore(settings)
     store.upload(f"{prefix}a.csv", [b"x" * (6 << 20)] * 3, "text/csv", 18 << 20)
 
     assert store.incomplete_uploads(prefix) == []

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresBatchExportRepository
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.core.errors import ConfigurationError
 
@@ -71,7 +71,7 @@ def test_the_role_in_a_project_wins_over_the_one_in_its_organization(
         execute(database, MEMBER, w=word, org="org", role=in_organization)
     if in_project:
         execute(database, PROJECT_MEMBER, w=word, org="org", project="project", role=in_project)
-    lenient = PostgresExportRows(database.engine, require_membership=False)
+    lenient = PostgresBatchExportRepository(database.engine, require_membership=False)
 
     assert bool(database.exports.recipient(f"user-{word}", f"project-{word}")) is is_told
     assert lenient.recipient(f"user-{word}", f"project-{word}")
@@ -110,7 +110,7 @@ def test_where_there_are_no_roles_in_projects_those_in_organizations_count(
     if role:
         execute(database, MEMBER, w=word, org="org", role=role)
     with engine_with(database, f"-c search_path=only_{word}") as engine:
-        found = PostgresExportRows(engine).recipient(f"user-{word}", f"project-{word}")
+        found = PostgresBatchExportRepository(engine).recipient(f"user-{word}", f"project-{word}")
     assert bool(found) is is_told
 
 
@@ -124,8 +124,8 @@ def test_where_roles_in_projects_may_not_be_read_nobody_is_told(
         execute(database, PROJECT_MEMBER, w=word, org="org", project="project", role=in_project)
     with engine_with(database, f"-c role=narrow_{word}") as engine:
         strict, lenient = (
-            PostgresExportRows(engine),
-            PostgresExportRows(engine, require_membership=False),
+            PostgresBatchExportRepository(engine),
+            PostgresBatchExportRepository(engine, require_membership=False),
         )
         with pytest.raises(ConfigurationError, match=r"grant it what deploy/sql/postgres_role.sql"):
             strict.recipient(f"user-{word}", f"project-{word}")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.s3.s3_client import encryption_of
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
 from lf_export_pipeline.core.ports import StoredObject
@@ -35,12 +35,12 @@ PREFIX = "LANGFUSE_S3_BATCH_EXPORT"
 
 
 @pytest.fixture
-def store(settings: Settings) -> S3FileStore:
-    return S3FileStore(settings)
+def store(settings: Settings) -> S3ObjectStore:
+    return S3ObjectStore(settings)
 
 
 @pytest.fixture
-def key(store: S3FileStore) -> Iterator[str]:
+def key(store: S3ObjectStore) -> Iterator[str]:
     name = f"s3 tests/{secrets.token_hex(8)}-lf.csv"
     yield name
     store.delete(name)
@@ -51,12 +51,12 @@ def download(url: str) -> tuple[bytes, str]:
         return response.read(), response.headers["Content-Disposition"]
 
 
-def unfinished_uploads(store: S3FileStore, key: str) -> list[object]:
+def unfinished_uploads(store: S3ObjectStore, key: str) -> list[object]:
     found = store._client.list_multipart_uploads(Bucket=store.bucket)
     return [one for one in found.get("Uploads", []) if one.get("Key") == key]
 
 
-def test_many_parts_arrive_in_order(store: S3FileStore, key: str) -> None:
+def test_many_parts_arrive_in_order(store: S3ObjectStore, key: str) -> None:
     data = secrets.token_bytes(43 * MIB + 17)
     pieces = (data[start : start + 700_001] for start in range(0, len(data), 700_001))
     store.upload(key, pieces, "text/csv", len(data))
@@ -65,7 +65,7 @@ def test_many_parts_arrive_in_order(store: S3FileStore, key: str) -> None:
 
 
 def test_a_link_downloads_the_file_under_its_name_without_credentials(
-    store: S3FileStore, key: str
+    store: S3ObjectStore, key: str
 ) -> None:
     store.upload(key, [b"id\n1\n"], "text/csv", 5)
     link = store.signed_url(key, timedelta(hours=1), "lf.csv")
@@ -75,7 +75,7 @@ def test_a_link_downloads_the_file_under_its_name_without_credentials(
     assert asked["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
 
 
-def test_a_link_for_something_else_is_refused(store: S3FileStore, key: str) -> None:
+def test_a_link_for_something_else_is_refused(store: S3ObjectStore, key: str) -> None:
     store.upload(key, [b"1"], "text/plain", 1)
     link = store.signed_url(key, timedelta(hours=1), "lf.csv").replace("-lf.csv", "-other.csv")
     with pytest.raises(urllib.error.HTTPError) as caught:
@@ -88,14 +88,14 @@ def test_a_link_is_signed_for_the_external_endpoint(settings_with: SettingsWith,
     inside = settings_with().langfuse_s3_batch_export_endpoint
     assert inside is not None
     with proxy(inside, lambda _: None) as outside:
-        store = S3FileStore(settings_with(**{f"{PREFIX}_EXTERNAL_ENDPOINT": outside}))
+        store = S3ObjectStore(settings_with(**{f"{PREFIX}_EXTERNAL_ENDPOINT": outside}))
         store.upload(key, [b"1"], "text/plain", 1)
         link = store.signed_url(key, timedelta(hours=1), "lf.csv")
         assert link.startswith(f"{outside}/{store.bucket}/")
         assert download(link)[0] == b"1"
 
 
-def test_an_upload_that_is_interrupted_is_aborted(store: S3FileStore, key: str) -> None:
+def test_an_upload_that_is_interrupted_is_aborted(store: S3ObjectStore, key: str) -> None:
     def interrupted() -> Iterator[bytes]:
         yield secrets.token_bytes(25 * MIB)
         raise KeyboardInterrupt
@@ -144,12 +144,12 @@ def test_a_part_that_fails_is_sent_again(settings_with: SettingsWith, key: str) 
     with through(settings_with, spoil) as store:
         store.upload(key, [data], "text/plain", len(data))
     assert len(refused) == 2
-    link = S3FileStore(settings_with()).signed_url(key, timedelta(minutes=1), "lf.csv")
+    link = S3ObjectStore(settings_with()).signed_url(key, timedelta(minutes=1), "lf.csv")
     assert download(link)[0] == data
 
 
 def test_a_part_that_always_fails_ends_the_upload_and_leaves_nothing(
-    settings_with: SettingsWith, store: S3FileStore, key: str
+    settings_with: SettingsWith, store: S3ObjectStore, key: str
 ) -> None:
     def spoil(request: Request) -> Refuse | None:
         return Refuse(503) if "partNumber=2" in request.path else None
@@ -162,7 +162,7 @@ def test_a_part_that_always_fails_ends_the_upload_and_leaves_nothing(
 
 @pytest.mark.parametrize("size", [10, 25 * MIB])
 def test_an_upload_whose_last_answer_is_lost_has_succeeded(
-    settings_with: SettingsWith, store: S3FileStore, key: str, size: int
+    settings_with: SettingsWith, store: S3ObjectStore, key: str, size: int
 ) -> None:
     lost: list[str] = []
 
@@ -183,7 +183,7 @@ def test_an_upload_whose_last_answer_is_lost_has_succeeded(
 
 
 def test_an_older_object_of_the_same_size_is_not_taken_for_the_new_one(
-    settings_with: SettingsWith, store: S3FileStore, key: str
+    settings_with: SettingsWith, store: S3ObjectStore, key: str
 ) -> None:
     store.upload(key, [b"old"], "text/plain", 3)
 
@@ -212,7 +212,7 @@ def test_a_wrong_setting_is_named_and_a_service_that_is_away_is_not(
     expected: ExportError,
     size: int,
 ) -> None:
-    store = S3FileStore(settings_with(**{f"{PREFIX}_{variable}": value}))
+    store = S3ObjectStore(settings_with(**{f"{PREFIX}_{variable}": value}))
     with pytest.raises(type(expected), match=str(expected)):
         store.upload("key", [b"x" * size], "text/plain", size)
 
@@ -269,17 +269,17 @@ def test_encryption_is_asked_for_as_configured(
 
 
 @contextmanager
-def through(settings_with: SettingsWith, spoil: Spoiler, **changes: str) -> Iterator[S3FileStore]:
+def through(settings_with: SettingsWith, spoil: Spoiler, **changes: str) -> Iterator[S3ObjectStore]:
     """The store through a proxy that spoils some answers."""
     inside = settings_with().langfuse_s3_batch_export_endpoint
     assert inside is not None
     with proxy(inside, spoil) as endpoint:
-        yield S3FileStore(settings_with(**{f"{PREFIX}_ENDPOINT": endpoint}, **changes))
+        yield S3ObjectStore(settings_with(**{f"{PREFIX}_ENDPOINT": endpoint}, **changes))
 
 
 @pytest.mark.parametrize("size", [11 * MIB, 1000])
 def test_an_object_that_holds_other_bytes_of_the_same_number_is_noticed(
-    store: S3FileStore, settings_with: SettingsWith, key: str, size: int
+    store: S3ObjectStore, settings_with: SettingsWith, key: str, size: int
 ) -> None:
     data = secrets.token_bytes(size)
 
@@ -302,7 +302,7 @@ def test_an_object_that_holds_other_bytes_of_the_same_number_is_noticed(
 def test_an_object_whose_etag_is_no_checksum_is_read_back(
     settings_with: SettingsWith, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(S3FileStore, "head", _head_with_a_strange_etag)
+    monkeypatch.setattr(S3ObjectStore, "head", _head_with_a_strange_etag)
     data = secrets.token_bytes(11 * MIB)
     asked = []
 
@@ -314,9 +314,9 @@ def test_an_object_whose_etag_is_no_checksum_is_read_back(
     assert "GET" in asked
 
 
-_head = S3FileStore.head
+_head = S3ObjectStore.head
 
 
-def _head_with_a_strange_etag(store: S3FileStore, key: str) -> StoredObject | None:
+def _head_with_a_strange_etag(store: S3ObjectStore, key: str) -> StoredObject | None:
     found = _head(store, key)
     return found and replace(found, etag="another-kind")

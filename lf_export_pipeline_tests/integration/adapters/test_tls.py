@@ -17,14 +17,14 @@ from lf_export_localstack.sample.sample_project import SampleSize, generate_samp
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.cli.doctor import run_checks
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.adapters.encrypted import (
@@ -79,7 +79,7 @@ def use_clickhouse(settings: Settings, store: Store = Store.CLICKHOUSE) -> None:
 
 
 def use_s3(settings: Settings) -> None:
-    store = S3FileStore(settings)
+    store = S3ObjectStore(settings)
     store.delete("exports/nothing")
     assert store.head("exports/nothing") is None
 
@@ -219,7 +219,7 @@ def test_a_whole_export_goes_through_tls_alone(encrypted: Encrypted, own_stack: 
     generate_sample(own_stack.addresses(), PROJECT, size, until=datetime.now(UTC))
     settings = encrypted.settings()
     row = requested_row(project=PROJECT, table="traces", file_format="JSONL", user="user-ada")
-    with open_ports(settings) as ports, closing(LangfusePostgres(settings)) as database:
+    with open_resources(settings) as ports, closing(LangfusePostgres(settings)) as database:
         database.exports.add(row)
         with dg.DagsterInstance.ephemeral() as instance:
             result = run_export(batch_export_job(), instance, row.id, ports)

@@ -6,7 +6,7 @@ from clickhouse_connect.driver.client import Client
 from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import Project
 
@@ -21,7 +21,7 @@ def core_settings(stack: LocalStack) -> Settings:
 @pytest.fixture(scope="session")
 def stores(core_settings: Settings) -> Iterator[RowReader]:
     """The reader of all stores, as the job gets it."""
-    with open_ports(core_settings) as ports:
+    with open_resources(core_settings) as ports:
         reader = ports["reader"]
         yield reader  # type: ignore[misc]
 

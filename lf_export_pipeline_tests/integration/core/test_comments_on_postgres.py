@@ -12,7 +12,7 @@ from lf_export_localstack.sample.rows import insert_postgres_rows, postgres_tran
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.postgres.postgres_reader import PostgresReader, connect
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_prerequisites
+from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_preflight_queries
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import BatchExportQuery, ExportFormat, ExportRequest
 
@@ -74,7 +74,7 @@ def remaining(
     limits: ExportLimits = ExportLimits(),  # noqa: B008 - frozen
 ) -> set[str]:
     """The commented objects that the filters let through."""
-    statements = comment_prerequisites(wanted, "TRACE", limits)
+    statements = comment_preflight_queries(wanted, "TRACE", limits)
     answers = {name: reader.rows(statement) for name, statement in statements.items()}
     selection = apply_comment_filters(wanted, answers, limits)
     included = ALL if selection.included_ids is None else set(selection.included_ids)
@@ -155,7 +155,7 @@ def test_comment_filters_find_the_right_objects(
 def test_the_comments_are_read_once_however_many_filters_there_are(
     reader: PostgresReader, project: str, filters: list[dict[str, Any]]
 ) -> None:
-    (statement,) = comment_prerequisites(
+    (statement,) = comment_preflight_queries(
         request(project, *filters), "TRACE", ExportLimits()
     ).values()
     plan = statement.model_copy(update={"sql": f"EXPLAIN (VERBOSE) {statement.sql}"})

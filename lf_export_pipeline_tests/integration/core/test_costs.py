@@ -23,7 +23,7 @@ from lf_export_pipeline.core.request.admission import (
     VALUES_MAX,
 )
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import Project, Row, where
 
@@ -176,7 +176,7 @@ def settings(stack: LocalStack) -> Settings:
 def project(stack: LocalStack, settings: Settings) -> Iterator[Project]:
     """A large project."""
     delete = sa.text("DELETE FROM comments WHERE project_id = :project")
-    with clickhouse_client(stack.addresses()) as client, open_ports(settings) as ports:
+    with clickhouse_client(stack.addresses()) as client, open_resources(settings) as ports:
         client.command(_TRACES)
         client.command(_SCORES)
         engine = LangfusePostgres(settings).engine

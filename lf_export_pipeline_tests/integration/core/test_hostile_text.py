@@ -137,7 +137,7 @@ def hostile_filters(columns: Sequence[str]) -> list[Row]:
 def statements_of(project: Project, request: ExportRequest) -> list[Statement]:
     """All that would be asked, without asking; no comment and no score is known, nor how many."""
     source = table_source(request.query.table)
-    asked = source.prerequisites(request, project.settings.limits)
+    asked = source.preflight_queries(request, project.settings.limits)
     answers: Answers = {name: [("row", 1)] for name in asked if name not in COUNTS}
     query = source.compile(request, answers, project.settings.limits).keyed((1, 2))
     read = [query.key_scan, query.chunk_rows, query.sample]

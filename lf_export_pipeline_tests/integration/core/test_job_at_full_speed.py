@@ -14,7 +14,7 @@ import pytest
 
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import Project
@@ -98,7 +98,7 @@ def run_job(project: Project, instance: dg.DagsterInstance, table: str, busy: Bu
     """An export by all ops, with the stores, the bucket and the row as in production."""
     row = queued(project, table)
     project.add_to_postgres("batch_exports", row)
-    with open_ports(Settings.load(project.addresses.environment())) as ports:
+    with open_resources(Settings.load(project.addresses.environment())) as ports:
         reader: Any = ports["reader"]
         beside = {**ports, "reader": BesideWriters(reader, busy)}
         result = run_export(batch_export_job(retries=None), instance, row["id"], beside)

@@ -194,7 +194,7 @@ def test_no_more_names_are_fetched_than_show_that_they_are_too_long(
 ) -> None:
     add_scores(project, table, *({"name": name, "value": 1} for name in names))
     asked = project.request(table)
-    statement = table_source(table).prerequisites(asked, ExportLimits())["score_names"]
+    statement = table_source(table).preflight_queries(asked, ExportLimits())["score_names"]
     found = [str(name) for (name,) in project.reader.rows(statement)]
     assert 65_536 < score_columns_bytes(found) < 65_536 + 70_000
     with pytest.raises(InvalidFilterError, match="The names of the project's scores are too long"):

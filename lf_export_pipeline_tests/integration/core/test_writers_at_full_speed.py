@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.services, pytest.mark.long]
 def test_while_others_write_no_row_is_lost_repeated_or_mixed(
     project: Project, subject: Subject
 ) -> None:
-    export = beside(project, subject, subject.asked)
+    export = union_all(project, subject, subject.asked)
     check(export)
     assert versions_merged_away(project, subject.table, subject.key, export.busy) > 0
 
@@ -42,7 +42,7 @@ def test_while_others_write_no_row_is_lost_repeated_or_mixed(
 def test_while_others_write_rows_that_a_filter_no_longer_meets_are_left_out(
     project: Project, subject: Subject
 ) -> None:
-    export = beside(project, subject, subject.asked_for_unchanged)
+    export = union_all(project, subject, subject.asked_for_unchanged)
     left_out = export.broken.pop("no row lost")
     assert left_out <= export.busy.changed.keys()
     check(export)
@@ -79,7 +79,7 @@ def test_while_others_write_traces_each_session_is_there_once_and_whole(
     assert sessions.traces_merged_away(export.busy) > 0
 
 
-def beside(project: Project, subject: Subject, asked: Mapping[str, Any]) -> Beside:
+def union_all(project: Project, subject: Subject, asked: Mapping[str, Any]) -> Beside:
     """An export of a table of ClickHouse beside all its writers."""
     add_first_versions(project, subject)
     writers, shown = clickhouse_writers(project, subject), tuple(subject.shown.values())

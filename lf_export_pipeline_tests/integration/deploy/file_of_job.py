@@ -7,7 +7,7 @@ import dagster as dg
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import ports_with
+from lf_export_pipeline.defs.resources import resources_on
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
@@ -24,7 +24,7 @@ def file_of_job(
     try:
         database.exports.add(row)
         with dg.DagsterInstance.ephemeral() as instance:
-            run_export(batch_export_job(retries=None), instance, row.id, ports_with(settings))
+            run_export(batch_export_job(retries=None), instance, row.id, resources_on(settings))
         ended = database.exports.get(row.id)
     finally:
         database.close()

@@ -32,7 +32,7 @@ from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import ports_with
+from lf_export_pipeline.defs.resources import resources_on
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.deploy.restricted import (
@@ -80,7 +80,7 @@ def exported(access: Restricted, settings: Settings, table: str, **query: Any) -
     try:
         owner.exports.add(row)
         with dg.DagsterInstance.ephemeral() as instance:
-            run_export(batch_export_job(retries=None), instance, row.id, ports_with(settings))
+            run_export(batch_export_job(retries=None), instance, row.id, resources_on(settings))
         ended = owner.exports.get(row.id)
     finally:
         owner.close()

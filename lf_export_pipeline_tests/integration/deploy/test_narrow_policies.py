@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
 from lf_export_localstack.stack.local_stack import LocalStack
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.cli.doctor import run_checks
 from lf_export_pipeline.core.errors import AccessRefusedError
@@ -69,7 +69,7 @@ def test_the_doctor_says_what_such_a_key_leaves_undone(environment: dict[str, st
 
 
 def test_what_is_refused_is_named_by_its_permission(environment: dict[str, str]) -> None:
-    store = S3FileStore(Settings.load(environment))
+    store = S3ObjectStore(Settings.load(environment))
 
     with pytest.raises(AccessRefusedError, match="allow GetObject on"):
         store.head("elsewhere/a")

@@ -18,10 +18,10 @@ from lf_export_localstack.sample.sample_project import SampleSize, generate_samp
 from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE
+from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 
@@ -62,7 +62,7 @@ class Ended:
     def assert_nothing_is_published(self, cause: str) -> None:
         """The export has failed, for this cause, and nobody hears or finds anything of a file."""
         row = self.row
-        assert (row.status, row.log, row.url) == ("FAILED", GENERIC_SENTENCE, None)
+        assert (row.status, row.log, row.url) == ("FAILED", GENERIC_USER_MESSAGE, None)
         assert re.search(cause, self.causes), self.causes
         assert (self.mails, self.objects, self.uploads) == ([], {}, [])
 
@@ -122,7 +122,7 @@ class RealExports:
     @contextmanager
     def _ports(self, environment: Mapping[str, str]) -> Iterator[Mapping[str, object]]:
         settings = Settings.load({**self.stack.environment(), **environment})
-        with open_ports(settings) as ports:
+        with open_resources(settings) as ports:
             yield ports
 
     def _ended(self, row: ExportRow, result: dg.ExecuteInProcessResult, before: set[str]) -> Ended:

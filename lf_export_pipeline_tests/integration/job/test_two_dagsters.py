@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.query.export_query import StoredFile
-from lf_export_pipeline.defs.resources import open_ports
+from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.job.real_exports import RealExports
@@ -34,7 +34,7 @@ def test_a_shell_with_a_wrong_secret_takes_no_upload_of_another_down(
     def with_a_shell_beside(stored: StoredFile, *them: object) -> None:
         if not ends:
             export_id = stored.request.export_id
-            with dg.DagsterInstance.ephemeral() as forgets, open_ports(elsewhere) as ports:
+            with dg.DagsterInstance.ephemeral() as forgets, open_resources(elsewhere) as ports:
                 shell = run_export(exports.job, forgets, export_id, ports, force=force)
             ends.append(shell.success)
         publish(stored, *them)

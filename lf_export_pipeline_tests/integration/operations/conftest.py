@@ -17,7 +17,7 @@ from lf_export_localstack.sample.sample_project import (
 )
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.spool import DirectorySpool
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.adapters.proxy import proxy
@@ -58,7 +58,7 @@ def quiet_deployment(
                 database=database,
                 instance=instance,
                 spool=DirectorySpool(Path(settings.lf_export_spool)),
-                files=S3FileStore(settings),
+                files=S3ObjectStore(settings),
                 inbox=isolated_stack.addresses().inbox,
                 gate=gate,
             )

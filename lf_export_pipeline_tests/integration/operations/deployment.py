@@ -17,7 +17,7 @@ import psutil
 from lf_export_localstack.processes import dagster_processes as dagster
 from lf_export_localstack.processes.process import ProcessRecord
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.spool import DirectorySpool
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.cli.run_progress import progress_of
@@ -56,7 +56,7 @@ class Deployment:
     database: LangfusePostgres
     instance: dg.DagsterInstance
     spool: DirectorySpool
-    files: S3FileStore
+    files: S3ObjectStore
     inbox: Path
     gate: Gate
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from lf_export_localstack.processes import process, state
 from lf_export_localstack.stack.local_stack import LocalStack
-from lf_export_pipeline.lifecycle.decision import give_up_sentence
+from lf_export_pipeline.lifecycle.decision import give_up_message
 from lf_export_pipeline.lifecycle.partitions import RECOVERY_TAG
 from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG, is_retried
 from lf_export_pipeline_tests.integration.operations.conftest import SIZE
@@ -172,4 +172,4 @@ def test_row_that_is_lost_again_and_again_is_failed(quiet_deployment: Deployment
     with quiet_deployment.daemon(LF_EXPORT_MAX_RECOVERIES="0"):
         row = quiet_deployment.ended(export_id)
 
-    assert (row.status, row.log) == ("FAILED", give_up_sentence(0))
+    assert (row.status, row.log) == ("FAILED", give_up_message(0))

@@ -15,8 +15,8 @@ from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.resources import ports_with
-from lf_export_pipeline.lifecycle.decision import BAD_ID_SENTENCE
+from lf_export_pipeline.defs.resources import resources_on
+from lf_export_pipeline.lifecycle.decision import BAD_ID_MESSAGE
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
@@ -60,12 +60,12 @@ def said(text: str) -> dict[str, Any]:
 
 
 ROWS = (
-    Nasty("", {}, BAD_ID_SENTENCE),
-    Nasty(LONG, {}, BAD_ID_SENTENCE),
-    Nasty("é" * 100, {}, BAD_ID_SENTENCE),
-    Nasty("nasty,comma", {}, BAD_ID_SENTENCE),
-    Nasty("nasty...range", {}, BAD_ID_SENTENCE),
-    Nasty("nasty\n\x1b[31m\u2028", {}, BAD_ID_SENTENCE),
+    Nasty("", {}, BAD_ID_MESSAGE),
+    Nasty(LONG, {}, BAD_ID_MESSAGE),
+    Nasty("é" * 100, {}, BAD_ID_MESSAGE),
+    Nasty("nasty,comma", {}, BAD_ID_MESSAGE),
+    Nasty("nasty...range", {}, BAD_ID_MESSAGE),
+    Nasty("nasty\n\x1b[31m\u2028", {}, BAD_ID_MESSAGE),
     Nasty("nasty'; DROP TABLE batch_exports; --", {}),
     Nasty('../../../nasty"?#%2f', {}),
     Nasty(" ", {}),
@@ -100,7 +100,7 @@ def ended(quiet_deployment: Deployment) -> dict[str, ExportRow]:
     asked = looked_at(at)
     for request in asked:
         export_id = request.partition_key or ""
-        run_export(batch_export_job(), at.instance, export_id, ports_with(at.settings))
+        run_export(batch_export_job(), at.instance, export_id, resources_on(at.settings))
     return {id_: at.row(id_) for id_ in (*(nasty.id for nasty in ROWS), "nasty-good")}
 
 

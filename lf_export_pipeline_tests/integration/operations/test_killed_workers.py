@@ -5,7 +5,7 @@ import urllib.request
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE
+from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE
 from lf_export_pipeline_tests.integration.operations.conftest import SIZE
 from lf_export_pipeline_tests.integration.operations.deployment import (
     Deployment,
@@ -70,7 +70,7 @@ def test_export_whose_worker_is_killed_every_time_is_failed_with_a_sentence(
 
     row = deployment.ended(export_id)
 
-    assert (row.status, row.log, row.url) == ("FAILED", GENERIC_SENTENCE, None)
+    assert (row.status, row.log, row.url) == ("FAILED", GENERIC_USER_MESSAGE, None)
     assert [run.status for run in deployment.runs(export_id)] == [FAILURE] * 3
     assert deployment.object_keys() == before
     assert deployment.mails(export_id) == 0

@@ -9,14 +9,14 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from lf_export_pipeline.adapters.postgres.batch_exports import PostgresExportRows
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.postgres.batch_exports import PostgresBatchExportRepository
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.ops.validate_export import STALE_SENTENCE
+from lf_export_pipeline.defs.ops.validate_export import STALE_MESSAGE
 from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
-from lf_export_pipeline.defs.resources import ports_with
+from lf_export_pipeline.defs.resources import resources_on
 from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline_tests.integration.operations.deployment import PROJECTS, Deployment
@@ -41,7 +41,7 @@ def asked(at: Deployment, **values: Any) -> str:
 
 def run(at: Deployment, export_id: str, **settings: Any) -> dg.ExecuteInProcessResult:
     changed = at.settings.model_copy(update=settings)
-    return run_export(batch_export_job(retries=SOON), at.instance, export_id, ports_with(changed))
+    return run_export(batch_export_job(retries=SOON), at.instance, export_id, resources_on(changed))
 
 
 def left(at: Deployment, export_id: str, keys_before: set[str]) -> tuple[str, int, int, bool]:
@@ -63,7 +63,7 @@ def test_export_older_than_thirty_days_is_refused(at: Deployment) -> None:
     assert run(at, export_id).success
 
     assert left(at, export_id, before) == ("FAILED", 0, 0, False)
-    assert at.row(export_id).log == STALE_SENTENCE
+    assert at.row(export_id).log == STALE_MESSAGE
 
 
 def test_export_whose_step_fails_for_good_has_the_sentence_and_is_not_tried_again(
@@ -87,16 +87,16 @@ def test_export_that_is_cancelled_during_the_upload_loses_its_object(
     before = at.object_keys()
     export_id = asked(at)
     uploaded: list[set[str]] = []
-    sign = S3FileStore.signed_url
+    sign = S3ObjectStore.signed_url
 
     def cancel_then_sign(
-        store: S3FileStore, key: str, expires_in: timedelta, file_name: str
+        store: S3ObjectStore, key: str, expires_in: timedelta, file_name: str
     ) -> str:
         uploaded.append(at.object_keys() - before)
         at.database.exports.cancel(export_id)
         return sign(store, key, expires_in, file_name)
 
-    monkeypatch.setattr(S3FileStore, "signed_url", cancel_then_sign)
+    monkeypatch.setattr(S3ObjectStore, "signed_url", cancel_then_sign)
 
     assert run(at, export_id).success
 
@@ -108,7 +108,7 @@ def loses_its_answer(complete: Callable[..., bool]) -> Callable[..., bool]:
     """The update is done, but the first who asks for it is not told."""
     lost: list[bool] = []
 
-    def completed(rows: PostgresExportRows, *values: Any, **named: Any) -> bool:
+    def completed(rows: PostgresBatchExportRepository, *values: Any, **named: Any) -> bool:
         answer = complete(rows, *values, **named)
         if not lost:
             lost.append(answer)
@@ -123,8 +123,8 @@ def test_export_whose_completion_was_not_heard_of_has_one_file_and_one_mail(
 ) -> None:
     before = at.object_keys()
     export_id = asked(at)
-    complete = loses_its_answer(PostgresExportRows.complete)
-    monkeypatch.setattr(PostgresExportRows, "complete", complete)
+    complete = loses_its_answer(PostgresBatchExportRepository.complete)
+    monkeypatch.setattr(PostgresBatchExportRepository, "complete", complete)
 
     result = run(at, export_id)
 
@@ -162,7 +162,7 @@ def test_failed_export_that_is_queued_again_by_the_job_forgets_its_failure(at: D
     export_id = asked(at, status="FAILED", log="The disk was full.", finished_at=datetime.now(UTC))
     config = {"ops": {"requeue_exports": {"config": {"ids": [export_id], "dry_run": False}}}}
 
-    with dg.build_resources(ports_with(at.settings)) as ports:
+    with dg.build_resources(resources_on(at.settings)) as ports:
         requeue_failed_exports.execute_in_process(
             config, instance=at.instance, resources={"export_rows": ports.export_rows}
         )

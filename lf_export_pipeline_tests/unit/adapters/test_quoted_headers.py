@@ -10,7 +10,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.smtp.mailer import SesMailer
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import IncompleteUpload
@@ -23,16 +23,16 @@ SETTINGS = S3Settings(
 
 
 def uploaded() -> None:
-    S3FileStore(SETTINGS).upload("exports/a", [b"1"], "text/plain", 1)
+    S3ObjectStore(SETTINGS).upload("exports/a", [b"1"], "text/plain", 1)
 
 
 def looked_for() -> None:
-    S3FileStore(SETTINGS).head("exports/a")
+    S3ObjectStore(SETTINGS).head("exports/a")
 
 
 def aborted() -> None:
     unfinished = IncompleteUpload("exports/a", "1", datetime.now(UTC))
-    S3FileStore(SETTINGS).abort(unfinished)
+    S3ObjectStore(SETTINGS).abort(unfinished)
 
 
 def told_by_ses() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.defs.cached_connections import kept_database, kept_instance
+from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.world import ENVIRONMENT
 
@@ -29,10 +29,10 @@ def tick(instance: dg.DagsterInstance) -> dg.SensorEvaluationContext:
 
 
 def test_the_next_tick_finds_the_instance_open(instance: dg.DagsterInstance) -> None:
-    first = kept_instance(tick(instance))
+    first = cached_instance(tick(instance))
     instance.add_dynamic_partitions("batch_exports", ["a"])
 
-    again = kept_instance(tick(instance))
+    again = cached_instance(tick(instance))
 
     assert again is first
     assert again.get_dynamic_partitions("batch_exports") == ["a"]
@@ -41,20 +41,20 @@ def test_the_next_tick_finds_the_instance_open(instance: dg.DagsterInstance) -> 
 def test_a_tick_of_another_instance_finds_its_own(
     instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    kept_instance(tick(instance))
+    cached_instance(tick(instance))
     with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("other"))) as other:
         other.add_dynamic_partitions("batch_exports", ["b"])
 
-        assert kept_instance(tick(other)).get_dynamic_partitions("batch_exports") == ["b"]
+        assert cached_instance(tick(other)).get_dynamic_partitions("batch_exports") == ["b"]
 
 
 def test_a_tick_that_was_given_an_instance_uses_it(instance: dg.DagsterInstance) -> None:
-    assert kept_instance(dg.build_sensor_context(instance=instance)) is instance
+    assert cached_instance(dg.build_sensor_context(instance=instance)) is instance
 
 
 def test_the_database_is_that_of_the_settings() -> None:
-    first = kept_database(Settings.load(ENVIRONMENT))
+    first = cached_database(Settings.load(ENVIRONMENT))
 
-    assert kept_database(Settings.load(ENVIRONMENT)) is first
+    assert cached_database(Settings.load(ENVIRONMENT)) is first
     other = ENVIRONMENT | {"DATABASE_URL": "postgresql://user:word@127.0.0.1:1/other"}
-    assert kept_database(Settings.load(other)).engine.url.database == "other"
+    assert cached_database(Settings.load(other)).engine.url.database == "other"

@@ -17,7 +17,7 @@ from lf_export_pipeline.defs.checks import (
     health_of,
 )
 from lf_export_pipeline.settings.operating import OperatingSettings
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -30,7 +30,7 @@ def ago(minutes: int) -> datetime:
 
 
 def outcome(*rows: object, settings: OperatingSettings = SETTINGS) -> dict[str, bool]:
-    fake = FakeExportRows(*rows)  # type: ignore[arg-type]
+    fake = FakeBatchExportRepository(*rows)  # type: ignore[arg-type]
     with dg.DagsterInstance.ephemeral() as instance:
         results = health_of(instance, fake, settings, datetime.now(UTC))
     return {str(result.check_name): result.passed for result in results}
@@ -91,7 +91,7 @@ def test_nothing_at_all_is_well() -> None:
     assert outcome() == {OLDEST_QUEUED: True, FAILED_LATELY: True}
 
 
-def tick(rows: FakeExportRows, cursor: str | None) -> dg.SensorResult:
+def tick(rows: FakeBatchExportRepository, cursor: str | None) -> dg.SensorResult:
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(
             instance, cursor, resources={"export_rows": rows, "settings": SETTINGS}
@@ -106,7 +106,7 @@ def told(result: dg.SensorResult) -> list[dg.AssetCheckEvaluation]:
 
 
 def test_sensor_tells_what_has_changed_and_nothing_twice() -> None:
-    rows = FakeExportRows()
+    rows = FakeBatchExportRepository()
 
     first = tick(rows, None)
     second = tick(rows, first.cursor)
@@ -122,7 +122,7 @@ def test_sensor_tells_what_has_changed_and_nothing_twice() -> None:
 
 @pytest.mark.parametrize(("name", "passed"), [(OLDEST_QUEUED, True), (FAILED_LATELY, False)])
 def test_each_check_can_be_executed_by_hand(name: str, passed: bool) -> None:
-    rows = FakeExportRows(export_row(status="FAILED", finished_at=ago(1)))
+    rows = FakeBatchExportRepository(export_row(status="FAILED", finished_at=ago(1)))
     definitions = dg.Definitions(
         assets=[EXPORTS_ASSET],
         asset_checks=CHECKS,

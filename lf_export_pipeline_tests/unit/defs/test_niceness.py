@@ -5,14 +5,14 @@ import os
 
 import pytest
 
-from lf_export_pipeline.defs.niceness import give_way
+from lf_export_pipeline.defs.niceness import set_niceness
 
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def _of_a_run(niceness: int, before: int) -> tuple[bool, int]:
     os.setpriority(os.PRIO_PROCESS, 0, before)
-    return give_way(niceness), os.getpriority(os.PRIO_PROCESS, 0)
+    return set_niceness(niceness), os.getpriority(os.PRIO_PROCESS, 0)
 
 
 @pytest.mark.parametrize(("niceness", "before", "after"), [(10, 1, 10), (0, 1, 1), (10, 15, 15)])
@@ -24,5 +24,5 @@ def test_process_that_was_made_for_a_run_gives_way(niceness: int, before: int, a
 def test_process_that_serves_keeps_its_priority() -> None:
     before = os.getpriority(os.PRIO_PROCESS, 0)
 
-    assert not give_way(19)
+    assert not set_niceness(19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -3,7 +3,7 @@
 import pytest
 
 from lf_export_pipeline.core.query.export_query import Chunk
-from lf_export_pipeline.defs.progress_format import duration, per_second, progress_line
+from lf_export_pipeline.defs.progress_format import duration, format_progress, per_second
 
 
 def chunk(index: int, rows: int, total: int, *, count: int = 30) -> Chunk:
@@ -38,7 +38,7 @@ def chunk(index: int, rows: int, total: int, *, count: int = 30) -> Chunk:
 def test_line_says_what_is_done_and_how_long_the_rest_takes(
     written: Chunk, seconds: float, line: str
 ) -> None:
-    assert progress_line(written, seconds) == line
+    assert format_progress(written, seconds) == line
 
 
 def test_durations_are_read_at_a_glance() -> None:

@@ -13,12 +13,12 @@ from polars.exceptions import ComputeError
 
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.core.redaction import UnforeseenError
+from lf_export_pipeline.core.redaction import RedactedError
 from lf_export_pipeline.definitions import defs
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.defs.redacted import unforeseen_without_words
-from lf_export_pipeline.defs.resources import PORTS, resources_with
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
+from lf_export_pipeline.defs.resources import RESOURCES, resources_with
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline.lifecycle.run_records import JOB_NAME
 from lf_export_pipeline.settings import Settings
@@ -27,7 +27,7 @@ from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
 SECRET = "hunter2"
-TOLD = "UnforeseenError: ValueError; what it says is left out"
+TOLD = "RedactedError: ValueError; what it says is left out"
 MADE_FROM_SETTINGS = ["clickhouse", "postgres", "smtp", "spool"]
 REPOSITORY = defs.get_repository_def()
 OTHER_JOBS = [
@@ -86,7 +86,7 @@ def test_of_a_mistake_in_a_sensor(
 
 @pytest.mark.parametrize("job", OTHER_JOBS, ids=lambda job: job.name)
 def test_of_a_mistake_in_another_job(job: dg.JobDefinition, instance: dg.DagsterInstance) -> None:
-    resources = dict.fromkeys(PORTS, Broken()) | {"io_manager": SpoolIOManager(MemorySpool())}
+    resources = dict.fromkeys(RESOURCES, Broken()) | {"io_manager": SpoolIOManager(MemorySpool())}
 
     result = job.execute_in_process(instance=instance, resources=resources, raise_on_error=False)
 
@@ -111,7 +111,7 @@ def test_of_a_mistake_when_settings_are_read(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Settings, "load", broken)
 
     def opened() -> object:
-        with dg.build_resources({"settings": PORTS["settings"]}) as resources:
+        with dg.build_resources({"settings": RESOURCES["settings"]}) as resources:
             return resources
 
     assert_told(opened)
@@ -136,17 +136,17 @@ def test_what_may_pass_is_told_without_its_words_too(
 ) -> None:
     monkeypatch.setattr(Broken, "_kind", kind)
 
-    with pytest.raises(UnforeseenError) as caught, unforeseen_without_words():
+    with pytest.raises(RedactedError) as caught, redact_unexpected_errors():
         broken()
 
     told = "".join(traceback.format_exception(caught.value))
-    assert f"UnforeseenError: {kind.__name__}; what it says is left out" in told
+    assert f"RedactedError: {kind.__name__}; what it says is left out" in told
     assert SECRET not in told
 
 
 @pytest.mark.parametrize("error", [TransientError("Postgres is away."), dg.Failure("no")])
 def test_what_is_known_keeps_its_words(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, unforeseen_without_words():
+    with pytest.raises(type(error)) as caught, redact_unexpected_errors():
         raise error
 
     assert caught.value is error

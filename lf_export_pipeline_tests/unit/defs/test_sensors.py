@@ -7,12 +7,12 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.lifecycle.decision import BAD_ID_SENTENCE
+from lf_export_pipeline.lifecycle.decision import BAD_ID_MESSAGE
 from lf_export_pipeline.lifecycle.launch import attempts_of, requests_for
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, PARTITIONS_NAME, QUEUED_AT_TAG
 from lf_export_pipeline.lifecycle.run_records import JOB_NAME, runs_by_export
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.ticks import tick
 from lf_export_pipeline_tests.world import ENVIRONMENT
@@ -29,7 +29,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def evaluate(
     instance: dg.DagsterInstance,
-    rows: FakeExportRows,
+    rows: FakeBatchExportRepository,
     cursor: str | None = None,
     **environment: str,
 ) -> dg.SensorResult:
@@ -79,7 +79,7 @@ def test_whatever_a_row_holds_it_gets_its_run(query: object) -> None:
 
 
 def test_sensor_adds_the_partition_and_asks_for_the_run(instance: dg.DagsterInstance) -> None:
-    result = evaluate(instance, FakeExportRows(export_row("a")))
+    result = evaluate(instance, FakeBatchExportRepository(export_row("a")))
 
     (request,) = result.run_requests or ()
     assert request.run_key == "a:1"
@@ -89,7 +89,7 @@ def test_sensor_adds_the_partition_and_asks_for_the_run(instance: dg.DagsterInst
 
 
 def test_sensor_skips_when_nothing_waits(instance: dg.DagsterInstance) -> None:
-    rows = FakeExportRows(export_row("a", status="COMPLETED"))
+    rows = FakeBatchExportRepository(export_row("a", status="COMPLETED"))
 
     result = evaluate(instance, rows)
 
@@ -101,11 +101,11 @@ def test_sensor_skips_when_nothing_waits(instance: dg.DagsterInstance) -> None:
 def test_id_that_no_partition_can_have_fails_with_a_sentence(
     export_id: str, instance: dg.DagsterInstance
 ) -> None:
-    rows = FakeExportRows(export_row(export_id))
+    rows = FakeBatchExportRepository(export_row(export_id))
 
     evaluate(instance, rows)
 
-    assert (rows.rows[export_id].status, rows.rows[export_id].log) == ("FAILED", BAD_ID_SENTENCE)
+    assert (rows.rows[export_id].status, rows.rows[export_id].log) == ("FAILED", BAD_ID_MESSAGE)
 
 
 def test_attempts_are_counted_from_the_records_of_runs(instance: dg.DagsterInstance) -> None:
@@ -120,7 +120,7 @@ def test_export_that_is_queued_again_gets_the_next_attempt(instance: dg.DagsterI
     record_run(instance, "a", dg.DagsterRunStatus.FAILURE)
     row = export_row("a", updated_at=NOON + MINUTE)
 
-    (request,) = evaluate(instance, FakeExportRows(row)).run_requests or ()
+    (request,) = evaluate(instance, FakeBatchExportRepository(row)).run_requests or ()
 
     assert request.run_key == "a:2"
 

@@ -14,7 +14,7 @@ from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import discard_failed_attempt, discard_object
 from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
-from lf_export_pipeline_tests.fakes import FakeExportRows, MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository, MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -30,7 +30,7 @@ def folder() -> AttemptFolder:
 
 
 def test_object_and_upload_of_an_unfinished_attempt_are_removed(folder: AttemptFolder) -> None:
-    files = MemoryFileStore()
+    files = MemoryObjectStore()
     files.objects = {KEY: b"1", "another": b"2"}
     neighbour = IncompleteUpload(f"{KEY}.later", "other", NOW)
     files.incomplete = [IncompleteUpload(KEY, "ours", NOW), neighbour]
@@ -42,7 +42,7 @@ def test_object_and_upload_of_an_unfinished_attempt_are_removed(folder: AttemptF
 
 
 def test_object_that_was_published_stays(folder: AttemptFolder) -> None:
-    files = MemoryFileStore()
+    files = MemoryObjectStore()
     files.objects = {KEY: b"1"}
     row = export_row(status="COMPLETED", url=f"https://bucket.test/{KEY}?signature=1")
 
@@ -53,10 +53,10 @@ def test_object_that_was_published_stays(folder: AttemptFolder) -> None:
 def test_attempt_that_never_wrote_leaves_nothing_to_remove() -> None:
     empty = AttemptFolder(MemorySpool(), "export-1/run")
 
-    assert discard_object(empty, MemoryFileStore(), None) is None
+    assert discard_object(empty, MemoryObjectStore(), None) is None
 
 
-class HidesUploads(MemoryFileStore):
+class HidesUploads(MemoryObjectStore):
     """A bucket whose policy, or whose moment, does not let unfinished uploads be listed."""
 
     def __init__(self, refusal: ExportError) -> None:
@@ -124,12 +124,12 @@ OTHER = "https://bucket.test/exports/of-another-run.csv"
 def test_what_a_failed_attempt_has_left_stays_only_for_those_who_go_on_with_it(
     folder: AttemptFolder, row: ExportRow | None, is_left: bool
 ) -> None:
-    discard_failed_attempt(folder, MemoryFileStore(), row)
+    discard_failed_attempt(folder, MemoryObjectStore(), row)
 
     assert folder.has(OBJECT) is is_left
 
 
-class LosesTheAnswer(FakeExportRows):
+class LosesTheAnswer(FakeBatchExportRepository):
     """The update is made, but the connection breaks before that is known."""
 
     answers_lost = 1
@@ -142,7 +142,7 @@ class LosesTheAnswer(FakeExportRows):
         return done
 
 
-class IsCompletedByATwin(FakeExportRows):
+class IsCompletedByATwin(FakeBatchExportRepository):
     """A run of the same attempt that was taken for dead is a moment faster."""
 
     def complete(self, *args: Any, **values: Any) -> bool:

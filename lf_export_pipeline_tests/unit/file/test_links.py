@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import discard_object
 from lf_export_pipeline.file.links import key_of_link, leads_to
 from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import ENVIRONMENT
 
@@ -52,7 +52,7 @@ def settings_with(prefix: str = "", **changes: str) -> Settings:
 def test_a_link_of_ours_leads_to_its_object(service: str, prefix: str) -> None:
     settings, key = settings_with(prefix, **SERVICES[service]), f"{prefix}{NAME}"
 
-    link = S3FileStore(settings).signed_url(key, timedelta(hours=1), "lf.csv")
+    link = S3ObjectStore(settings).signed_url(key, timedelta(hours=1), "lf.csv")
 
     assert leads_to(link, key)
     assert key_of_link(link, settings) == key
@@ -62,10 +62,10 @@ def test_a_link_of_ours_leads_to_its_object(service: str, prefix: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_object_that_a_row_offers_is_not_discarded(service: str) -> None:
     settings, key = settings_with("exports/", **SERVICES[service]), f"exports/{NAME}"
-    folder, files = AttemptFolder(MemorySpool(), "export-1/run"), MemoryFileStore()
+    folder, files = AttemptFolder(MemorySpool(), "export-1/run"), MemoryObjectStore()
     folder.write(OBJECT, ObjectKey(key=key))
     files.objects = {key: b"what the user downloads"}
-    link = S3FileStore(settings).signed_url(key, timedelta(hours=1), "lf.csv")
+    link = S3ObjectStore(settings).signed_url(key, timedelta(hours=1), "lf.csv")
 
     assert discard_object(folder, files, export_row(status="COMPLETED", url=link)) is None
 

@@ -16,14 +16,14 @@ from lf_export_pipeline.file.object_keys import (
     is_export_key,
     is_key_of,
 )
-from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
 NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
 
 
-class TellsOnlyWhatIsThere(MemoryFileStore):
+class TellsOnlyWhatIsThere(MemoryObjectStore):
     """As AWS does for a key that may not list the bucket: what is missing might be hidden."""
 
     def head(self, key: str) -> StoredObject | None:
@@ -45,7 +45,7 @@ def key_of(export_id: str, root_run: str) -> str:
     query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
     request = parse_request(export_row(export_id, query=query))
     attempt = AttemptFolder.of(MemorySpool(), export_id, root_run).path
-    return free_key(request, "exports/", "csv", MemoryFileStore(), NOW, attempt=attempt)
+    return free_key(request, "exports/", "csv", MemoryObjectStore(), NOW, attempt=attempt)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_any_project_has_a_key_that_is_known_again_as_one_of_its_own(
 ) -> None:
     query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
     request = parse_request(export_row("export-1", query=query, project_id=project))
-    key = free_key(request, "exports/", "csv", MemoryFileStore(), NOW, attempt="export-1/run")
+    key = free_key(request, "exports/", "csv", MemoryObjectStore(), NOW, attempt="export-1/run")
     assert key.partition("-export-")[2] == f"{in_key}.csv"
     assert is_key_of(key, "exports/", "traces", project)
     for table, other in (("scores", project), ("traces", f"{project[:9]}-other")):

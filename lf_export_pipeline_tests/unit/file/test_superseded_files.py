@@ -11,7 +11,7 @@ from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.cleanup import discard_attempts, note_superseded
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import ENVIRONMENT, World
 
@@ -74,7 +74,7 @@ def test_the_file_stays_while_the_new_one_fails_and_goes_with_the_next_that_does
 
 
 def test_a_file_whose_process_died_after_the_new_one_was_published_goes_with_the_sweep() -> None:
-    files, spool = MemoryFileStore("bucket"), MemorySpool()
+    files, spool = MemoryObjectStore("bucket"), MemorySpool()
     files.objects = {KEY: b"old", NEIGHBOUR: b"new"}
     assert note_superseded(completed(), spool, Settings.load(ENVIRONMENT | BUCKET)) == KEY
 
@@ -89,7 +89,7 @@ def test_a_file_whose_process_died_after_the_new_one_was_published_goes_with_the
 def test_without_a_new_file_the_old_one_stays_as_long_as_its_link_works(
     status: str, expires_in: timedelta, *, stays: bool
 ) -> None:
-    files, spool = MemoryFileStore("bucket"), MemorySpool()
+    files, spool = MemoryObjectStore("bucket"), MemorySpool()
     files.objects = {KEY: b"old"}
     old = completed(expires_in=expires_in)
     note_superseded(old, spool, Settings.load(ENVIRONMENT | BUCKET))
@@ -120,7 +120,7 @@ def test_what_is_not_this_exports_own_file_is_not_touched(url: str | None) -> No
 
 
 def test_a_file_that_is_published_after_all_stays() -> None:
-    files, spool = MemoryFileStore("bucket"), MemorySpool()
+    files, spool = MemoryObjectStore("bucket"), MemorySpool()
     files.objects = {KEY: b"old"}
     note_superseded(completed(), spool, Settings.load(ENVIRONMENT | BUCKET))
 

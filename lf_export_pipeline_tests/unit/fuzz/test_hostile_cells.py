@@ -89,7 +89,7 @@ def parts(draw: st.DrawFn) -> Parts:
     return [batches[first:last] for first, last in pairwise([0, *ends, len(batches)])]
 
 
-def shown(column: OutputColumn, record: Record) -> str | None:
+def quote_value(column: OutputColumn, record: Record) -> str | None:
     r"""The text as a file holds it: ``\uXXXX`` in it is a character there."""
     cell = record.cells[column.name]
     if cell is None or column.kind is Kind.QUOTED:
@@ -160,7 +160,7 @@ def json_rows(fmt: ExportFormat, data: str) -> list[dict[str, Any]]:
 def expected_object(record: Record, headers: tuple[str, ...]) -> dict[str, Any]:
     cells: dict[str, Any] = {}
     for column in COLUMNS:
-        text = shown(column, record)
+        text = quote_value(column, record)
         embedded = text is not None and is_json(column, record.flags)
         cells[column.name] = json.loads(readable(text)) if embedded and text else text
     return cells | {name: shown_score(record, at, readable) for at, name in enumerate(headers)}

@@ -26,7 +26,7 @@ from lf_export_pipeline.file.object_keys import PROJECT_MAX_CHARACTERS, free_key
 from lf_export_pipeline.notify.channels import Notification, Occasion
 from lf_export_pipeline.notify.email_message import SUBJECTS, build_message
 from lf_export_pipeline.settings import MailSettings, Settings
-from lf_export_pipeline_tests.fakes import MemoryFileStore
+from lf_export_pipeline_tests.fakes import MemoryObjectStore
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
@@ -61,7 +61,7 @@ def stored(query: Any, **changes: Any) -> StoredExport:
 def statements_of(request: ExportRequest, found: Answers | None = None) -> list[Statement]:
     """All that the stores are asked; ``found`` is what they say before the rest is known."""
     table = table_source(request.query.table)
-    asked = table.prerequisites(request, LIMITS)
+    asked = table.preflight_queries(request, LIMITS)
     query = table.compile(request, {name: (found or {}).get(name, []) for name in asked}, LIMITS)
     assert ExportQuery.model_validate_json(query.model_dump_json()) == query
     own = [query.key_scan, query.chunk_rows, query.sample]
@@ -108,7 +108,7 @@ def test_ids_names_and_formats_are_refused_or_harmless(
         assert_is_a_sentence(error)
         return
     folder = export_folder(request.export_id)
-    key = free_key(request, "exports/", "csv", MemoryFileStore(), NOW, attempt=folder)
+    key = free_key(request, "exports/", "csv", MemoryObjectStore(), NOW, attempt=folder)
     assert_fits_in_a_header(content_disposition(key))
     assert len(safe_parts(folder)) == 1
     assert all(hostile.MARKER not in one.sql for one in statements_of(request))
@@ -128,7 +128,7 @@ def test_a_key_is_one_name_below_its_prefix_that_says_which_project_it_is_of(
     except ExportError as error:
         assert_is_a_sentence(error)
         return
-    key = free_key(request, prefix, "csv", MemoryFileStore(), NOW, attempt="export-1/run-1")
+    key = free_key(request, prefix, "csv", MemoryObjectStore(), NOW, attempt="export-1/run-1")
     name = key.removeprefix(prefix)
     assert key == prefix + name
     assert not set("/\\") & set(name)

@@ -16,10 +16,10 @@ from lf_export_pipeline.core.request.model import StoredExport
 from lf_export_pipeline.defs import job
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.file.attempt_folder import export_folder
-from lf_export_pipeline.lifecycle.decision import BAD_ID_SENTENCE
+from lf_export_pipeline.lifecycle.decision import BAD_ID_MESSAGE
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.ticks import tick
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
@@ -56,7 +56,7 @@ row_texts = st.fixed_dictionaries(
 class Database:
     """What Dagster finds when it asks for the tags of a partition."""
 
-    exports: FakeExportRows
+    exports: FakeBatchExportRepository
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Look:
     instance: dg.DagsterInstance
     database: Database
 
-    def requests(self, rows: FakeExportRows) -> list[dg.RunRequest]:
+    def requests(self, rows: FakeBatchExportRepository) -> list[dg.RunRequest]:
         """What the sensor asks for, to which Dagster would find nothing to add."""
         self.database.exports = rows
         result = tick(self.instance, rows, SETTINGS)
@@ -83,10 +83,10 @@ class Look:
 
 @pytest.fixture(scope="module")
 def look() -> Iterator[Look]:
-    database = Database(FakeExportRows())
+    database = Database(FakeBatchExportRepository())
     with dg.DagsterInstance.ephemeral() as instance, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Settings, "load", lambda: SETTINGS)
-        patch.setattr(job, "kept_database", lambda _: database)
+        patch.setattr(job, "cached_database", lambda _: database)
         yield Look(instance, database)
 
 
@@ -102,7 +102,7 @@ def test_a_row_that_waits_is_failed_in_a_sentence_or_gets_a_run_that_dagster_can
     look: Look, values: dict[str, Any]
 ) -> None:
     row = replace(GOOD, **values)
-    rows = FakeExportRows(row, GOOD)
+    rows = FakeBatchExportRepository(row, GOOD)
     requests = look.requests(rows)
     is_failed = rows.rows[row.id].status == "FAILED"
     asked_for = sorted(request.partition_key or "" for request in requests)
@@ -110,7 +110,7 @@ def test_a_row_that_waits_is_failed_in_a_sentence_or_gets_a_run_that_dagster_can
     for request in requests:
         assert_can_be_kept(request)
     if is_failed:
-        assert rows.rows[row.id].log == BAD_ID_SENTENCE
+        assert rows.rows[row.id].log == BAD_ID_MESSAGE
         return
     try:
         assert parse_request(row).project_id == row.project_id

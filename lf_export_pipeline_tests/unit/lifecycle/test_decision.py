@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE
+from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, mark_of
 from lf_export_pipeline.lifecycle.decision import (
-    BAD_ID_SENTENCE,
+    BAD_ID_MESSAGE,
     LAUNCHES_MAX,
     Action,
     Limits,
@@ -17,7 +17,7 @@ from lf_export_pipeline.lifecycle.decision import (
     Run,
     RunState,
     decide,
-    give_up_sentence,
+    give_up_message,
     needs_history,
 )
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -170,16 +170,16 @@ def test_id_that_no_partition_can_have_fails_with_a_sentence(
 ) -> None:
     decision = decide(replace(QUEUED, id=export_id), runs, NOW, LIMITS)
 
-    assert (decision.action, decision.sentence) == (Action.FAIL, BAD_ID_SENTENCE)
+    assert (decision.action, decision.sentence) == (Action.FAIL, BAD_ID_MESSAGE)
 
 
 @pytest.mark.parametrize(
     ("found", "last", "sentence", "owner"),
     [
-        (PROCESSING, run(S.FAILED), GENERIC_SENTENCE, "run"),
-        (QUEUED, run(S.FAILED), GENERIC_SENTENCE, None),
-        (UNMARKED, run(S.FAILED, HOUR, recovery=3), give_up_sentence(3), None),
-        (ANOTHERS, run(S.FAILED, HOUR, recovery=3), give_up_sentence(3), None),
+        (PROCESSING, run(S.FAILED), GENERIC_USER_MESSAGE, "run"),
+        (QUEUED, run(S.FAILED), GENERIC_USER_MESSAGE, None),
+        (UNMARKED, run(S.FAILED, HOUR, recovery=3), give_up_message(3), None),
+        (ANOTHERS, run(S.FAILED, HOUR, recovery=3), give_up_message(3), None),
     ],
 )
 def test_failure_says_why_and_is_guarded_by_the_row_as_it_was_seen(

@@ -5,15 +5,15 @@ import threading
 import pytest
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.lifecycle.heartbeat import signs_of_life
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline.lifecycle.heartbeat import heartbeat
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.numbers_table import export_row
 
 SOON = 0.001
 DEADLINE_SECONDS = 30
 
 
-class Watched(FakeExportRows):
+class Watched(FakeBatchExportRepository):
     """Rows that tell when they have been touched often enough."""
 
     def __init__(self, *, fails: bool = False) -> None:
@@ -35,14 +35,14 @@ class Watched(FakeExportRows):
 def test_row_is_touched_again_and_again_also_after_the_database_was_away(fails: bool) -> None:
     rows = Watched(fails=fails)
 
-    with signs_of_life(rows, "export-1", "run", SOON):
+    with heartbeat(rows, "export-1", "run", SOON):
         assert rows.enough.wait(DEADLINE_SECONDS)
 
 
 def test_nothing_is_touched_after_the_end_whatever_the_end_is() -> None:
     rows = Watched()
 
-    with pytest.raises(ZeroDivisionError), signs_of_life(rows, "export-1", "run", SOON):
+    with pytest.raises(ZeroDivisionError), heartbeat(rows, "export-1", "run", SOON):
         raise ZeroDivisionError
 
     assert [one.name for one in threading.enumerate() if one.name == "signs of life"] == []

@@ -22,7 +22,7 @@ from lf_export_pipeline.lifecycle.partitions import (
 from lf_export_pipeline.lifecycle.run_records import runs_by_export
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline_tests.effort import examples
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.ticks import tick
 
@@ -56,7 +56,7 @@ def asked_for(requests: list[dg.RunRequest]) -> list[str | None]:
 
 
 def next_requests(
-    instance: dg.DagsterInstance, rows: FakeExportRows, settings: OperatingSettings
+    instance: dg.DagsterInstance, rows: FakeBatchExportRepository, settings: OperatingSettings
 ) -> list[dg.RunRequest]:
     return list(tick(instance, rows, settings).run_requests or ())
 
@@ -121,7 +121,7 @@ def test_row_behind_five_thousand_of_another_project_is_asked_for_at_once(
     instance: dg.DagsterInstance,
 ) -> None:
     heavy = [row_of("heavy", minute) for minute in range(5_000)]
-    rows = FakeExportRows(*heavy, row_of("light", 9_000))
+    rows = FakeBatchExportRepository(*heavy, row_of("light", 9_000))
 
     requests = next_requests(instance, rows, at_most(4))
 
@@ -129,7 +129,7 @@ def test_row_behind_five_thousand_of_another_project_is_asked_for_at_once(
 
 
 def test_no_more_is_asked_for_than_there_is_room(instance: dg.DagsterInstance) -> None:
-    rows = FakeExportRows(*(row_of("heavy", minute) for minute in range(9)))
+    rows = FakeBatchExportRepository(*(row_of("heavy", minute) for minute in range(9)))
     run_of(instance, "heavy-0000", "heavy")
 
     assert asked_for(next_requests(instance, rows, at_most(3))) == ["heavy-0001", "heavy-0002"]
@@ -137,7 +137,7 @@ def test_no_more_is_asked_for_than_there_is_room(instance: dg.DagsterInstance) -
 
 
 def test_no_more_begin_at_one_look_than_the_machine_bears(instance: dg.DagsterInstance) -> None:
-    rows = FakeExportRows(*(row_of("heavy", minute) for minute in range(9)))
+    rows = FakeBatchExportRepository(*(row_of("heavy", minute) for minute in range(9)))
 
     asked = asked_for(next_requests(instance, rows, at_most(20, starts=2)))
 
@@ -154,7 +154,7 @@ def test_by_default_a_run_begins_per_two_cores(
 
 
 def test_backfill_takes_no_room_from_the_sensor(instance: dg.DagsterInstance) -> None:
-    rows = FakeExportRows(row_of("heavy", 1), row_of("heavy", 2))
+    rows = FakeBatchExportRepository(row_of("heavy", 1), row_of("heavy", 2))
     run_of(instance, "heavy-0001", "heavy", **{BACKFILL_TAG: "b"})
 
     assert asked_for(next_requests(instance, rows, at_most(1))) == ["heavy-0002"]
@@ -168,7 +168,7 @@ def test_export_that_is_queued_again_gets_a_run_whichever_runs_were_deleted(
     row = row_of("a", 0)
     with dg.DagsterInstance.ephemeral() as instance:
         for deleted in [*deleted_after, []]:
-            (request,) = next_requests(instance, FakeExportRows(row), at_most(1))
+            (request,) = next_requests(instance, FakeBatchExportRepository(row), at_most(1))
 
             assert launch(instance, request)
             runs = instance.get_runs()
@@ -177,7 +177,7 @@ def test_export_that_is_queued_again_gets_a_run_whichever_runs_were_deleted(
 
 
 def test_queueing_that_two_looks_see_gets_one_run(instance: dg.DagsterInstance) -> None:
-    rows = FakeExportRows(row_of("a", 0))
+    rows = FakeBatchExportRepository(row_of("a", 0))
     (once,) = next_requests(instance, rows, at_most(1))
     (twice,) = next_requests(instance, rows, at_most(1))
 

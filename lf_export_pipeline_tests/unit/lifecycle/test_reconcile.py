@@ -9,8 +9,8 @@ from unittest.mock import Mock
 import dagster as dg
 import pytest
 
-from lf_export_pipeline.core.errors import GENERIC_SENTENCE, TransientError
-from lf_export_pipeline.core.ports import FileStore, IncompleteUpload, Spool
+from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE, TransientError
+from lf_export_pipeline.core.ports import IncompleteUpload, ObjectStore, Spool
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import owner_of
 from lf_export_pipeline.defs.job import batch_export_job
@@ -23,7 +23,7 @@ from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, QUEUED_AT_TAG
 from lf_export_pipeline.lifecycle.reconcile import Reconciler
 from lf_export_pipeline.lifecycle.retries import WILL_RETRY_TAG
 from lf_export_pipeline.settings.operating import OperatingSettings
-from lf_export_pipeline_tests.fakes import FakeExportRows, MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository, MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 
 JOB = batch_export_job()
@@ -42,8 +42,8 @@ class Place:
 
     def __init__(self, instance: dg.DagsterInstance, *rows: ExportRow, **settings: int) -> None:
         self.instance = instance
-        self.rows = FakeExportRows(*rows)
-        self.spool, self.files = MemorySpool(), MemoryFileStore()
+        self.rows = FakeBatchExportRepository(*rows)
+        self.spool, self.files = MemorySpool(), MemoryObjectStore()
         self.settings = OperatingSettings(**{"lf_export_starts_per_tick": 100, **settings})
         self.cursor: str | None = None
         self.done: list[str] = []
@@ -72,7 +72,7 @@ class Place:
         return folder
 
     @contextmanager
-    def stores(self) -> Iterator[tuple[Spool, FileStore]]:
+    def stores(self) -> Iterator[tuple[Spool, ObjectStore]]:
         yield self.spool, self.files
 
 
@@ -107,7 +107,7 @@ def test_row_of_a_run_that_failed_unheard_is_failed(instance: dg.DagsterInstance
 
     assert place.keys() == []
 
-    assert (place.status(), place.rows.rows["a"].log) == ("FAILED", GENERIC_SENTENCE)
+    assert (place.status(), place.rows.rows["a"].log) == ("FAILED", GENERIC_USER_MESSAGE)
     assert "set FAILED" in place.done[0]
 
 

@@ -20,7 +20,7 @@ from lf_export_pipeline.lifecycle.requeue import (
     search_of,
     summary_of,
 )
-from lf_export_pipeline_tests.fakes import FakeExportRows
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.numbers_table import export_row
 
 NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
@@ -29,11 +29,11 @@ FOR_LONG = RequeueConfig(since="2031-01-01")
 
 
 @pytest.fixture
-def rows() -> FakeExportRows:
+def rows() -> FakeBatchExportRepository:
     def failed(name: str, age: timedelta, **values: object) -> ExportRow:
         return export_row(name, status="FAILED", created_at=NOW - age, **values)
 
-    return FakeExportRows(
+    return FakeBatchExportRepository(
         failed("a", DAY, log="The bucket refuses access."),
         failed("b", 2 * DAY, project_id="project-2", log="An internal error occurred."),
         failed("c", 3 * DAY, query={"tableName": "traces"}, log="The | bucket | is gone."),
@@ -43,7 +43,7 @@ def rows() -> FakeExportRows:
     )
 
 
-def meant(rows: FakeExportRows, **config: Any) -> list[str]:
+def meant(rows: FakeBatchExportRepository, **config: Any) -> list[str]:
     return [one.row.id for one in requeue_failed(rows, RequeueConfig(**config), NOW)]
 
 
@@ -63,12 +63,12 @@ def meant(rows: FakeExportRows, **config: Any) -> list[str]:
     ],
 )
 def test_conditions_choose_among_the_failed_exports(
-    rows: FakeExportRows, config: dict[str, object], expected: list[str]
+    rows: FakeBatchExportRepository, config: dict[str, object], expected: list[str]
 ) -> None:
     assert meant(rows, **config) == expected
 
 
-def test_unless_told_otherwise_nothing_is_changed(rows: FakeExportRows) -> None:
+def test_unless_told_otherwise_nothing_is_changed(rows: FakeBatchExportRepository) -> None:
     before = dict(rows.rows)
 
     outcomes = {one.row.id: one.outcome for one in requeue_failed(rows, FOR_LONG, NOW)}
@@ -77,7 +77,7 @@ def test_unless_told_otherwise_nothing_is_changed(rows: FakeExportRows) -> None:
     assert rows.rows == before
 
 
-def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeExportRows) -> None:
+def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeBatchExportRepository) -> None:
     config = FOR_LONG.model_copy(update={"dry_run": False})
 
     requeued = requeue_failed(rows, config, NOW)
@@ -90,7 +90,7 @@ def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeExportRows)
 
 
 def test_export_that_is_no_longer_failed_is_left_alone(
-    rows: FakeExportRows, monkeypatch: pytest.MonkeyPatch
+    rows: FakeBatchExportRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = rows.find
 
@@ -119,12 +119,14 @@ def test_instant_without_a_zone_is_utc() -> None:
 
 
 @pytest.fixture
-def result(rows: FakeExportRows) -> dg.ExecuteInProcessResult:
+def result(rows: FakeBatchExportRepository) -> dg.ExecuteInProcessResult:
     rows.rows = {name: row for name, row in rows.rows.items() if name != "old"}
     return requeue_failed_exports.execute_in_process(resources={"export_rows": rows})
 
 
-def test_job_says_what_it_would_do(result: dg.ExecuteInProcessResult, rows: FakeExportRows) -> None:
+def test_job_says_what_it_would_do(
+    result: dg.ExecuteInProcessResult, rows: FakeBatchExportRepository
+) -> None:
     (event,) = result.filter_events(lambda event: event.is_successful_output)
     metadata = event.step_output_data.metadata
     assert (metadata["exports"].value, metadata["queued_again"].value) == (3, 0)

@@ -16,7 +16,7 @@ from lf_export_pipeline.file.cleanup import discard_attempts
 from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, PARTITIONS_NAME
 from lf_export_pipeline.sweeps import spool_folders
-from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -30,7 +30,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-class Refusing(MemoryFileStore):
+class Refusing(MemoryObjectStore):
     """A bucket that keeps some of its objects, whoever asks."""
 
     def __init__(self, *kept: str) -> None:

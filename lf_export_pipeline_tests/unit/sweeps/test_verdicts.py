@@ -21,7 +21,7 @@ def row(status: str, age: timedelta) -> ExportRow:
 
 
 @pytest.mark.parametrize(
-    ("found", "runs", "is_litter"),
+    ("found", "runs", "removable"),
     [
         (row("COMPLETED", 2 * HOUR), ENDED, True),
         (row("COMPLETED", 2 * HOUR), RunsOfExport(), True),
@@ -38,22 +38,22 @@ def row(status: str, age: timedelta) -> ExportRow:
     ],
 )
 def test_spool_folder_is_litter_when_nobody_will_need_it(
-    found: ExportRow | None, runs: RunsOfExport, is_litter: bool
+    found: ExportRow | None, runs: RunsOfExport, removable: bool
 ) -> None:
     folder = export_folder("export/1")
 
-    assert spool_verdict(folder, found, runs, NOW, DAY).is_litter is is_litter
+    assert spool_verdict(folder, found, runs, NOW, DAY).removable is removable
 
 
 @pytest.mark.parametrize("folder", ["a b", "no.export", "%41"])
 def test_folder_with_a_name_that_exports_do_not_get_is_not_ours(folder: str) -> None:
     finding = spool_verdict(folder, row("COMPLETED", 9 * DAY), ENDED, NOW, DAY)
 
-    assert not finding.is_litter
+    assert not finding.removable
 
 
 @pytest.mark.parametrize(
-    ("asked", "ran", "is_litter"),
+    ("asked", "ran", "removable"),
     [
         (31 * DAY, None, True),
         (29 * DAY, None, False),
@@ -64,9 +64,9 @@ def test_folder_with_a_name_that_exports_do_not_get_is_not_ours(folder: str) -> 
     ],
 )
 def test_partition_is_litter_thirty_days_after_its_last_use(
-    asked: timedelta | None, ran: timedelta | None, is_litter: bool
+    asked: timedelta | None, ran: timedelta | None, removable: bool
 ) -> None:
     asked_at = NOW - asked if asked else None
     ran_at = NOW - ran if ran else None
 
-    assert partition_verdict("a", asked_at, ran_at, NOW).is_litter is is_litter
+    assert partition_verdict("a", asked_at, ran_at, NOW).removable is removable

@@ -23,7 +23,7 @@ class TraceUsers:
 
     name = "trace_users"
 
-    def prerequisites(
+    def preflight_queries(
         self, _request: ExportRequest, _limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Nothing needs to be known first."""

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from lf_export_pipeline.adapters import aws
-from lf_export_pipeline.adapters.s3.object_store import S3FileStore
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.file.links import key_of_link
 from lf_export_pipeline.settings import Settings
@@ -89,8 +89,8 @@ def _nothing_of_aws_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
 
 
-def store_with(**given: str) -> S3FileStore:
-    return S3FileStore(settings_with(**given))
+def store_with(**given: str) -> S3ObjectStore:
+    return S3ObjectStore(settings_with(**given))
 
 
 def settings_with(**given: str) -> Settings:
@@ -100,7 +100,7 @@ def settings_with(**given: str) -> Settings:
     return Settings.load(ENVIRONMENT | names)
 
 
-def sent_to(store: S3FileStore) -> tuple[str, str]:
+def sent_to(store: S3ObjectStore) -> tuple[str, str]:
     """Address and signing region of a request for a part of an upload."""
 
     def stop(request: Any, **_: object) -> None:
@@ -114,7 +114,7 @@ def sent_to(store: S3FileStore) -> tuple[str, str]:
     return address, region
 
 
-def link_of(store: S3FileStore) -> tuple[str, str]:
+def link_of(store: S3ObjectStore) -> tuple[str, str]:
     """Address and signing region of a link."""
     parts = urlsplit(store.signed_url(NAME, timedelta(hours=1), "lf.csv"))
     scope = parse_qs(parts.query)["X-Amz-Credential"][0].split("/")
@@ -128,7 +128,7 @@ def test_uploads_and_links_go_where_langfuses_client_goes(
     signed_for = "us-east-1" if region == "aws-global" else region
     for forced, address in (("false", by_host), ("true", by_path)):
         settings = settings_with(region=region, endpoint=endpoint, force_path_style=forced)
-        store = S3FileStore(settings)
+        store = S3ObjectStore(settings)
         assert link_of(store) == (address, signed_for)
         assert sent_to(store) == (address, signed_for)
         assert key_of_link(f"{address}/{NAME}", settings) == NAME
@@ -198,7 +198,7 @@ def test_empty_variables_of_aws_count_as_unset(monkeypatch: pytest.MonkeyPatch) 
     assert sent_to(store_with(region="auto", endpoint=OSS))[1] == "auto"
 
 
-def answered(store: S3FileStore, status: int, headers: dict[str, str], body: bytes = b"") -> str:
+def answered(store: S3ObjectStore, status: int, headers: dict[str, str], body: bytes = b"") -> str:
     """The sentence for what a server answers to a request."""
 
     def answer(request: Any, **_: object) -> Any:

@@ -17,12 +17,12 @@ from lf_export_pipeline.core.query.chunk_plan import (
     PART_MIN_BYTES,
     SAMPLE_RUN_ROWS,
     SAMPLE_RUNS,
-    beside,
     bind_chunk,
     chunk_ends,
     estimated_bytes,
     part_bytes,
     sample_spans,
+    union_all,
 )
 from lf_export_pipeline.core.query.statement import Statement, Store
 
@@ -179,7 +179,7 @@ def test_a_postgres_chunk_gets_its_keys_as_a_list() -> None:
 def test_several_chunks_can_be_asked_for_at_once() -> None:
     sql = "SELECT 1 AS n WHERE id >= {lo_0:String} AND /*keys:id*/ AND p = {p0:String}"
     one = Statement(store=Store.CLICKHOUSE, sql=sql, params={"p0": "project"})
-    both = beside(
+    both = union_all(
         [bind_chunk(one, bytes(8), (name,), (name,), suffix=f"_{name}_") for name in ("a", "b")]
     )
     assert both.sql.count("UNION ALL\nSELECT 1 AS at, r.* FROM") == 1
@@ -190,7 +190,7 @@ def test_several_chunks_can_be_asked_for_at_once() -> None:
 
 def test_several_chunks_of_postgres_can_be_asked_for_at_once() -> None:
     one = Statement(store=Store.POSTGRES, sql="SELECT 1 AS n WHERE id = ANY(:keys)")
-    both = beside([bind_chunk(one, ("x",), suffix=f"_{at}_") for at in range(2)])
+    both = union_all([bind_chunk(one, ("x",), suffix=f"_{at}_") for at in range(2)])
     assert both.params == {"keys_0_": ["x"], "keys_1_": ["x"]}
     assert "ANY(:keys_1_)" in both.sql
 

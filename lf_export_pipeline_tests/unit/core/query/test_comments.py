@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_prerequisites
+from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_preflight_queries
 from lf_export_pipeline.core.query.export_query import Answers
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.request.admission import ExportLimits
@@ -37,7 +37,7 @@ def request(*filters: dict[str, Any], table: str = "traces") -> ExportRequest:
 
 
 def statements(*filters: dict[str, Any]) -> dict[str, Statement]:
-    return comment_prerequisites(request(*filters), "TRACE", LIMITS)
+    return comment_preflight_queries(request(*filters), "TRACE", LIMITS)
 
 
 def test_a_request_without_comment_filters_needs_nothing() -> None:

@@ -12,7 +12,7 @@ from lf_export_pipeline.core.query.key_scan import (
     all_of,
     row_size_sample,
 )
-from lf_export_pipeline.core.query.selection import Selection
+from lf_export_pipeline.core.query.selection import ScanPredicates
 from lf_export_pipeline.core.query.statement import Params, Store
 
 THINGS = VersionedTable(
@@ -27,15 +27,15 @@ THINGS = VersionedTable(
 
 def selection(
     *, row: tuple[str, ...] = (), late: tuple[str, ...] = (), is_bounded: bool = False
-) -> Selection:
-    return Selection("(t.seen < 9)", row, late, relations=frozenset(), is_bounded=is_bounded)
+) -> ScanPredicates:
+    return ScanPredicates("(t.seen < 9)", row, late, relations=frozenset(), is_bounded=is_bounded)
 
 
 def squeezed(sql: str) -> str:
     return re.sub(r"\s+", " ", sql)
 
 
-def scan_sql(wanted: Selection, **more: object) -> str:
+def scan_sql(wanted: ScanPredicates, **more: object) -> str:
     scan = KeyScan(table=THINGS, project="{p0:String}", selection=wanted, **more)  # type: ignore[arg-type]
     return squeezed(scan.statement(Params()).sql)
 

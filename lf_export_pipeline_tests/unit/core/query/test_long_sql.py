@@ -29,7 +29,7 @@ def compiled(table: str, filters: Filters, found: Answers, **query: Any) -> Expo
     )  # fmt: skip
     request = parse_request(row, LIMITS)
     source = table_source(table)
-    answers = {name: found.get(name, []) for name in source.prerequisites(request, LIMITS)}
+    answers = {name: found.get(name, []) for name in source.preflight_queries(request, LIMITS)}
     return source.compile(request, answers, LIMITS)
 
 

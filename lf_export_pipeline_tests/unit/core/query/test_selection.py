@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
-from lf_export_pipeline.core.query.selection import Selection, select, time_from
+from lf_export_pipeline.core.query.selection import ScanPredicates, select, time_from
 from lf_export_pipeline.core.query.statement import Params
 from lf_export_pipeline.core.query.time_columns import TimeColumn
 from lf_export_pipeline.core.request.filters import Filter
@@ -41,12 +41,12 @@ def wanted(column: str, kind: str, operator: str, value: Any) -> Filter:
     )
 
 
-def selected(*filters: Filter) -> Selection:
+def selected(*filters: Filter) -> ScanPredicates:
     return select(filters, TABLE, TIME, REQUEST, Params())
 
 
 def test_without_filters_only_the_cutoff_is_tested() -> None:
-    assert selected() == Selection(
+    assert selected() == ScanPredicates(
         time_range="((t.timestamp < {p1:DateTime64(3, 'UTC')}))",
         row=(),
         late=(),

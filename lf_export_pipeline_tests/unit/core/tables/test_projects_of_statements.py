@@ -36,7 +36,7 @@ def asked(table: str, *, events: bool) -> Iterator[Statement]:
         *([BOOKMARKED] * (table == "sessions")),
     ]
     wanted = request(table, *filters, events=events)
-    yield from table_source(table).prerequisites(wanted, ExportLimits()).values()
+    yield from table_source(table).preflight_queries(wanted, ExportLimits()).values()
 
 
 @pytest.mark.parametrize("events", [False, True])

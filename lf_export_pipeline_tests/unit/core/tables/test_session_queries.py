@@ -49,10 +49,10 @@ COSTLY = {"type": "number", "column": "totalCost", "operator": ">", "value": 1}
 
 def test_bookmarks_are_asked_for_only_where_they_matter() -> None:
     source = table_source("sessions")
-    assert not source.prerequisites(request(), LIMITS)
+    assert not source.preflight_queries(request(), LIMITS)
     order = {"column": "bookmarked", "order": "ASC"}
     for asking in (request(STARRED), request(orderBy=order)):
-        (statement,) = source.prerequisites(asking, LIMITS).values()
+        (statement,) = source.preflight_queries(asking, LIMITS).values()
         assert statement.store is Store.POSTGRES
         assert statement.params == {"project_id": "p"}
 
@@ -99,7 +99,7 @@ def _sql(query: ExportQuery) -> list[str]:
 
 def test_no_comment_matches_means_nothing_to_scan() -> None:
     commented = {"type": "number", "column": "commentCount", "operator": ">", "value": 9}
-    asked = table_source("sessions").prerequisites(request(commented), LIMITS)
+    asked = table_source("sessions").preflight_queries(request(commented), LIMITS)
     answers: dict[str, list[tuple[object, ...]]] = {name: [] for name in asked}
     query = table_source("sessions").compile(request(commented), answers, LIMITS)
     assert query.key_scan is None

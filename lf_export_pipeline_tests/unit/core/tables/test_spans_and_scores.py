@@ -51,7 +51,7 @@ def compiled(
 
 def statements(wanted: ExportRequest, query: ExportQuery) -> Iterator[Statement]:
     """All SQL that an export runs."""
-    yield from table_source(wanted.query.table).prerequisites(wanted, ExportLimits()).values()
+    yield from table_source(wanted.query.table).preflight_queries(wanted, ExportLimits()).values()
     yield from (lookup.statement for lookup in query.lookups)
     yield from (each for each in (query.key_scan, query.chunk_rows, query.sample) if each)
 

@@ -71,6 +71,6 @@ def test_a_position_in_the_trace_is_refused_by_every_table(name: str, from_event
         StoredExport("e", "p", "u", now, now, name="n", status="QUEUED", format="CSV", query=query)
     )
     source, limits = table_source(name), ExportLimits()
-    answers: Answers = {key: [] for key in source.prerequisites(request, limits)}
+    answers: Answers = {key: [] for key in source.preflight_queries(request, limits)}
     with pytest.raises(InvalidFilterError, match=r"position in the trace|'positionInTrace'"):
         source.compile(request, answers, limits)

@@ -10,18 +10,18 @@ import pytest
 from dagster_postgres.utils import DagsterPostgresException
 
 from lf_export_pipeline.core.errors import (
-    GENERIC_SENTENCE,
+    GENERIC_USER_MESSAGE,
     ConfigurationError,
     PermanentError,
     TransientError,
 )
 from lf_export_pipeline.lifecycle import failure
-from lf_export_pipeline_tests.fakes import FakeExportRows, MemorySpool
+from lf_export_pipeline_tests.fakes import FakeBatchExportRepository, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
 
-class IsAway(FakeExportRows):
+class IsAway(FakeBatchExportRepository):
     """The database does not answer these many times to whoever wants to set a row FAILED."""
 
     times = 0
@@ -58,7 +58,7 @@ def test_a_row_that_the_hook_could_not_set_is_set_at_the_end(
 
     world.run(instance)
 
-    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_USER_MESSAGE)
 
 
 def test_a_database_that_stays_away_is_left_to_the_sensors(
@@ -110,7 +110,7 @@ def test_an_export_whose_output_cannot_be_recorded_is_failed(
     result = world.run(instance)
 
     assert not result.success
-    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_USER_MESSAGE)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -128,7 +128,7 @@ def test_a_row_is_set_when_an_error_occurs_outside_of_every_op(
     with suppress(error, dg.DagsterExecutionInterruptedError):
         world.run(instance)
 
-    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_USER_MESSAGE)
 
 
 def test_a_row_is_set_when_dagster_cannot_even_record_the_end_of_the_run(
@@ -142,7 +142,7 @@ def test_a_row_is_set_when_dagster_cannot_even_record_the_end_of_the_run(
     with pytest.raises(sqlite3.OperationalError):
         world.run(instance)
 
-    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_USER_MESSAGE)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_row_is_set_although_dagsters_records_are_not_there_when_the_run_has_f
 
     world.run(instance)
 
-    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_USER_MESSAGE)
 
 
 def test_a_run_that_cannot_begin_leaves_its_row_waiting(

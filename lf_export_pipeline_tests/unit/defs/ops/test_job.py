@@ -8,12 +8,12 @@ import pytest
 
 from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.core.errors import (
-    GENERIC_SENTENCE,
+    GENERIC_USER_MESSAGE,
     ConfigurationError,
     PermanentError,
     TransientError,
 )
-from lf_export_pipeline.defs.ops.validate_export import DISABLED_SENTENCE, STALE_SENTENCE
+from lf_export_pipeline.defs.ops.validate_export import DISABLED_MESSAGE, STALE_MESSAGE
 from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -151,7 +151,7 @@ def test_export_older_than_thirty_days_is_refused_and_the_run_succeeds(
     result = world.run(instance)
 
     assert result.success
-    assert (world.state.status, world.state.log) == ("FAILED", STALE_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", STALE_MESSAGE)
 
 
 def test_export_of_another_project_counts_as_missing(instance: dg.DagsterInstance) -> None:
@@ -171,7 +171,7 @@ def test_switched_off_feature_fails_the_export_with_what_to_do(
     result = world.run(instance)
 
     assert not result.success
-    assert (world.state.status, world.state.log) == ("FAILED", DISABLED_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", DISABLED_MESSAGE)
 
 
 def test_query_that_cannot_be_read_fails_with_a_sentence(instance: dg.DagsterInstance) -> None:
@@ -204,7 +204,7 @@ def test_transient_error_that_stays_fails_with_the_generic_sentence(
     result = world.run(instance)
 
     assert not result.success
-    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_SENTENCE)
+    assert (world.state.status, world.state.log) == ("FAILED", GENERIC_USER_MESSAGE)
     assert len(world.files.failures) == 9 - 3
 
 

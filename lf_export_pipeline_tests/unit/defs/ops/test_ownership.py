@@ -13,7 +13,7 @@ from lf_export_pipeline.core.request.ownership import mark_of, owner_of
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.ticks import tick
 from lf_export_pipeline_tests.world import ENVIRONMENT, World
@@ -59,11 +59,11 @@ def meanwhile(world: World, place: str, happens: Callable[[], object]) -> None:
     setattr(*hooks[place])
 
 
-def beside(world: World) -> World:
+def union_all(world: World) -> World:
     """The same row, bucket and mail server; a spool of its own, as another machine has."""
     other = World(world.row)
     other.rows, other.mailer, other.spool = world.rows, world.mailer, MemorySpool()
-    other.files = MemoryFileStore()
+    other.files = MemoryObjectStore()
     other.files.objects, other.files.content_types = (
         world.files.objects,
         world.files.content_types,
@@ -73,7 +73,7 @@ def beside(world: World) -> World:
 
 def refusing(world: World) -> World:
     """As ``beside``, with a wrong S3 secret."""
-    other = beside(world)
+    other = union_all(world)
     other.files.failures = [PermanentError("The bucket refuses it.")] * 9
     return other
 
@@ -108,7 +108,7 @@ def test_of_two_good_runs_one_makes_the_export(
     place: str, instance: dg.DagsterInstance, elsewhere: dg.DagsterInstance
 ) -> None:
     world = World(export_row())
-    meanwhile(world, place, lambda: beside(world).run(elsewhere))
+    meanwhile(world, place, lambda: union_all(world).run(elsewhere))
 
     assert world.run(instance).success
 

@@ -168,8 +168,8 @@ def test_of_a_mistake_its_kind_and_place_are_recorded_and_not_what_it_says(
 
     recorded = "".join(str(entry) for entry in instance.all_logs(result.run_id))
     assert "hunter" not in recorded
-    assert "UnforeseenError: ValueError; what it says is left out" in recorded
-    assert "UnforeseenError: KeyError; what it says is left out" in recorded
+    assert "RedactedError: ValueError; what it says is left out" in recorded
+    assert "RedactedError: KeyError; what it says is left out" in recorded
     assert "raise self.failures.pop" in recorded
 
 
@@ -183,7 +183,7 @@ def test_of_what_may_pass_the_words_are_not_recorded_and_the_step_is_tried_again
 
     recorded = "".join(str(entry) for entry in instance.all_logs(result.run_id))
     assert world.state.status == "COMPLETED"
-    assert "UnforeseenError: RuntimeError; what it says is left out" in recorded
+    assert "RedactedError: RuntimeError; what it says is left out" in recorded
     assert "hunter" not in recorded
 
 

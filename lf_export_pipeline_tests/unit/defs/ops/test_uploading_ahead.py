@@ -9,7 +9,7 @@ import pytest
 from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.query.export_query import PartFile
 from lf_export_pipeline.file.upload_ahead import Send, UploadsAhead, UploadStoppedError
-from lf_export_pipeline_tests.fakes import MemoryFileStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -17,7 +17,7 @@ SECONDS = 10
 LAST_NUMBER = 9
 
 
-class WatchedFileStore(MemoryFileStore):
+class WatchedFileStore(MemoryObjectStore):
     """Tells when the first row has arrived."""
 
     def __init__(self) -> None:
@@ -169,7 +169,7 @@ def test_nothing_is_sent_early_when_it_is_off(world: World, instance: dg.Dagster
     assert len(world.text.splitlines()) == 1 + 10
 
 
-class NotesWhenItIsStopped(MemoryFileStore):
+class NotesWhenItIsStopped(MemoryObjectStore):
     """An upload that writes once more to its attempt's folder when it is stopped."""
 
     is_stopped = False
