@@ -65,7 +65,7 @@ def test_failed_exports_are_queued_when_told_to(
     isolated_stack: LocalStack, database: LangfusePostgres, failed: str
 ) -> None:
     assert (
-        "No failed export is meant." in call(isolated_stack, "--table", "scores", "--do-it").output
+        "No failed export matches." in call(isolated_stack, "--table", "scores", "--do-it").output
     )
 
     result = call(isolated_stack, failed, "--do-it")
