@@ -1,23 +1,19 @@
 """The sensor that sends what runs owe."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import dagster as dg
 
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.adapters.spool import open_spool
-from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import BatchExportRepository, Spool
 from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.cleanup import is_published_as
 from lf_export_pipeline.lifecycle.notices import Notice
-from lf_export_pipeline.lifecycle.partitions import OBJECT_TAG
 from lf_export_pipeline.lifecycle.run_records import export_id_of, root_run_id
 from lf_export_pipeline.notify.channels import Channel
-from lf_export_pipeline.notify.outbox import Outbox, Outcome, is_settled, open_channels
+from lf_export_pipeline.notify.outbox import Outbox, Outcome, open_channels
 from lf_export_pipeline.settings import Settings
 
 INTERVAL_SECONDS = 15
@@ -59,21 +55,4 @@ def send_owed(
         found = outbox.deliver(run, folder, without=down)
         down |= {one.channel for one in found if one.is_down}
         outcomes += found
-        with suppress(ExportError):  # what stays is left to the sweep
-            _tidy_up(instance, run, folder, export_rows)
     return outcomes
-
-
-def _tidy_up(
-    instance: dg.DagsterInstance,
-    run: dg.DagsterRun,
-    folder: AttemptFolder,
-    export_rows: BatchExportRepository,
-) -> None:
-    """Deletes the spool files of a published export whose run could not do it itself."""
-    latest, row = instance.get_run_by_id(run.run_id), export_rows.get(export_id_of(run) or "")
-    key = run.tags.get(OBJECT_TAG)
-    if latest is None or row is None or key is None or not is_settled(latest):
-        return
-    if is_published_as(row, key):
-        folder.remove()

@@ -32,6 +32,7 @@ from lf_export_pipeline.core.query.export_query import PartFile
 Model = TypeVar("Model", bound=BaseModel)
 
 VALUES = "values"
+STORED = "stored"
 
 FOLDER_MAX_CHARACTERS = 255
 """What file systems take for a name; an id of other letters than ours takes up to twelve each."""

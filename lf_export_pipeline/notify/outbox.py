@@ -22,7 +22,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.core.ports import BatchExportRepository, Mailer
 from lf_export_pipeline.core.request.model import ExportRow
-from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.attempt_folder import STORED, AttemptFolder
 from lf_export_pipeline.file.cleanup import is_published_as
 from lf_export_pipeline.lifecycle.notices import (
     CHANNEL_TAGS,
@@ -184,8 +184,10 @@ class Outbox:
         return key is not None and is_sent(self._instance, channel.tag, key)
 
     def _mark(self, folder: AttemptFolder, mark: str) -> None:
+        """Only in a folder that is there: it goes when its run has tidied up."""
         with suppress(ExportError):
-            folder.write(mark, Sent())
+            if folder.has(STORED):
+                folder.write(mark, Sent())
 
 
 def _handed_over(channel: Channel, notification: Notification) -> Outcome:
@@ -206,11 +208,6 @@ def _handed_over(channel: Channel, notification: Notification) -> Outcome:
         line = f"The {name} was not sent: a bug or unexpected data ({type(error).__name__})"
         return Outcome(name, Notice.NONE, line, is_problem=True)
     return Outcome(name, Notice.SENT, f"The {name} was sent")
-
-
-def is_settled(run: dg.DagsterRun) -> bool:
-    """Whether a run, with its tags as they are now, owes nothing more."""
-    return not any(run.tags.get(tag) in OWED_STATES for tag in CHANNEL_TAGS)
 
 
 def _notification_of(

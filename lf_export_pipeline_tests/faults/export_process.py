@@ -85,7 +85,8 @@ def instance_of(folder: Path) -> dg.DagsterInstance:
 
 def the_job() -> dg.JobDefinition:
     """The job on the servers of this process's environment."""
-    return batch_export_job(retries=QUICK_RETRIES).with_top_level_resources(RESOURCES)
+    job = batch_export_job(retries=QUICK_RETRIES)
+    return dg.Definitions(jobs=[job], resources=RESOURCES).get_job_def(job.name)
 
 
 def _main(export_id: str, circumstances: Circumstances) -> None:

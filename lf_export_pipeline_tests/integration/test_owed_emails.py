@@ -119,4 +119,3 @@ def test_email_whose_state_could_not_be_recorded_is_not_sent_again(
 
     assert len(world.mailer.sent) == 1
     assert owed(world, instance) == 0
-    assert not world.spool.files

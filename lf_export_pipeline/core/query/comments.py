@@ -10,7 +10,7 @@ instead.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import Literal
+from typing import Literal, assert_never
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.export_query import Answers
@@ -180,8 +180,10 @@ def _allows_zero(wanted: NumberFilter) -> bool:
             return wanted.value < 0
         case ">=":
             return wanted.value <= 0
-        case _:
+        case "<" | "<=":
             return True
+        case _:
+            assert_never(wanted.operator)
 
 
 def _comparable(value: Decimal) -> str:
@@ -216,8 +218,10 @@ def _content_test(
             return f"{words} @@ plainto_tsquery('english', :{name})"
         case "does not contain":
             return f"{lowered} NOT LIKE lower(:{name})"
-        case _:
+        case "=" | "starts with" | "ends with":
             return f"{lowered} LIKE lower(:{name})"
+        case _:
+            assert_never(wanted.operator)
 
 
 def _sought(wanted: StringFilter) -> str:
@@ -229,8 +233,10 @@ def _sought(wanted: StringFilter) -> str:
             return f"{wanted.value}%"
         case "ends with":
             return f"%{_closed(wanted.value)}"
-        case _:
+        case "=" | "does not contain":
             return f"%{wanted.value}%"
+        case _:
+            assert_never(wanted.operator)
 
 
 def _closed(pattern: str) -> str:

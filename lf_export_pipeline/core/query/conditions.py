@@ -6,6 +6,7 @@ as NULL need to say more.
 
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal, localcontext
+from typing import assert_never
 
 from lf_export_pipeline.core.query.filter_columns import FilterColumn, NumberKind, ValueType
 from lf_export_pipeline.core.query.statement import Params
@@ -22,6 +23,7 @@ from lf_export_pipeline.core.request.filters import (
     StringFilter,
     StringObjectFilter,
     StringOptionsFilter,
+    TextTest,
 )
 
 _SCORES = (ValueType.SCORE_CATEGORIES, ValueType.SCORE_BOOLEANS)
@@ -43,7 +45,7 @@ def string_condition(wanted: StringFilter, column: FilterColumn, params: Params)
     return test
 
 
-def text_test(expression: str, operator: str, value: str) -> str:
+def text_test(expression: str, operator: TextTest, value: str) -> str:
     """``expression`` compared with the SQL text ``value``, case-sensitively."""
     match operator:
         case "=":
@@ -54,8 +56,10 @@ def text_test(expression: str, operator: str, value: str) -> str:
             return f"position({expression}, {value}) = 0"
         case "starts with":
             return f"startsWith({expression}, {value})"
-        case _:
+        case "ends with":
             return f"endsWith({expression}, {value})"
+        case _:
+            assert_never(operator)
 
 
 def options_condition(wanted: StringOptionsFilter, column: FilterColumn, params: Params) -> str:

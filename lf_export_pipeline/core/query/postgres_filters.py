@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.request.filters import (
@@ -20,6 +20,7 @@ from lf_export_pipeline.core.request.filters import (
     StringFilter,
     StringObjectFilter,
     StringOptionsFilter,
+    TextTest,
 )
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value
 
@@ -156,7 +157,7 @@ def _written(number: Decimal) -> str:
     return f"{min(max(number, -_LARGEST), _LARGEST):f}"
 
 
-def _text_test(expression: str, operator: str, value: str, params: PostgresParams) -> str:
+def _text_test(expression: str, operator: TextTest, value: str, params: PostgresParams) -> str:
     r"""``=`` is exact; the others ignore case, and ``%``, ``_`` and ``\`` are live (ILIKE)."""
     if not _can_be_stored(value):
         return f"{expression} IS NOT NULL" if operator == "does not contain" else "FALSE"
@@ -169,8 +170,10 @@ def _text_test(expression: str, operator: str, value: str, params: PostgresParam
             return f"{expression} NOT ILIKE {params.bind(f'%{value}%')}"
         case "starts with":
             return f"{expression} ILIKE {params.bind(f'{value}%')}"
-        case _:
+        case "ends with":
             return f"{expression} ILIKE {params.bind(f'%{_closed(value)}')}"
+        case _:
+            assert_never(operator)
 
 
 def _closed(pattern: str) -> str:

@@ -23,7 +23,7 @@ from lf_export_pipeline.defs.ops.boundary import (
 from lf_export_pipeline.defs.ops.serialize_chunk import part_of
 from lf_export_pipeline.defs.ops.stream_chunks import CHUNKS
 from lf_export_pipeline.defs.progress_format import format_progress
-from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.attempt_folder import STORED, AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.file.cleanup import is_published_as
 from lf_export_pipeline.file.file_names import file_name
@@ -33,8 +33,6 @@ from lf_export_pipeline.file.uploading import Upload
 from lf_export_pipeline.lifecycle.notices import owe_ready
 from lf_export_pipeline.lifecycle.run_records import root_run_id
 from lf_export_pipeline.settings import Settings
-
-STORED = "stored"
 
 
 @dg.op(out=dg.Out(StoredFile, is_required=False))

@@ -22,8 +22,10 @@ from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import open_resources
+from lf_export_pipeline.defs.sensors import stores_of
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.ticks import tick
 
 AT_ONCE = dg.RetryPolicy(max_retries=1, delay=0)
 SAMPLE = SampleSize(traces=2_500, observations_per_trace=1, text_bytes=3_000, comments=0)
@@ -116,6 +118,9 @@ class RealExports:
             rows: Any = ports["export_rows"]
             rows.add(row)
             result = run_export(self.job, self.instance, row.id, ports)
+            if not result.success:
+                settings: Any = ports["settings"]
+                tick(self.instance, rows, settings, stores=lambda: stores_of(settings))
             ended = rows.get(row.id)
         return self._ended(ended, result, before)
 
