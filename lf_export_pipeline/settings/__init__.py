@@ -167,7 +167,7 @@ class PipelineSettings(BaseModel):
     lf_export_rows: Literal["clickhouse", "arrow"] = Field(
         default="clickhouse",
         description="Who makes the rows of a file from tables that ClickHouse holds: "
-        "`clickhouse` writes them itself, at a tenth of the work for this process; with `arrow` it "
+        "`clickhouse` writes them itself, at a third of the work for this process; with `arrow` it "
         "sends columns, which are serialised here. The bytes are the same. Where a server or a "
         "profile does not take such queries, `arrow` is used by itself; `lf-export doctor` tells.",
     )
