@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from lf_export_pipeline.core.errors import AccessRefusedError
 from lf_export_pipeline.core.ports import ObjectStore
-from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 
-_TAIL = re.compile(r"\d{13}-lf-[a-z_]+-export-[^/\\]+\.(csv|json|jsonl)")
+_EXTENSIONS = "|".join(known.lower() for known in ExportFormat)
+_TAIL = re.compile(rf"\d{{13}}-lf-[a-z_]+-export-[^/\\]+\.({_EXTENSIONS})")
 _SEPARATORS = "/\\%"
 
 PROJECT_MAX_CHARACTERS = 200  # a key holds 1,024 bytes, a character up to four
