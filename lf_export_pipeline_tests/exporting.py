@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.file.written_chunk import written_layout
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.effort import IS_LONG
 from lf_export_pipeline_tests.fakes import MemorySpool
 
 CUTOFF = datetime(2031, 3, 20, 12, tzinfo=UTC)
@@ -208,7 +210,8 @@ def exported(
 ) -> Exported:
     """The file of an export, made as the job makes it but without Dagster around.
 
-    Where ClickHouse writes the rows, they are serialised here as well: the bytes have to be equal.
+    Where ClickHouse writes the rows, they are serialised here as well, and the bytes have to be
+    equal: of each file in the long form, of a third of them in the short one.
 
     Args:
         request: Read from a stored row.
@@ -226,11 +229,10 @@ def exported(
     plan, chunks = planned(without_sample, reader, folder, target_bytes)
     before_reading()
     layout = written_layout(query, settings, ChunkReader(reader, PlanTables()))
-    ways = [layout, None] if layout is not None and both_ways else [layout]
     made = partial(_file, query, settings, reader, chunks, folder)
-    first, *others = map(made, ways)
-    assert [data for data, _ in others] == [first[0] for _ in others], "the ways differ"
-    data, parts = first
+    data, parts = made(layout)
+    if layout is not None and both_ways and _is_made_again(data):
+        assert made(None)[0] == data, "the ways differ"
     return Exported(
         data=data,
         query=query,
@@ -239,6 +241,11 @@ def exported(
         part_rows=tuple(part.rows for part in parts),
         rows_by=frozenset(part.rows_by for part in parts),
     )
+
+
+def _is_made_again(data: bytes) -> bool:
+    """The file itself decides, so a recorded export is always made in the same ways."""
+    return IS_LONG or zlib.crc32(data) % 3 == 0
 
 
 def _file(  # noqa: PLR0917 - of one export

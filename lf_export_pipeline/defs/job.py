@@ -50,8 +50,8 @@ DESCRIPTION = """\
 Makes one export: reads a table of a Langfuse project and uploads it to the bucket as one file.
 
 A partition is an export; its key is the id of the row in `batch_exports`. The sensor
-`reconcile_exports` starts a run for each QUEUED row. To rerun failed exports, press *Launch backfill*
-on the partitions page and select the failed partitions.
+`reconcile_exports` starts a run for each QUEUED row. To rerun failed exports, press *Launch
+backfill* on the partitions page and select the failed partitions.
 """
 
 

@@ -187,7 +187,7 @@ def newest_scores(
 
 def _versions_by_day(project: str, versions: str) -> str:
     """The day bounds what is read of the versions, where days can be told."""
-    by_day = f"(toDate(t.timestamp), {_VERSION_KEY})"
+    by_day = f"toDate(t.timestamp), {_VERSION_KEY}"
     return _TIME.unless_beyond(
         versions_of("scores", by_day, project, versions),
         versions_of("scores", _VERSION_KEY, project, versions),

@@ -11,6 +11,7 @@ from lf_export_pipeline.core.query.key_scan import (
     VersionedTable,
     all_of,
     row_size_sample,
+    versions_of,
 )
 from lf_export_pipeline.core.query.selection import ScanPredicates
 from lf_export_pipeline.core.query.statement import Params, Store
@@ -123,3 +124,12 @@ def test_the_sample_measures_the_long_columns_of_the_rows_of_a_chunk() -> None:
 )
 def test_conditions_are_joined_in_parentheses(conditions: list[str], expected: str) -> None:
     assert all_of(conditions) == expected
+
+
+def test_versions_are_looked_for_by_columns_and_not_by_a_tuple() -> None:
+    """ClickHouse 24.8 refuses an index search by a column of tuples (code 43)."""
+    found = versions_of("things", "toDate(t.seen), t.id", "{p0:String}", "t.size > 3")
+    assert found == (
+        "(toDate(t.seen), t.id) IN (SELECT toDate(t.seen), t.id FROM things AS t "
+        "WHERE t.project_id = {p0:String} AND (t.size > 3))"
+    )
