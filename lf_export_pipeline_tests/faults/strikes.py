@@ -15,7 +15,7 @@ from lf_export_pipeline_tests.integration.adapters.proxy import (
     Trickle,
 )
 
-PATIENCE_SECONDS = 2
+PATIENCE_SECONDS = 5
 SILENT = s.always(Stall(PATIENCE_SECONDS + 3))
 SLOW = Trickle(pieces=20, pause_seconds=0.1)
 DROPPED, LOST, CUT = s.always(Drop()), s.always(Lose()), s.always(Cut(1000))

@@ -76,7 +76,8 @@ def _spoiled(make: Callable[[], Spoils], bench: Bench) -> list[Outcome]:
     trial, strike = bench.new_export(), make()
     trial.run(strike, patience_seconds=PATIENCE_SECONDS)
     assert strike.struck, "nothing was spoiled"
-    assert strike.has_bitten(), "what was spoiled came to the export as it should"
+    said = f"what was spoiled came to the export as it should: {strike}"
+    assert strike.has_bitten(), said
     return [trial.repaired()]
 
 

@@ -174,7 +174,8 @@ def test_an_email_has_the_headers_that_it_is_given_and_no_others(
             continue
         arrived = message_from_bytes(data, policy=policy.default)
         assert set(arrived.keys()) <= {*message.keys(), "MIME-Version", "Content-Type"}
-        assert str(arrived["Subject"]).startswith(SUBJECTS[occasion])
+        # A long subject may be folded before its first word.
+        assert str(arrived["Subject"]).lstrip().startswith(SUBJECTS[occasion])
         assert arrived["Bcc"] is None
         assert len(arrived["To"].addresses) == 1
         html = arrived.get_body(("html",))
