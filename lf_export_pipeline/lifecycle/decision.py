@@ -249,8 +249,7 @@ def _awaits_retry(run: Run, now: datetime, limits: Limits) -> bool:
         return False
     if run.retry is Retry.UNKNOWN:
         return now - run.ended_at < RETRY_RECORDED_AFTER
-    is_promised = run.retry in (Retry.PROMISED, Retry.REQUESTED)
-    return is_promised and now - run.ended_at < limits.lost_after
+    return _is_promised(run) and now - run.ended_at < limits.lost_after
 
 
 def _for_promise(run: Run, now: datetime) -> Decision:
@@ -288,7 +287,7 @@ def _for_processing(row: ExportRow, runs: Runs, now: datetime, limits: Limits) -
     owner = owner_of(row)
     last = next((run for run in runs if run.root == owner), None)
     own = Claim(owner=owner, unchanged_since=row.updated_at)
-    if last is not None and last.state is RunState.FAILED and not _is_lost_retry(last):
+    if last is not None and last.state is RunState.FAILED and not _is_promised(last):
         return Decision(Action.FAIL, last, GENERIC_USER_MESSAGE, own)
     if last is not None and last.state is RunState.CANCELED:
         return Decision(Action.CANCEL, last, claim=own)
@@ -300,8 +299,8 @@ def _for_processing(row: ExportRow, runs: Runs, now: datetime, limits: Limits) -
     return LEAVE if now - quiet_since < patience else _for_lost(row, newest, limits)
 
 
-def _is_lost_retry(run: Run) -> bool:
-    """Whether a retry was promised and never came: the export deserves another run."""
+def _is_promised(run: Run) -> bool:
+    """Whether a retry was promised; if it has never come, the export deserves another run."""
     return run.retry in (Retry.PROMISED, Retry.REQUESTED)
 
 

@@ -32,6 +32,7 @@ from lf_export_pipeline.lifecycle.notices import (
     is_sent,
     record_notice,
 )
+from lf_export_pipeline.lifecycle.observation import ENDED_BADLY
 from lf_export_pipeline.lifecycle.partitions import BYTES_TAG, OBJECT_TAG, ROWS_TAG
 from lf_export_pipeline.lifecycle.run_records import (
     JOB_NAME,
@@ -45,11 +46,7 @@ from lf_export_pipeline.notify.email_channel import EmailChannel
 from lf_export_pipeline.notify.webhook_channel import WebhookChannel
 from lf_export_pipeline.settings import Settings
 
-ENDED = (
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.CANCELED,
-)
+ENDED = (dg.DagsterRunStatus.SUCCESS, *ENDED_BADLY)
 PAGE_RUNS = 100
 FAILURE_TOLD_WITHIN = timedelta(days=1)
 MARKS = {EMAIL_TAG: "notified"}
@@ -172,7 +169,7 @@ class Outbox:
         answer = _handed_over(channel, notification)
         if answer.state is Notice.SENT:
             self._mark(folder, mark)
-        return replace(answer, export_id=export_id_of(run) or "")
+        return replace(answer, export_id=export_id)
 
     def _was_sent(
         self, run: dg.DagsterRun, channel: Channel, mark: str, folder: AttemptFolder
