@@ -6,9 +6,10 @@ fails the run with its sentence. Values that are changed in the launchpad are re
 be without effect.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Self, cast
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -29,8 +30,8 @@ from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
 NOT_SET = "not set"
 
 
-def _shown(value: str, setting: str) -> Any:
-    return Field(default=value, description=f"From {setting}. Shown only; set it there.")
+def _shown(setting: str) -> Any:
+    return Field(default=NOT_SET, description=f"From {setting}. Shown only; set it there.")
 
 
 class _ServiceResource(dg.ConfigurableResource[Any], dg.IAttachDifferentObjectToOpContext):
@@ -40,9 +41,13 @@ class _ServiceResource(dg.ConfigurableResource[Any], dg.IAttachDifferentObjectTo
     _adapter: Any = PrivateAttr(default=None)
 
     @classmethod
-    def described(cls, settings: Settings) -> dict[str, str]:
+    @abstractmethod
+    def described(cls, settings: Settings) -> dict[str, str | None]:
         """The fields by the settings; no secret."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def opened(self) -> AbstractContextManager[Any]:
+        """The adapter, which is closed by leaving the context."""
 
     @classmethod
     def of(cls, settings: Settings | None, definition: dg.ResourceDefinition) -> Self:
@@ -52,23 +57,32 @@ class _ServiceResource(dg.ConfigurableResource[Any], dg.IAttachDifferentObjectTo
             settings: What is set where the code location is loaded; None: not all that is needed.
             definition: Where a run takes its settings from.
         """
-        fields = cls.described(settings) if settings else {}
+        fields: dict[str, Any] = {**cls.described(settings)} if settings else {}
         return cls(settings=definition, **fields)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002
+        """The adapter, whose connections end with the run."""
+        with ExitStack() as stack:
+            with redact_unexpected_errors():
+                self._require_unchanged()
+                self._adapter = stack.enter_context(self.opened())
+            yield self
+
+    def get_object_to_set_on_execution_context(self) -> Any:
+        """What ops ask for."""
+        return self._adapter
 
     @property
     def _settings(self) -> Settings:
         """What the run has read from the environment."""
         return self.settings
 
-    def get_object_to_set_on_execution_context(self) -> Any:
-        """What ops ask for."""
-        return self._adapter
-
     def _require_unchanged(self) -> None:
         """Refuses what somebody has typed in the launchpad."""
         for name, value in self.described(self._settings).items():
             typed = getattr(self, name)
-            if typed not in (value, NOT_SET):
+            if typed not in (value, type(self).model_fields[name].default):
                 raise ConfigurationError(
                     f"The resource's {name} is {typed!r}, but the environment says {value!r}; "
                     "change the environment, or reload the code location."
@@ -78,14 +92,14 @@ class _ServiceResource(dg.ConfigurableResource[Any], dg.IAttachDifferentObjectTo
 class ClickHouseResource(_ServiceResource):
     """Langfuse's ClickHouse, read-only."""
 
-    address: str = _shown(NOT_SET, "CLICKHOUSE_URL")
-    reads_from: str = _shown(NOT_SET, "CLICKHOUSE_READ_ONLY_URL")
-    events_from: str = _shown(NOT_SET, "CLICKHOUSE_EVENTS_READ_ONLY_URL")
-    user: str = _shown(NOT_SET, "CLICKHOUSE_USER")
-    database: str = _shown(NOT_SET, "CLICKHOUSE_DB")
+    address: str = _shown("CLICKHOUSE_URL")
+    reads_from: str = _shown("CLICKHOUSE_READ_ONLY_URL")
+    events_from: str = _shown("CLICKHOUSE_EVENTS_READ_ONLY_URL")
+    user: str = _shown("CLICKHOUSE_USER")
+    database: str = _shown("CLICKHOUSE_DB")
 
     @classmethod
-    def described(cls, settings: Settings) -> dict[str, str]:
+    def described(cls, settings: Settings) -> dict[str, str | None]:
         """Addresses without what signs in."""
         main, reads = settings.clickhouse_url, settings.clickhouse_read_only_url
         events = settings.clickhouse_events_read_only_url
@@ -97,27 +111,20 @@ class ClickHouseResource(_ServiceResource):
             "database": clickhouse_url(main).database or settings.clickhouse_db,
         }
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002
-        """A reader whose connections end with the run."""
-        with redact_unexpected_errors():
-            self._require_unchanged()
-            self._adapter = ClickHouseReader(self._settings)
-        try:
-            yield self
-        finally:
-            self._adapter.close()
+    def opened(self) -> AbstractContextManager[ClickHouseReader]:
+        """A reader."""
+        return closing(ClickHouseReader(self._settings))
 
 
 class PostgresResource(_ServiceResource):
     """Langfuse's Postgres."""
 
-    address: str = _shown(NOT_SET, "DATABASE_URL")
-    database: str = _shown(NOT_SET, "DATABASE_URL")
-    user: str = _shown(NOT_SET, "DATABASE_URL")
+    address: str = _shown("DATABASE_URL")
+    database: str = _shown("DATABASE_URL")
+    user: str = _shown("DATABASE_URL")
 
     @classmethod
-    def described(cls, settings: Settings) -> dict[str, str]:
+    def described(cls, settings: Settings) -> dict[str, str | None]:
         """The parts of the URL without the password."""
         url = make_url(settings.database_url.get_secret_value())
         return {
@@ -126,41 +133,30 @@ class PostgresResource(_ServiceResource):
             "user": url.username or "",
         }
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # noqa: ARG002
-        """The database, whose connections end with the run."""
-        with redact_unexpected_errors():
-            self._require_unchanged()
-            self._adapter = LangfusePostgres(self._settings)
-        try:
-            yield self
-        finally:
-            self._adapter.close()
+    def opened(self) -> AbstractContextManager[LangfusePostgres]:
+        """The database."""
+        return closing(LangfusePostgres(self._settings))
 
 
-class S3Resource(DagsterS3Resource):
+class S3Resource(_ServiceResource, DagsterS3Resource):
     """The bucket of the finished files.
 
     ``dagster_aws``' resource, with a client that also knows the signature version, path-style
     addresses and when to send checksums, which compatible services need.
     """
 
-    settings: dg.ResourceDependency[Settings]
-    bucket: str = _shown(NOT_SET, "LANGFUSE_S3_BATCH_EXPORT_BUCKET")
-    prefix: str = _shown(NOT_SET, "LANGFUSE_S3_BATCH_EXPORT_PREFIX")
+    bucket: str = _shown("LANGFUSE_S3_BATCH_EXPORT_BUCKET")
+    prefix: str = _shown("LANGFUSE_S3_BATCH_EXPORT_PREFIX")
 
     @classmethod
-    def of(cls, settings: Settings | None, definition: dg.ResourceDefinition) -> Self:
-        """The resource as it is shown; as that of the other services."""
-        if settings is None:
-            return cls(settings=definition)
-        return cls(
-            settings=definition,
-            bucket=settings.langfuse_s3_batch_export_bucket or NOT_SET,
-            prefix=settings.langfuse_s3_batch_export_prefix,
-            endpoint_url=settings.langfuse_s3_batch_export_endpoint,
-            region_name=settings.langfuse_s3_batch_export_region,
-        )
+    def described(cls, settings: Settings) -> dict[str, str | None]:
+        """Where the files go; the last two are fields of ``dagster_aws``."""
+        return {
+            "bucket": settings.langfuse_s3_batch_export_bucket or NOT_SET,
+            "prefix": settings.langfuse_s3_batch_export_prefix,
+            "endpoint_url": settings.langfuse_s3_batch_export_endpoint,
+            "region_name": settings.langfuse_s3_batch_export_region,
+        }
 
     def get_client(self) -> Any:
         """A boto3 client for the bucket.
@@ -168,38 +164,32 @@ class S3Resource(DagsterS3Resource):
         Raises:
             ConfigurationError: The settings do not fit together.
         """
-        settings = self.settings
+        settings = self._settings
         bucket = settings.langfuse_s3_batch_export_bucket or ""
         return s3_client(settings, bucket, settings.langfuse_s3_batch_export_endpoint)
 
-    def get_object_to_set_on_execution_context(self) -> S3ObjectStore:
+    def opened(self) -> AbstractContextManager[S3ObjectStore]:
         """The store of finished files; a missing setting is said by its first use."""
-        return S3ObjectStore(self.settings)
+        return nullcontext(S3ObjectStore(self._settings))
 
 
 class SmtpResource(_ServiceResource):
     """The mail server."""
 
-    address: str = _shown(NOT_SET, "SMTP_CONNECTION_URL")
-    sender: str = _shown(NOT_SET, "EMAIL_FROM_ADDRESS")
+    address: str = _shown("SMTP_CONNECTION_URL")
+    sender: str = _shown("EMAIL_FROM_ADDRESS")
 
     @classmethod
-    def described(cls, settings: Settings) -> dict[str, str]:
+    def described(cls, settings: Settings) -> dict[str, str | None]:
         """Host and port without what signs in."""
         url = settings.smtp_connection_url
         parts = urlsplit(url.get_secret_value()) if url else None
         address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts else NOT_SET
         return {"address": address, "sender": settings.email_from_address or NOT_SET}
 
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+    def opened(self) -> AbstractContextManager[MailSender]:
         """The mailer; one that is not configured says so when it is to send."""
-        with redact_unexpected_errors():
-            self._require_unchanged()
-            self._adapter = open_mailer(self._settings)
-
-    def get_object_to_set_on_execution_context(self) -> MailSender:
-        """The mailer."""
-        return cast("MailSender", self._adapter)
+        return nullcontext(open_mailer(self._settings))
 
 
 def _clickhouse_address(url: str) -> str:

@@ -83,13 +83,22 @@ def test_the_page_of_resources_is_there_before_anything_is_set() -> None:
     assert "not set" in shown["clickhouse"]
 
 
-@pytest.mark.parametrize("name", ["clickhouse", "postgres", "smtp"])
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("clickhouse", "address"),
+        ("postgres", "address"),
+        ("smtp", "address"),
+        ("s3", "bucket"),
+        ("s3", "endpoint_url"),
+    ],
+)
 def test_what_is_typed_in_the_launchpad_is_refused_as_it_would_be_without_effect(
-    name: str,
+    name: str, field: str
 ) -> None:
     with pytest.raises(dg.DagsterError) as caught:
-        run_with(resources_here(), **{name: {"address": "elsewhere:1"}})
-    assert "address is 'elsewhere:1', but the environment says" in str(caught.value.__cause__)
+        run_with(resources_here(), **{name: {field: "elsewhere:1"}})
+    assert f"{field} is 'elsewhere:1', but the environment says" in str(caught.value.__cause__)
 
 
 def test_the_bucket_is_one_of_dagsters_own_kind_with_our_client() -> None:
