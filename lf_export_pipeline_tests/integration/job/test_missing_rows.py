@@ -33,9 +33,13 @@ SERIALISED_HERE = {"LF_EXPORT_ROWS": "arrow"}
 
 @contextmanager
 def behind_clickhouse(exports: RealExports, spoil: Spoiler) -> Iterator[dict[str, str]]:
-    """The environment in which all that ClickHouse is asked can be spoiled."""
+    """The environment in which all that ClickHouse is asked can be spoiled.
+
+    Without a preview, which would ask for the first rows once more, so that each chunk is one
+    question.
+    """
     with proxy(exports.addresses.clickhouse_url, spoil) as url:
-        yield {"CLICKHOUSE_URL": url}
+        yield {"CLICKHOUSE_URL": url, "LF_EXPORT_PREVIEW": "false"}
 
 
 @dataclass
