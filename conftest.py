@@ -9,15 +9,16 @@ pytest_plugins = ["lf_export_localstack_tests.fixtures"]
 SAMPLED = 3
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+_seen = Counter[str]()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Leaves most cases of a test that is ``sampled`` to the long form.
 
     Their first, fourth, seventh … stay, so that of two parameters neither loses one of its values.
+    As they are collected, since later they are shuffled, and each run would have another sample.
     """
-    seen = Counter[str]()
-    for item in items:
-        test = item.nodeid.partition("[")[0]
-        if item.get_closest_marker("sampled") and seen[test] % SAMPLED:
-            item.add_marker(pytest.mark.long)
-        seen[test] += 1
+    test = item.nodeid.partition("[")[0]
+    if item.get_closest_marker("sampled") and _seen[test] % SAMPLED:
+        item.add_marker(pytest.mark.long)
+    _seen[test] += 1
