@@ -3,11 +3,19 @@
 from collections import Counter
 
 import pytest
+from hypothesis import settings
+
+from lf_export_pipeline_tests.effort import IS_LONG
+
+# The short form tries the same each time, so that it fails only for what was changed; the long form
+# looks for what nobody has thought of.
+settings.register_profile("short", derandomize=True)
+if not IS_LONG:
+    settings.load_profile("short")
 
 pytest_plugins = ["lf_export_localstack_tests.fixtures"]
 
 SAMPLED = 3
-
 
 _seen = Counter[str]()
 

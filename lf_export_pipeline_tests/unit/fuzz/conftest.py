@@ -4,7 +4,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from lf_export_pipeline_tests.effort import examples
+from lf_export_pipeline_tests.effort import IS_LONG, examples
 
 EXAMPLES = int(os.environ.get("LF_EXPORT_FUZZ_EXAMPLES", examples(200)))
 
@@ -12,5 +12,6 @@ settings.register_profile(
     "fuzz",
     max_examples=EXAMPLES,
     deadline=None,
+    derandomize=not IS_LONG,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
