@@ -5,16 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.query.export_query import WriteMode
-from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.export_query import RowSource, WriteMode
+from lf_export_pipeline.core.query.statement import Params, Statement
+from lf_export_pipeline.core.query.write_mode import EVENTS_TABLES, LEGACY_TABLES
 from lf_export_pipeline.settings import Settings
 
 _RECENT = timedelta(days=1)
-_TABLES = (
-    (Store.CLICKHOUSE, "traces", "timestamp"),
-    (Store.CLICKHOUSE, "observations", "start_time"),
-    (Store.EVENTS, "events_core", "start_time"),
-)
 _SENTENCES = {
     WriteMode.DUAL: "dual: Langfuse writes traces and observations, and the events tables",
     WriteMode.LEGACY: (
@@ -35,8 +31,9 @@ def write_mode(settings: Settings) -> str:
     The value of LANGFUSE_MIGRATION_V4_WRITE_MODE is not asked: Langfuse's containers have it.
     """
     with closing(ClickHouseReader(settings).tagged(op="doctor")) as reader:
-        recent = [_is_recent(reader, *table) for table in _TABLES]
-    return _SENTENCES[mode_of(legacy=any(recent[:2]), events=recent[2])]
+        legacy = any(_is_recent(reader, table) for table in LEGACY_TABLES)
+        events = _is_recent(reader, EVENTS_TABLES[0])
+    return _SENTENCES[mode_of(legacy=legacy, events=events)]
 
 
 def mode_of(*, legacy: bool, events: bool) -> WriteMode:
@@ -46,16 +43,17 @@ def mode_of(*, legacy: bool, events: bool) -> WriteMode:
     return WriteMode.EVENTS_ONLY if events else WriteMode.UNKNOWN
 
 
-def _is_recent(reader: ClickHouseReader, store: Store, table: str, column: str) -> bool:
+def _is_recent(reader: ClickHouseReader, table: RowSource) -> bool:
     """Whether a row of the last day is there; partitions and sorting key leave little to look at.
 
     A table that cannot be read has a line of its own.
     """
     params, now = Params(), datetime.now(UTC)
     lower, upper = params.instant(now - _RECENT), params.instant(now)
-    condition = f"t.{column} >= {lower} AND t.{column} < {upper}"
-    sql = f"SELECT 1 FROM {table} AS t WHERE {condition} LIMIT 1"
+    condition = f"{table.time} >= {lower} AND {table.time} < {upper}"
+    sql = f"SELECT 1 FROM {table.table} AS t WHERE {condition} LIMIT 1"
     try:
-        return bool(reader.rows(Statement(store=store, sql=sql, params=params.values, threads=1)))
+        asked = Statement(store=table.store, sql=sql, params=params.values, threads=1)
+        return bool(reader.rows(asked))
     except ExportError:
         return False

@@ -49,6 +49,14 @@ class Lookup(_Frozen):
     defaults: dict[str, str | None]
 
 
+class RowSource(_Frozen):
+    """The table of ClickHouse that the rows of an export are in."""
+
+    store: Store
+    table: str
+    time: str  # its time column, over ``t``
+
+
 class ExportQuery(_Frozen):
     """What to read, as data: the key scan, the reading of a chunk, the columns and the lookups.
 
@@ -71,6 +79,7 @@ class ExportQuery(_Frozen):
     row_limit: int = Field(gt=0)
     write_mode: WriteMode = WriteMode.UNKNOWN
     remark: str | None = None  # what its user is to be told of the table
+    source: RowSource | None = None  # None: the rows are in Postgres
 
     @property
     def score_columns_bytes(self) -> int:

@@ -13,22 +13,10 @@ project and day, so that costs little, and of a project that had none replicas h
 from datetime import timedelta
 
 from lf_export_pipeline.core.query.export_query import ExportQuery
-from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.statement import Params, Statement
 
 NEWEST = "newest"
 _RECENT = timedelta(days=1)
-_TABLES = {
-    "traces": ("traces", "timestamp"),
-    "observations": ("observations", "start_time"),
-    "scores": ("scores", "timestamp"),
-    "sessions": ("traces", "timestamp"),
-    "dataset_run_items": ("dataset_run_items_rmt", "created_at"),
-    "events": ("events_full", "start_time"),
-}
-_EVENTS_TABLES = {
-    "observations": ("events_full", "start_time"),
-    "sessions": ("events_core", "start_time"),
-}
 
 
 def with_newest(scan: Statement, query: ExportQuery) -> Statement:
@@ -55,17 +43,14 @@ def count_of(rows: Statement, query: ExportQuery) -> Statement:
 
 def _newest(query: ExportQuery) -> Statement | None:
     """An expression; None for what is not in ClickHouse: Langfuse has one Postgres."""
-    request = query.request
-    in_events = _EVENTS_TABLES if request.query.use_events_table else {}
-    known = in_events.get(request.query.table) or _TABLES.get(request.query.table)
-    if known is None or query.key_scan is None or query.key_scan.store is Store.POSTGRES:
+    request, source = query.request, query.source
+    if source is None:
         return None
-    table, time = known
     params = Params("f")
     project = params.bind(request.project_id, "String")
     since = params.instant(request.created_at - _RECENT)
     sql = (
-        f"ifNull((SELECT toUnixTimestamp64Milli(max(t.event_ts)) FROM {table} AS t "
-        f"WHERE t.project_id = {project} AND t.{time} >= {since}), 0)"
+        f"ifNull((SELECT toUnixTimestamp64Milli(max(t.event_ts)) FROM {source.table} AS t "
+        f"WHERE t.project_id = {project} AND {source.time} >= {since}), 0)"
     )
-    return Statement(store=query.key_scan.store, sql=sql, params=params.values)
+    return Statement(store=source.store, sql=sql, params=params.values)

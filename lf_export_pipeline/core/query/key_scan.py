@@ -13,6 +13,7 @@ table's sorting key, and takes the rows whose physical key is one of the chunk's
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lf_export_pipeline.core.query.export_query import RowSource
 from lf_export_pipeline.core.query.key_hash import keyed_hash
 from lf_export_pipeline.core.query.selection import ScanPredicates
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
@@ -96,6 +97,11 @@ class VersionedTable:
     def time_column(self) -> TimeColumn:
         """The time with what the sorting key makes of it."""
         return TimeColumn(self.name, self.time, indexed=any(b.is_time for b in self.bounds))
+
+    @property
+    def row_source(self) -> RowSource:
+        """What an export of this table's rows says of where they are."""
+        return RowSource(store=self.store, table=self.name, time=self.time)
 
     @property
     def box(self) -> str:

@@ -14,11 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from lf_export_pipeline.core.query.export_query import ExportQuery, WriteMode
+from lf_export_pipeline.core.query.export_query import ExportQuery, RowSource, WriteMode
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
-from lf_export_pipeline.core.request.model import ExportRequest
 
-_LEGACY = (("traces", "timestamp"), ("observations", "start_time"))
+LEGACY_TABLES = (
+    RowSource(store=Store.CLICKHOUSE, table="traces", time="t.timestamp"),
+    RowSource(store=Store.CLICKHOUSE, table="observations", time="t.start_time"),
+)
+EVENTS_TABLES = tuple(
+    RowSource(store=Store.EVENTS, table=table, time="t.start_time")
+    for table in ("events_core", "events_full")
+)
 _SETTLED = timedelta(minutes=10)  # younger rows may have reached one of the tables only
 _MARGIN = timedelta(hours=1)
 _LAG = timedelta(days=1)  # events of the mode `dual` come some minutes later, and after a halt more
@@ -64,40 +70,26 @@ def written_tables(project_id: str, before: datetime, rows: Rows) -> Written:
 
 def with_write_mode(query: ExportQuery, rows: Rows) -> ExportQuery:
     """The query of an export with what is known of the tables it reads, if they may be old."""
-    request = query.request
-    if not (reads_legacy(request) or reads_events(request)):
+    request, source = query.request, query.source
+    if source not in (*LEGACY_TABLES, *EVENTS_TABLES):
         return query
     written = written_tables(request.project_id, request.created_at, rows)
-    return query.model_copy(update={"write_mode": written.mode, "remark": remark(request, written)})
+    return query.model_copy(update={"write_mode": written.mode, "remark": remark(source, written)})
 
 
-def remark(request: ExportRequest, written: Written) -> str | None:
+def remark(source: RowSource | None, written: Written) -> str | None:
     """What the user is told of a file that lacks what Langfuse writes elsewhere by now."""
-    if written.mode is WriteMode.EVENTS_ONLY and reads_legacy(request):
+    if written.mode is WriteMode.EVENTS_ONLY and source in LEGACY_TABLES:
         return (
             f"Langfuse no longer writes the table that this export reads{_until(written)}; newer "
             "rows are among the events, so please export those."
         )
-    if written.mode is WriteMode.LEGACY and written.until and reads_events(request):
+    if written.mode is WriteMode.LEGACY and written.until and source in EVENTS_TABLES:
         return (
             f"Langfuse does not write the events tables, which this export reads{_until(written)}; "
             "newer rows are among the traces and observations, so please export those."
         )
     return None
-
-
-def reads_legacy(request: ExportRequest) -> bool:
-    """Whether the rows of an export are those of traces or observations."""
-    query = request.query
-    return query.table in ("traces", "observations", "sessions") and not reads_events(request)
-
-
-def reads_events(request: ExportRequest) -> bool:
-    """Whether the rows of an export are those of the events tables."""
-    query = request.query
-    if query.table in ("observations", "sessions"):
-        return query.use_events_table
-    return query.table == "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +101,7 @@ class _Span:
     def condition(self, column: str, params: Params) -> str:
         project = params.bind(self.project_id, "String")
         lower, upper = params.instant(self.start), params.instant(self.end)
-        return f"t.project_id = {project} AND t.{column} >= {lower} AND t.{column} < {upper}"
+        return f"t.project_id = {project} AND {column} >= {lower} AND {column} < {upper}"
 
 
 def _newest_event(span: _Span) -> Statement:
@@ -117,7 +109,7 @@ def _newest_event(span: _Span) -> Statement:
     params = Params()
     sql = (
         "SELECT toUnixTimestamp64Milli(toDateTime64(t.start_time, 3)) FROM events_core AS t "
-        f"WHERE {span.condition('start_time', params)} "
+        f"WHERE {span.condition('t.start_time', params)} "
         "ORDER BY t.project_id DESC, toStartOfMinute(t.start_time) DESC LIMIT 1"
     )
     return Statement(store=Store.EVENTS, sql=sql, params=params.values, threads=1)
@@ -128,17 +120,18 @@ def _newest_trace(span: _Span) -> Statement:
     params = Params()
     sql = (
         "SELECT toUnixTimestamp64Milli(t.timestamp) FROM traces AS t "
-        f"WHERE {span.condition('timestamp', params)} "
+        f"WHERE {span.condition('t.timestamp', params)} "
         "ORDER BY t.project_id DESC, toDate(t.timestamp) DESC LIMIT 1"
     )
     return Statement(store=Store.CLICKHOUSE, sql=sql, params=params.values, threads=1)
 
 
 def _has_legacy(span: _Span, rows: Rows) -> bool:
-    for table, column in _LEGACY if span.start < span.end else ():
+    for legacy in LEGACY_TABLES if span.start < span.end else ():
         params = Params()
-        sql = f"SELECT 1 FROM {table} AS t WHERE {span.condition(column, params)} LIMIT 1"
-        if rows(Statement(store=Store.CLICKHOUSE, sql=sql, params=params.values, threads=1)):
+        condition = span.condition(legacy.time, params)
+        sql = f"SELECT 1 FROM {legacy.table} AS t WHERE {condition} LIMIT 1"
+        if rows(Statement(store=legacy.store, sql=sql, params=params.values, threads=1)):
             return True
     return False
 

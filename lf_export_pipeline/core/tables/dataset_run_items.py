@@ -121,6 +121,7 @@ class DatasetRunItems(NoPreflight):
             sample=row_size_sample(RUN_ITEMS, request.project_id, list(_FIELDS.values())),
             lookups=(_dataset_names(request.project_id),),
             row_limit=limits.row_limit,
+            source=RUN_ITEMS.row_source,
         )
 
 

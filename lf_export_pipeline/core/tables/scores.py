@@ -114,6 +114,7 @@ class Scores(NoPreflight):
             sample=row_size_sample(reading.table, request.project_id, _WIDE_COLUMNS),
             lookups=(reading.trace_lookup(), user_names_lookup("authorUserName", _AUTHOR)),
             row_limit=limits.row_limit,
+            source=reading.table.row_source,
         )
 
 

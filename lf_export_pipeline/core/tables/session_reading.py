@@ -17,6 +17,7 @@ whether rows count that come meanwhile. A session that loses its last row may be
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from lf_export_pipeline.core.query.export_query import RowSource
 from lf_export_pipeline.core.query.key_hash import keyed_hash
 from lf_export_pipeline.core.query.key_scan import Bound
 from lf_export_pipeline.core.query.statement import Store
@@ -77,6 +78,11 @@ class SessionSource:
     time: TimeColumn
     bound: Bound  # what the sorting key makes of the time
     sessions: Callable[[str, SessionRows, frozenset[str]], str]
+
+    @property
+    def row_source(self) -> RowSource:
+        """What an export of sessions says of where their rows are."""
+        return RowSource(store=self.store, table=self.time.table, time=self.time.expression)
 
     def of_chunk(self, rows: SessionRows) -> SessionRows:
         """Those of the rows that belong to the sessions of a chunk."""

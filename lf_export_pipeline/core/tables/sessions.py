@@ -86,6 +86,7 @@ class Sessions:
                 comments_lookup("SESSION", request.project_id),
             ),
             row_limit=limits.row_limit,
+            source=source.row_source,
         )
 
 

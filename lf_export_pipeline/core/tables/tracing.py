@@ -113,4 +113,5 @@ class TracingExport:
                 )
             ),
             row_limit=limits.row_limit,
+            source=self.table.row_source,
         )

@@ -106,11 +106,12 @@ def test_an_export_says_that_its_table_is_no_longer_written(
     project: Project, table: str, options: dict[str, Any], events_only: bool, legacy: bool
 ) -> None:
     request, day = project.request(table, **options), date(2031, 3, 15)
-    said = {mode: remark(request, Written(mode, day)) or "" for mode in WriteMode}
+    source = resolved(request, project.reader, project.settings).source
+    said = {mode: remark(source, Written(mode, day)) or "" for mode in WriteMode}
     assert said[DUAL] == said[UNKNOWN] == ""
     assert said[EVENTS_ONLY].startswith(OLD) is events_only
     assert said[LEGACY].startswith(UNWRITTEN) is legacy
-    assert (remark(request, Written(EVENTS_ONLY)) is not None) is events_only
+    assert (remark(source, Written(EVENTS_ONLY)) is not None) is events_only
 
 
 def test_a_query_carries_what_is_to_be_said(project: Project) -> None:
