@@ -7,8 +7,6 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from lf_export_pipeline.core.errors import AccessRefusedError
-from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 
 _EXTENSIONS = "|".join(known.lower() for known in ExportFormat)
@@ -16,8 +14,6 @@ _TAIL = re.compile(rf"\d{{13}}-lf-[a-z_]+-export-[^/\\]+\.({_EXTENSIONS})")
 _SEPARATORS = "/\\%"
 
 PROJECT_MAX_CHARACTERS = 200  # a key holds 1,024 bytes, a character up to four
-MILLISECONDS_TRIED = 100_000
-MILLISECONDS_SPREAD = 24 * 60 * 60 * 1000
 OBJECT = "object"
 """The name under which an attempt notes its ``ObjectKey``, before the first byte is sent."""
 
@@ -39,20 +35,14 @@ class ObjectKey(BaseModel):
         return self.bucket in (None, bucket) and is_export_key(self.key, prefix)
 
 
-def free_key(
-    request: ExportRequest,
-    prefix: str,
-    extension: str,
-    files: ObjectStore,
-    now: datetime,
-    *,
-    attempt: str,
+def object_key(
+    request: ExportRequest, prefix: str, extension: str, now: datetime, *, attempt: str
 ) -> str:
-    """``<prefix><epoch ms>-lf-<table>-export-<project>.<ext>`` of an object that is not there yet.
+    """``<prefix><epoch ms>-lf-<table>-export-<project>-<attempt>.<ext>``.
 
-    Langfuse: the key is unique by its millisecond alone. Here that is one of the day before now,
-    chosen by the attempt: two uploads that go on at the same time must not meet, and the bucket
-    shows neither to the other before it is finished. A key that is taken is passed by.
+    Langfuse's name, which is unique by its millisecond alone, and eight hexadecimal digits of the
+    attempt: two uploads that begin in one millisecond must not meet, and the bucket shows neither
+    to the other before it is finished.
 
     A project's id that an operator has chosen may hold a slash, which is percent-encoded: some
     services take a key for a path, and ``..`` in it for the folder above. So are characters that
@@ -62,14 +52,13 @@ def free_key(
         request: Names table and project.
         prefix: Put before the name as it is.
         extension: Of the format.
-        files: Where the object will be.
         now: The instant of the attempt.
         attempt: Says which attempt at which export it is, and no other says the same.
     """
-    milliseconds = int(now.astimezone(UTC).timestamp() * 1000) - _milliseconds_before(attempt)
-    tail = f"{_name(request.query.table, request.project_id)}.{extension}"
-    candidates = (f"{prefix}{milliseconds - tried}{tail}" for tried in range(MILLISECONDS_TRIED))
-    return next(key for key in candidates if not is_taken(key, files))
+    milliseconds = int(now.astimezone(UTC).timestamp() * 1000)
+    digits = hashlib.sha256(attempt.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    name = _name(request.query.table, request.project_id)
+    return f"{prefix}{milliseconds}{name}-{digits}.{extension}"
 
 
 def _name(table: str, project_id: str) -> str:
@@ -83,29 +72,14 @@ def _name(table: str, project_id: str) -> str:
 
 
 def is_key_of(key: str, prefix: str, table: str, project_id: str) -> bool:
-    """Whether a key is one that an export of this table and project is given."""
-    stem = key.removeprefix(prefix).rpartition(".")[0]
-    return is_export_key(key, prefix) and stem.lstrip("0123456789") == _name(table, project_id)
+    """Whether a key is one that an export of this table and project is given, here or by Langfuse.
 
-
-def is_taken(key: str, files: ObjectStore) -> bool:
-    """Whether an object is known to be there.
-
-    AWS answers 403 instead of 404 to those who may not list the bucket. To those who may read it an
-    object that is there is still shown, so that a refusal means that nothing is overwritten. Where
-    nothing may be read, no download link works either, and the export fails as soon as it looks at
-    what it has uploaded.
+    Langfuse's own has no digits of an attempt.
     """
-    try:
-        return files.head(key) is not None
-    except AccessRefusedError:
-        return False
-
-
-def _milliseconds_before(attempt: str) -> int:
-    """How long before now the instant in the key is: the same for two in 86 million attempts."""
-    digest = hashlib.sha256(attempt.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest) % MILLISECONDS_SPREAD
+    stem = key.removeprefix(prefix).rpartition(".")[0].lstrip("0123456789")
+    name = _name(table, project_id)
+    ours = re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", stem)
+    return is_export_key(key, prefix) and (ours is not None or stem == name)
 
 
 def is_export_key(key: str, prefix: str) -> bool:

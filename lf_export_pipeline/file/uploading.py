@@ -11,7 +11,7 @@ from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile, Sto
 from lf_export_pipeline.file.assembled_file import AssembledFile, size_of, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import abort_uploads_to, discard_object
-from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, free_key
+from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, object_key
 from lf_export_pipeline.settings import Settings
 
 
@@ -103,8 +103,7 @@ class Upload:
             noted = None
         if noted is None:
             attempt, extension = self._folder.path, self._writer.extension
-            now = datetime.now(UTC)
-            key = free_key(self._request, prefix, extension, self._files, now, attempt=attempt)
+            key = object_key(self._request, prefix, extension, datetime.now(UTC), attempt=attempt)
             noted = ObjectKey(key=key, bucket=bucket)
             self._folder.write(OBJECT, noted)
         else:

@@ -1,5 +1,6 @@
 """Keys that no other attempt has, also in a bucket that does not say of each if it is taken."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,12 +11,7 @@ from lf_export_pipeline.core.errors import AccessRefusedError, ConfigurationErro
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import StoredObject
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.object_keys import (
-    MILLISECONDS_SPREAD,
-    free_key,
-    is_export_key,
-    is_key_of,
-)
+from lf_export_pipeline.file.object_keys import is_export_key, is_key_of, object_key
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -45,7 +41,7 @@ def key_of(export_id: str, root_run: str) -> str:
     query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
     request = parse_request(export_row(export_id, query=query))
     attempt = AttemptFolder.of(MemorySpool(), export_id, root_run).path
-    return free_key(request, "exports/", "csv", MemoryObjectStore(), NOW, attempt=attempt)
+    return object_key(request, "exports/", "csv", NOW, attempt=attempt)
 
 
 @pytest.mark.parametrize(
@@ -62,15 +58,13 @@ def test_uploads_that_begin_at_the_same_instant_have_keys_of_their_own(
     assert key_of(*one) != key_of(*other)
 
 
-def test_the_number_in_a_key_is_an_instant_of_the_day_before() -> None:
-    keys = [key_of("export-1", f"run-{number}") for number in range(1_000)]
-    milliseconds = [int(key.removeprefix("exports/").partition("-")[0]) for key in keys]
+def test_a_key_is_langfuses_name_with_eight_digits_of_the_attempt() -> None:
+    milliseconds = int(NOW.timestamp() * 1000)
+    keys = {key_of("export-1", f"run-{number}") for number in range(1_000)}
 
-    assert all(is_export_key(key, "exports/") for key in keys)
-    ages = [int(NOW.timestamp() * 1000) - instant for instant in milliseconds]
-    assert len(set(ages)) == len(ages)
-    assert min(ages) >= 0
-    assert 0.9 * MILLISECONDS_SPREAD < max(ages) < MILLISECONDS_SPREAD
+    assert len(keys) == 1_000
+    form = rf"exports/{milliseconds}-lf-traces-export-project-1-[0-9a-f]{{8}}\.csv"
+    assert all(re.fullmatch(form, key) and is_export_key(key, "exports/") for key in keys)
 
 
 def test_export_is_made_where_missing_objects_are_hidden(world: World) -> None:
@@ -82,9 +76,7 @@ def test_export_is_made_where_missing_objects_are_hidden(world: World) -> None:
     assert len(world.files.objects) == 1
 
 
-def test_object_that_is_there_is_passed_by_also_where_missing_ones_are_hidden(
-    world: World,
-) -> None:
+def test_a_second_attempt_has_an_object_of_its_own(world: World) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         world.run(instance)
         world.rows.rows[world.row.id] = replace(world.row)
@@ -122,9 +114,11 @@ def test_any_project_has_a_key_that_is_known_again_as_one_of_its_own(
 ) -> None:
     query: dict[str, object] = {"tableName": "traces", "filter": [], "orderBy": None}
     request = parse_request(export_row("export-1", query=query, project_id=project))
-    key = free_key(request, "exports/", "csv", MemoryObjectStore(), NOW, attempt="export-1/run")
-    assert key.partition("-export-")[2] == f"{in_key}.csv"
+    key = object_key(request, "exports/", "csv", NOW, attempt="export-1/run")
+    name, digits = key.removesuffix(".csv").partition("-export-")[2].rsplit("-", 1)
+    assert (name, len(digits)) == (in_key, 8)
     assert is_key_of(key, "exports/", "traces", project)
+    assert is_key_of(key.replace(f"-{digits}", ""), "exports/", "traces", project)  # Langfuse's
     for table, other in (("scores", project), ("traces", f"{project[:9]}-other")):
         assert not is_key_of(key, "exports/", table, other)
     assert not is_key_of(key, "other/", "traces", project)

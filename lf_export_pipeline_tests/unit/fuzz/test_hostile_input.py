@@ -22,11 +22,10 @@ from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.file.attempt_folder import export_folder
-from lf_export_pipeline.file.object_keys import PROJECT_MAX_CHARACTERS, free_key, is_export_key
+from lf_export_pipeline.file.object_keys import PROJECT_MAX_CHARACTERS, is_export_key, object_key
 from lf_export_pipeline.notify.channels import Notification, Occasion
 from lf_export_pipeline.notify.email_message import SUBJECTS, build_message
 from lf_export_pipeline.settings import MailSettings, Settings
-from lf_export_pipeline_tests.fakes import MemoryObjectStore
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.unit.fuzz import strategies as hostile
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
@@ -108,7 +107,7 @@ def test_ids_names_and_formats_are_refused_or_harmless(
         assert_is_a_sentence(error)
         return
     folder = export_folder(request.export_id)
-    key = free_key(request, "exports/", "csv", MemoryObjectStore(), NOW, attempt=folder)
+    key = object_key(request, "exports/", "csv", NOW, attempt=folder)
     assert_fits_in_a_header(content_disposition(key))
     assert len(safe_parts(folder)) == 1
     assert all(hostile.MARKER not in one.sql for one in statements_of(request))
@@ -128,13 +127,13 @@ def test_a_key_is_one_name_below_its_prefix_that_says_which_project_it_is_of(
     except ExportError as error:
         assert_is_a_sentence(error)
         return
-    key = free_key(request, prefix, "csv", MemoryObjectStore(), NOW, attempt="export-1/run-1")
+    key = object_key(request, prefix, "csv", NOW, attempt="export-1/run-1")
     name = key.removeprefix(prefix)
     assert key == prefix + name
     assert not set("/\\") & set(name)
     assert name.isprintable()
     assert len(name.encode()) <= KEY_MAX_BYTES - PREFIX_MAX_BYTES
-    said = name.partition("-lf-traces-export-")[2].removesuffix(".csv")
+    said = re.sub(r"-[0-9a-f]{8}\.csv$", "", name.partition("-lf-traces-export-")[2])
     assert len(said) <= PROJECT_MAX_CHARACTERS
     if len(said) < PROJECT_MAX_CHARACTERS:  # of a longer one the beginning is there
         assert unquote(said, errors="surrogatepass") == project
