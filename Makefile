@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-all faults load bench screenshots lint type format clean
+.PHONY: help install demo dev test test-all faults load bench screenshots docs lint type format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ faults: $(INSTALLED) ## Play every fault on the real job, and fuzz at length
 load: $(INSTALLED) ## Ten exports at once for ten minutes, then 5,000 that wait; LOAD="--minutes 1" for less
 	$(BIN)/python -m lf_export_pipeline_tests.load --document docs/reliability.md $(LOAD)
 
+docs: $(INSTALLED) ## Build the documentation as a site into .site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Definitions are loaded with an instance of their own, which needs no server.
 CHECKED := $(abspath $(VENV))/.dagster
 
@@ -63,4 +66,4 @@ format: $(INSTALLED) ## Format the code and apply safe fixes
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment and all local state
-	rm -rf $(VENV) .lf-export
+	rm -rf $(VENV) .lf-export .site
