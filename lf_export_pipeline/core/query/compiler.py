@@ -1,8 +1,8 @@
 """Filters to ClickHouse conditions."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import assert_never
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query import conditions
@@ -13,7 +13,8 @@ from lf_export_pipeline.core.query.filter_columns import (
     ValueType,
 )
 from lf_export_pipeline.core.query.statement import Params
-from lf_export_pipeline.core.request.filters import Filter, NullFilter, PositionInTraceFilter
+from lf_export_pipeline.core.request import filters
+from lf_export_pipeline.core.request.filters import ColumnFilter, Filter
 from lf_export_pipeline.core.request.validation_messages import quote_value
 
 __all__ = [
@@ -55,20 +56,6 @@ _SCORE_COLUMNS = {
     "booleanObject": "score_booleans",
 }
 
-_Compile = Callable[[Any, FilterColumn, Params], str]
-_CONDITIONS: dict[str, _Compile] = {
-    "string": conditions.string_condition,
-    "stringOptions": conditions.options_condition,
-    "arrayOptions": conditions.array_condition,
-    "number": conditions.number_condition,
-    "datetime": conditions.datetime_condition,
-    "boolean": conditions.boolean_condition,
-    "stringObject": conditions.string_object_condition,
-    "numberObject": conditions.number_object_condition,
-    "categoryOptions": conditions.category_condition,
-    "booleanObject": conditions.boolean_object_condition,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -79,14 +66,14 @@ class Condition:
 
 
 def compile_filters(
-    filters: Iterable[Filter], table: FilterTable, params: Params
+    wanted: Iterable[Filter], table: FilterTable, params: Params
 ) -> tuple[Condition, ...]:
     """The conditions of all filters, to be joined with AND, in the order of the filters.
 
     Raises:
         InvalidFilterError: One of them cannot be applied to this table.
     """
-    return tuple(compile_filter(wanted, table, params) for wanted in filters)
+    return tuple(compile_filter(each, table, params) for each in wanted)
 
 
 def compile_filter(wanted: Filter, table: FilterTable, params: Params) -> Condition:
@@ -96,17 +83,45 @@ def compile_filter(wanted: Filter, table: FilterTable, params: Params) -> Condit
         InvalidFilterError: The column is not known, or the filter does not fit it. A filter is
             never left out: the user would get rows they asked not to get.
     """
-    if isinstance(wanted, PositionInTraceFilter):
+    if isinstance(wanted, filters.PositionInTraceFilter):
         raise InvalidFilterError(
             f"The filter on the position in the trace ({wanted.key}) cannot be applied to an "
             f"export of {table.name}. Please remove it."
         )
     column = table.column(_column_name(wanted, table))
-    if isinstance(wanted, NullFilter):
-        return Condition(conditions.null_condition(wanted, column), column.relation)
-    _check_type(wanted, column)
-    sql = _CONDITIONS[wanted.type](wanted, column, params)
-    return Condition(sql, column.relation)
+    if not isinstance(wanted, filters.NullFilter):
+        _check_type(wanted, column)
+    return Condition(_sql(wanted, column, params), column.relation)
+
+
+def _sql(  # noqa: C901, PLR0911 - a line for each kind
+    wanted: ColumnFilter, column: FilterColumn, params: Params
+) -> str:
+    match wanted:
+        case filters.NullFilter():
+            return conditions.null_condition(wanted, column)
+        case filters.StringFilter():
+            return conditions.string_condition(wanted, column, params)
+        case filters.StringOptionsFilter():
+            return conditions.options_condition(wanted, column, params)
+        case filters.ArrayOptionsFilter():
+            return conditions.array_condition(wanted, column, params)
+        case filters.NumberFilter():
+            return conditions.number_condition(wanted, column, params)
+        case filters.DatetimeFilter():
+            return conditions.datetime_condition(wanted, column, params)
+        case filters.BooleanFilter():
+            return conditions.boolean_condition(wanted, column, params)
+        case filters.StringObjectFilter():
+            return conditions.string_object_condition(wanted, column, params)
+        case filters.NumberObjectFilter():
+            return conditions.number_object_condition(wanted, column, params)
+        case filters.CategoryOptionsFilter():
+            return conditions.category_condition(wanted, column, params)
+        case filters.BooleanObjectFilter():
+            return conditions.boolean_object_condition(wanted, column, params)
+        case _:
+            assert_never(wanted)
 
 
 def _column_name(wanted: Filter, table: FilterTable) -> str:

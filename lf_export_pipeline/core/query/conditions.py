@@ -9,6 +9,7 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 from typing import assert_never
 
 from lf_export_pipeline.core.query.filter_columns import FilterColumn, NumberKind, ValueType
+from lf_export_pipeline.core.query.operators import comparison, differs, excludes, wants_null
 from lf_export_pipeline.core.query.statement import Params
 from lf_export_pipeline.core.query.time_columns import compared
 from lf_export_pipeline.core.request.filters import (
@@ -65,7 +66,7 @@ def text_test(expression: str, operator: TextTest, value: str) -> str:
 def options_condition(wanted: StringOptionsFilter, column: FilterColumn, params: Params) -> str:
     """Whether the text is in the list; an array is compared as a whole (Langfuse: ``IN``)."""
     expression, options = column.expression, params.array(wanted.value)
-    excluding = wanted.operator == "none of"
+    excluding = excludes(wanted.operator)
     if column.value_type is not ValueType.STRING:
         return f"{_texts(column)} {'!=' if excluding else '='} {options}"
     test = f"{expression} {'NOT IN' if excluding else 'IN'} (SELECT arrayJoin({options}))"
@@ -81,9 +82,13 @@ def options_condition(wanted: StringOptionsFilter, column: FilterColumn, params:
 def array_condition(wanted: ArrayOptionsFilter, column: FilterColumn, params: Params) -> str:
     """How the array and the list overlap."""
     options = params.array(wanted.value)
-    if wanted.operator == "all of":
-        return f"hasAll({_texts(column)}, {options})"
-    return _has_any(_texts(column), options, negated=wanted.operator == "none of")
+    match wanted.operator:
+        case "all of":
+            return f"hasAll({_texts(column)}, {options})"
+        case "any of" | "none of":
+            return _has_any(_texts(column), options, negated=excludes(wanted.operator))
+        case _:
+            assert_never(wanted.operator)
 
 
 def _has_any(array: str, options: str, *, negated: bool) -> str:
@@ -103,7 +108,8 @@ def _is_one_of(element: str, options: str) -> str:
 def number_condition(wanted: NumberFilter, column: FilterColumn, params: Params) -> str:
     """The comparison of a number; Booleans are 1 and 0."""
     kind = column.number_kind
-    return f"{column.expression} {wanted.operator} {bound_number(wanted.value, kind, params)}"
+    value = bound_number(wanted.value, kind, params)
+    return f"{column.expression} {comparison(wanted.operator)} {value}"
 
 
 def bound_number(value: Decimal, kind: NumberKind, params: Params) -> str:
@@ -131,20 +137,20 @@ def datetime_condition(wanted: DatetimeFilter, column: FilterColumn, params: Par
 
 def boolean_condition(wanted: BooleanFilter, column: FilterColumn, params: Params) -> str:
     """The test of a truth value; numbers are compared with 1 and 0."""
-    operator = "=" if wanted.operator == "=" else "!="
+    operator = "!=" if differs(wanted.operator) else "="
     return f"{column.expression} {operator} {params.bind(int(wanted.value), 'UInt8')}"
 
 
 def null_condition(wanted: NullFilter, column: FilterColumn) -> str:
     """Whether there is a value; only columns that can be NULL are read for it."""
-    expression, wants_null = column.expression, wanted.operator == "is null"
+    expression, is_null = column.expression, wants_null(wanted.operator)
     if column.empty_equals_null:
-        if wants_null:
+        if is_null:
             return f"({expression} = '' OR isNull({expression}))"
         return f"({expression} != '' AND isNotNull({expression}))"
     if not column.nullable:
-        return "0" if wants_null else "1"
-    return f"{'isNull' if wants_null else 'isNotNull'}({expression})"
+        return "0" if is_null else "1"
+    return f"{'isNull' if is_null else 'isNotNull'}({expression})"
 
 
 def string_object_condition(
@@ -165,13 +171,13 @@ def number_object_condition(
 ) -> str:
     """Whether some score of that name has such an average."""
     value = bound_number(wanted.value, NumberKind.FLOAT, params)
-    test = f"s.1 = {params.text(wanted.key)} AND s.2 {wanted.operator} {value}"
+    test = f"s.1 = {params.text(wanted.key)} AND s.2 {comparison(wanted.operator)} {value}"
     return f"arrayExists(s -> {test}, {column.expression})"
 
 
 def category_condition(wanted: CategoryOptionsFilter, column: FilterColumn, params: Params) -> str:
     """Whether the score of that name has one of the values; rows without the score have none."""
-    negation = "NOT " if wanted.operator == "none of" else ""
+    negation = "NOT " if excludes(wanted.operator) else ""
     return f"{negation}{_has_pair(column, wanted.key, wanted.value, params)}"
 
 
@@ -179,7 +185,7 @@ def boolean_object_condition(
     wanted: BooleanObjectFilter, column: FilterColumn, params: Params
 ) -> str:
     """Whether the Boolean score of that name was given with this value, or (``<>``) was not."""
-    negation = "NOT " if wanted.operator == "<>" else ""
+    negation = "NOT " if differs(wanted.operator) else ""
     values = ["true" if wanted.value else "false"]
     return f"{negation}{_has_pair(column, wanted.key, values, params)}"
 

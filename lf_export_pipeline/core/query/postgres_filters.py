@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.query.operators import comparison, excludes, wants_null
 from lf_export_pipeline.core.request.filters import (
     DatetimeFilter,
     Filter,
@@ -82,7 +83,8 @@ class PostgresFilters:
         if column is None:
             raise InvalidFilterError(self._unknown(wanted.column))
         if isinstance(wanted, NullFilter):
-            return f"{column.expression} {wanted.operator.upper()}"
+            presence = "IS NULL" if wants_null(wanted.operator) else "IS NOT NULL"
+            return f"{column.expression} {presence}"
         test = _CONDITIONS[column.type].get(wanted.type)
         if test is None:
             accepted = " or ".join([*_CONDITIONS[column.type], "null"])
@@ -111,14 +113,14 @@ def options_condition(wanted: StringOptionsFilter, expression: str, params: Post
     """Whether the text is in the list; NULL is neither in it nor not in it."""
     options = params.bind([each for each in wanted.value if _can_be_stored(each)])
     array = f"CAST({options} AS text[])"
-    if wanted.operator == "none of":
+    if excludes(wanted.operator):
         return f"({expression} <> ALL({array}) AND {expression} IS NOT NULL)"
     return f"{expression} = ANY({array})"
 
 
 def instant_condition(wanted: DatetimeFilter, expression: str, params: PostgresParams) -> str:
     """The comparison of an instant."""
-    return f"{expression} {wanted.operator} {bound_instant(wanted.value, params)}"
+    return f"{expression} {comparison(wanted.operator)} {bound_instant(wanted.value, params)}"
 
 
 def member_condition(wanted: StringObjectFilter, expression: str, params: PostgresParams) -> str:
@@ -139,7 +141,7 @@ def number_member_condition(
     number = f"CAST({params.bind(_written(wanted.value))} AS numeric)"
     return (
         f"(CASE WHEN {member} ~ {params.bind(_NUMBER)} "
-        f"THEN CAST({member} AS numeric) {wanted.operator} {number} END)"
+        f"THEN CAST({member} AS numeric) {comparison(wanted.operator)} {number} END)"
     )
 
 

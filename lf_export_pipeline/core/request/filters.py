@@ -24,9 +24,12 @@ from pydantic_core import PydanticCustomError
 from lf_export_pipeline.core.request.js_dates import read_instant
 
 Comparison = Literal["=", ">", "<", ">=", "<="]
+Order = Literal[">", "<", ">=", "<="]
 TextTest = Literal["=", "contains", "does not contain", "starts with", "ends with"]
 Choice = Literal["any of", "none of"]
+ArrayChoice = Literal["any of", "none of", "all of"]
 Equality = Literal["=", "<>"]
+Presence = Literal["is null", "is not null"]
 
 
 def refusal(expected: str, field: str = "value") -> PydanticCustomError:
@@ -86,7 +89,7 @@ class DatetimeFilter(_Filter):
     """Compares an instant; the value is UTC, in whole milliseconds."""
 
     type: Literal["datetime"]
-    operator: Literal[">", "<", ">=", "<="]
+    operator: Order
     value: Instant
 
 
@@ -133,7 +136,7 @@ class ArrayOptionsFilter(_Filter):
     """Compares an array with a list."""
 
     type: Literal["arrayOptions"]
-    operator: Literal["any of", "none of", "all of"]
+    operator: ArrayChoice
     value: Texts
 
     @model_validator(mode="after")
@@ -182,7 +185,7 @@ class NullFilter(_Filter):
     """Tests whether there is a value at all."""
 
     type: Literal["null"]
-    operator: Literal["is null", "is not null"]
+    operator: Presence
     value: Literal[""]
 
 
@@ -207,7 +210,7 @@ def _is_whole(number: Decimal) -> bool:
     return number == number.to_integral_value()
 
 
-Filter = Annotated[
+ColumnFilter = (
     DatetimeFilter
     | StringFilter
     | NumberFilter
@@ -219,6 +222,7 @@ Filter = Annotated[
     | BooleanObjectFilter
     | BooleanFilter
     | NullFilter
-    | PositionInTraceFilter,
-    Field(discriminator="type"),
-]
+)
+"""What is tested by one column of a row."""
+
+Filter = Annotated[ColumnFilter | PositionInTraceFilter, Field(discriminator="type")]
