@@ -104,21 +104,9 @@ def _layout_of(names: Sequence[str]) -> Sequence[OutputColumn]:
 
 
 def _layouts() -> list[Sequence[OutputColumn]]:
-    from lf_export_pipeline.core.request.model import ExportFormat  # noqa: PLC0415 - only here
-    from lf_export_pipeline.core.tables import (  # noqa: PLC0415 - only here
-        audit_logs,
-        dataset_items,
-        dataset_run_items,
-        events,
-        observation_columns,
-        scores,
-        sessions,
-        traces,
-    )
+    from lf_export_pipeline.core.tables import table_names, table_source  # noqa: PLC0415 - as above
 
-    modules = (audit_logs, dataset_items, dataset_run_items, events, scores, sessions, traces)
-    observations = observation_columns.observation_columns(ExportFormat.JSON)
-    return [observations, *(module.COLUMNS for module in modules)]
+    return [table_source(name).columns for name in table_names()]
 
 
 def _typed(

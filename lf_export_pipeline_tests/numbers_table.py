@@ -126,6 +126,8 @@ class Numbers:
     """The made-up table."""
 
     name = "numbers"
+    reads = ()
+    columns = (OutputColumn(name="id"), OutputColumn(name="name", kind=Kind.TEXT))
 
     def preflight_queries(
         self, _request: ExportRequest, _limits: ExportLimits
@@ -139,7 +141,7 @@ class Numbers:
         names = Statement(store=Store.CLICKHOUSE, sql="names /*keys:key*/")
         return ExportQuery(
             request=request,
-            columns=(OutputColumn(name="id"), OutputColumn(name="name", kind=Kind.TEXT)),
+            columns=self.columns,
             key_scan=Statement(store=Store.CLICKHOUSE, sql="scan"),
             chunk_rows=chunk,
             sample=Statement(store=Store.CLICKHOUSE, sql="sample"),

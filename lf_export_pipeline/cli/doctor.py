@@ -34,16 +34,13 @@ from lf_export_pipeline.core.errors import (
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.request.model import ExportFormat
+from lf_export_pipeline.core.tables import stored_tables
 from lf_export_pipeline.notify.email_message import sender_of
 from lf_export_pipeline.settings import Settings
 
-_POSTGRES_TABLES = (
-    *("batch_exports", "users", "projects", "organization_memberships", "comments"),
-    *("trace_sessions", "datasets", "dataset_items", "audit_logs", "models", "prices"),
-    "pricing_tiers",
-)
-_CLICKHOUSE_TABLES = ("traces", "observations", "scores", "dataset_run_items_rmt")
-_EVENTS_TABLES = ("events_full", "events_core")
+_OWN_TABLES = ("batch_exports", "users", "projects", "organization_memberships")
+"""What is read in Postgres beside the rows of exports: who asks for what, and may they."""
+
 _OLDEST_CLICKHOUSE = (24, 3)
 _SPOOL_FREE_GIB = 5
 _GIB = 1 << 30
@@ -109,8 +106,8 @@ def _checks() -> Iterator[Check]:
 
 def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, Probe]]:
     yield "Postgres", lambda: _postgres(settings)
-    yield "ClickHouse", lambda: _clickhouse(settings, Store.CLICKHOUSE, _CLICKHOUSE_TABLES)
-    yield "ClickHouse, events", lambda: _clickhouse(settings, Store.EVENTS, _EVENTS_TABLES)
+    yield "ClickHouse", lambda: _clickhouse(settings, Store.CLICKHOUSE)
+    yield "ClickHouse, events", lambda: _clickhouse(settings, Store.EVENTS)
     yield "write mode", lambda: write_mode(settings)
     yield "S3", lambda: _s3(settings)
     yield "e-mail", lambda: _mail(settings)
@@ -135,7 +132,8 @@ def _check(name: str, probe: Probe) -> Check:
 
 def _postgres(settings: Settings) -> str:
     with closing(LangfusePostgres(settings)) as database:
-        _select(database.reader, Store.POSTGRES, _POSTGRES_TABLES)
+        tables = {*_OWN_TABLES, *_read_in(Store.POSTGRES)}
+        _select(database.reader, Store.POSTGRES, sorted(tables))
         touch = sa.text("UPDATE batch_exports SET status = status, log = log WHERE false")
         with postgres_errors(), database.engine.connect() as connection:
             connection.execute(touch)
@@ -149,12 +147,17 @@ def _postgres(settings: Settings) -> str:
         if waiting
         else "no export is waiting"
     )
-    done = f"{len(_POSTGRES_TABLES)} tables can be read, batch_exports can be updated; {queue}"
+    done = f"{len(tables)} tables can be read, batch_exports can be updated; {queue}"
     return "; but ".join([done, *doubt])
 
 
-def _clickhouse(settings: Settings, store: Store, tables: Iterable[str]) -> str:
-    names = tuple(tables)
+def _read_in(store: Store) -> list[str]:
+    """The tables of a store that exports read."""
+    return [table.name for table in stored_tables() if table.store is store]
+
+
+def _clickhouse(settings: Settings, store: Store) -> str:
+    names = _read_in(store)
     with closing(ClickHouseReader(settings).tagged(op="doctor")) as reader:
         facts = Statement(store=store, sql="SELECT version(), timezone()")
         version, zone = map(str, reader.rows(facts)[0])

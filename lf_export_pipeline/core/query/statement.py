@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,6 +30,18 @@ class Store(StrEnum):
     CLICKHOUSE = "clickhouse"
     EVENTS = "events"  # the same database, through CLICKHOUSE_EVENTS_READ_ONLY_URL where one is set
     POSTGRES = "postgres"
+
+
+class StoredTable(NamedTuple):
+    """One of Langfuse's own tables."""
+
+    store: Store
+    name: str
+
+
+def stored_in(store: Store, *names: str) -> tuple[StoredTable, ...]:
+    """Several tables of one store."""
+    return tuple(StoredTable(store, name) for name in names)
 
 
 class Statement(BaseModel):

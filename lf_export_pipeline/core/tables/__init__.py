@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Protocol
 
 from lf_export_pipeline.core.errors import InvalidQueryError
+from lf_export_pipeline.core.query.columns import OutputColumn
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
-from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement, StoredTable
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 
@@ -19,6 +20,16 @@ class TableSource(Protocol):
     @property
     def name(self) -> str:
         """The word in ``query.tableName``."""
+        ...
+
+    @property
+    def reads(self) -> tuple[StoredTable, ...]:
+        """Langfuse's tables that go into a file: lineage, rights and what ``doctor`` tries."""
+        ...
+
+    @property
+    def columns(self) -> tuple[OutputColumn, ...]:
+        """The base columns of a file; those of JSON where CSV has others."""
         ...
 
     def preflight_queries(
@@ -71,6 +82,11 @@ def table_names() -> tuple[str, ...]:
     """The names of all exportable tables, sorted."""
     _load_all()
     return tuple(sorted(_TABLES))
+
+
+def stored_tables() -> tuple[StoredTable, ...]:
+    """All of Langfuse's tables that some export reads, sorted."""
+    return tuple(sorted({table for name in table_names() for table in table_source(name).reads}))
 
 
 def table_source(name: str) -> TableSource:

@@ -83,6 +83,7 @@ ITEMS = PostgresTable(
         "htmlSourcePath": _SOURCE_PATH,
     },
     joins="LEFT JOIN datasets AS d ON d.id = t.dataset_id AND d.project_id = t.project_id",
+    joined=("datasets",),
     long_columns=("t.input", "t.expected_output", "t.metadata"),
 )
 

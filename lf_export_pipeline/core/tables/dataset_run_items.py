@@ -17,7 +17,7 @@ from lf_export_pipeline.core.query.key_scan import (
 )
 from lf_export_pipeline.core.query.score_columns import SCORE_ALIAS, scores_of_traces
 from lf_export_pipeline.core.query.selection import ScanPredicates, select
-from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import NoPreflight, register
@@ -105,6 +105,11 @@ class DatasetRunItems(NoPreflight):
     """
 
     name = "dataset_run_items"
+    reads = (
+        *stored_in(Store.CLICKHOUSE, "dataset_run_items_rmt", "scores"),
+        *stored_in(Store.POSTGRES, "datasets"),
+    )
+    columns = COLUMNS
 
     def compile(
         self,

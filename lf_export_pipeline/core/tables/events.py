@@ -8,7 +8,7 @@ from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Loo
 from lf_export_pipeline.core.query.expressions import json_text, plain_time
 from lf_export_pipeline.core.query.lookups import comments_lookup
 from lf_export_pipeline.core.query.selection import time_from
-from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
@@ -110,6 +110,12 @@ class Events:
     """One row per span, its newest version, the latest start first (Langfuse: in any UI order)."""
 
     name = "events"
+    reads = (
+        *stored_in(Store.CLICKHOUSE, "scores"),
+        *stored_in(Store.EVENTS, "events_full"),
+        *stored_in(Store.POSTGRES, "comments", "users"),
+    )
+    columns = COLUMNS
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -15,6 +15,8 @@ class Observations:
     """One row per observation; the request says which of the two sources the user looked at."""
 
     name = "observations"
+    reads = tuple(sorted({*LegacyObservations.reads, *ObservationsFromEvents.reads}))
+    columns = LegacyObservations.columns
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -6,9 +6,9 @@ from functools import partial
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
 from lf_export_pipeline.core.query.expressions import json_text, parsed_map
 from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
-from lf_export_pipeline.core.query.statement import Statement
+from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
-from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (
     EVENTS,
@@ -51,6 +51,12 @@ class ObservationsFromEvents:
     """One row per span, its newest version, the latest start first."""
 
     name = "observations"
+    reads = (
+        *stored_in(Store.CLICKHOUSE, "scores"),
+        *stored_in(Store.EVENTS, "events_full"),
+        *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
+    )
+    columns = observation_columns(ExportFormat.JSON)
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -17,9 +17,9 @@ from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
 from lf_export_pipeline.core.query.score_columns import SCORE_KEY, ScoreGroups, scores_of_traces
 from lf_export_pipeline.core.query.search import SearchColumns
 from lf_export_pipeline.core.query.selection import ScanPredicates, select
-from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
-from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 from lf_export_pipeline.core.tables.observation_columns import observation_columns
 from lf_export_pipeline.core.tables.observation_fields import (
     SHARED_FIELDS,
@@ -75,6 +75,11 @@ class LegacyObservations:
     """One row per observation, its newest version, beside its trace."""
 
     name = "observations"
+    reads = (
+        *stored_in(Store.CLICKHOUSE, "observations", "traces", "scores"),
+        *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
+    )
+    columns = observation_columns(ExportFormat.JSON)
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -11,7 +11,7 @@ from lf_export_pipeline.core.query.postgres_filters import (
     PostgresParams,
     bound_instant,
 )
-from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.statement import Statement, Store, StoredTable, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import NoPreflight
@@ -33,7 +33,13 @@ class PostgresTable(NoPreflight):
     filters: PostgresFilters
     fields: Mapping[str, str]  # Arrow field ← expression
     joins: str = ""
+    joined: tuple[str, ...] = ()  # the tables of ``joins``
     long_columns: Sequence[str] = ()
+
+    @property
+    def reads(self) -> tuple[StoredTable, ...]:
+        """The table itself and those that are joined."""
+        return stored_in(Store.POSTGRES, self.name, *self.joined)
 
     def compile(
         self,

@@ -19,7 +19,7 @@ from lf_export_pipeline.core.query.key_scan import (
 from lf_export_pipeline.core.query.lookups import user_names_lookup
 from lf_export_pipeline.core.query.score_columns import EXPORTED_TYPES
 from lf_export_pipeline.core.query.selection import ScanPredicates, select
-from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import NoPreflight, register
@@ -95,6 +95,12 @@ class Scores(NoPreflight):
     """One row per score, its newest version, in the order of the UI. It has no search."""
 
     name = "scores"
+    reads = (
+        *stored_in(Store.CLICKHOUSE, "scores", "traces"),
+        *stored_in(Store.EVENTS, "events_core"),
+        *stored_in(Store.POSTGRES, "users"),
+    )
+    columns = COLUMNS
 
     def compile(
         self,

@@ -6,7 +6,7 @@ from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_preflight_queries
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.lookups import comments_lookup
-from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
@@ -49,6 +49,12 @@ class Sessions:
     """
 
     name = "sessions"
+    reads = (
+        *stored_in(Store.CLICKHOUSE, "traces", "observations", "scores"),
+        *stored_in(Store.EVENTS, "events_core"),
+        *stored_in(Store.POSTGRES, "trace_sessions", "comments", "users"),
+    )
+    columns = COLUMNS
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

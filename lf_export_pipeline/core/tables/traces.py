@@ -26,7 +26,7 @@ from lf_export_pipeline.core.query.score_columns import (
 )
 from lf_export_pipeline.core.query.search import SearchColumns, search_condition
 from lf_export_pipeline.core.query.selection import ScanPredicates, select
-from lf_export_pipeline.core.query.statement import Params, Statement, Store
+from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
@@ -141,6 +141,11 @@ class Traces:
     """One row per trace, its newest version; the UI's order is not kept, as in the original."""
 
     name = "traces"
+    reads = (
+        *stored_in(Store.CLICKHOUSE, "traces", "observations", "scores"),
+        *stored_in(Store.POSTGRES, "comments", "users"),
+    )
+    columns = COLUMNS
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -10,6 +10,7 @@ from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.query.export_query import Answers
 from lf_export_pipeline.core.query.statement import Statement, Store
+from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
 from lf_export_pipeline_tests.unit.fuzz.questions import Query, answers, questions
 from lf_export_pipeline_tests.unit.fuzz.strategies import MARKER
@@ -43,12 +44,15 @@ def test_hostile_text_in_a_sound_question_is_bound_and_every_table_is_bound_to_t
     def asked(query: Query, found: Answers) -> None:
         seen["asked"] += 1
         try:
-            statements = statements_of(parse_request(stored(query)), found)
+            request = parse_request(stored(query))
+            statements = statements_of(request, found)
         except ExportError as error:
             assert_is_a_sentence(error)
             return
+        declared = {table.name for table in table_source(request.query.table).reads}
         for statement in statements:
             assert_is_sound(statement)
+            assert {read.table for read in tables_read(statement.sql)} <= declared
         seen["compiled"] += 1
         seen["with scores"] += any("groupArrayIf" in each.sql for each in statements)
 

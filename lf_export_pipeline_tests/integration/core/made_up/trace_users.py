@@ -7,7 +7,7 @@ from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, Va
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
 from lf_export_pipeline.core.query.key_scan import ChunkRows, KeyScan, row_size_sample
 from lf_export_pipeline.core.query.selection import select
-from lf_export_pipeline.core.query.statement import Params, Statement
+from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import register
@@ -22,6 +22,8 @@ class TraceUsers:
     """One row per trace."""
 
     name = "trace_users"
+    reads = stored_in(Store.CLICKHOUSE, "traces")
+    columns = (OutputColumn(name="id"), OutputColumn(name="user"))
 
     def preflight_queries(
         self, _request: ExportRequest, _limits: ExportLimits
@@ -41,11 +43,12 @@ class TraceUsers:
         chunk = ChunkRows(TRACES, rows.bind(request.project_id, "String"), fields)
         return ExportQuery(
             request=request,
-            columns=(OutputColumn(name="id"), OutputColumn(name="user")),
+            columns=self.columns,
             key_scan=keys.statement(scan),
             chunk_rows=chunk.statement(rows),
             sample=row_size_sample(TRACES, request.project_id, ("t.user_id",)),
             row_limit=limits.row_limit,
+            source=TRACES.row_source,
         )
 
 
