@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import assert_never
 
 import dagster as dg
 
@@ -165,6 +166,8 @@ class Reconciler:
                 self._stop(export_id, decision)
             case Action.LEAVE | Action.LAUNCH:
                 pass
+            case _:
+                assert_never(decision.action)
 
     def _fail(self, export_id: str, decision: Decision) -> None:
         claim, sentence = decision.claim, decision.sentence

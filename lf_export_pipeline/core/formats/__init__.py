@@ -1,7 +1,8 @@
 """Columnar serialisers: Arrow record batches in, bytes of an export file out.
 
-A new format is one new module here: a class that satisfies ``FormatWriter``, decorated with
-``@writes(ExportFormat.…)``. Modules named ``*_format`` are found by themselves.
+A new format is a member of ``ExportFormat`` and one new module here: a class that satisfies
+``FormatWriter``, decorated with ``@writes(ExportFormat.…)``. Modules named ``*_format`` are found
+by themselves; how ClickHouse writes its rows is asked for by the type checker (``templates.py``).
 """
 
 from importlib import import_module

@@ -340,7 +340,7 @@ def test_channels_are_told_apart_and_one_that_is_down_does_not_hold_up_the_other
 ) -> None:
     world, run_id = failed(instance)
     pager = Pager(errors=[AWAY])
-    mail, _ = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+    mail, *_ = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
     channels: list[Channel] = [pager, mail]
 
     send_owed(instance, world.rows, channels, world.spool)
