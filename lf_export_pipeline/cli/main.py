@@ -19,6 +19,10 @@ COMMANDS = {
         "Request an export, as the web app does.",
     ),
     "status": ("lf_export_pipeline.cli.status:status", "Show exports and their runs."),
+    "download": (
+        "lf_export_pipeline.cli.download:download",
+        "Save the file of a finished export.",
+    ),
     "requeue": ("lf_export_pipeline.cli.requeue:requeue", "Requeue failed exports."),
     "run": ("lf_export_pipeline.cli.run:run", "Run one export in this process."),
 }

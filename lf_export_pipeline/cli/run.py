@@ -17,14 +17,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lf_export_pipeline.cli.export_lookup import existing_export, known_export_ids
 from lf_export_pipeline.cli.instances import configured_instance
 from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.request.validation_messages import quote_value
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
-from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
+from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, is_partition_key
 from lf_export_pipeline.settings import Settings
 
 POLL_SECONDS = 0.3
@@ -32,16 +34,17 @@ QUIET = {"telemetry": {"enabled": False}}
 
 
 @click.command()
-@click.argument("export_id")
+@click.argument("export_id", metavar="ID", shell_complete=known_export_ids)
 @click.option("--force", is_flag=True, help="Run a COMPLETED export again.")
 def run(export_id: str, *, force: bool) -> None:
     """Run one export in this process; the exit code is 0 if it ends COMPLETED."""
     settings = Settings.load()
     with instance_in_use() as instance, open_resources(settings) as ports:
+        rows = cast("BatchExportRepository", ports["export_rows"])
+        _require_runnable(existing_export(rows, export_id))
         with progress_bar(instance, export_id):
             run_export(batch_export_job(), instance, export_id, ports, force=force)
-        rows = cast("BatchExportRepository", ports["export_rows"])
-        _report(export_id, rows.get(export_id))
+        _report(existing_export(rows, export_id))
 
 
 @contextmanager
@@ -100,11 +103,19 @@ def _move(instance: dg.DagsterInstance, export_id: str, progress: Progress, task
         progress.update(task, description=step, completed=known.done_rows, total=known.rows)
 
 
-def _report(export_id: str, row: ExportRow | None) -> None:
+def _require_runnable(row: ExportRow) -> None:
+    """Nothing, if Dagster can have a run of the export: its id is the key of a partition."""
+    if not is_partition_key(row.id):
+        raise click.ClickException(
+            f"No run can have the id {quote_value(row.id)}: it holds a comma, three dots or "
+            "characters that cannot be seen, or is too long. The sensor sets this export FAILED."
+        )
+
+
+def _report(row: ExportRow) -> None:
     """One line for the export's end; the link is in the row, where it belongs."""
-    if row is None:
-        raise click.ClickException(f"There is no export {export_id}.")
     said = f"{row.id}: {row.status}" + (f". {row.log}" if row.log else "")
     if row.status != "COMPLETED":
         raise click.ClickException(said)
     click.echo(said)
+    click.echo(f"`lf-export download {row.id}` saves its file.", err=True)

@@ -1,7 +1,7 @@
 """What a browser calls the file that it saves."""
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from lf_export_pipeline.core.request.model import ExportRequest
@@ -13,14 +13,20 @@ _NOT_IN_NAMES: Final = re.compile(r'[<>:"/\\|?*%]')
 
 
 def file_name(request: ExportRequest) -> str:
+    """What the file of a request is saved as."""
+    table = request.query.table
+    return saved_name(request.name, table, request.created_at, request.format)
+
+
+def saved_name(name: str, table: str, created_at: datetime, export_format: str) -> str:
     """``<name of the export>-<UTC date>.<extension>``: one name without a folder.
 
     The date is that of the request, which is also where its rows end. What file systems refuse in
     names becomes ``_``, and what cannot be seen is left out; an export whose name is nothing else
     is called by its table.
     """
-    seen = "".join(character for character in request.name if character.isprintable())
+    seen = "".join(character for character in name if character.isprintable())
     plain = _NOT_IN_NAMES.sub("_", seen).strip(" .")
     short = plain.encode()[:NAME_MAX_BYTES].decode(errors="ignore").strip(" .")
-    date = request.created_at.astimezone(UTC).date().isoformat()
-    return f"{short or request.query.table}-{date}.{request.format.lower()}"
+    date = created_at.astimezone(UTC).date().isoformat()
+    return f"{short or table}-{date}.{export_format.lower()}"

@@ -2,13 +2,15 @@
 
 import io
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
+from boto3.exceptions import RetriesExceededError
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MARK = "lf-export-upload"
+_DOWNLOAD = TransferConfig(max_concurrency=4, max_io_queue=100)
+"""What waits for the disk are at most 100 pieces of 256 KiB; boto3 would take ten times as many."""
 
 
 class S3ObjectStore:
@@ -101,6 +105,32 @@ class S3ObjectStore:
         with s3_errors():
             body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
             yield from body.iter_chunks(MEBIBYTE)
+
+    def download(self, key: str, path: Path, progress: Callable[[int], None]) -> None:
+        """Write the object to a file, which appears under its name only when it is whole.
+
+        Parts are fetched side by side and written as they come; one that breaks off is fetched
+        again.
+
+        Args:
+            key: Of the object.
+            path: The file; one that is there is replaced.
+            progress: Told of each number of bytes that has come, by several threads.
+
+        Raises:
+            TransientError: The service failed.
+            ConfigurationError: The bucket or its credentials are wrong.
+            OSError: The file cannot be written.
+        """
+        with s3_errors():
+            try:
+                self._client.download_file(
+                    self.bucket, key, str(path), Callback=progress, Config=_DOWNLOAD
+                )
+            except RetriesExceededError as error:
+                raise TransientError(
+                    "The bucket's service broke the download off several times; try it again."
+                ) from error
 
     def head(self, key: str) -> StoredObject | None:
         """The object, if it is there."""
