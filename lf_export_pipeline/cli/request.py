@@ -9,20 +9,42 @@ from typing import Any
 import click
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.core.parsing import parse_request
+from lf_export_pipeline.cli.requested_for import require_project, require_user
+from lf_export_pipeline.core.parsing import parse_request, require_compilable
 from lf_export_pipeline.core.request.model import ExportFormat, StoredExport
+from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline.settings import Settings
 
 
-@click.command()
+def _tables(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    return [name for name in table_names() if name.startswith(incomplete)]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lf-export request --project shop --table traces
+  lf-export request --project shop --table observations --format jsonl --user clx1abc
+  lf-export request --project shop --table traces --name "Slow traces" \\
+    --filters '[{"type": "number", "column": "latency", "operator": ">", "value": 10}]'
+  lf-export request --project shop --table scores \\
+    --order-by '{"column": "timestamp", "order": "DESC"}'
+"""
+)
 @click.option("--project", required=True, help="Id of the project.")
-@click.option("--table", required=True, help="Such as traces or observations.")
+@click.option(
+    "--table", required=True, shell_complete=_tables, help="Such as traces or observations."
+)
 @click.option(
     "--format",
     "file_format",
     default="CSV",
     show_default=True,
-    type=click.Choice(list(ExportFormat)),
+    type=click.Choice(list(ExportFormat), case_sensitive=False),
 )
 @click.option("--filters", default="[]", help="A JSON list, as the web app stores it.")
 @click.option("--order-by", default="null", help='JSON: {"column": …, "order": "ASC" or "DESC"}.')
@@ -31,15 +53,31 @@ from lf_export_pipeline.settings import Settings
 @click.option("--user", default="", help="Id of the user who receives the e-mail.")
 @click.option("--name", default=None, help="Name of the export.")
 def request(filters: str, order_by: str, **options: Any) -> None:
-    """Request an export and print its id; the sensor starts its run."""
+    """Request an export and print its id; the sensor starts its run.
+
+    Project, user, columns and format are checked first: what cannot be exported is not queued.
+    """
     row = requested_row(
         filters=_json("--filters", filters), order_by=_json("--order-by", order_by), **options
     )
     settings = Settings.load()
-    parse_request(row, settings.limits)
+    require_compilable(parse_request(row, settings.limits), settings.limits)
     with closing(LangfusePostgres(settings)) as database:
+        require_project(database, row.project_id)
+        if row.user_id:
+            is_member = settings.lf_export_require_membership
+            require_user(database, row.user_id, row.project_id, is_member=is_member)
         database.exports.add(row)
     click.echo(row.id)
+    click.echo(_what_is_next(row.id), err=True)
+
+
+def _what_is_next(export_id: str) -> str:
+    return (
+        "QUEUED. While Dagster's daemon is running, its run begins within seconds.\n"
+        f"  lf-export status {export_id}      how far it is\n"
+        f"  lf-export download {export_id}    its file, once it is COMPLETED"
+    )
 
 
 def requested_row(
@@ -80,6 +118,13 @@ def requested_row(
 
 def _json(option: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise click.BadParameter("This is too deeply nested.", param_hint=option) from None
     except ValueError as error:
         raise click.BadParameter(f"This is not JSON: {error}", param_hint=option) from error
+
+
+def _no_number(word: str) -> float:
+    """Python would take NaN and Infinity, which are no JSON."""
+    raise ValueError(word)

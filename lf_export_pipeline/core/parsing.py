@@ -1,6 +1,8 @@
 """From a stored row to a request that is known to be sound."""
 
+from collections import defaultdict
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from pydantic import ValidationError
 
@@ -15,7 +17,7 @@ from lf_export_pipeline.core.request.model import (
     StoredExport,
 )
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value, sentence
-from lf_export_pipeline.core.tables import table_names
+from lf_export_pipeline.core.tables import table_names, table_source
 
 _QUERY_KEYS = (
     *(field.alias or name for name, field in BatchExportQuery.model_fields.items()),
@@ -45,6 +47,21 @@ def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> 
         format=_format(row.format),
         query=_query(row.query, limits),
     )
+
+
+def require_compilable(request: ExportRequest, limits: ExportLimits = _DEFAULT_LIMITS) -> None:
+    """Nothing, if the table knows all columns that the request filters and orders by.
+
+    No store is asked, so what depends on its rows is found by the run alone.
+
+    Raises:
+        PermanentError: The sentence that a run would end with.
+    """
+    table = table_source(request.query.table)
+    table.preflight_queries(request, limits)
+    # Not an empty list by each name: no id for a filter on comments would end it before the others.
+    unanswered: defaultdict[str, list[tuple[object, ...]]] = defaultdict(list)
+    table.compile(request, unanswered, limits).require_short_sql()
 
 
 def _project_id(value: str) -> str:
@@ -97,7 +114,9 @@ def _check_table(name: object) -> None:
     if name == "datasets":
         raise InvalidQueryError("datasets cannot be exported; its items can, as dataset_items.")
     if isinstance(name, str) and name not in table_names():
+        close = get_close_matches(name[:80], table_names(), n=1)
+        meant = f" Did you mean {close[0]}?" if close else ""
         raise InvalidQueryError(
             f"The table {quote_value(name)} cannot be exported; "
-            f"expected one of {join_limited(table_names())}."
+            f"expected one of {join_limited(table_names())}.{meant}"
         )

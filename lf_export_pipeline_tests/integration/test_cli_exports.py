@@ -1,23 +1,45 @@
 """``lf-export request``, ``run`` and ``status`` against real parts."""
 
 import json
+import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
 from click.testing import CliRunner, Result
 
-from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
+from lf_export_localstack.sample.sample_project import (
+    ProjectNotEmptyError,
+    SampleSize,
+    generate_sample,
+)
 from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.main import main
+from lf_export_pipeline.cli.request import request as request_command
+from lf_export_pipeline.cli.request import requested_row
+from lf_export_pipeline.core.request.export_search import ExportSearch
+from lf_export_pipeline.settings import Settings
 
 pytestmark = pytest.mark.services
 
 PROJECT = "cli-project"
+TRACES: dict[str, Any] = {"project": PROJECT, "table": "traces", "file_format": "CSV"}
 
 
 @pytest.fixture(scope="module")
 def sampled(stack: LocalStack) -> LocalStack:
-    generate_sample(stack.addresses(), PROJECT, SampleSize(traces=50, observations_per_trace=0))
+    with suppress(ProjectNotEmptyError):  # of a stack that stays up
+        generate_sample(stack.addresses(), PROJECT, SampleSize(traces=50, observations_per_trace=0))
+    with closing(psycopg2.connect(stack.addresses().database_url)) as connection:
+        outside = "INSERT INTO users (id, email) VALUES ('user-outside', 'o@example.com')"
+        connection.cursor().execute(f"{outside} ON CONFLICT DO NOTHING")
+        connection.commit()
     return stack
 
 
@@ -38,6 +60,12 @@ def call(cli: CliRunner, *arguments: str) -> Result:
     return cli.invoke(main, arguments)
 
 
+@pytest.fixture
+def database(sampled: LocalStack) -> Iterator[LangfusePostgres]:
+    with closing(LangfusePostgres(Settings.load(dict(sampled.environment())))) as opened:
+        yield opened
+
+
 def test_requested_export_is_made_in_this_process(cli: CliRunner) -> None:
     export_id = request(cli, "--format", "JSONL", "--user", "user-ada")
 
@@ -48,11 +76,14 @@ def test_requested_export_is_made_in_this_process(cli: CliRunner) -> None:
     assert export_id in call(cli, "status").stdout
 
 
-def test_export_that_fails_ends_with_its_sentence_and_exit_code_one(cli: CliRunner) -> None:
+def test_export_that_fails_ends_with_its_sentence_and_exit_code_one(
+    cli: CliRunner, database: LangfusePostgres
+) -> None:
     unknown = {"type": "string", "column": "colour", "operator": "=", "value": "green"}
-    export_id = request(cli, "--filters", json.dumps([unknown]))
+    row = requested_row(**TRACES, filters=[unknown])
+    database.exports.add(row)
 
-    made = call(cli, "run", export_id)
+    made = call(cli, "run", row.id)
 
     assert made.exit_code == 1
     assert "Column colour" in made.stderr
@@ -66,27 +97,85 @@ def test_completed_export_is_made_again_only_by_force(cli: CliRunner) -> None:
     assert call(cli, "run", export_id, "--force").exit_code == 0
 
 
-def test_export_that_does_not_exist_is_said_to_be_missing(cli: CliRunner) -> None:
+def test_export_that_does_not_exist_is_said_to_be_missing_and_no_run_begins(
+    cli: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr("lf_export_pipeline.cli.run.run_export", lambda *_, **__: started.append(1))
+
     made = call(cli, "run", "nothing")
 
+    assert (made.exit_code, started) == (1, [])
+    assert "There is no export 'nothing'" in made.stderr
+
+
+def test_export_whose_id_no_run_can_have_is_not_run(
+    cli: CliRunner, database: LangfusePostgres
+) -> None:
+    export_id = f"a,{secrets.token_hex(4)}"
+    database.exports.add(replace(requested_row(**TRACES), id=export_id))
+
+    made = call(cli, "run", export_id)
+
     assert made.exit_code == 1
-    assert "There is no export nothing" in made.stderr
+    assert f"No run can have the id '{export_id}'" in made.stderr
+
+
+def test_requested_export_says_how_to_follow_and_how_to_get_it(cli: CliRunner) -> None:
+    asked = call(cli, "request", "--project", PROJECT, "--table", "traces", "--format", "jsonl")
+
+    export_id = asked.stdout.strip()
+    assert f"lf-export status {export_id}" in asked.stderr
+    assert f"lf-export download {export_id}" in asked.stderr
+
+
+def test_examples_of_the_help_can_be_typed(cli: CliRunner) -> None:
+    text = (request_command.epilog or "").replace("\\\n", " ")
+    examples = [shlex.split(line) for line in text.splitlines() if "lf-export" in line]
+    mine = {"shop": PROJECT, "clx1abc": "user-ada"}
+
+    assert len(examples) >= 4
+    for _program, *words in examples:
+        asked = call(cli, *(mine.get(word, word) for word in words))
+        assert asked.exit_code == 0, asked.output
+
+
+def filters(**changes: object) -> str:
+    known = {"type": "number", "column": "latency", "operator": ">", "value": 1}
+    return json.dumps([known | changes])
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--filters", "{"), "This is not JSON"),
+        (("--filters", "[" * 100_000), "too deeply nested"),
+        (("--filters", '[{"value": NaN}]'), "This is not JSON"),
         (("--filters", '[{"type": "colour"}]'), "Filter 1"),
+        (("--filters", filters(column="latncy")), "Did you mean latency"),
+        (("--filters", filters(type="boolean", operator="=", value=True, column="name")), "type"),
+        (("--filters", filters(operator="about")), "expected one of ="),
+        (("--order-by", '{"column": "timestmp", "order": "UP"}'), "expected one of ASC, DESC"),
+        (("--table", "trace"), "Did you mean traces?"),
+        (("--format", "parquet"), "'parquet' is not one of"),
+        (("--project", "cli-projekt"), f"Did you mean {PROJECT}?"),
+        (("--project", "clx000"), "There is no project 'clx000'. "),
+        (("--user", "ada@example.com"), "Did you mean user-ada (ada@example.com)?"),
+        (("--user", "nobody"), "Users of the project: "),
+        (("--user", "user-outside"), "has no role by which the project"),
     ],
 )
-def test_request_that_cannot_be_made_is_refused_at_once(
-    arguments: tuple[str, ...], sentence: str, cli: CliRunner
+def test_request_that_cannot_be_made_is_refused_before_a_row_is_written(
+    arguments: tuple[str, ...], sentence: str, cli: CliRunner, database: LangfusePostgres
 ) -> None:
+    mine = ExportSearch(projects=(PROJECT, "cli-projekt", "clx000"))
+    before = len(database.exports.find(mine))
+
     asked = call(cli, "request", "--project", PROJECT, "--table", "traces", *arguments)
 
     assert asked.exit_code != 0
     assert sentence in asked.stderr
+    assert len(database.exports.find(mine)) == before
 
 
 def test_missing_setting_is_one_sentence(cli: CliRunner) -> None:

@@ -27,7 +27,7 @@ def may_see(user_id: str, project_id: str) -> sa.Exists:
     )
 
 
-def is_member(user_id: str, project_id: str) -> sa.Exists:
+def is_member(user_id: str | sa.ColumnElement[str], project_id: str) -> sa.Exists:
     """Whether the role in the organization lets a user see its projects."""
     return (
         sa.exists(_MEMBERS.c.user_id)
