@@ -1,64 +1,120 @@
-"""``lf-export status``: exports and their runs as a table."""
+"""``lf-export status``: exports and their runs."""
 
+import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
 import dagster as dg
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Column, Table
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.cli.export_lookup import known_export_ids, missing_export
 from lf_export_pipeline.cli.instances import configured_instance
-from lf_export_pipeline.cli.run_progress import RunProgress, progress_of
+from lf_export_pipeline.cli.run_progress import progress_of
+from lf_export_pipeline.cli.status_lines import Run, StatusLine, status_lines
+from lf_export_pipeline.cli.status_view import StatusView, as_tabs
+from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
+from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.lifecycle.run_records import newest_runs
 from lf_export_pipeline.settings import Settings
 
-STYLES = {"COMPLETED": "green", "FAILED": "red", "PROCESSING": "yellow", "CANCELLED": "dim"}
-HEADINGS = ("export", "project", "table", "format", "status", "age", "run", "rows", "log")
-WHOLE = ("export", "status")
 POLL_SECONDS = 1.0
-LOG_MAX_CHARACTERS = 60
+_NO_RUNS = (
+    "Runs and rows are not known here, since DAGSTER_HOME is not set: set it, and the variables of "
+    "its dagster.yaml, as the daemon has them."
+)
 
 
 @click.command()
-@click.option("--limit", default=20, show_default=True, help="Number of exports, newest first.")
-@click.option("--watch", is_flag=True, help="Refresh the table until Ctrl-C.")
-def status(limit: int, *, watch: bool) -> None:
-    """Show exports and their runs; runs need DAGSTER_HOME."""
+@click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=known_export_ids)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, SEARCH_MAX_ROWS),
+    default=20,
+    show_default=True,
+    help="Number of exports, newest first.",
+)
+@click.option("--watch", is_flag=True, help="Refresh until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--links", is_flag=True, help="Show the download links. They are secrets.")
+def status(ids: tuple[str, ...], limit: int, *, watch: bool, as_json: bool, links: bool) -> None:
+    """Show exports and their runs: these, or the newest.
+
+    On a terminal as a table or as blocks, whatever fits; in a pipe as lines with tabs.
+    """
+    if watch and (as_json or not sys.stdout.isatty()):
+        raise click.UsageError("--watch needs a terminal, and goes without --json.")
     settings = Settings.load()
     with (
         suppress(KeyboardInterrupt),
         closing(LangfusePostgres(settings)) as database,
         configured_instance() as instance,
     ):
-        _show(database, instance, limit, watch=watch)
+        exports = _Exports(database, instance, ids, limit, links=links)
+        if instance is None:
+            click.echo(_NO_RUNS, err=True)
+        if watch:
+            _watch(exports)
+        else:
+            _print(exports, as_json=as_json)
 
 
-def _show(
-    database: LangfusePostgres, instance: dg.DagsterInstance | None, limit: int, *, watch: bool
-) -> None:
-    def current() -> Table:
-        rows = database.exports.recent(limit)
-        return status_table(rows, runs_of(instance, rows), datetime.now(UTC))
+@dataclass(frozen=True, slots=True)
+class _Exports:
+    """What is shown, again and again."""
 
-    if not watch:
-        Console().print(current())
+    database: LangfusePostgres
+    instance: dg.DagsterInstance | None
+    ids: tuple[str, ...]
+    limit: int
+    links: bool
+
+    def lines(self) -> list[StatusLine]:
+        """As of now."""
+        rows = self._rows()
+        runs = runs_of(self.instance, rows)
+        return status_lines(rows, runs, people_of(self.database, rows), with_links=self.links)
+
+    def view(self) -> StatusView:
+        """The same for a terminal."""
+        return StatusView(self.lines(), datetime.now(UTC))
+
+    def _rows(self) -> list[ExportRow]:
+        if not self.ids:
+            return self.database.exports.recent(self.limit)
+        found = {row.id: row for row in self.database.exports.find(ExportSearch(ids=self.ids))}
+        missing = [export_id for export_id in self.ids if export_id not in found]
+        if missing:
+            raise PermanentError(missing_export(missing[0]))
+        return [found[export_id] for export_id in self.ids]
+
+
+def _print(exports: _Exports, *, as_json: bool) -> None:
+    if sys.stdout.isatty() and not as_json:
+        Console(highlight=False).print(exports.view(), crop=False)
         return
-    with Live(current(), auto_refresh=False) as live:
+    records = [line.as_json() for line in exports.lines()]
+    if as_json:
+        click.echo(json.dumps(records, indent=2))
+    for text in () if as_json else as_tabs(records):
+        click.echo(text)
+
+
+def _watch(exports: _Exports) -> None:
+    with Live(exports.view(), auto_refresh=False) as live:
         while True:
             time.sleep(POLL_SECONDS)
-            live.update(current(), refresh=True)
+            live.update(exports.view(), refresh=True)
 
 
-def runs_of(
-    instance: dg.DagsterInstance | None, rows: Sequence[ExportRow]
-) -> dict[str, tuple[dg.DagsterRun, RunProgress]]:
+def runs_of(instance: dg.DagsterInstance | None, rows: Sequence[ExportRow]) -> dict[str, Run]:
     """The newest run of each of these exports, and how far it is."""
     if instance is None:
         return {}
@@ -68,43 +124,14 @@ def runs_of(
     }
 
 
-def status_table(
-    rows: Sequence[ExportRow],
-    runs: Mapping[str, tuple[dg.DagsterRun, RunProgress]],
-    now: datetime,
-) -> Table:
-    """One line per export."""
-    # In a narrow terminal, too, the id is there to be copied, and nothing is left out.
-    table = Table(
-        *(Column(name, no_wrap=name in WHOLE, overflow="fold") for name in HEADINGS), padding=(0, 0)
-    )
-    for row in rows:
-        run, rows_text = _run_cells(runs.get(row.id))
-        state = f"[{STYLES.get(row.status, 'default')}]{escape(row.status)}[/]"
-        cells = (row.id, row.project_id, str(row.table), row.format)
-        table.add_row(
-            *map(escape, cells), state, _age(now, row), run, rows_text, escape(_short(row.log))
-        )
-    return table
+def people_of(database: LangfusePostgres, rows: Sequence[ExportRow]) -> dict[str, str]:
+    """What the users of these exports are called; nothing if that may not be read."""
+    with suppress(ConfigurationError):
+        found = database.directory.people({row.user_id for row in rows})
+        return {one.id: one.known_as for one in found.values()}
+    return {}
 
 
-def _short(log: str | None) -> str:
-    """The beginning of a sentence, so that a line of the table stays one."""
-    text = log or ""
-    return text if len(text) <= LOG_MAX_CHARACTERS else f"{text[:LOG_MAX_CHARACTERS]}…"
-
-
-def _run_cells(run: tuple[dg.DagsterRun, RunProgress] | None) -> tuple[str, str]:
-    if run is None:
-        return "", ""
-    record, progress = run
-    rows = "" if progress.rows is None else f"{progress.done_rows:,} of {progress.rows:,}"
-    return f"{record.run_id[:8]} {record.status.value}", rows
-
-
-def _age(now: datetime, row: ExportRow) -> str:
-    seconds = max(0, int((now - row.created_at).total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
+def status_table(rows: Sequence[ExportRow], runs: Mapping[str, Run], now: datetime) -> StatusView:
+    """Exports whose users are known by their ids, for who has no database to ask."""
+    return StatusView(status_lines(rows, runs, {}), now)
