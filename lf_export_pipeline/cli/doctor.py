@@ -1,11 +1,12 @@
 """Tries every part that an export needs, and says of each whether it is good or what to do."""
 
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 import click
@@ -80,17 +81,26 @@ def run_checks(settings: Settings, environ: Mapping[str, str] | None = None) -> 
 
 
 @click.command()
-def doctor() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, when all is tried.")
+def doctor(*, as_json: bool) -> None:
     """Try every part that exports need; exit code 1 if one of them is not good."""
-    console, are_good = Console(highlight=False), []
-    for check in _checks():
+    checks = list(_checks()) if as_json else _told(_checks())
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    if not all(check.ok for check in checks):
+        raise click.exceptions.Exit(1)
+
+
+def _told(checks: Iterable[Check]) -> list[Check]:
+    """The checks, each printed as soon as it is done."""
+    console, done = Console(highlight=False), []
+    for check in checks:
         mark = "[green]good [/]" if check.ok else "[red]wrong[/]"
         console.print(
             f"{mark}  {check.name:<{_NAME_WIDTH}}{escape(check.sentence)}", soft_wrap=True
         )
-        are_good.append(check.ok)
-    if not all(are_good):
-        raise click.exceptions.Exit(1)
+        done.append(check)
+    return done
 
 
 def _checks() -> Iterator[Check]:

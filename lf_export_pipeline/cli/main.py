@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 import click
+from click.shell_completion import CompletionItem
 from dotenv import dotenv_values
 
 from lf_export_pipeline.core.errors import ExportError
@@ -49,6 +50,13 @@ class LazyGroup(click.Group):
     What none of them can do ends in the sentence of the error, whichever command it is.
     """
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what no server takes as a text, before any command sees it."""
+        for arg in args:
+            if "\0" in arg or (not arg.isascii() and _is_broken(arg)):
+                raise click.UsageError(f"The argument {arg!a} is not valid UTF-8 text.", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
         try:
@@ -68,6 +76,15 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names with their lines of help, which need no import either."""
+        named = [
+            CompletionItem(name, help=said)
+            for name, (_, said) in commands().items()
+            if name.startswith(incomplete)
+        ]
+        return named or super().shell_complete(ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of ``--help``, which needs no import."""
         with formatter.section("Commands"):
@@ -79,6 +96,11 @@ class LazyGroup(click.Group):
 def main() -> None:
     """Batch exports of a self-hosted Langfuse as a Dagster code location."""
     _hand_on_what_aws_reads()
+
+
+def _is_broken(text: str) -> bool:
+    """Whether it holds bytes that were no UTF-8, which Python keeps as halves of characters."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _hand_on_what_aws_reads() -> None:

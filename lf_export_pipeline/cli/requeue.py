@@ -1,54 +1,69 @@
 """``lf-export requeue``: failed exports again, from the shell."""
 
+import json
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+from lf_export_pipeline.cli.export_lookup import known_export_ids
+from lf_export_pipeline.cli.status_view import as_tabs, blocks
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.lifecycle.requeue import (
     HEADINGS,
+    LIMIT_MAX,
     RequeueConfig,
-    Requeued,
     requeue_failed,
     summary_of,
 )
 from lf_export_pipeline.settings import Settings
 
 
-@click.command()
-@click.argument("ids", nargs=-1)
+@click.command(
+    epilog="""\b
+Examples:
+  lf-export requeue
+  lf-export requeue --since 2031-03-01T08:00Z --error "bucket refuses"
+  lf-export requeue lf-export-0123456789abcdef --do-it
+"""
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=known_export_ids)
 @click.option(
     "--since",
+    default="",
     help="Requested at or after this time, such as 2031-03-01T08:00Z.  [default: 30 days ago]",
 )
-@click.option("--until", help="Requested before this time.")
+@click.option("--until", default="", help="Requested before this time.")
 @click.option("--project", "projects", multiple=True, help="Id of a project; may be repeated.")
 @click.option("--table", "tables", multiple=True, help="Such as traces; may be repeated.")
-@click.option("--error", "error_contains", help="Text that the error message contains.")
+@click.option("--error", "error_contains", default="", help="Text in the error message.")
 @click.option(
-    "--limit", default=SEARCH_MAX_ROWS, show_default=True, help="Maximum number, oldest first."
+    "--limit",
+    type=click.IntRange(1, LIMIT_MAX),
+    default=SEARCH_MAX_ROWS,
+    show_default=True,
+    help="Maximum number, oldest first.",
 )
 @click.option("--do-it", is_flag=True, help="Requeue them; without this option, only list them.")
-def requeue(*, do_it: bool, **conditions: Any) -> None:
-    """Requeue failed exports: those with these IDS, or all that match the options."""
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
+    """Requeue failed exports: those with these IDs, or all that match the options.
+
+    Those whose request is invalid are left out: they would fail again.
+    """
     conditions |= {name: list(conditions[name]) for name in ("ids", "projects", "tables")}
-    config = RequeueConfig(**conditions, dry_run=not do_it)
-    with closing(LangfusePostgres(Settings.load())) as database:
-        requeued = requeue_failed(database.exports, config, datetime.now(UTC))
-    if requeued:
-        Console().print(requeue_table(requeued))
-    click.echo(f"{summary_of(requeued)}.")
-
-
-def requeue_table(requeued: list[Requeued]) -> Table:
-    """One line per export."""
-    table = Table(*HEADINGS)
-    for one in requeued:
-        table.add_row(*map(escape, one.cells))
-    return table
+    config, settings = RequeueConfig(**conditions, dry_run=not do_it), Settings.load()
+    with closing(LangfusePostgres(settings)) as database:
+        requeued = requeue_failed(database.exports, config, datetime.now(UTC), settings.limits)
+    records = [dict(zip(HEADINGS, one.cells, strict=True)) for one in requeued]
+    if as_json:
+        click.echo(json.dumps(records, indent=2))
+    elif sys.stdout.isatty():
+        Console(highlight=False).print(*blocks(records, head=("export", "outcome")), sep="")
+    else:
+        click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
+    click.echo(f"{summary_of(requeued)}.", err=True)

@@ -50,6 +50,14 @@ def as_tabs(records: Iterable[dict[str, Any]]) -> Iterator[str]:
         yield "\t".join(_one_line(value) for value in record.values())
 
 
+def blocks(records: Iterable[dict[str, str]], head: Sequence[str]) -> Iterator[RenderableType]:
+    """Some lines per record: the values that it is known by, and the others below them."""
+    for record in records:
+        yield Text("  ".join(_one_line(record[name]) for name in head), overflow="fold")
+        rest = [_one_line(value) for name, value in record.items() if name not in head]
+        yield Padding(Text(", ".join(filter(None, rest)), overflow="fold"), (0, 0, 0, 2))
+
+
 def _one_line(value: object) -> str:
     """A value without tabs, ends of lines, and what a terminal would obey instead of showing it."""
     text = "" if value is None else str(value)

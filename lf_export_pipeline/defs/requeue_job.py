@@ -17,6 +17,7 @@ from lf_export_pipeline.lifecycle.requeue import (
     requeue_failed,
     summary_of,
 )
+from lf_export_pipeline.settings import Settings
 
 JOB_NAME = "requeue_failed_exports"
 SHOWN_MAX_ROWS = 200
@@ -39,10 +40,11 @@ def requeue_exports(
     config: RequeueConfig,
     *,
     export_rows: dg.ResourceParam[BatchExportRepository],
+    settings: dg.ResourceParam[Settings],
 ) -> None:
     """Requeues the matching failed exports; the sensor then starts their runs."""
     try:
-        requeued = requeue_failed(export_rows, config, datetime.now(UTC))
+        requeued = requeue_failed(export_rows, config, datetime.now(UTC), settings.limits)
     except PermanentError as error:
         raise dg.Failure(description=error.sentence, allow_retries=False) from error
     context.log.info(summary_of(requeued))
@@ -52,7 +54,10 @@ def requeue_exports(
 @dg.job(
     name=JOB_NAME,
     executor_def=dg.in_process_executor,
-    description="Requeues failed exports. With dry_run, the default, it only reports which.",
+    config=dg.RunConfig(ops={"requeue_exports": RequeueConfig()}),
+    description="Requeues failed exports, but for those whose request is invalid: they would fail "
+    "again. With dry_run, the default, it only reports which. Open the Launchpad, where all "
+    "conditions are written already.",
 )
 def requeue_failed_exports() -> None:
     """One op: finds, reports, queues."""

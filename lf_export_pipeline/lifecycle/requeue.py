@@ -8,10 +8,11 @@ import dagster as dg
 from pydantic import Field
 
 from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.parsing import parse_request, require_compilable
 from lf_export_pipeline.core.ports import BatchExportRepository
-from lf_export_pipeline.core.request.admission import STALE_AFTER
+from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
-from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 
 HEADINGS = ("export", "project", "table", "format", "requested", "error", "outcome")
 
@@ -19,28 +20,36 @@ WOULD_QUEUE = "would be requeued"
 QUEUED = "requeued"
 TOO_OLD = "skipped: older than 30 days, would be rejected"
 CHANGED = "skipped: no longer FAILED"
+INVALID = "skipped: the request is invalid, would be rejected again"
+LIMIT_MAX = 100_000
 
 
 class RequeueConfig(dg.Config):
     """Which failed exports; conditions that are left out hold for all."""
 
-    since: str | None = Field(
-        default=None,
+    # An empty text stands for none: the launchpad scaffolds only what has a default to show.
+    since: str = Field(
+        default="",
         description=(
             "Only exports requested at or after this time, such as 2031-03-01T08:00Z. Default "
             "without ids: the last 30 days, since older ones would be rejected."
         ),
     )
-    until: str | None = Field(default=None, description="Only exports requested before this time.")
+    until: str = Field(default="", description="Only exports requested before this time.")
     projects: list[str] = Field(default=[], description="Only exports of these projects (ids).")
     tables: list[str] = Field(
         default=[], description="Only exports of these tables, such as traces."
     )
-    error_contains: str | None = Field(
-        default=None, description="Only exports whose error message contains this text."
+    error_contains: str = Field(
+        default="", description="Only exports whose error message contains this text."
     )
     ids: list[str] = Field(default=[], description="Only these exports (ids).")
-    limit: int = Field(default=SEARCH_MAX_ROWS, ge=1, description="Maximum number, oldest first.")
+    limit: int = Field(
+        default=SEARCH_MAX_ROWS,
+        ge=1,
+        le=LIMIT_MAX,
+        description="Maximum number, oldest first.",
+    )
     dry_run: bool = Field(default=True, description="Only report what would be done.")
 
 
@@ -81,7 +90,7 @@ def search_of(config: RequeueConfig, now: datetime) -> ExportSearch:
         statuses=("FAILED",),
         projects=tuple(config.projects),
         tables=tuple(config.tables),
-        log_contains=config.error_contains,
+        log_contains=config.error_contains or None,
         created_since=_instant("since", config.since) or recent,
         created_until=_instant("until", config.until),
         limit=config.limit,
@@ -89,32 +98,58 @@ def search_of(config: RequeueConfig, now: datetime) -> ExportSearch:
 
 
 def requeue_failed(
-    export_rows: BatchExportRepository, config: RequeueConfig, now: datetime
+    export_rows: BatchExportRepository, config: RequeueConfig, now: datetime, limits: ExportLimits
 ) -> list[Requeued]:
-    """What was done, or would be; an export that is no longer FAILED by now is left alone."""
+    """What was done, or would be.
+
+    An export that is no longer FAILED by now is left alone, and so is one whose request is judged
+    invalid: it would fail again, and its user would get another e-mail that says so.
+
+    Args:
+        export_rows: The exports.
+        config: Which of them, and whether they are only reported.
+        now: Exports of more than 30 days before are too old.
+        limits: What a request may hold.
+    """
     rows = export_rows.find(search_of(config, now))
-    return [Requeued(row, _outcome(export_rows, row, now, dry_run=config.dry_run)) for row in rows]
+    return [Requeued(row, _outcome(export_rows, row, now, limits, config)) for row in rows]
 
 
 def _outcome(
-    export_rows: BatchExportRepository, row: ExportRow, now: datetime, *, dry_run: bool
+    export_rows: BatchExportRepository,
+    row: ExportRow,
+    now: datetime,
+    limits: ExportLimits,
+    config: RequeueConfig,
 ) -> str:
     if row.created_at < now - STALE_AFTER:
         return TOO_OLD
-    if dry_run:
+    if _is_invalid(export_rows.stored(row.id), limits):
+        return INVALID
+    if config.dry_run:
         return WOULD_QUEUE
     return QUEUED if export_rows.requeue(row.id, only="FAILED") else CHANGED
 
 
-def _instant(name: str, text: str | None) -> datetime | None:
-    if text is None:
+def _is_invalid(stored: StoredExport | None, limits: ExportLimits) -> bool:
+    """By the row itself and not by its runs: a newer version may take what an older one refused."""
+    try:
+        if stored is not None:
+            require_compilable(parse_request(stored, limits), limits)
+    except PermanentError:
+        return True
+    return False
+
+
+def _instant(name: str, text: str) -> datetime | None:
+    if not text:
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError as error:
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         sentence = f"{name} is not a valid time; write it like 2031-03-01T08:00:00Z."
         raise PermanentError(sentence) from error
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def summary_of(requeued: Iterable[Requeued]) -> str:

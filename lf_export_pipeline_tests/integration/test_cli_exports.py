@@ -178,6 +178,49 @@ def test_request_that_cannot_be_made_is_refused_before_a_row_is_written(
     assert len(database.exports.find(mine)) == before
 
 
+def test_status_without_dagsters_records_says_what_is_missing_and_why(cli: CliRunner) -> None:
+    export_id = request(cli, "--user", "user-ada", "--name", "My traces")
+    call(cli, "run", export_id)
+
+    shown = call(cli, "status", export_id, "--json")
+
+    (told,) = json.loads(shown.stdout)
+    assert (told["name"], told["who"], told["status"]) == (
+        "My traces",
+        "ada@example.com",
+        "COMPLETED",
+    )
+    assert told["file"].endswith("-lf-traces-export-cli-project.csv")
+    assert told["link_expires_at"] > told["requested_at"]
+    assert (told["rows"], told["run"]) == (None, "")
+    assert "DAGSTER_HOME is not set" in shown.stderr
+    assert "X-Amz-Signature" not in shown.output
+    links = json.loads(call(cli, "status", export_id, "--json", "--links").stdout)
+    assert "X-Amz-Signature" in links[0]["link"]
+
+
+def test_status_of_some_exports_is_in_their_order_and_names_one_that_is_not_there(
+    cli: CliRunner,
+) -> None:
+    first, second = request(cli), request(cli)
+
+    for wanted in ((first, second), (second, first)):
+        _heading, *lines = call(cli, "status", *wanted).stdout.splitlines()
+        assert tuple(line.split("\t")[0] for line in lines) == wanted
+    assert "There is no export 'nope'" in call(cli, "status", first, "nope").stderr
+
+
+def test_ids_are_completed_with_what_they_are(cli: CliRunner) -> None:
+    export_id = request(cli, "--name", "My traces")
+    words = {"COMP_WORDS": f"lf-export download {export_id[:-1]}", "COMP_CWORD": "2"}
+
+    completed = cli.invoke(
+        main, [], prog_name="lf-export", env={**words, "_LF_EXPORT_COMPLETE": "bash_complete"}
+    )
+
+    assert completed.stdout.splitlines() == [f"plain,{export_id}"]
+
+
 def test_missing_setting_is_one_sentence(cli: CliRunner) -> None:
     asked = cli.invoke(main, ["run", "anything"], env={"CLICKHOUSE_URL": ""})
 

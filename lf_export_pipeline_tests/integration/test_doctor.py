@@ -1,5 +1,6 @@
 """The doctor on a good installation, and on one that lacks one thing."""
 
+import json
 import secrets
 from pathlib import Path
 
@@ -26,6 +27,19 @@ def test_a_good_installation_is_good_in_every_part(environment: dict[str, str]) 
     checks = list(run_checks(Settings.load(environment), environment))
     assert [check for check in checks if not check.ok] == []
     assert len(checks) == 8
+
+
+def test_the_doctor_speaks_json_to_programs(environment: dict[str, str]) -> None:
+    changed = environment | {f"{S3}_ENABLED": "false"}
+
+    result = CliRunner(env=changed).invoke(doctor, ["--json"])
+
+    checks = {one["name"]: one for one in json.loads(result.stdout)}
+    assert result.exit_code == 1
+    assert len(checks) == 9
+    assert checks["settings"] == {"name": "settings", "ok": True, "sentence": "read"}
+    assert not checks["S3"]["ok"]
+    assert f"{S3}_ENABLED" in checks["S3"]["sentence"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """``lf-export requeue`` on the real table."""
 
+import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -59,6 +60,15 @@ def test_without_being_told_to_nothing_is_queued(
     assert "[red]" in result.output
     assert "1 would be requeued." in result.output
     assert status(database, failed)[0] == "FAILED"
+
+
+def test_programs_are_told_in_json_or_in_lines_with_tabs(
+    isolated_stack: LocalStack, failed: str
+) -> None:
+    (told,) = json.loads(call(isolated_stack, "--json").stdout)
+    assert (told["export"], told["outcome"]) == (failed, "would be requeued")
+    heading, line = call(isolated_stack).stdout.splitlines()
+    assert dict(zip(heading.split("\t"), line.split("\t"), strict=True)) == told
 
 
 def test_failed_exports_are_queued_when_told_to(
