@@ -11,6 +11,7 @@ from lf_export_pipeline.core.query.export_query import ExportPlan, StoredFile
 from lf_export_pipeline.core.request.admission import EVENT_MAX_BYTES
 from lf_export_pipeline.defs.assets import export_asset_key
 from lf_export_pipeline.defs.progress_format import MEGABYTE, per_second
+from lf_export_pipeline.defs.run_summary import made
 from lf_export_pipeline.file.manifest import manifest_of
 from lf_export_pipeline.file.preview import Preview
 from lf_export_pipeline.lifecycle.partitions import ATTEMPT_TAG
@@ -30,16 +31,20 @@ def asset_event(
     plan: ExportPlan,
     preview: Preview | None,
     max_bytes: int = EVENT_MAX_BYTES,
+    *,
+    nextauth_url: str | None = None,
 ) -> dg.AssetMaterialization:
     """The export as an event of the asset ``batch_exports/<table>``, so that the UI plots it."""
     times = timing(stored, _started(context, context.run_id))
+    waited = queue_wait_seconds(context, stored)
     event = dg.AssetMaterialization(
         asset_key=export_asset_key(stored.request.query.table),
         description=f"{stored.rows:,} rows of {stored.request.query.table}",
         metadata={
+            **made(stored, waited, nextauth_url),
             **facts(stored),
             **times,
-            "queue_wait_seconds": queue_wait_seconds(context, stored),
+            "queue_wait_seconds": waited,
             "attempt": attempt_of(context),
             "dagster/column_schema": column_schema(plan),
             "manifest": dg.MetadataValue.json(manifest_of(stored, plan)),

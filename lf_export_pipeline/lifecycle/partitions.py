@@ -12,6 +12,8 @@ EXPORTS = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 PARTITION_TAG = "dagster/partition"
 PARTITION_SET_TAG = "dagster/partition_set"
 
+NAME_TAG = "lf_export/name"
+USER_TAG = "lf_export/user"
 PROJECT_TAG = "lf_export/project"
 TABLE_TAG = "lf_export/table"
 FORMAT_TAG = "lf_export/format"

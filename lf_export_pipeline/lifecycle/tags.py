@@ -5,9 +5,11 @@ import hashlib
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.lifecycle.partitions import (
     FORMAT_TAG,
+    NAME_TAG,
     PROJECT_TAG,
     QUEUED_AT_TAG,
     TABLE_TAG,
+    USER_TAG,
 )
 
 TAG_MAX_CHARACTERS = 63
@@ -15,8 +17,13 @@ HASH_CHARACTERS = 8
 
 
 def tags_of(row: ExportRow) -> dict[str, str]:
-    """What every run of an export is tagged with, whoever asks for it."""
+    """What every run of an export is tagged with, whoever asks for it.
+
+    The user is the id: e-mail addresses stay in Langfuse's database.
+    """
+    people = {NAME_TAG: row.name, USER_TAG: row.user_id}
     return {
+        **{tag: _tag(value) for tag, value in people.items() if value},
         PROJECT_TAG: project_tag(row),
         TABLE_TAG: _tag(row.table),
         FORMAT_TAG: _tag(row.format),

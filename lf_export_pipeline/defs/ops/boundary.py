@@ -40,6 +40,22 @@ from lf_export_pipeline.lifecycle.run_records import (
 CLICKHOUSE_POOL = "clickhouse"
 
 
+NO_PARTITION = (
+    "No export was chosen: this job makes one export per run, and its id is the partition. Choose "
+    "it in the field Partition of the Launchpad, or run `lf-export run <id>`."
+)
+
+
+def require_partition(context: dg.OpExecutionContext) -> None:
+    """Nothing, if the run is of an export; Dagster's launchpad also launches runs of none.
+
+    Raises:
+        Failure: It is of none.
+    """
+    if not context.has_partition_key:
+        raise dg.Failure(description=NO_PARTITION, allow_retries=False)
+
+
 @contextmanager
 def export_errors(
     context: dg.OpExecutionContext,

@@ -75,8 +75,10 @@ def upload_file(
             publish(stored, root_run_id(context.run), files, export_rows, settings)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
-        most = settings.limits.event_bytes
-        context.log_event(asset_event(context, stored, plan, _preview(spool, made), most))
+        most, page = settings.limits.event_bytes, settings.nextauth_url
+        preview = _preview(spool, made)
+        event = asset_event(context, stored, plan, preview, most, nextauth_url=page)
+        context.log_event(event)
         yield dg.Output(stored)
 
 

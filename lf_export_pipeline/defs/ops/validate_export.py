@@ -14,7 +14,8 @@ from lf_export_pipeline.core.ports import BatchExportRepository, Spool
 from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest, ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
-from lf_export_pipeline.defs.ops.boundary import export_errors
+from lf_export_pipeline.defs.ops.boundary import export_errors, require_partition
+from lf_export_pipeline.defs.run_summary import requested
 from lf_export_pipeline.file.cleanup import note_superseded
 from lf_export_pipeline.lifecycle.notices import owe_failure
 from lf_export_pipeline.lifecycle.retries import is_alive
@@ -94,6 +95,7 @@ def validate_export(
     export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> Iterator[dg.Output[ExportRequest]]:
     """Checks the row and sets it PROCESSING. Without an output, all later ops are skipped."""
+    require_partition(context)
     with export_errors(context, export_rows):
         if not settings.langfuse_s3_batch_export_enabled:
             raise ConfigurationError(DISABLED_MESSAGE)
@@ -107,7 +109,8 @@ def validate_export(
             return
         note_superseded(row, spool, settings)
         if _start(export_rows, row, owner):
-            yield dg.Output(_accepted(context, row, export_rows, settings.limits))
+            request = _accepted(context, row, export_rows, settings.limits)
+            yield dg.Output(request, metadata=requested(request, settings.nextauth_url))
         else:
             context.log.warning("Skipping export %s: another run started it first", row.id)
 
