@@ -10,7 +10,7 @@ import click
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.requested_for import require_project, require_user
-from lf_export_pipeline.core.parsing import parse_request, require_compilable
+from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.request.model import ExportFormat, StoredExport
 from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline.settings import Settings
@@ -61,7 +61,7 @@ def request(filters: str, order_by: str, **options: Any) -> None:
         filters=_json("--filters", filters), order_by=_json("--order-by", order_by), **options
     )
     settings = Settings.load()
-    require_compilable(parse_request(row, settings.limits), settings.limits)
+    compiled_unanswered(parse_request(row, settings.limits), settings.limits)
     with closing(LangfusePostgres(settings)) as database:
         require_project(database, row.project_id)
         if row.user_id:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 
 from lf_export_pipeline.core.errors import InvalidQueryError
+from lf_export_pipeline.core.query.export_query import ExportQuery
 from lf_export_pipeline.core.request.admission import ExportLimits, require_bounded_query
 from lf_export_pipeline.core.request.model import (
     ID_MAX_CHARACTERS,
@@ -49,10 +50,12 @@ def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> 
     )
 
 
-def require_compilable(request: ExportRequest, limits: ExportLimits = _DEFAULT_LIMITS) -> None:
-    """Nothing, if the table knows all columns that the request filters and orders by.
+def compiled_unanswered(
+    request: ExportRequest, limits: ExportLimits = _DEFAULT_LIMITS
+) -> ExportQuery:
+    """The reading of an export as it is before any store is asked: without names of scores.
 
-    No store is asked, so what depends on its rows is found by the run alone.
+    What depends on rows is found by the run alone.
 
     Raises:
         PermanentError: The sentence that a run would end with.
@@ -61,7 +64,9 @@ def require_compilable(request: ExportRequest, limits: ExportLimits = _DEFAULT_L
     table.preflight_queries(request, limits)
     # Not an empty list by each name: no id for a filter on comments would end it before the others.
     unanswered: defaultdict[str, list[tuple[object, ...]]] = defaultdict(list)
-    table.compile(request, unanswered, limits).require_short_sql()
+    query = table.compile(request, unanswered, limits)
+    query.require_short_sql()
+    return query
 
 
 def _project_id(value: str) -> str:

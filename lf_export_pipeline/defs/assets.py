@@ -10,6 +10,7 @@ import dagster as dg
 from lf_export_pipeline.core.query.statement import Store, StoredTable
 from lf_export_pipeline.core.tables import stored_tables, table_names, table_source
 from lf_export_pipeline.defs.checks import OWNER
+from lf_export_pipeline.defs.column_descriptions import base_schema
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 
 GROUP = "batch_exports"
@@ -28,6 +29,11 @@ def export_asset_key(table: str) -> dg.AssetKey:
 
 def _source_key(source: StoredTable) -> dg.AssetKey:
     return dg.AssetKey([SOURCES_GROUP, _server_of(source), source.name])
+
+
+def _schema(table: str) -> dg.TableSchema:
+    """The columns that every file of a table has, so that they are known before the first one."""
+    return dg.TableSchema(base_schema(table, table_source(table).columns))
 
 
 def _server_of(source: StoredTable) -> str:
@@ -50,6 +56,7 @@ def _asset(table: str) -> dg.AssetSpec:
         deps=[_source_key(source) for source in table_source(table).reads],
         owners=[OWNER],
         kinds={"s3"},
+        metadata={"dagster/column_schema": _schema(table)},
         description=(
             f"Files that users exported from the table {table.replace('_', ' ')}. Each event is "
             "one finished file: export, user, rows, bytes, seconds, speed, time in the queue, "

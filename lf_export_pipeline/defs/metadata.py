@@ -6,10 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from lf_export_pipeline.core.query.columns import Kind
 from lf_export_pipeline.core.query.export_query import ExportPlan, StoredFile
 from lf_export_pipeline.core.request.admission import EVENT_MAX_BYTES
 from lf_export_pipeline.defs.assets import export_asset_key
+from lf_export_pipeline.defs.column_descriptions import base_schema
 from lf_export_pipeline.defs.progress_format import MEGABYTE, per_second
 from lf_export_pipeline.defs.run_summary import made
 from lf_export_pipeline.file.manifest import manifest_of
@@ -21,8 +21,6 @@ from lf_export_pipeline.lifecycle.run_records import (
     root_run_id,
     runs_by_export,
 )
-
-SHOWN_TYPES = {Kind.TEXT: "string", Kind.QUOTED: "string", Kind.MAYBE_JSON: "string or json"}
 
 
 def asset_event(
@@ -75,8 +73,11 @@ def bounded(event: dg.AssetMaterialization, max_bytes: int) -> dg.AssetMateriali
 
 
 def facts(stored: StoredFile) -> dict[str, str | int | bool]:
-    """What was exported."""
+    """What was exported; first what came out, since Dagster's log shows some six lines."""
     return {
+        "rows": stored.rows,
+        "bytes": stored.bytes,
+        "object_key": stored.object_key,
         "export": stored.request.export_id,
         "name": stored.request.name,
         "user": stored.request.user_id,
@@ -84,9 +85,6 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
         "format": stored.request.format.value,
         "project": stored.request.project_id,
         "dagster/row_count": stored.rows,
-        "rows": stored.rows,
-        "bytes": stored.bytes,
-        "object_key": stored.object_key,
         "sha256": stored.sha256,
         "row_limit_hit": stored.limit_hit,
         "vanished_rows": stored.vanished_rows,
@@ -134,11 +132,9 @@ def _started(context: dg.OpExecutionContext, run_id: str) -> datetime:
 
 def column_schema(plan: ExportPlan) -> dg.TableSchema:
     """The columns of the file."""
-    base = [
-        dg.TableColumn(column.name, SHOWN_TYPES.get(column.kind, "json"))
-        for column in plan.query.columns
-    ]
+    base = base_schema(plan.query.request.query.table, plan.query.columns)
     scores = [
-        dg.TableColumn(name, "json", description="score") for name in plan.query.score_columns
+        dg.TableColumn(name, "json", description="Scores of this name.")
+        for name in plan.query.score_columns
     ]
     return dg.TableSchema(columns=base + scores)

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.parsing import parse_request, require_compilable
+from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
@@ -135,7 +135,7 @@ def _is_invalid(stored: StoredExport | None, limits: ExportLimits) -> bool:
     """By the row itself and not by its runs: a newer version may take what an older one refused."""
     try:
         if stored is not None:
-            require_compilable(parse_request(stored, limits), limits)
+            compiled_unanswered(parse_request(stored, limits), limits)
     except PermanentError:
         return True
     return False

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.parsing import parse_request, require_compilable
+from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline_tests.unit.core.test_parsing import MINIMAL, stored
@@ -23,20 +23,20 @@ def request_for(table: str, *filters: dict[str, Any], **query: Any) -> ExportReq
 @pytest.mark.parametrize("events", [False, True])
 @pytest.mark.parametrize("table", TABLES)
 def test_a_sound_request_is_compilable_without_a_store(table: str, events: bool) -> None:
-    require_compilable(request_for(table, useEventsTable=events))
+    compiled_unanswered(request_for(table, useEventsTable=events))
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_column_that_no_table_has_is_refused(table: str) -> None:
     with pytest.raises(InvalidFilterError, match="colour"):
-        require_compilable(request_for(table, UNKNOWN))
+        compiled_unanswered(request_for(table, UNKNOWN))
 
 
 def test_a_filter_on_comments_hides_no_other() -> None:
-    require_compilable(request_for("traces", COMMENT))
+    compiled_unanswered(request_for("traces", COMMENT))
     with pytest.raises(InvalidFilterError, match="colour"):
-        require_compilable(request_for("traces", COMMENT, UNKNOWN))
+        compiled_unanswered(request_for("traces", COMMENT, UNKNOWN))
 
 
 def test_what_the_rows_would_answer_is_left_to_the_run() -> None:
-    require_compilable(request_for("sessions", BOOKMARKED, COMMENT))
+    compiled_unanswered(request_for("sessions", BOOKMARKED, COMMENT))
