@@ -1,5 +1,6 @@
 """Exports with exactly the rights that ``deploy/`` grants: they suffice, and nothing more works."""
 
+import json
 import re
 import tempfile
 import urllib.request
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from psycopg2.errors import InsufficientPrivilege
@@ -27,6 +29,7 @@ from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.doctor import run_checks
+from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline.core.request.model import ExportRow
@@ -137,6 +140,24 @@ def test_every_change_of_state_is_possible_with_these_rights(
         assert rows.cancel(completed.id)
     finally:
         database.close()
+
+
+def test_the_shell_finds_projects_users_and_files_with_these_rights(
+    access: Restricted, settings: Settings, tmp_path: Path
+) -> None:
+    completed = exported(access, settings, "audit_logs")
+    cli = CliRunner(env=access.environment | {"DAGSTER_HOME": ""})
+
+    (told,) = json.loads(cli.invoke(main, ["status", completed.id, "--json"]).stdout)
+    saved = cli.invoke(main, ["download", completed.id, "-o", str(tmp_path)])
+    ask = ["request", "--table", "traces", "--user", "user-ada", "--project"]
+    unknown = cli.invoke(main, [*ask, PROJECT[:-1]]).stderr
+    unallowed = cli.invoke(main, [*ask, PROJECT]).stderr
+
+    assert told["who"] == "ada@example.com"
+    assert saved.exit_code == 0, saved.output
+    assert f"Did you mean {PROJECT}?" in unknown
+    assert "deploy/sql/postgres_role.sql" in unallowed
 
 
 @pytest.fixture(scope="module")

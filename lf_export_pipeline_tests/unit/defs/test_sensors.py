@@ -56,13 +56,15 @@ def test_each_waiting_row_gets_one_request_in_order() -> None:
     assert [request.run_key for request in requests] == ["b:1", "a:1"]
 
 
-def test_request_is_tagged_with_project_table_format_and_attempt() -> None:
+def test_request_is_tagged_with_who_asked_for_what_and_the_attempt() -> None:
     row = export_row("a", format="JSONL", updated_at=NOON)
     (request,) = requests_for([row], {"a": 2})
 
     assert request.tags == {
         "dagster/partition": "a",
         "dagster/partition_set": "batch_export_partition_set",
+        "lf_export/name": "My numbers",
+        "lf_export/user": "u-alice",
         "lf_export/project": "project-1",
         "lf_export/table": "numbers",
         "lf_export/format": "JSONL",
