@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.export_lookup import known_export_ids
@@ -63,7 +63,7 @@ def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
     if as_json:
         click.echo(json.dumps(records, indent=2))
     elif sys.stdout.isatty():
-        Console(highlight=False).print(*blocks(records, head=("export", "outcome")), sep="")
+        Console(highlight=False).print(Group(*blocks(records, head=("export", "outcome"))))
     else:
         click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
     click.echo(f"{summary_of(requeued)}.", err=True)

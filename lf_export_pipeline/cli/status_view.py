@@ -55,7 +55,9 @@ def blocks(records: Iterable[dict[str, str]], head: Sequence[str]) -> Iterator[R
     for record in records:
         yield Text("  ".join(_one_line(record[name]) for name in head), overflow="fold")
         rest = [_one_line(value) for name, value in record.items() if name not in head]
-        yield Padding(Text(", ".join(filter(None, rest)), overflow="fold"), (0, 0, 0, 2))
+        yield Padding(
+            Text(", ".join(filter(None, rest)), overflow="fold"), (0, 0, 0, 2), expand=False
+        )
 
 
 def _one_line(value: object) -> str:

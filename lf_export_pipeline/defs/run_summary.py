@@ -61,7 +61,7 @@ def made(stored: StoredFile, waited: float, nextauth_url: str | None) -> Metadat
         ("file", stored.object_key.rpartition("/")[2]),
         ("waited", duration(waited)),
         ("link until", f"{stored.expires_at:%Y-%m-%d %H:%M} UTC"),
-        ("remark", stored.remark or ""),
+        *([("remark", stored.remark)] if stored.remark else []),
     )
     table = markdown_table(("what", "value"), lines)
     return {"summary": dg.MetadataValue.md(table), **_page(request, nextauth_url)}

@@ -34,8 +34,8 @@ def test_run_page_says_who_asked_for_what_and_what_came_out(
 
     operator.opens(f"/runs/{run.run_id}")
     operator.presses("View tags and config")
-    operator.sees("lf_export/name: Traces for Ada")
-    operator.sees("lf_export/user: user-ada")
+    operator.finds("//*[normalize-space()='lf_export/name: Traces for Ada']")
+    operator.finds("//*[normalize-space()='lf_export/user: user-ada']")
     operator.photographs("glance-tags")
 
 
@@ -50,7 +50,7 @@ def test_failed_run_says_why_on_its_page(deployment: Deployment, operator: Opera
     operator.sees("Column colour does not match")
     operator.photographs("glance-failed")
     operator.presses("View tags and config")
-    operator.sees("lf_export/failure: request")
+    operator.finds("//*[normalize-space()='lf_export/failure: request']")
 
 
 def test_launchpad_without_a_partition_ends_with_a_sentence(
