@@ -38,22 +38,15 @@ def stack() -> Iterator[LocalStack]:
         yield running
         return
     fresh = LocalStack(Path(tempfile.mkdtemp(prefix="lf-export-tests-")))
-    try:
-        fresh.up()
+    with fresh.temporary():
         yield fresh
-    finally:
-        fresh.destroy()
 
 
 @pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Servers that nobody else uses, for tests that stop them or look at all that they hold."""
-    own = LocalStack(tmp_path_factory.mktemp("stack"))
-    try:
-        own.up()
+    with LocalStack(tmp_path_factory.mktemp("stack")).temporary() as own:
         yield own
-    finally:
-        own.destroy()
 
 
 @pytest.fixture(scope="session")

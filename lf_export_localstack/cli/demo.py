@@ -1,34 +1,29 @@
-"""The command, step by step."""
+"""``lf-export demo``, step by step."""
 
 import os
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import dagster as dg
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
+from lf_export_localstack.cli.ending import signals_as_interrupts
+from lf_export_localstack.cli.steps import Steps
 from lf_export_localstack.demo.exports import EXPORTS, PROJECT, SIZE
 from lf_export_localstack.demo.results import Result, result_of
+from lf_export_localstack.demo.summary import lines_of, next_commands, shown_path
+from lf_export_localstack.demo.watching import StandstillError, Watch
 from lf_export_localstack.processes import dagster_processes as dagster
-from lf_export_localstack.processes import process
 from lf_export_localstack.sample.sample_project import generate_sample
 from lf_export_localstack.stack.local_stack import DEFAULT_STATE_DIR, LocalStack
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.cli.status import runs_of, status_table
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.settings import Settings
 
-ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
-DEADLINE_SECONDS = 600
-POLL_SECONDS = 0.5
 CHUNK_TARGET_MIB = 8  # small chunks, so that there is progress to be seen
+NAME = "dagster-daemon"
 
 
 @click.command()
@@ -41,44 +36,65 @@ CHUNK_TARGET_MIB = 8  # small chunks, so that there is progress to be seen
 )
 def demo(state_dir: Path) -> None:
     """Show everything once, from nothing, and stop; the exit code is 0 if all is well."""
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    stack = LocalStack(state_dir)
-    stack.destroy()
-    with stack:
-        results = _shown(stack, console)
-    console.print(_table(results))
-    problems = [f"{r.export.name!r} {problem}" for r in results for problem in r.problems]
+    steps = Steps()
+    stack = LocalStack(state_dir, tell=steps)
+    try:
+        with signals_as_interrupts():
+            with stack.session("demo", fresh=True):
+                results, problems = _shown(stack, steps)
+                steps("Stopping everything")
+            _say(results, stack.state_dir)
+    except KeyboardInterrupt:
+        click.echo(f"Ended before its time; what there was is in {shown_path(stack.state_dir)}.")
+        raise click.exceptions.Exit(130) from None
+    problems += [f"{r.export.name!r} {problem}" for r in results for problem in r.problems]
     if problems:
         raise click.ClickException("; ".join(problems))
-    console.print("All is as it should be; everything that was started has been stopped.")
+    click.echo("All is as it should be; everything that was started has been stopped.")
 
 
-def _shown(stack: LocalStack, console: Console) -> list[Result]:
-    addresses = stack.addresses()
-    console.print(f"Postgres, ClickHouse, S3 and SMTP run; their data are in {stack.state_dir}")
-    counts = generate_sample(addresses, PROJECT, SIZE, until=datetime.now(UTC))
-    console.print(
-        f"Project {PROJECT}: " + ", ".join(f"{n:,} {table}" for table, n in counts.items())
+def _shown(stack: LocalStack, steps: Steps) -> tuple[list[Result], list[str]]:
+    """What came of the exports, and what kept them from coming to an end, if anything did."""
+    addresses = stack.up()
+    steps(f"Making {SIZE.traces:,} traces with all that belongs to them")
+    counts = generate_sample(
+        addresses, PROJECT, SIZE, until=datetime.now(UTC), tell=lambda what: steps(f"  {what}")
     )
     home = dagster.prepare_home(stack.state_dir)
     environment = dagster.environment_for(
         stack.environment(), home, LF_EXPORT_CHUNK_TARGET_MIB=str(CHUNK_TARGET_MIB)
     )
     with _database(stack.environment()) as database, _instance(environment, home) as instance:
-        rows = [export.row() for export in EXPORTS]
-        for row in rows:
-            database.exports.add(row)
-        console.print(f"{len(rows)} exports are QUEUED; the daemon's sensor looks for them")
-        with dagster.running("daemon", dagster.daemon_arguments(), environment, home) as daemon:
-            ended = _watched(
-                database, instance, [row.id for row in rows], daemon, home=home, console=console
-            )
-    files = stack.state_dir / "files"
-    files.mkdir()
-    return [
-        result_of(export, row, counts, files, addresses.inbox)
-        for export, row in zip(EXPORTS, ended, strict=True)
-    ]
+        rows, problems = _exported(stack, database, instance, environment, steps)
+        files = stack.state_dir / "files"
+        files.mkdir()
+        results = [
+            result_of(export, row, counts, files, addresses.inbox)
+            for export, row in zip(EXPORTS, rows, strict=True)
+        ]
+    return results, problems
+
+
+def _exported(
+    stack: LocalStack,
+    database: LangfusePostgres,
+    instance: dg.DagsterInstance,
+    environment: Mapping[str, str],
+    steps: Steps,
+) -> tuple[list[ExportRow], list[str]]:
+    home = Path(environment["DAGSTER_HOME"])
+    launch = dagster.launch_of(NAME, dagster.daemon_arguments(), environment, home)
+    queued = [export.row() for export in EXPORTS]
+    for row in queued:
+        database.exports.add(row)
+    steps(f"{len(queued)} exports are QUEUED; starting Dagster's daemon, whose sensor finds them")
+    watch = Watch(database, instance, [row.id for row in queued], steps)
+    with stack.running(NAME, launch) as daemon:
+        try:
+            watch.until_all_have_ended(daemon)
+        except StandstillError as error:
+            return watch.rows, [f"{error} Its log says more: {shown_path(launch.log)}."]
+    return watch.rows, []
 
 
 @contextmanager
@@ -98,61 +114,12 @@ def _instance(environment: Mapping[str, str], home: Path) -> Iterator[dg.Dagster
         yield instance
 
 
-def _watched(
-    database: LangfusePostgres,
-    instance: dg.DagsterInstance,
-    export_ids: Sequence[str],
-    daemon: process.ProcessRecord,
-    *,
-    home: Path,
-    console: Console,
-) -> list[ExportRow]:
-    """The rows when all of them have ended and all runs too, shown while they change."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            found = [database.exports.get(export_id) for export_id in export_ids]
-            rows = [row for row in found if row is not None]
-            runs = runs_of(instance, rows)
-            live.update(status_table(rows, runs, datetime.now(UTC)), refresh=True)
-            ended_runs = [run for run, _ in runs.values() if run.is_finished]
-            if len(ended_runs) == len(rows) and all(row.status in ENDED for row in rows):
-                return rows
-            _check_daemon(daemon, home, deadline)
-            time.sleep(POLL_SECONDS)
-
-
-def _check_daemon(daemon: process.ProcessRecord, home: Path, deadline: float) -> None:
-    log = home / "daemon.log"
-    if not process.is_running(daemon):
-        raise click.ClickException(f"The daemon has ended.\n{process.last_lines(log)}")
-    if time.monotonic() > deadline:
-        raise click.ClickException(f"The exports take too long.\n{process.last_lines(log)}")
-
-
-def _table(results: Sequence[Result]) -> Table:
-    table = Table("export", "table", "format", "rows", "bytes", "seconds", "status")
-    for heading in ("file", "mail"):
-        table.add_column(heading, overflow="fold")  # a path that is cut short leads nowhere
+def _say(results: list[Result], state_dir: Path) -> None:
     for result in results:
-        row, file = result.row, result.file
-        table.add_row(
-            result.export.name,
-            result.export.table,
-            row.format,
-            "" if result.rows is None else f"{result.rows:,}",
-            f"{file.stat().st_size:,}" if file else "",
-            "" if result.seconds is None else f"{result.seconds:.1f}",
-            row.status if row.log is None else f"{row.status}: {row.log}",
-            _shown_path(file),
-            _shown_path(result.mail),
-        )
-    return table
-
-
-def _shown_path(path: Path | None) -> str:
-    """Relative to where the command was called, if it is below that."""
-    if path is None:
-        return ""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+        click.echo()
+        for line in lines_of(result):
+            click.echo(line)
+    click.echo("\nTo try next:")
+    for line in next_commands(results, state_dir):
+        click.echo(f"  {line}")
+    click.echo()

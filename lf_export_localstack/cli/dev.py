@@ -1,16 +1,16 @@
 """``lf-export dev``: the embedded stack and Dagster's UI, until Ctrl-C."""
 
-import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 import click
 
+from lf_export_localstack.cli.ending import signals_as_interrupts
 from lf_export_localstack.cli.local import state_dir_option
+from lf_export_localstack.cli.steps import Steps
 from lf_export_localstack.processes import dagster_processes as dagster
-from lf_export_localstack.processes import process
+from lf_export_localstack.processes.process import ProcessRecord, is_running
 from lf_export_localstack.sample.sample_project import (
     ProjectNotEmptyError,
     SampleSize,
@@ -19,6 +19,7 @@ from lf_export_localstack.sample.sample_project import (
 from lf_export_localstack.stack.local_stack import LocalStack
 
 SAMPLE_PROJECT = "sample-project"
+NAME = "dagster-dev"
 POLL_SECONDS = 0.5
 
 
@@ -27,45 +28,52 @@ POLL_SECONDS = 0.5
 @click.option("--traces", default=2_000, show_default=True, help="Traces of the sample project.")
 @state_dir_option
 def dev(port: int, traces: int, state_dir: Path) -> None:
-    """Run the embedded stack and Dagster's UI; Ctrl-C stops what was started here."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run the embedded stack and Dagster's UI; Ctrl-C ends what was started here."""
+    steps = Steps()
+    stack = LocalStack(state_dir, tell=steps)
     try:
-        with LocalStack(state_dir) as stack:
-            _fill(stack, traces)
-            home = dagster.prepare_home(stack.state_dir)
-            environment = dagster.environment_for(stack.environment(), home)
-            arguments = dagster.dev_arguments(port)
-            with dagster.running("dagster-dev", arguments, environment, home) as record:
-                dagster.wait_for_ui(record, port, home / "dagster-dev.log")
-                _say_where(port, home)
-                _wait_while_running(record)
+        with signals_as_interrupts(), stack.session("dev"):
+            _run(stack, port, traces, steps)
     except KeyboardInterrupt:
-        click.echo("Stopped; the data are kept.")
+        click.echo("Ended; the data are kept.")
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _run(stack: LocalStack, port: int, traces: int, steps: Steps) -> None:
+    stack.up()
+    _fill(stack, traces, steps)
+    home = dagster.prepare_home(stack.state_dir)
+    environment = dagster.environment_for(stack.environment(), home)
+    launch = dagster.launch_of(NAME, dagster.dev_arguments(port), environment, home)
+    steps("Starting Dagster's webserver and daemon")
+    with stack.running(NAME, launch) as record:
+        dagster.wait_for_ui(record, port, launch.log)
+        steps("Dagster's UI answers")
+        _say_where(stack, port, launch.log)
+        _wait_while_running(record)
 
 
-def _fill(stack: LocalStack, traces: int) -> None:
+def _fill(stack: LocalStack, traces: int, steps: Steps) -> None:
     """A project to try things on; one that is there already stays as it is."""
+    size = SampleSize(traces=traces)
     try:
-        generate_sample(
-            stack.addresses(), SAMPLE_PROJECT, SampleSize(traces=traces), until=datetime.now(UTC)
-        )
+        generate_sample(stack.addresses(), SAMPLE_PROJECT, size, until=datetime.now(UTC))
     except ProjectNotEmptyError:
-        return
+        steps(f"The project {SAMPLE_PROJECT} is there already")
+    else:
+        steps(f"The project {SAMPLE_PROJECT} has {traces:,} traces")
 
 
-def _say_where(port: int, home: Path) -> None:
+def _say_where(stack: LocalStack, port: int, log: Path) -> None:
     click.echo(f"Dagster's UI:   http://{dagster.HOST}:{port}")
-    click.echo(f"Its log:        {home / 'dagster-dev.log'}")
+    click.echo(f"Its log:        {log}")
+    click.echo(f"E-mails:        {stack.addresses().inbox}")
     click.echo('In a new shell: eval "$(lf-export local env)"')
     click.echo(f"                lf-export request --project {SAMPLE_PROJECT} --table traces")
-    click.echo("Ctrl-C stops everything.")
+    click.echo("                lf-export status --watch")
+    click.echo("Ctrl-C ends everything.")
 
 
-def _wait_while_running(record: process.ProcessRecord) -> None:
-    while process.is_running(record):
+def _wait_while_running(record: ProcessRecord) -> None:
+    while is_running(record):
         time.sleep(POLL_SECONDS)
     raise click.ClickException("Dagster has ended by itself; its log says why.")

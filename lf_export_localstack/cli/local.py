@@ -1,7 +1,9 @@
-"""`lf-export local`: the embedded stack from the command line."""
+"""``lf-export local``: the embedded stack from the command line."""
 
 import shlex
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,7 +11,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lf_export_localstack.stack.local_stack import DEFAULT_STATE_DIR, LocalStack, ServiceStatus
+from lf_export_localstack.cli.steps import Steps
+from lf_export_localstack.processes import state
+from lf_export_localstack.processes.dagster_processes import prepare_home
+from lf_export_localstack.processes.running_processes import sentence_of
+from lf_export_localstack.processes.stack_errors import ForeignFolderError
+from lf_export_localstack.stack.local_stack import DEFAULT_STATE_DIR, LocalStack
+from lf_export_localstack.stack.service_status import ServiceStatus
+from lf_export_pipeline.core.errors import ConfigurationError
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -35,7 +44,7 @@ def local() -> None:
 @state_dir_option
 def up(state_dir: Path) -> None:
     """Start what does not run yet; data of an earlier start are found again."""
-    stack = LocalStack(state_dir)
+    stack = LocalStack(state_dir, tell=Steps())
     stack.up()
     Console().print(_status_table(stack.status()))
 
@@ -44,14 +53,27 @@ def up(state_dir: Path) -> None:
 @state_dir_option
 @click.option("--remove-data", is_flag=True, help="Also remove all data.")
 def down(state_dir: Path, *, remove_data: bool) -> None:
-    """Stop exactly the servers that were started here."""
-    stack = LocalStack(state_dir)
+    """End everything that was started on this folder and on demos' in it, and nothing else.
+
+    Also `lf-export dev` and `demo` themselves, and what they have left if they were killed.
+    """
+    folders = [*_stacks_below(state_dir), state_dir]
+    ended = Counter[str]()
+    for folder in folders:
+        ended += LocalStack(folder).down()
+    click.echo(f"Ended: {sentence_of(ended)}." if ended else "Nothing was running.")
     if remove_data:
-        stack.destroy()
-        click.echo("Stopped; the data are gone.")
-    else:
-        stack.down()
-        click.echo("Stopped; the data are kept.")
+        for folder in folders:
+            LocalStack(folder).destroy()
+    click.echo("The data are gone." if remove_data else "The data are kept.")
+
+
+def _stacks_below(folder: Path) -> Iterator[Path]:
+    """Where demos have theirs by default."""
+    for file in sorted(folder.glob(f"*/{state.STATE_FILE}")):
+        with suppress(ForeignFolderError):
+            state.load(file.parent)
+            yield file.parent
 
 
 @local.command()
@@ -71,7 +93,11 @@ def env(state_dir: Path) -> None:
 
     For a shell: eval "$(lf-export local env)"
     """
-    for name, value in LocalStack(state_dir).environment().items():
+    stack = LocalStack(state_dir)
+    variables = stack.environment()
+    with suppress(ConfigurationError):  # without the repository there is no dagster.yaml to copy
+        variables["DAGSTER_HOME"] = str(prepare_home(stack.state_dir))
+    for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 

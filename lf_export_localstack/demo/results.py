@@ -59,10 +59,11 @@ def download(row: ExportRow, folder: Path) -> Path | None:
     """The file behind the row's signed link, fetched without credentials as a browser does."""
     if row.url is None:
         return None
-    path = folder / f"{row.id}.{row.format.lower()}"
-    request = urllib.request.urlopen(row.url, timeout=DOWNLOAD_SECONDS)  # noqa: S310
-    with request as answer, path.open("wb") as file:
-        shutil.copyfileobj(answer, file, 1 << 20)
+    with urllib.request.urlopen(row.url, timeout=DOWNLOAD_SECONDS) as answer:  # noqa: S310
+        name = answer.headers.get_filename() or f"{row.id}.{row.format.lower()}"
+        path = folder / Path(name).name
+        with path.open("wb") as file:
+            shutil.copyfileobj(answer, file, 1 << 20)
     return path
 
 
@@ -94,7 +95,8 @@ def _problems_of_success(
     row: ExportRow, expected_rows: int, rows: int | None, mail: Path | None
 ) -> Iterator[str]:
     if row.status != "COMPLETED":
-        yield f"is {row.status}: {row.log}"
+        yield f"is {row.status}" + (f": {row.log}" if row.log else "")
+        return
     if rows != expected_rows:
         yield f"holds {rows} rows instead of {expected_rows:,}"
     if mail is None:
@@ -105,6 +107,8 @@ def _problems_of_failure(export: DemoExport, row: ExportRow, mail: Path | None) 
     problems = []
     if row.status != "FAILED" or export.failure not in (row.log or ""):
         problems.append(f"is {row.status} ({row.log}) instead of failing over {export.failure!r}")
-    if row.url is not None or mail is not None:
-        problems.append("has a link or an e-mail although it failed")
+    if row.url is not None:
+        problems.append("has a link although it failed")
+    if mail is None or export.failure not in mail.read_text(encoding="utf-8"):
+        problems.append("has no e-mail that says why")
     return problems

@@ -9,14 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lf_export_localstack.processes import process
+from lf_export_localstack.processes.process import Launch, ProcessRecord, start
+from lf_export_localstack.processes.readiness import wait_until_ready
+from lf_export_localstack.processes.stopping import stop
 from lf_export_pipeline.core.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "dagster.yaml"
 WORKSPACE = ("-w", str(REPOSITORY / "workspace.yaml"))
 HOST = "127.0.0.1"
-READY_SECONDS = 120
+PATIENCE_SECONDS = 120
 STOP_SECONDS = 30
 
 
@@ -39,11 +41,10 @@ def environment_for(stack: Mapping[str, str], home: Path, **others: str) -> dict
     return {**os.environ, **stack, "DAGSTER_HOME": str(home), **others}
 
 
-@contextmanager
-def running(
+def launch_of(
     name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
-) -> Iterator[process.ProcessRecord]:
-    """A process of Dagster's, ended with all that it has started when the context ends.
+) -> Launch:
+    """How a process of Dagster's is started, and ended with all that it has started.
 
     Args:
         name: Of its log in ``folder``.
@@ -52,18 +53,27 @@ def running(
         folder: Its working directory.
     """
     program = str(Path(sys.executable).with_name(arguments[0]))
-    record = process.start(
-        process.Launch(
-            argv=(program, *arguments[1:]),
-            environment=environment,
-            directory=folder,
-            log=folder / f"{name}.log",
-        )
+    return Launch(
+        argv=(program, *arguments[1:]),
+        environment=environment,
+        directory=folder,
+        log=folder / f"{name}.log",
+        stop_request=signal.SIGINT,
+        stop_seconds=STOP_SECONDS,
+        uses_others=True,
     )
+
+
+@contextmanager
+def running(
+    name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> Iterator[ProcessRecord]:
+    """A process of Dagster's beside a stack, ended when the context ends; see ``launch_of``."""
+    record = start(launch_of(name, arguments, environment, folder))
     try:
         yield record
     finally:
-        process.stop(record, request=signal.SIGINT, grace_seconds=STOP_SECONDS)
+        stop(record)
 
 
 def daemon_arguments() -> list[str]:
@@ -81,15 +91,15 @@ def dev_arguments(port: int) -> list[str]:
     return ["dagster", "dev", "-h", HOST, "-p", str(port), *WORKSPACE]
 
 
-def wait_for_ui(record: process.ProcessRecord, port: int, log: Path) -> None:
+def wait_for_ui(record: ProcessRecord, port: int, log: Path) -> None:
     """Returns as soon as the UI answers.
 
     Raises:
-        ServiceNotReadyError: It has ended, or does not answer in time; with the end of its log.
+        ServiceNotReadyError: It has ended, or nothing moves; with the end of its log.
     """
 
     def probe() -> None:
         with urllib.request.urlopen(f"http://{HOST}:{port}/server_info", timeout=5):
             pass
 
-    process.wait_until_ready("Dagster's UI", record, probe, log=log, deadline_seconds=READY_SECONDS)
+    wait_until_ready("Dagster's UI", record, probe, log=log, patience_seconds=PATIENCE_SECONDS)

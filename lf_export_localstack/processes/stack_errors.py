@@ -5,7 +5,8 @@
     LocalStackError
     ├── ForeignFolderError      the folder that was named is not a stack's
     ├── PortTakenError          in ``tcp_ports``: a configured port belongs to another program
-    ├── ServiceNotReadyError    in ``process``: a server did not start
+    ├── ServiceNotReadyError    in ``readiness``: a server did not start
+    ├── StackInUseError         another command has the stack
     └── StackNotStartedError    in ``local_stack``: there are no addresses yet
 """
 
@@ -18,3 +19,7 @@ class LocalStackError(ExportError):
 
 class ForeignFolderError(LocalStackError):
     """The folder that was named for a stack holds what is not a stack's."""
+
+
+class StackInUseError(LocalStackError):
+    """Another command works with the stack of this folder."""

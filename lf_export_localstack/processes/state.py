@@ -6,10 +6,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
+from lf_export_localstack.processes.marks import new_mark
 from lf_export_localstack.processes.process import ProcessRecord
 from lf_export_localstack.processes.stack_errors import ForeignFolderError
 
 STATE_FILE = "state.json"
+KEPT = "kept"
+"""The session of servers that outlive the command that starts them; see ``session``."""
 
 
 def _new_secret() -> str:
@@ -36,16 +39,24 @@ class StackState(BaseModel, extra="forbid"):
     """The content of the state file.
 
     Attributes:
+        stack: what the marks of all its processes begin with; random, made at the first start.
+        session: what the processes that are started now belong to.
         credentials: made at the first start.
         ports: by name, as chosen at the last start.
-        processes: by service, as started last; they may have ended since.
+        processes: by name, as started last; they may have ended since.
         postgres_home: where Postgres keeps its data, once that has been decided.
     """
 
+    stack: str = Field(default_factory=lambda: secrets.token_hex(8))
+    session: str = KEPT
     credentials: Credentials = Field(default_factory=Credentials)
     ports: dict[str, int] = Field(default_factory=dict)
     processes: dict[str, ProcessRecord] = Field(default_factory=dict)
     postgres_home: Path | None = None
+
+    def mark(self, name: str) -> str:
+        """What a process that is started now is marked with, and all that it starts."""
+        return new_mark(self.stack, self.session, name)
 
 
 def load(state_dir: Path) -> StackState | None:

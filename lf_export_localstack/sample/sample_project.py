@@ -1,6 +1,6 @@
 """Sample projects: believable LLM traffic of any size, made inside the databases."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -64,6 +64,7 @@ def generate_sample(
     until: datetime = UNTIL,
     days: int = 14,
     seed: int = 1,
+    tell: Callable[[str], object] = str,
 ) -> dict[str, int]:
     """The number of rows of the new project per table.
 
@@ -77,6 +78,7 @@ def generate_sample(
         until: nothing is younger than this instant.
         days: over how many days before it the traffic is spread.
         seed: another number makes other rows.
+        tell: takes the name of each group of rows that is there.
 
     Raises:
         ProjectNotEmptyError: the project has traces already.
@@ -93,6 +95,7 @@ def generate_sample(
         for file in _CLICKHOUSE_FILES:
             for statement in clickhouse_statements(file):
                 client.command(statement, parameters=values, settings=_INSERT_SETTINGS)
+            tell(file.removeprefix("sample_").removesuffix(".sql").replace("_", " "))
     _fill_postgres(addresses, values)
     return count_rows(addresses, project_id)
 

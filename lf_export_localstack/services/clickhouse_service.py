@@ -23,7 +23,6 @@ class ClickHouse(Service):
 
     name = "clickhouse"
     port_names = ("clickhouse",)
-    stop_seconds = 15
 
     def launch(self) -> Launch:
         """The password goes through the environment: arguments are visible to everybody."""
@@ -39,6 +38,7 @@ class ClickHouse(Service):
             environment=python_environment(**{PASSWORD_VARIABLE: credentials.clickhouse_password}),
             directory=self.home,
             log=self.log,
+            stop_seconds=15,
         )
 
     def probe(self) -> None:

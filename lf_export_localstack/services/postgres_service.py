@@ -15,7 +15,9 @@ import psycopg2
 from psycopg2.extensions import connection as PostgresConnection  # noqa: N812
 from psycopg2.sql import SQL, Identifier
 
-from lf_export_localstack.processes.process import Launch, ServiceNotReadyError, SystemUser
+from lf_export_localstack.processes.marks import VARIABLE
+from lf_export_localstack.processes.process import Launch, SystemUser
+from lf_export_localstack.processes.readiness import ServiceNotReadyError
 from lf_export_localstack.processes.tcp_ports import HOST
 from lf_export_localstack.services.service import Service, server_environment
 from lf_export_localstack.sql.schema import create_postgres_tables
@@ -58,8 +60,6 @@ class Postgres(Service):
 
     name = "postgres"
     port_names = ("postgres",)
-    # SIGTERM would wait until the last client has gone.
-    stop_request = signal.SIGINT
 
     @property
     def home(self) -> Path:
@@ -88,6 +88,7 @@ class Postgres(Service):
             directory=Path("/"),
             log=self.log,
             user=system_user(),
+            stop_request=signal.SIGINT,  # SIGTERM would wait until the last client has gone
         )
 
     def probe(self) -> None:
@@ -154,7 +155,8 @@ class Postgres(Service):
         result = subprocess.run(  # noqa: S603 - the programs and arguments are our own
             [self._programs() / "initdb", *options, *_INITDB_OPTIONS],
             cwd="/",
-            env=dict(server_environment()),
+            env={**server_environment(), VARIABLE: self.mark},
+            start_new_session=True,  # as servers: Ctrl-C is the business of who waits for it
             user=user.uid if user else None,
             group=user.gid if user else None,
             extra_groups=() if user else None,

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
-from lf_export_localstack.processes.process import Launch, ServiceNotReadyError
+from lf_export_localstack.processes.process import Launch
+from lf_export_localstack.processes.readiness import ServiceNotReadyError
 from lf_export_localstack.processes.tcp_ports import COMPANION_DISTANCE, HOST
 from lf_export_localstack.services.service import Service, server_environment
 
@@ -95,6 +96,7 @@ class SeaweedFS(Service):
             environment=server_environment(TMPDIR=str(self.home / "logs")),
             directory=self.home,
             log=self.log,
+            leaves=self._sockets(),
         )
 
     def probe(self) -> None:
@@ -112,13 +114,11 @@ class SeaweedFS(Service):
         """The bucket for exports."""
         self._create_missing(BUCKET)
 
-    def clean(self) -> None:
-        """Removes the sockets that it leaves in the temporary directory, named by our ports."""
-        ports = {port for name in self.port_names if (port := self.state.ports.get(name))}
-        numbers = {str(number) for port in ports for number in (port, port + COMPANION_DISTANCE)}
-        for socket in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108 - SeaweedFS's choice
-            if socket.stem.rpartition("-")[2] in numbers:
-                socket.unlink(missing_ok=True)
+    def _sockets(self) -> tuple[str, ...]:
+        """Those that it leaves in the temporary directory, named by our ports."""
+        ports = [self.state.ports[name] for name in self.port_names]
+        numbers = [number for port in ports for number in (port, port + COMPANION_DISTANCE)]
+        return tuple(f"/tmp/seaweedfs-*-{number}.sock" for number in numbers)  # noqa: S108
 
     def _create_missing(self, bucket: str) -> None:
         existing = {entry["Name"] for entry in self._client.list_buckets()["Buckets"]}

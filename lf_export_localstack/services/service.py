@@ -1,7 +1,6 @@
 """What a server of the embedded stack has to tell about itself."""
 
 import os
-import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,20 +13,17 @@ _INHERITED = ("PATH", "HOME", "USER", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 class Service(ABC):
-    """One server: how it is prepared, started, asked whether it is ready, filled and cleaned up.
+    """One server: how it is prepared, started, asked whether it is ready, and filled.
 
     Attributes:
         name: the key of its process in the state file, and the name of its directory and log.
         port_names: keys of its ports in the state file; the first one is the one clients use.
-        stop_request: the signal it takes as "finish quickly, but in order".
-        stop_seconds: how long it may take for that.
+        patience_seconds: how long nothing may move before its start counts as failed.
     """
 
     name: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
-    stop_request: ClassVar[signal.Signals] = signal.SIGTERM
-    stop_seconds: ClassVar[float] = 10
-    ready_seconds: ClassVar[float] = 60
+    patience_seconds: ClassVar[float] = 60
 
     def __init__(self, state_dir: Path, state: StackState) -> None:
         self.state_dir = state_dir
@@ -42,6 +38,11 @@ class Service(ABC):
     def log(self) -> Path:
         """The file that the server's output goes to."""
         return self.state_dir / "logs" / f"{self.name}.log"
+
+    @property
+    def mark(self) -> str:
+        """What its process is marked with."""
+        return self.state.mark(self.name)
 
     @property
     def port(self) -> int:
@@ -62,9 +63,6 @@ class Service(ABC):
 
     def provision(self) -> None:  # noqa: B027 - not every server needs something created in it
         """Creates in the running server what is missing: databases, tables, the bucket."""
-
-    def clean(self) -> None:  # noqa: B027 - not every server leaves something behind
-        """Removes what the ended server has left outside its own directory."""
 
 
 def server_environment(**additions: str) -> Mapping[str, str]:

@@ -11,7 +11,6 @@ from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
 
 PREFIX = "exports/"
 SENDER = "exports@langfuse.localhost"
-LANGFUSE_URL = "http://127.0.0.1:3000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,8 @@ class StackAddresses:
             "LANGFUSE_S3_BATCH_EXPORT_FORCE_PATH_STYLE": "true",
             "SMTP_CONNECTION_URL": self.smtp_url,
             "EMAIL_FROM_ADDRESS": SENDER,
-            "NEXTAUTH_URL": LANGFUSE_URL,
+            # There is no web app whose page a mail could lead to: it leads to the file.
+            "NEXTAUTH_URL": "",
             "DAGSTER_POSTGRES_HOST": HOST,
             "DAGSTER_POSTGRES_PORT": str(self.postgres_port),
             "DAGSTER_POSTGRES_USER": credentials.postgres_user,

@@ -24,11 +24,14 @@ def test_a_stack_can_be_started_looked_at_and_stopped(state_dir: Path) -> None:
     assert _run("status", state_dir).exit_code == 0
 
     stopped = _run("down", state_dir)
-    assert stopped.output == "Stopped; the data are kept.\n"
+    assert stopped.output.startswith("Ended: clickhouse")
+    assert all(name in stopped.output for name in ("postgres", "seaweedfs", "smtp"))
+    assert stopped.output.endswith("The data are kept.\n")
     assert _run("status", state_dir).exit_code == 1
     assert state_dir.exists()
 
-    assert _run("down", state_dir, "--remove-data").exit_code == 0
+    again = _run("down", state_dir, "--remove-data")
+    assert (again.exit_code, again.output) == (0, "Nothing was running.\nThe data are gone.\n")
     assert not state_dir.exists()
 
 
@@ -50,11 +53,14 @@ def test_the_environment_of_a_stack_that_was_never_started_is_refused(tmp_path: 
 def test_a_start_that_fails_ends_in_a_sentence(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Mail, "ready_seconds", 0.01)
+    monkeypatch.setattr(Mail, "patience_seconds", 0.01)
     monkeypatch.setattr(Mail, "probe", lambda _: 1 / 0)
 
     failed = _run("up", state_dir)
 
     assert failed.exit_code == 1
-    assert "Error: smtp was not ready within 0.01 s: division by zero" in failed.output
+    assert (
+        "Error: smtp does not answer, and nothing has moved for 0.01 s: division by zero"
+        in failed.output
+    )
     assert "Traceback" not in failed.output

@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lf_export_localstack.processes import process
-from lf_export_localstack.processes.process import Launch, ProcessRecord, ServiceNotReadyError
+from lf_export_localstack.processes import process, readiness, stopping
+from lf_export_localstack.processes.process import Launch, ProcessRecord
+from lf_export_localstack.processes.readiness import ServiceNotReadyError
 
 START_CHILD = """
 import subprocess, sys, time
@@ -54,7 +55,7 @@ def test_stopping_a_server_ends_its_children_too(log: Path) -> None:
     record = _start(f"{START_CHILD}\ntime.sleep(60)", log)
     child = _printed_pid(log)
 
-    process.stop(record)
+    stopping.stop(record)
 
     assert not process.is_running(record)
     assert not _is_alive(child)
@@ -66,7 +67,7 @@ def test_children_of_a_server_that_has_crashed_are_ended(log: Path) -> None:
     _wait_for(lambda: not process.is_running(record))
     assert _is_alive(child)
 
-    process.stop(record)
+    stopping.stop(record)
 
     assert not _is_alive(child)
 
@@ -76,7 +77,7 @@ def test_a_server_that_ignores_the_request_is_killed(log: Path) -> None:
     record = _start(f"{ignore}\nprint(1, flush=True)\ntime.sleep(60)", log)
     _printed_pid(log)
 
-    process.stop(record, grace_seconds=0.1)
+    stopping.stop(record, grace_seconds=0.1)
 
     assert not process.is_running(record)
 
@@ -88,7 +89,7 @@ def test_a_server_may_choose_the_signal_it_stops_at(log: Path) -> None:
     record = _start(f"{obey}\nprint(1, flush=True)\ntime.sleep(60)", log)
     _printed_pid(log)
 
-    process.stop(record, request=signal.SIGINT)
+    stopping.stop(record, request=signal.SIGINT)
 
     assert "bye" in log.read_text()
 
@@ -98,18 +99,18 @@ def test_another_process_with_the_same_id_is_left_alone(log: Path) -> None:
     stale = ProcessRecord(pid=bystander.pid, started_at=bystander.started_at - 3600)
 
     assert not process.is_running(stale)
-    process.stop(stale)
+    stopping.stop(stale)
 
     assert process.is_running(bystander)
-    process.stop(bystander)
+    stopping.stop(bystander)
 
 
 def test_stopping_what_has_ended_does_nothing(log: Path) -> None:
     record = _start("", log)
     _wait_for(lambda: not process.is_running(record))
 
-    process.stop(record)
-    process.stop(record)
+    stopping.stop(record)
+    stopping.stop(record)
 
 
 def _never_ready() -> None:
@@ -121,11 +122,11 @@ def test_a_server_that_ends_while_starting_is_reported_with_its_last_log_lines(l
     record = _start("print('one\\ntwo', flush=True); raise SystemExit('port in use')", log)
 
     with pytest.raises(ServiceNotReadyError) as caught:
-        process.wait_until_ready("demo", record, _never_ready, log=log, deadline_seconds=30)
+        readiness.wait_until_ready("demo", record, _never_ready, log=log, patience_seconds=30)
 
     assert "demo ended while it was starting" in str(caught.value)
     assert str(caught.value).endswith("    port in use")
-    process.stop(record)
+    stopping.stop(record)
 
 
 def test_a_server_that_is_not_ready_in_time_is_reported_with_the_reason_and_its_log(
@@ -135,21 +136,23 @@ def test_a_server_that_is_not_ready_in_time_is_reported_with_the_reason_and_its_
     _wait_for(log.read_text)
 
     with pytest.raises(ServiceNotReadyError) as caught:
-        process.wait_until_ready("demo", record, _never_ready, log=log, deadline_seconds=0.1)
+        readiness.wait_until_ready("demo", record, _never_ready, log=log, patience_seconds=0.1)
 
-    assert "demo was not ready within 0.1 s: connection refused" in str(caught.value)
+    assert "demo does not answer, and nothing has moved for 0.1 s: connection refused" in str(
+        caught.value
+    )
     assert str(caught.value).endswith("    loading")
-    process.stop(record)
+    stopping.stop(record)
 
 
 def test_only_the_end_of_a_long_log_is_shown(log: Path) -> None:
     log.write_text("".join(f"line {number}\n" for number in range(1000)))
 
-    assert process.last_lines(log, 2) == "    line 998\n    line 999"
+    assert readiness.last_lines(log, 2) == "    line 998\n    line 999"
 
 
 def test_an_absent_log_is_said_to_be_empty(log: Path) -> None:
-    assert process.last_lines(log) == "    (the log is empty)"
+    assert readiness.last_lines(log) == "    (the log is empty)"
 
 
 END_FIRST_THREAD = """
@@ -171,6 +174,6 @@ def test_a_server_runs_as_long_as_one_of_its_threads_does(log: Path) -> None:
     assert process.is_running(record)
     process._children[record.pid] = child
 
-    process.stop(record, grace_seconds=0.1)
+    stopping.stop(record, grace_seconds=0.1)
 
     assert not psutil.pid_exists(record.pid)

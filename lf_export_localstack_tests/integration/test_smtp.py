@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lf_export_localstack.processes import process, tcp_ports
+from lf_export_localstack.processes import process, readiness, stopping, tcp_ports
 from lf_export_localstack.processes.process import Launch
 from lf_export_localstack.stack.local_stack import LocalStack
 
@@ -96,7 +96,7 @@ def test_a_server_without_a_user_takes_mail_from_everybody(tmp_path: Path) -> No
             client.send_message(_message("open"))
 
     try:
-        process.wait_until_ready("smtp", record, send, log=tmp_path / "log", deadline_seconds=60)
+        readiness.wait_until_ready("smtp", record, send, log=tmp_path / "log", patience_seconds=60)
         assert len(list(inbox.glob("*.eml"))) == 1
     finally:
-        process.stop(record)
+        stopping.stop(record)

@@ -13,8 +13,9 @@ import psutil
 import psycopg2
 import pytest
 
-from lf_export_localstack.processes import process, state
-from lf_export_localstack.processes.process import Launch, ProcessRecord, ServiceNotReadyError
+from lf_export_localstack.processes import state, stopping
+from lf_export_localstack.processes.process import Launch, ProcessRecord
+from lf_export_localstack.processes.readiness import ServiceNotReadyError
 from lf_export_localstack.processes.tcp_ports import HOST, PortTakenError
 from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_localstack.services.mail_service import Mail
@@ -99,7 +100,7 @@ def test_data_are_found_after_a_crash_and_on_other_ports(state_dir: Path) -> Non
     for server in _family(stack):
         server.kill()
     for record in records.processes.values():
-        process.stop(record)
+        stopping.stop(record)
 
     with _listening(first.postgres_port), _listening(first.s3_port), _listening(first.smtp_port):
         second = stack.up()

@@ -108,7 +108,7 @@ def test_removal_that_was_interrupted_can_be_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lf_export_localstack.stack.local_stack.shutil.rmtree", interrupted)
+        patch.setattr("lf_export_localstack.stack.state_folder.shutil.rmtree", interrupted)
         with pytest.raises(KeyboardInterrupt):
             LocalStack(folder).destroy()
     LocalStack(folder).destroy()

@@ -1,7 +1,6 @@
 """Makes exports through the wire, repairs what faults have left, and tells what came of it."""
 
 import resource
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 import boto3
 
-from lf_export_localstack.processes import process, state
+from lf_export_localstack.processes import process, state, stopping
 from lf_export_localstack.sample.rows import postgres_transaction
 from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
 from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
@@ -41,6 +40,7 @@ QUICK = {
     "LF_EXPORT_CHUNK_TARGET_MIB": "3",
     "BATCH_EXPORT_S3_PART_SIZE_MIB": "5",
     "LF_EXPORT_CLICKHOUSE_THREADS": "1",
+    "NEXTAUTH_URL": "https://langfuse.test",  # else mails hold the link to the file
 }
 
 
@@ -109,7 +109,7 @@ class Bench:
 
     def kill(self, server: str) -> None:
         """End a server as a power cut does; it is dead when this returns."""
-        process.stop(self._process_of(server), request=signal.SIGKILL)
+        stopping.stop(self._process_of(server), request=signal.SIGKILL)
 
     def kill_and_restart(self, server: str) -> None:
         """The same, and start it again while the export goes on."""
@@ -180,10 +180,9 @@ def neighbours_of(wish: Wish) -> Neighbours:
 @contextmanager
 def open_bench(folder: Path) -> Iterator[Bench]:
     """A bench on servers of its own, with its projects and other customers' beside them."""
-    stack = LocalStack(folder / "stack")
     wire = Wire()
-    try:
-        addresses = stack.up()
+    with LocalStack(folder / "stack").temporary() as stack:
+        addresses = stack.addresses()
         for pair in (WIDE_ROWS, MANY_TABLES):
             for seed, project in enumerate((pair.exported, pair.other)):
                 generate_sample(addresses, project, pair.size, until=UNTIL, seed=seed)
@@ -193,6 +192,3 @@ def open_bench(folder: Path) -> Iterator[Bench]:
                 yield bench
             finally:
                 bench.database.close()
-    finally:
-        stack.destroy()
-        shutil.rmtree(folder / "stack", ignore_errors=True)

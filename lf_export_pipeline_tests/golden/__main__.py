@@ -22,13 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     cases = list(read_cases(wanted.cases, wanted.only))
     stack = LocalStack(Path(tempfile.mkdtemp(prefix="lf-export-golden-")))
-    try:
-        addresses = stack.up()
-        load_seed(addresses, wanted.seed)
-        with GoldenRunner(addresses) as runner:
+    with stack.temporary():
+        load_seed(stack.addresses(), wanted.seed)
+        with GoldenRunner(stack.addresses()) as runner:
             outcomes = [_run(runner, case, wanted.out) for case in cases]
-    finally:
-        stack.destroy()
     _print_summary(outcomes)
     return 0 if cases else 1
 

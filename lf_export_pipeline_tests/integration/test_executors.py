@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from lf_export_localstack.processes import dagster_processes as dagster
-from lf_export_localstack.processes import process
+from lf_export_localstack.processes import process, stopping
 from lf_export_localstack.processes.tcp_ports import choose
 from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
 from lf_export_localstack.stack.local_stack import LocalStack
@@ -130,7 +130,7 @@ def broker(redis_server: str, tmp_path: Path) -> Iterator[str]:
     )
     record = process.start(launch)
     yield f"redis://127.0.0.1:{port}/0"
-    process.stop(record, request=signal.SIGTERM, grace_seconds=10)
+    stopping.stop(record, request=signal.SIGTERM, grace_seconds=10)
 
 
 def test_two_celery_workers_share_the_chunks_of_an_export_with_the_spool_in_the_bucket(

@@ -104,16 +104,12 @@ def open_deployment(
     folder: Path, size: SampleSize = SIZE, wishes: Sequence[Wish] = WISHES
 ) -> Iterator[LoadDeployment]:
     """The deployment without its daemon."""
-    stack = LocalStack(folder / "stack")
-    try:
-        addresses = stack.up()
+    with LocalStack(folder / "stack").temporary() as stack:
         for seed, project in enumerate(PROJECTS):
-            generate_sample(addresses, project, size, until=datetime.now(UTC), seed=seed)
+            generate_sample(stack.addresses(), project, size, until=datetime.now(UTC), seed=seed)
         with _opened(stack, folder) as deployment:
             deployment.expected.update({wish: _made_in_peace(deployment, wish) for wish in wishes})
             yield deployment
-    finally:
-        stack.destroy()
 
 
 @contextmanager

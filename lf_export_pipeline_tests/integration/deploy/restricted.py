@@ -24,7 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from psycopg2.sql import SQL, Identifier, Literal
 
-from lf_export_localstack.processes import process, state
+from lf_export_localstack.processes import process, state, stopping
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_localstack.stack.stack_addresses import StackAddresses
 from lf_export_localstack_tests.integration.clickhouse_server import server_process as clickhouse
@@ -105,7 +105,7 @@ def clickhouse_user(stack: LocalStack, script: str | None = None) -> Iterator[di
         stack: Whose ClickHouse.
         script: Another text of that file.
     """
-    process.stop(_running(stack, "clickhouse"), request=signal.SIGTERM, grace_seconds=30)
+    stopping.stop(_running(stack, "clickhouse"), request=signal.SIGTERM, grace_seconds=30)
     script = script or clickhouse_role()
     config = engine_config(script, stack.state_dir)
     log = stack.state_dir / "logs" / "clickhouse-restricted.log"

@@ -58,16 +58,13 @@ BOOKMARKED = {"type": "boolean", "column": "bookmarked", "operator": "=", "value
 @pytest.fixture(scope="module")
 def access() -> Iterator[Restricted]:
     """A stack of its own: its servers are started again with other rights."""
-    stack = LocalStack(Path(tempfile.mkdtemp(prefix="lf-export-rights-")))
-    try:
-        stack.up()
+    folder = Path(tempfile.mkdtemp(prefix="lf-export-rights-"))
+    with LocalStack(folder).temporary() as stack:
         generate_sample(stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
         with clickhouse_client(stack.addresses()) as client:
             client.command("CREATE TABLE secrets (id String) ENGINE = MergeTree ORDER BY id")
         with restricted(stack) as found:
             yield found
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,7 @@ def quiet_deployment(
             "LF_EXPORT_CHUNK_TARGET_MIB": "1",
             "LF_EXPORT_SENSOR_INTERVAL_SECONDS": "1",
             "LF_EXPORT_SPOOL": str(home / "spool"),
+            "NEXTAUTH_URL": "https://langfuse.test",  # else mails hold the link to the file
         }
         for name, value in environment.items():
             if "DAGSTER" in name:

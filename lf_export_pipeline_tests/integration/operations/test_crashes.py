@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lf_export_localstack.processes import process, state
+from lf_export_localstack.processes import state, stopping
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.lifecycle.decision import give_up_message
 from lf_export_pipeline.lifecycle.partitions import RECOVERY_TAG
@@ -43,7 +43,7 @@ def without_postgres(isolated_stack: LocalStack) -> Iterator[None]:
     """A time in which Postgres is dead: with it are Langfuse's rows and Dagster's records."""
     known = state.load(isolated_stack.state_dir)
     assert known
-    process.stop(known.processes["postgres"], request=signal.SIGKILL)
+    stopping.stop(known.processes["postgres"], request=signal.SIGKILL)
     yield
     isolated_stack.up()
 
