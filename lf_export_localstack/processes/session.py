@@ -134,14 +134,14 @@ def end_session(state_dir: Path) -> Holder | None:
     for request in (signal.SIGTERM, signal.SIGKILL):
         if process is not None and process.is_running():
             process.send_signal(request)
-        if _becomes_free(state_dir):
+        if _ends(state_dir, holder):
             break
     return holder if process is not None else None
 
 
-def _becomes_free(state_dir: Path) -> bool:
+def _ends(state_dir: Path, holder: Holder) -> bool:
     deadline = time.monotonic() + ENDING_SECONDS
-    while not is_free(state_dir):
+    while is_running(holder.process) or not is_free(state_dir):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)

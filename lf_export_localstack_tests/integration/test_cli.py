@@ -20,7 +20,7 @@ def test_a_stack_can_be_started_looked_at_and_stopped(state_dir: Path) -> None:
 
     started = _run("up", state_dir)
     assert started.exit_code == 0, started.output
-    assert started.output.count("answers") == 4
+    assert started.output.count("answers on 127.0.0.1") == 4
     assert _run("status", state_dir).exit_code == 0
 
     stopped = _run("down", state_dir)
