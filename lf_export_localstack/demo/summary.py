@@ -36,16 +36,16 @@ def _facts(result: Result) -> Iterator[str]:
 
 def next_commands(results: Sequence[Result], state_dir: Path) -> Iterator[str]:
     """Three commands to try, each with what it shows."""
-    program = shown_path(Path(sys.argv[0]).absolute())
+    python = Path(sys.executable).absolute()
+    program = shown_path(python.with_name("lf-export"))
     folder = shlex.quote(shown_path(state_dir))
     file = next((result.file for result in results if result.file), None)
     yield f"{program} local up --state-dir {folder}"
     yield "    starts these servers again, so that the links in the mails answer"
     if file is not None:
-        python = shown_path(Path(sys.executable).absolute())
         code = "from lf_export_pipeline.dataframe import read_export; "
         code += f"print(read_export({shown_path(file)!r}))"
-        yield f'{python} -c "{code}"'
+        yield f'{shown_path(python)} -c "{code}"'
         yield "    opens the file as a pandas data frame"
     yield f"{program} dev"
     yield "    shows Dagster's UI, with servers and a project to export from"

@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -6,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from lf_export_localstack.services.mail_service import Mail
 from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.cli.instances import configured_instance
 from lf_export_pipeline.cli.main import main
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
@@ -38,9 +40,26 @@ def test_a_stack_can_be_started_looked_at_and_stopped(state_dir: Path) -> None:
 def test_the_environment_can_be_read_by_a_shell(stack: LocalStack) -> None:
     printed = _run("env", stack.state_dir)
 
-    script = f'{printed.output}\nprintf %s "$DATABASE_URL"'
+    script = f'{printed.output}\nprintf %s "$DATABASE_URL $DAGSTER_HOME"'
     shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert shell.stdout == stack.environment()["DATABASE_URL"]
+    database_url, home = shell.stdout.split()
+    assert database_url == stack.environment()["DATABASE_URL"]
+    assert (Path(home) / "dagster.yaml").is_file()
+
+
+def test_status_shows_runs_in_a_shell_with_the_environment(stack: LocalStack) -> None:
+    lines = (
+        line.removeprefix("export ") for line in _run("env", stack.state_dir).output.split("\n")
+    )
+    environment = dict(shlex.split(line)[0].split("=", 1) for line in lines if line)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with configured_instance() as instance:
+            assert instance is not None
+            assert instance.get_runs_count() == 0
+        assert CliRunner().invoke(main, ["status"]).exit_code == 0
 
 
 def test_the_environment_of_a_stack_that_was_never_started_is_refused(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_nothing_stays_behind_of_dev(way: str, dev: CommandProcess, state_dir: P
         assert program in programs_of(dev)
     for program in ("dagster dev", "dagster_webserver", "dagster._daemon", "dagster api grpc"):
         assert program in programs_of(dev), programs_of(dev)
+    assert str(state_dir / "inbox") in dev.output.decode()
 
     WAYS[way](dev)
     code = dev.wait()
