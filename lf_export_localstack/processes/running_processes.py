@@ -27,15 +27,15 @@ def end_processes(state_dir: Path, prefix: str) -> Counter[str]:
     return ended
 
 
-def end_other_sessions(state_dir: Path, kept: str) -> Counter[str]:
-    """Ends everything of the stack but the processes of one session; returns what it has ended."""
+def end_other_sessions(state_dir: Path, kept: str | None) -> Counter[str]:
+    """Ends everything of the stack but one session, if it is named; returns what it has ended."""
     remembered = state.load(state_dir)
     if remembered is None:
         return Counter()
     marks = {mark_of(process) for process in marked(new_mark(remembered.stack))}
     sessions = {new_mark(*mark.split("/")[:2]) for mark in marks if mark}
     ended = Counter[str]()
-    for session in sessions - {new_mark(remembered.stack, kept)}:
+    for session in sessions - ({new_mark(remembered.stack, kept)} if kept else set()):
         ended += end_processes(state_dir, session)
     return ended
 

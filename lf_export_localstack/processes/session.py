@@ -16,10 +16,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from pydantic import BaseModel, ValidationError
 
 from lf_export_localstack.processes.process import (
@@ -51,20 +52,29 @@ def new_session() -> str:
 
 
 @contextmanager
-def locked(state_dir: Path, command: str) -> Iterator[int]:
+def locked(state_dir: Path, command: str, tell: Callable[[str], None]) -> Iterator[int]:
     """The descriptor of the locked file; if an earlier command is about to end, after its end.
+
+    Args:
+        state_dir: Of the stack.
+        command: What others are told of who has it.
+        tell: Takes a line if there is something to wait for.
 
     Raises:
         StackInUseError: A command that goes on has it.
     """
     descriptor = _open(state_dir)
     try:
+        is_told = False
         while not _lock(descriptor):
             if (holder := holder_of(state_dir)) and is_running(holder.process):
                 raise StackInUseError(
                     f"{state_dir} is in use by `lf-export {holder.command}` (process "
                     f"{holder.process.pid}); end that first, or name another --state-dir."
                 )
+            if holder and not is_told:
+                tell(f"Waiting until what `lf-export {holder.command}` had started has ended")
+                is_told = True
             time.sleep(POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         holder = Holder(command=command, process=record_of_this())
@@ -132,8 +142,10 @@ def end_session(state_dir: Path) -> Holder | None:
         return None
     process = find(holder.process)
     for request in (signal.SIGTERM, signal.SIGKILL):
-        if process is not None and process.is_running():
-            process.send_signal(request)
+        if process is not None:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(request)
+                process.resume()  # if somebody has pressed Ctrl-Z
         if _ends(state_dir, holder):
             break
     return holder if process is not None else None

@@ -86,7 +86,7 @@ class LocalStack:
         remembered = self._folder.prepare()
         with self._folder.exclusively():
             if not session.is_going_on(self.state_dir):
-                self._end_leftovers()
+                self._end_leftovers(KEPT)
                 remembered = self._folder.enter(KEPT)
             missing = [s for s in self._services(remembered) if not answers(s)]
             self._start_all(missing, remembered)
@@ -125,7 +125,7 @@ class LocalStack:
 
         Args:
             command: What another one that wants the stack is told of who has it.
-            fresh: whether to remove all data first.
+            fresh: whether to remove all data first, and to end the servers of `up` with them.
 
         Raises:
             StackInUseError: another command has a session on this stack.
@@ -134,9 +134,9 @@ class LocalStack:
         if fresh:
             self._folder.refuse_foreign()
         self._folder.prepare()
-        with session.locked(self.state_dir, command) as descriptor:
+        with session.locked(self.state_dir, command, self._tell) as descriptor:
             with self._folder.exclusively():
-                self._end_leftovers()
+                self._end_leftovers(kept=None if fresh else KEPT)
                 if fresh:
                     self._folder.clear()
                 remembered = self._folder.enter(session.new_session())
@@ -214,9 +214,9 @@ class LocalStack:
     def _services(self, remembered: StackState) -> list[Service]:
         return [service(self.state_dir, remembered) for service in SERVICES]
 
-    def _end_leftovers(self) -> None:
+    def _end_leftovers(self, kept: str | None) -> None:
         """Ends what belongs to sessions that are over; nobody may be in one now."""
-        ended = running_processes.end_other_sessions(self.state_dir, kept=KEPT)
+        ended = running_processes.end_other_sessions(self.state_dir, kept)
         if ended:
             names = running_processes.sentence_of(ended)
             self._tell(f"Ended what an earlier command had left: {names}")

@@ -1,5 +1,6 @@
 """Whatever ends a command, nothing that it has started stays behind, and nothing else ends."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +80,13 @@ def tree_of(command: CommandProcess) -> list[str]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [
+        way if way in {"ctrl-c", "SIGKILL"} else pytest.param(way, marks=pytest.mark.long)
+        for way in WAYS
+    ],
+)
 def test_whatever_ends_a_command_ends_all_that_it_has_started(
     way: str, command: CommandProcess, folder: Path
 ) -> None:
@@ -172,6 +179,30 @@ def test_servers_that_are_kept_outlive_a_command(folder: Path, tmp_path: Path) -
     assert (is_running(started), is_running(kept)) == (False, True)
     assert stack.down() == {"smtp": 1}
     assert not is_running(kept)
+
+
+def test_fresh_start_ends_servers_that_are_kept_before_it_removes_their_data(
+    folder: Path, tmp_path: Path
+) -> None:
+    sleep = (sys.executable, "-c", "import time; time.sleep(60)")
+    stack = LocalStack(folder)
+    mark = stack._folder.prepare().mark("smtp")
+    kept = start(Launch(sleep, {}, tmp_path, tmp_path / "log"), mark)
+    (folder / "inbox").mkdir()
+
+    with stack.session("demo", fresh=True):
+        assert not is_running(kept)
+        assert not (folder / "inbox").exists()
+
+
+def test_command_that_was_suspended_is_ended_by_down(command: CommandProcess, folder: Path) -> None:
+    started = command.started()
+    command.process.send_signal(signal.SIGSTOP)
+
+    assert LocalStack(folder).down()["lf-export dev"] == 1
+
+    command.wait()
+    assert still_running(started) == []
 
 
 def test_process_that_has_the_id_of_a_command_of_yesterday_is_left_alone(
