@@ -50,6 +50,10 @@ with signals_as_interrupts(), stack.session("dev"), stack.running("tree", launch
     print("It runs.", flush=True)
     time.sleep(600)
 """
+IN_SHORT_FORM = {"ctrl-c", "SIGKILL"}
+WAYS_BY_LENGTH = [
+    way if way in IN_SHORT_FORM else pytest.param(way, marks=pytest.mark.long) for way in WAYS
+]
 TREE = ["0", "2"]
 """The depths of those processes that stay of the three, and are to end."""
 
@@ -80,13 +84,7 @@ def tree_of(command: CommandProcess) -> list[str]:
     return sorted(found)
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        way if way in {"ctrl-c", "SIGKILL"} else pytest.param(way, marks=pytest.mark.long)
-        for way in WAYS
-    ],
-)
+@pytest.mark.parametrize("way", WAYS_BY_LENGTH)
 def test_whatever_ends_a_command_ends_all_that_it_has_started(
     way: str, command: CommandProcess, folder: Path
 ) -> None:
