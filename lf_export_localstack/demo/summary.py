@@ -24,7 +24,8 @@ def lines_of(result: Result) -> Iterator[str]:
 
 
 def _facts(result: Result) -> Iterator[str]:
-    yield result.row.status
+    has_to_fail = result.export.counted_as is None and not result.problems
+    yield f"{result.row.status}, as it has to" if has_to_fail else result.row.status
     yield f"{result.export.table} as {result.row.format}"
     if result.rows is not None:
         yield f"{result.rows:,} rows"

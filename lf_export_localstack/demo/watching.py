@@ -66,7 +66,7 @@ class Watch:
         runs = newest_runs(self._instance, self._ids)
         for row in self.rows:
             run = runs.get(row.id)
-            line = _line(row, progress_of(self._instance, run.run_id) if run else None)
+            line = _line(row, run, progress_of(self._instance, run.run_id) if run else None)
             if self._told.get(row.id) != line:
                 self._told[row.id] = line
                 self._tell(line)
@@ -79,12 +79,14 @@ class Watch:
                 yield row
 
 
-def _line(row: ExportRow, progress: RunProgress | None) -> str:
+def _line(row: ExportRow, run: dg.DagsterRun | None, progress: RunProgress | None) -> str:
     line = f"{row.name}: {row.status}"
     if row.status == "FAILED":
         return f"{line}: {shorten(row.log or '', WHY_MAX_CHARACTERS, placeholder=' …')}"
-    if progress is None or not progress.step:
+    if run is None or progress is None:
         return line
+    if not progress.step:
+        return f"{line}, its run is {run.status.value}"
     if progress.rows is None:
         return f"{line}, {progress.step}"
     return f"{line}, {progress.done_rows:,} of {progress.rows:,} rows"

@@ -54,7 +54,7 @@ def test_failed_export_is_told_with_its_sentence() -> None:
         lines_of(Result(FAILING, row("FAILED", log="No colour."), None, None, None, ()))
     )
 
-    assert "FAILED" in text
+    assert "FAILED, as it has to" in text
     assert "No colour." in text
     assert "link" not in text
 
