@@ -19,11 +19,15 @@ from lf_export_localstack.processes.session import GUARDIAN
 from lf_export_localstack.processes.state import load
 
 DEADLINE_SECONDS = 400
-# As a terminal's shell does: the terminal becomes that of the command, which leads its session.
-_IN_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
+# As a terminal's shell does: the terminal becomes that of the command, which leads its session, and
+# signals that are switched off where the tests run are on again.
+_IN_TERMINAL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(request, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @dataclass
