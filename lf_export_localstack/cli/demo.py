@@ -40,7 +40,7 @@ def demo(state_dir: Path) -> None:
     stack = LocalStack(state_dir, tell=steps)
     try:
         with signals_as_interrupts():
-            with stack.session("demo", fresh=True):
+            with stack.session("lf-export demo", fresh=True):
                 results, problems = _shown(stack, steps)
                 steps("Stopping everything")
             _say(results, stack.state_dir)

@@ -32,7 +32,7 @@ def dev(port: int, traces: int, state_dir: Path) -> None:
     steps = Steps()
     stack = LocalStack(state_dir, tell=steps)
     try:
-        with signals_as_interrupts(), stack.session("dev"):
+        with signals_as_interrupts(), stack.session("lf-export dev"):
             _run(stack, port, traces, steps)
     except KeyboardInterrupt:
         click.echo("Ended; the data are kept.")

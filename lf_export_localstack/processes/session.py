@@ -69,11 +69,12 @@ def locked(state_dir: Path, command: str, tell: Callable[[str], None]) -> Iterat
         while not _lock(descriptor):
             if (holder := holder_of(state_dir)) and is_running(holder.process):
                 raise StackInUseError(
-                    f"{state_dir} is in use by `lf-export {holder.command}` (process "
-                    f"{holder.process.pid}); end that first, or name another --state-dir."
+                    f"{state_dir} is in use by {holder.command} (process "
+                    f"{holder.process.pid}). `lf-export local down --state-dir {state_dir}` ends "
+                    "that; or name another --state-dir."
                 )
             if holder and not is_told:
-                tell(f"Waiting until what `lf-export {holder.command}` had started has ended")
+                tell(f"Waiting until what {holder.command} had started has ended")
                 is_told = True
             time.sleep(POLL_SECONDS)
         os.ftruncate(descriptor, 0)

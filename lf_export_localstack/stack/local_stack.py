@@ -103,7 +103,7 @@ class LocalStack:
         mark = new_mark(remembered.stack)
         ended = running_processes.names_below(mark)
         if holder := session.end_session(self.state_dir):
-            ended[f"lf-export {holder.command}"] += 1
+            ended[holder.command] += 1
         with self._folder.exclusively():
             return ended | running_processes.end_processes(self.state_dir, mark)
 
@@ -147,7 +147,7 @@ class LocalStack:
     @contextmanager
     def temporary(self) -> Iterator[Self]:
         """The running stack in a session, removed with all data at the end of the context."""
-        with self.session("(another program)"):
+        with self.session("a test or a measurement"):
             try:
                 self.up()
                 yield self
@@ -198,7 +198,7 @@ class LocalStack:
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
-            opened.enter_context(self.session("(another program)"))
+            opened.enter_context(self.session("a test or a measurement"))
             self.up()
             self._session = opened.pop_all()
         return self

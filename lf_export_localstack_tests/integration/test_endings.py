@@ -46,7 +46,7 @@ from lf_export_localstack.stack.local_stack import LocalStack
 folder, stubborn = Path(sys.argv[1]), sys.argv[2]
 stack = LocalStack(folder, tell=print)
 launch = Launch((sys.executable, stubborn, "2"), os.environ, folder, folder / "log", stop_seconds=0)
-with signals_as_interrupts(), stack.session("dev"), stack.running("tree", launch):
+with signals_as_interrupts(), stack.session("lf-export dev"), stack.running("tree", launch):
     print("It runs.", flush=True)
     time.sleep(600)
 """
@@ -157,7 +157,7 @@ def test_another_command_is_refused_while_one_is_at_work(
     command: CommandProcess, folder: Path
 ) -> None:
     with (
-        pytest.raises(StackInUseError, match=f"`lf-export dev` .process {command.process.pid}."),
+        pytest.raises(StackInUseError, match=f"by lf-export dev .process {command.process.pid}."),
         LocalStack(folder).session("demo", fresh=True),
     ):
         pass
