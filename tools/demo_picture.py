@@ -22,7 +22,7 @@ STYLES = {
     r"^  (file|mail|link|why )": "cyan",
 }
 # Between two changes of state there are as many lines as the machine is slow.
-PROGRESS = re.compile(r": PROCESSING, (?!0 of)")
+PROGRESS = re.compile(r": (PROCESSING, (?!0 of)|QUEUED, )")
 FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 
@@ -40,7 +40,7 @@ def main(target: Path) -> int:
 
 
 def shortened(lines: Sequence[str]) -> Iterator[str]:
-    """The lines without most of those that say how many rows are done, cut to the width."""
+    """The lines without most of those that say how far a run is, cut to the width."""
     is_left_out = False
     for line in lines:
         if PROGRESS.search(line):
