@@ -34,7 +34,7 @@ from lf_export_pipeline.adapters.clickhouse.template_stream import (
 from lf_export_pipeline.adapters.clickhouse.unredirected import UnredirectedPool
 from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.query.statement import Statement, Store
-from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
+from lf_export_pipeline.core.query.written_rows import Filled, RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.settings import ClickHouseSettings
 from lf_export_pipeline.settings.clickhouse_url import ClickHouseUrl, clickhouse_url
@@ -232,7 +232,7 @@ def _connect(url: ClickHouseUrl, settings: ClickHouseSettings, pool: Any) -> Cli
 
 
 class _RowBytes:
-    def __init__(self, rows: WrittenRows, buffers: Iterator[memoryview]) -> None:
+    def __init__(self, rows: WrittenRows, buffers: Iterator[Filled]) -> None:
         self._rows = rows
         self.buffers = buffers
 

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.external import ExternalData
 from urllib3.exceptions import HTTPError
 
 from lf_export_pipeline.adapters.clickhouse.arrow_stream import StreamCutError
-from lf_export_pipeline.core.query.written_rows import SentTable, WrittenStatement
+from lf_export_pipeline.core.query.written_rows import Filled, SentTable, WrittenStatement
 
 BUFFER_BYTES: Final = 2 * 1024 * 1024
 FORMAT: Final = "Template"
@@ -32,26 +32,27 @@ class WrittenRows:
         self._trailer = re.compile(rb"\n<END %s (\d+)>\Z" % token.encode())
         self.rows = 0
 
-    def buffers(self) -> Iterator[memoryview]:
+    def buffers(self) -> Iterator[Filled]:
         """The bytes, about two megabytes at a time, in a buffer that is used again.
 
         Raises:
             StreamCutError: The answer does not end as it should.
         """
-        buffer = memoryview(bytearray(BUFFER_BYTES))
+        data = bytearray(BUFFER_BYTES)
+        buffer = memoryview(data)
         read, filled = _into(self._response), 0
         while count := self._filled(read, buffer, filled):
             filled += count
             if filled == len(buffer):
-                yield buffer[:-_HELD_BYTES]
+                yield Filled(data, filled - _HELD_BYTES)
                 buffer[:_HELD_BYTES] = buffer[-_HELD_BYTES:]
                 filled = _HELD_BYTES
-        found = self._trailer.search(buffer[:filled])
+        found = self._trailer.search(buffer[max(0, filled - _HELD_BYTES) : filled])
         if found is None:
             raise StreamCutError(bytes(buffer[:filled][-_TAIL_BYTES:]))
         self.rows = int(found[1])
         self._response.release_conn()
-        yield buffer[: found.start()]
+        yield Filled(data, filled - len(found[0]))
 
     def _filled(self, read: Callable[[memoryview], int], buffer: memoryview, filled: int) -> int:
         try:

@@ -47,7 +47,7 @@ def json_text(cell: bytes) -> bytes:
 
 def json_string(cell: bytes) -> bytes:
     """Text as a JSON string on one line."""
-    return _one_line(encode_basestring(plain_text(cell).decode()).encode())
+    return one_line(encode_basestring(plain_text(cell).decode()).encode())
 
 
 def embedded_json(cell: bytes) -> bytes:
@@ -61,10 +61,11 @@ def json_value(cell: bytes) -> bytes:
     text = decoded.decode()
     if _SUSPICIOUS.search(text) is not None:
         decoded = with_readable_numbers(text).encode()
-    return _one_line(decoded)
+    return one_line(decoded)
 
 
-def _one_line(cell: bytes) -> bytes:
+def one_line(cell: bytes) -> bytes:
+    """The cell without the line ends that some readers of JSON Lines know beside LF."""
     if not cell.isascii():
         for line_end, escape in _LINE_ENDS:
             cell = cell.replace(line_end, escape)

@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats import text
-from lf_export_pipeline.core.formats.cells import json_text, plain_text
+from lf_export_pipeline.core.formats.batches_of_cells import json_texts, plain_texts
 from lf_export_pipeline.core.formats.csv_format import CsvWriter
 from lf_export_pipeline.core.formats.marks import Marks
 from lf_export_pipeline.core.formats.template import Field
@@ -47,7 +47,7 @@ class CsvTemplate:
             return Field(f"if({cell} != '[]', {marked}, {cell})", "CSV", is_doubled=True)
         if self._options.guard_formulas and column.kind in (Kind.TEXT, Kind.MAYBE_JSON):
             return _guarded(column, marks, region, hard)
-        finish = json_text if column.kind is Kind.JSON else plain_text
+        finish = json_texts if column.kind is Kind.JSON else plain_texts
         return Field(f"if({hard}, {marked}, {cell})", "CSV", finish=(finish,))
 
     def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:

@@ -10,7 +10,11 @@ from typing import Final
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats import text
-from lf_export_pipeline.core.formats.cells import embedded_json, json_string, json_value
+from lf_export_pipeline.core.formats.batches_of_cells import (
+    embedded_jsons,
+    json_strings,
+    json_values,
+)
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.marks import Marks
 from lf_export_pipeline.core.formats.template import Field
@@ -54,12 +58,12 @@ class JsonTemplate:
         match column.kind:
             case Kind.TEXT:
                 sql = f"if({_is_hard_text(cell)}, {marked}, {_string(cell)})"
-                return Field(sql, "Raw", finish=(json_string,))
+                return Field(sql, "Raw", finish=(json_strings,))
             case Kind.QUOTED:
                 return Field(_string(cell), "Raw")
             case Kind.JSON | Kind.PRETTY_JSON:
                 sql = f"if({_is_hard_json(cell)}, {marked}, ifNull({cell}, 'null'))"
-                return Field(sql, "Raw", finish=(json_value,))
+                return Field(sql, "Raw", finish=(json_values,))
             case Kind.DOUBLE:
                 return Field(_double(cell, marked), "Raw")
             case Kind.MAYBE_JSON:
@@ -70,7 +74,7 @@ class JsonTemplate:
                     f"{is_json}, assumeNotNull({one_line(cell)}), "
                     f"{_is_hard_among_json(cell)}, {marked}, {_string(cell)})"
                 )
-                return Field(sql, "Raw", finish=(json_string, embedded_json))
+                return Field(sql, "Raw", finish=(json_strings, embedded_jsons))
 
     def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
         """The members as the columnar writer writes them, without the first key."""

@@ -5,19 +5,19 @@ there is anything to do in a megabyte. Behind it stands a random token, because 
 bytes: who does not know the token cannot write a mark.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
+
+from lf_export_pipeline.core.query.written_rows import Filled
 
 Finish = Callable[[list[bytes]], Sequence[bytes]]
 """Gives each of some raw cells as it stands in the file."""
 
-Piece = memoryview | tuple[int, bytes]
+Buffer = bytes | memoryview
 
 _OPENING: Final = b"\xff"
 _CLOSING: Final = b"\xfe"
-_RARE: Final = re.compile(_OPENING)
-_ENDING: Final = re.compile(_CLOSING)
 _DIGITS: Final = 3
 
 
@@ -28,7 +28,7 @@ class Marks:
         """``token``: letters and digits, random and new for each query."""
         self._opening = _OPENING + token.encode()
         self._closing = _CLOSING + token.encode()
-        self._out = bytearray()
+        self._head = len(self._opening) + _DIGITS
 
     def around(self, expression: str, region: int) -> str:
         """SQL: the value of an expression between the marks of a region."""
@@ -36,7 +36,7 @@ class Marks:
         return f"concat(unhex('{opening.hex()}'), {expression}, unhex('{self._closing.hex()}'))"
 
     def finished(
-        self, buffers: Iterable[memoryview], regions: Sequence[Finish]
+        self, buffers: Iterable[Filled], regions: Sequence[Finish]
     ) -> Iterator[memoryview]:
         """The same bytes, with what stands between marks finished and the marks taken away.
 
@@ -46,19 +46,20 @@ class Marks:
         """
         held: list[bytes] = []
         for buffer in buffers:
-            if not held and _RARE.search(buffer) is None:
-                yield buffer
-                continue
+            whole = buffer
             if held:
-                held.append(bytes(buffer))
+                held.append(bytes(buffer.view))
                 if held[0].startswith(self._opening) and not self._may_close(held):
                     continue
-                buffer = memoryview(b"".join(held))  # noqa: PLW2901
-            pieces, rest = self._split(buffer)
-            held = [bytes(buffer[rest:])] if rest < len(buffer) else []
-            yield from self._joined(pieces, regions)
+                whole = _filled(held)
+            found = self._found(whole)
+            if found.pieces:
+                yield memoryview(b"".join(found.finished(regions)))
+            elif found.rest:
+                yield whole.view[: found.rest]
+            held = [bytes(whole.view[found.rest :])] if found.rest < whole.size else []
         if held:
-            yield memoryview(b"".join(held))
+            yield _filled(held).view
 
     def _may_close(self, held: list[bytes]) -> bool:
         """Whether the cell that begins what is held may end in the last buffer."""
@@ -69,57 +70,60 @@ class Marks:
                 break
         return self._closing in before + held[-1]
 
-    def _split(self, data: memoryview) -> tuple[list[Piece], int]:
-        """Plain bytes and (region, cell) in turns, and where what is not complete begins."""
-        pieces: list[Piece] = []
+    def _found(self, buffer: Filled) -> "_Found":
+        """The marked cells that are complete, and what stands before and behind each."""
+        data, size, view = *buffer, buffer.view
+        found = _Found()
         at = search_from = 0
-        head = len(self._opening)
-        while (found := _RARE.search(data, search_from)) is not None:
-            start = found.start()
-            cell = start + head + _DIGITS
-            if data[start : start + head] != self._opening[: len(data) - start]:
+        while (start := data.find(_OPENING, search_from, size)) >= 0:
+            cell = start + self._head
+            if not data.startswith(self._opening, start, size):
+                if self._opening.startswith(data[start:size]):
+                    break
                 search_from = start + 1
                 continue
-            end = self._end(data, cell)
-            pieces.append(data[at:start])
+            end = self._end(data, cell, size)
             if end < 0:
-                return pieces, start
-            pieces.append((int(bytes(data[cell - _DIGITS : cell])), bytes(data[cell:end])))
+                break
+            found.add(view[at:start], int(data[cell - _DIGITS : cell]), bytes(view[cell:end]))
             at = search_from = end + len(self._closing)
-        pieces.append(data[at:])
-        return pieces, len(data)
+        found.rest = start if start >= 0 else size
+        if found.pieces:
+            found.pieces.append(view[at : found.rest])
+        return found
 
-    def _joined(self, pieces: list[Piece], regions: Sequence[Finish]) -> Iterator[memoryview]:
-        """The finished pieces one behind the other, in memory that is used again.
-
-        Fresh memory for each buffer costs the kernel more than the copy itself.
-        """
-        cells = _cells(pieces).items()
-        finished = {region: iter(regions[region](found)) for region, found in cells}
-        whole = [next(finished[each[0]]) if isinstance(each, tuple) else each for each in pieces]
-        size = sum(map(len, whole))
-        if len(self._out) < size:
-            self._out = bytearray(size + size // 8)
-        at = 0
-        for each in whole:
-            self._out[at : at + len(each)] = each
-            at += len(each)
-        if size:
-            yield memoryview(self._out)[:size]
-
-    def _end(self, data: memoryview, at: int) -> int:
+    def _end(self, data: bytes | bytearray, at: int, size: int) -> int:
         """Where the cell that begins there ends, or -1."""
-        while (found := _ENDING.search(data, at)) is not None:
-            if data[found.start() : found.start() + len(self._closing)] == self._closing:
-                return found.start()
-            at = found.start() + 1
+        while (end := data.find(_CLOSING, at, size)) >= 0:
+            if data.startswith(self._closing, end, size):
+                return end
+            at = end + 1
         return -1
 
 
-def _cells(pieces: list[Piece]) -> dict[int, list[bytes]]:
-    """The cells of each region."""
-    cells: dict[int, list[bytes]] = {}
-    for piece in pieces:
-        if isinstance(piece, tuple):
-            cells.setdefault(piece[0], []).append(piece[1])
-    return cells
+@dataclass(slots=True)
+class _Found:
+    """The pieces of a buffer in order; those at ``places`` are the cells of a region."""
+
+    pieces: list[Buffer] = field(default_factory=list)
+    cells: dict[int, list[bytes]] = field(default_factory=dict)
+    places: dict[int, list[int]] = field(default_factory=dict)
+    rest: int = 0  # where what is not complete begins
+
+    def add(self, before: memoryview, region: int, cell: bytes) -> None:
+        """A cell, and the plain bytes before it."""
+        self.places.setdefault(region, []).append(len(self.pieces) + 1)
+        self.cells.setdefault(region, []).append(cell)
+        self.pieces += (before, cell)
+
+    def finished(self, regions: Sequence[Finish]) -> list[Buffer]:
+        """All pieces, each region's cells finished at once."""
+        for region, cells in self.cells.items():
+            for at, cell in zip(self.places[region], regions[region](cells), strict=True):
+                self.pieces[at] = cell
+        return self.pieces
+
+
+def _filled(pieces: list[bytes]) -> Filled:
+    whole = b"".join(pieces)
+    return Filled(whole, len(whole))

@@ -12,7 +12,7 @@ from lf_export_pipeline.core.formats.templates import punctuation_of
 from lf_export_pipeline.core.formats.writer import Layout
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.query.statement import Statement, Store
-from lf_export_pipeline.core.query.written_rows import SentTable, WrittenStatement
+from lf_export_pipeline.core.query.written_rows import Filled, SentTable, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
 
 _CELLS: Final = {
@@ -61,7 +61,7 @@ class Probe:
         wanted = self._template.statement(Statement(store=store, sql=sql))
         return wanted.with_table(sent)
 
-    def finished(self, buffers: Iterator[memoryview]) -> bytes:
+    def finished(self, buffers: Iterator[Filled]) -> bytes:
         """The server's answer as it would stand in a file."""
         return b"".join(bytes(each) for each in self._template.finished(buffers))
 

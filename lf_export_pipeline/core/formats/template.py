@@ -5,7 +5,7 @@ ClickHouse would write otherwise than this process does it writes between marks,
 and the columnar writer of the format finishes it: so both ways give the same bytes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,9 +17,7 @@ from lf_export_pipeline.core.formats.marks import Finish, Marks
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, SCORE_CELLS, OutputColumn
 from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement
-from lf_export_pipeline.core.query.written_rows import SentTable, WrittenStatement
-
-FinishCell = Callable[[bytes], bytes]
+from lf_export_pipeline.core.query.written_rows import Filled, SentTable, WrittenStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Field:
 
     sql: str
     escaping: str  # Raw, CSV or JSON
-    finish: tuple[FinishCell, ...] = ()
+    finish: tuple[Finish, ...] = ()
     """What finishes the cells of each of its regions; none: the columnar writer."""
     is_doubled: bool = False  # whether quotes between its marks are written twice
 
@@ -126,7 +124,7 @@ class RowTemplate:
             tables=tuple(self._tables),
         )
 
-    def finished(self, buffers: Iterable[memoryview]) -> Iterator[memoryview]:
+    def finished(self, buffers: Iterable[Filled]) -> Iterator[memoryview]:
         """The bytes of the file, from those that the server has written."""
         return self._marks.finished(buffers, self._regions)
 
@@ -134,7 +132,7 @@ class RowTemplate:
         field = self._punctuation.field(column, self._marks, len(self._regions))
         self._fields.append((before, field, ""))
         if field.finish:
-            self._regions += [_EachCell(finish) for finish in field.finish]
+            self._regions += field.finish
             return
         for is_json in (False, True):
             self._regions.append(_Cells(self._punctuation, column, is_json, field.is_doubled))
@@ -179,16 +177,6 @@ class _Found:
                     stop += 1
                 return _Run(lookup, tuple(columns[at:stop]))
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class _EachCell:
-    """Finishes cells one by one."""
-
-    finish: FinishCell
-
-    def __call__(self, cells: list[bytes]) -> Sequence[bytes]:
-        return [self.finish(cell) for cell in cells]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -45,11 +45,23 @@ class WrittenStatement:
         return sum(int(table.rows.nbytes) for table in self.tables)
 
 
+class Filled(NamedTuple):
+    """The first bytes of a buffer; as a buffer, unlike a view, it is searched at memory speed."""
+
+    data: bytes | bytearray
+    size: int
+
+    @property
+    def view(self) -> memoryview:
+        """These bytes, without a copy."""
+        return memoryview(self.data)[: self.size]
+
+
 class RowBytes(Protocol):
     """Rows as bytes of a file."""
 
     @property
-    def buffers(self) -> Iterator[memoryview]:
+    def buffers(self) -> Iterator[Filled]:
         """Some megabytes at a time; each is used up before the next one is asked for."""
         ...
 

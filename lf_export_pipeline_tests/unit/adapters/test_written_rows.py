@@ -42,7 +42,7 @@ class Answer:
 
 def read(answer: Any) -> tuple[bytes, int]:
     rows = WrittenRows(answer, TOKEN)
-    return b"".join(bytes(each) for each in rows.buffers()), rows.rows
+    return b"".join(bytes(each.view) for each in rows.buffers()), rows.rows
 
 
 @pytest.mark.parametrize("size", [0, 1, BUFFER_BYTES - 140, BUFFER_BYTES, 2 * BUFFER_BYTES + 3])

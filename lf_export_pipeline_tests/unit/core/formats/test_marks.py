@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.formats.marks import Marks
+from lf_export_pipeline.core.query.written_rows import Filled
 from lf_export_pipeline_tests.effort import examples
 
 TOKEN = "0123456789abcdef"
@@ -22,8 +23,8 @@ def lengths(cells: list[bytes]) -> Sequence[bytes]:
 
 
 def finished(buffers: Sequence[bytes]) -> bytes:
-    views = (memoryview(buffer) for buffer in buffers)
-    return b"".join(bytes(each) for each in MARKS.finished(views, [upper, lengths]))
+    filled = (Filled(bytearray(each + b"of before"), len(each)) for each in buffers)
+    return b"".join(bytes(each) for each in MARKS.finished(filled, [upper, lengths]))
 
 
 def cut(data: bytes, ends: Sequence[int]) -> Iterator[bytes]:
@@ -54,9 +55,10 @@ def test_marked_cells_are_finished_wherever_buffers_are_cut(
 
 
 def test_buffers_without_a_mark_are_handed_on_as_they_are() -> None:
-    buffer = memoryview(b"plain rows\n")
-    (only,) = MARKS.finished([buffer], [])
-    assert only is buffer
+    data = bytearray(b"plain rows\nrows of before\xff")
+    (only,) = MARKS.finished([Filled(data, 11)], [])
+    assert bytes(only) == b"plain rows\n"
+    assert only.obj is data
 
 
 def test_bytes_that_users_store_are_no_marks() -> None:
