@@ -1,11 +1,16 @@
 """Adds the columns of a lookup to rows, like a left join whose right side has distinct keys."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from lf_export_pipeline.core.query.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.query.export_query import Lookup
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.core.formats.template import LookedUp
 
 LIST_COLUMNS = {SCORE_INDEXES: pa.list_(pa.uint32()), SCORE_CELLS: pa.list_(pa.string())}
 """The types of the columns that are not text; a lookup that finds nothing does not tell them."""
@@ -36,6 +41,14 @@ class LookupTable:
         at = pa.array([*self._positions.values(), self._without_match], pa.int32())
         columns = [column.take(at) for column in self._columns.values()]
         return pa.RecordBatch.from_arrays(columns, names=list(self._columns))
+
+    @cached_property
+    def looked_up(self) -> "LookedUp":
+        """What is sent along where ClickHouse writes the rows; the same for all chunks."""
+        # With it come the column kernels, which the daemon and the web server never need.
+        from lf_export_pipeline.core.formats.template import LookedUp  # noqa: PLC0415
+
+        return LookedUp(self._key, self.keys, self.values)
 
     def joined(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The rows with the lookup's columns; a row without a match gets the defaults.

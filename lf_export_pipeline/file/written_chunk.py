@@ -64,18 +64,14 @@ class WrittenChunk:
     def _template(self, layout: "Layout") -> "RowTemplate":
         # With it come the column kernels, which the daemon and the web server never need.
         from lf_export_pipeline.core.formats.marks import Marks  # noqa: PLC0415
-        from lf_export_pipeline.core.formats.template import LookedUp, RowTemplate  # noqa: PLC0415
+        from lf_export_pipeline.core.formats.template import RowTemplate  # noqa: PLC0415
         from lf_export_pipeline.core.formats.templates import punctuation_of  # noqa: PLC0415
 
         tables = self._reader.lookup_tables(self._query, self._chunk, self._keys)
-        found = [
-            LookedUp(lookup.key, table.keys, table.values)
-            for lookup, table in zip(self._query.lookups, tables, strict=True)
-        ]
         return RowTemplate(
             punctuation_of(self._query.request.format, layout),
             self._query.columns,
-            found,
+            [table.looked_up for table in tables],
             Marks(secrets.token_hex(_TOKEN_BYTES)),
         )
 

@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s"\[\]{},:]+', re.DOTALL)
+_OPENING: Final = frozenset("[{")
+_CLOSING: Final = frozenset("]}")
 
 
 def indent_json(compact: str) -> str:
@@ -13,19 +15,17 @@ def indent_json(compact: str) -> str:
     and the nesting has no limit.
     """
     out: list[str] = []
-    depth, opened = 0, False
+    indent, opened = "\n", False
     for token in _TOKEN.findall(compact):
-        closes = token in ("]", "}")
-        depth -= closes
-        if (opened and not closes) or (closes and not opened):
-            out.append("\n" + "  " * depth)
-        out.append(_spaced(token, depth))
-        opened = token in ("[", "{")
-        depth += opened
+        if token in _CLOSING:
+            indent = indent[:-2]
+            out.append(token if opened else indent + token)
+            opened = False
+            continue
+        if opened:
+            out.append(indent)
+        opened = token in _OPENING
+        if opened:
+            indent += "  "
+        out.append(": " if token == ":" else "," + indent if token == "," else token)
     return "".join(out)
-
-
-def _spaced(piece: str, depth: int) -> str:
-    if piece == ":":
-        return ": "
-    return ",\n" + "  " * depth if piece == "," else piece

@@ -5,8 +5,9 @@ ClickHouse would write otherwise than this process does it writes between marks,
 and the columnar writer of the format finishes it: so both ways give the same bytes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -68,6 +69,16 @@ class LookedUp:
     key: str  # the field of the rows
     keys: Sequence[str]
     values: pa.RecordBatch
+    written: dict[tuple[str, ...], pa.LargeStringArray] = field(default_factory=dict)
+    """What has been written of it, by columns: the chunks of a plan may share a lookup."""
+
+    def texts(
+        self, names: tuple[str, ...], write: Callable[[pa.RecordBatch], text.Fragment]
+    ) -> pa.LargeStringArray:
+        """What a function writes of some columns: a text for each row of ``values``."""
+        if names not in self.written:
+            self.written[names] = as_texts(write(self.values), self.values.num_rows)
+        return self.written[names]
 
     def holds(self, name: str) -> bool:
         """Whether the column is one of these."""
@@ -99,19 +110,22 @@ class RowTemplate:
                 self._add_column(before, columns[at])
                 at += 1
             else:
-                cells = punctuation.cells(run.lookup.values, run.columns)
-                self._add_lookup(before, run.lookup, cells, is_tail=False)
+                write = partial(punctuation.cells, columns=run.columns)
+                names = tuple(column.name for column in run.columns)
+                texts = run.lookup.texts(names, write)
+                self._add_lookup(before, run.lookup, texts, is_tail=False)
                 at += len(run.columns)
         for lookup in lookups:
             if lookup.holds(SCORE_CELLS):
-                self._add_lookup("", lookup, punctuation.tail(lookup.values), is_tail=True)
+                texts = lookup.texts((SCORE_CELLS,), punctuation.tail)
+                self._add_lookup("", lookup, texts, is_tail=True)
 
     def statement(self, rows: Statement) -> WrittenStatement:
         """The statement that gives the rows of another, written."""
         punctuation = self._punctuation
         row = "".join(
-            f"{_literal(before)}${{f{at}:{field.escaping}}}{_literal(after)}"
-            for at, (before, field, after) in enumerate(self._fields)
+            f"{_literal(before)}${{f{at}:{each.escaping}}}{_literal(after)}"
+            for at, (before, each, after) in enumerate(self._fields)
         )
         select = ",\n".join(f"{each.sql} AS f{at}" for at, (_, each, _) in enumerate(self._fields))
         scalars = f"WITH {', '.join(self._scalars)}\n" if self._scalars else ""
@@ -129,18 +143,17 @@ class RowTemplate:
         return self._marks.finished(buffers, self._regions)
 
     def _add_column(self, before: str, column: OutputColumn) -> None:
-        field = self._punctuation.field(column, self._marks, len(self._regions))
-        self._fields.append((before, field, ""))
-        if field.finish:
-            self._regions += field.finish
+        cell = self._punctuation.field(column, self._marks, len(self._regions))
+        self._fields.append((before, cell, ""))
+        if cell.finish:
+            self._regions += cell.finish
             return
         for is_json in (False, True):
-            self._regions.append(_Cells(self._punctuation, column, is_json, field.is_doubled))
+            self._regions.append(_Cells(self._punctuation, column, is_json, cell.is_doubled))
 
     def _add_lookup(
-        self, before: str, lookup: LookedUp, cells: text.Fragment, *, is_tail: bool
+        self, before: str, lookup: LookedUp, texts: pa.LargeStringArray, *, is_tail: bool
     ) -> None:
-        texts = as_texts(cells, lookup.values.num_rows)
         number = len(self._tables)
         name, scalar, key = f"sent_{number}", f"sent_{number}_values", quoted(lookup.key)
         self._tables.append(SentTable(name, _sent(lookup.keys, texts)))
