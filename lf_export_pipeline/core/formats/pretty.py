@@ -16,16 +16,16 @@ def indent_json(compact: str) -> str:
     """
     out: list[str] = []
     indent, opened = "\n", False
-    for token in _TOKEN.findall(compact):
-        if token in _CLOSING:
+    for piece in _TOKEN.findall(compact):
+        if piece in _CLOSING:
             indent = indent[:-2]
-            out.append(token if opened else indent + token)
+            out.append(piece if opened else indent + piece)
             opened = False
             continue
         if opened:
             out.append(indent)
-        opened = token in _OPENING
+        opened = piece in _OPENING
         if opened:
             indent += "  "
-        out.append(": " if token == ":" else "," + indent if token == "," else token)
+        out.append(": " if piece == ":" else "," + indent if piece == "," else piece)
     return "".join(out)
