@@ -50,11 +50,6 @@ def json_string(cell: bytes) -> bytes:
     return one_line(encode_basestring(plain_text(cell).decode()).encode())
 
 
-def embedded_json(cell: bytes) -> bytes:
-    """User's JSON as it stands within a row of JSON; line breaks stand only between its tokens."""
-    return json_value(cell.replace(b"\n", b"").replace(b"\r", b""))
-
-
 def json_value(cell: bytes) -> bytes:
     """JSON as it stands within a row of JSON, with numbers that readers hold."""
     decoded = json_text(cell)

@@ -62,9 +62,14 @@ FEW_SCORES = 100_000
 _TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
 _ALWAYS = ("name", "data_type", "string_value", "value")
 _NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
+_TARGETS = ("trace_id", "session_id")
 _OBSERVED = "observed"
+_SAMPLE = 20_000
 _TIME = TimeColumn("scores", "t.timestamp")
 _VERSION_KEY = "cityHash64(t.name, t.id)"
+_SORTED_BY = "toDate(t.timestamp), t.name, t.id"
+"""The sorting key of the table behind the project: what versions of one score agree in."""
+
 FIELDS = (
     "trace_id", "observation_id", "session_id", "comment", "execution_trace_id", "timestamp",
     _OBSERVED,
@@ -167,21 +172,45 @@ def newest_scores(
     Args:
         project: The placeholder of the project id.
         target: ``trace_id`` or ``session_id``.
-        versions: A condition over ``t``. The scores are looked for first that have such a version;
-            None: all of the project's scores are read, which costs less where most of them do.
+        versions: A condition over ``t``. The scores are looked for first that have such a version,
+            unless most of them seem to. None: all of the project's scores are read.
         fields: What the caller looks at beside id, name, type and value; each of them is read and
             held for every score.
     """
     values = ", ".join(f"{_score_value(name)} AS {name}" for name in (*_ALWAYS, *fields))
-    searched = _versions_by_day(project, versions) if versions else "1"
+    searched = _searched(project, versions) if versions else "1"
     return (
         f"SELECT * EXCEPT (counts) FROM (SELECT t.id AS id, {values}, "
         f"t.is_deleted = 0 AND isNotNull(t.{target}) AS counts "
         f"FROM scores AS t WHERE t.project_id = {project} AND {searched} "
         # Half the time of argMax over a tuple of the values, which copies them for each version.
-        f"ORDER BY {', '.join(f'{part} DESC' for part in NEWEST)} "
-        "LIMIT 1 BY t.id, t.name, toDate(t.timestamp)) "
+        # In the table's own order only versions that lie side by side have to be sorted.
+        f"ORDER BY {_SORTED_BY}, {', '.join(f'{part} DESC' for part in NEWEST)} "
+        f"LIMIT 1 BY {_SORTED_BY}) "
         f"WHERE counts AND data_type IN ({_TYPES})"
+    )
+
+
+def _searched(project: str, versions: str) -> str:
+    """The scores that have such a version, or all of them where most have.
+
+    A set of millions of keys costs more than it saves. Whether most have one is told by the first
+    and the last scores by day: chunks go by day as well, so that only one that takes up most of the
+    project is dense at both ends. A wrong guess costs time and nothing else.
+    """
+    most = (
+        f"(SELECT min(dense) FROM ({_dense(project, versions)} UNION ALL "
+        f"{_dense(project, versions, ' DESC')}))"
+    )
+    return f"({most} = 1 OR {most} = 0 AND {_versions_by_day(project, versions)})"
+
+
+def _dense(project: str, versions: str, direction: str = "") -> str:
+    columns = ", ".join(f"t.{name} AS {name}" for name in _TARGETS)
+    by_day = ", ".join(f"{part}{direction}" for part in ("t.project_id", "toDate(t.timestamp)"))
+    return (
+        f"SELECT countIf({versions}) * 5 >= count() * 4 AS dense FROM (SELECT {columns} "
+        f"FROM scores AS t WHERE t.project_id = {project} ORDER BY {by_day} LIMIT {_SAMPLE}) AS t"
     )
 
 

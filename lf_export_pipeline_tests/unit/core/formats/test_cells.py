@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.formats import cells, text
+from lf_export_pipeline.core.formats.batches_of_cells import embedded_jsons
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.writer import Layout
@@ -52,7 +53,7 @@ def test_a_text_is_the_json_string_that_columns_give(cell: str) -> None:
 def test_json_is_embedded_as_in_columns(cell: str, space: str) -> None:
     spaced = json.dumps(json.loads(cell), ensure_ascii=False, separators=("," + space, ":"))
     for each in (cell, spaced):
-        assert cells.embedded_json(each.encode()) == written(each, is_json=True)
+        assert list(embedded_jsons([each.encode()])) == [written(each, is_json=True)]
 
 
 @given(cell=st.binary(max_size=20))
