@@ -1,6 +1,5 @@
 """(c) Each phase apart: key scan, read and serialise, upload."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,6 @@ from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.file.written_chunk import written_layout
-
-PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +53,9 @@ class Phases:
 
 
 def uploaded(here: World, file: Path) -> int:
-    """A finished file into the bucket, as the pipeline sends it: its checksum apart."""
-
-    def pieces() -> Iterator[bytes]:
-        with file.open("rb") as source:
-            while piece := source.read(PIECE_BYTES):
-                yield piece
-
+    """A finished file into the bucket, as the pipeline sends it."""
     size = file.stat().st_size
-    here.ports["files"].upload("bench-upload", pieces(), "text/plain", size)
+    with file.open("rb") as source:
+        here.ports["files"].upload("bench-upload", source, "text/plain", size)
     here.ports["files"].delete("bench-upload")
     return size

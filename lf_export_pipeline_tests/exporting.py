@@ -40,7 +40,7 @@ from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.file.written_chunk import written_layout
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.effort import IS_LONG
-from lf_export_pipeline_tests.fakes import MemorySpool
+from lf_export_pipeline_tests.fakes import MemorySpool, content
 
 CUTOFF = datetime(2031, 3, 20, 12, tzinfo=UTC)
 NOON = "2031-03-01T12:00:00.000Z"
@@ -264,7 +264,7 @@ def _file(  # noqa: PLR0917 - of one export
         ).verified_part()
         for chunk in chunks
     ]
-    return b"".join(AssembledFile(writer, parts, folder.spool).pieces()), parts
+    return content(AssembledFile(writer, parts, folder.spool)), parts
 
 
 def _as_handed_on(query: ExportQuery) -> ExportQuery:

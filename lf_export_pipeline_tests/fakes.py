@@ -1,5 +1,6 @@
 """The ports without services: plain classes that keep all in memory and follow the contracts."""
 
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 from lf_export_pipeline.adapters.spool import safe_parts
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import IncompleteUpload, Recipient, StoredObject
+from lf_export_pipeline.core.ports import ByteSource, IncompleteUpload, Recipient, StoredObject
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of
@@ -142,6 +143,39 @@ class FakeBatchExportRepository:
         return True
 
 
+class Pieces:
+    """Pieces of bytes as a ``ByteSource``; what their maker raises is raised where they are read.
+
+    Attributes:
+        taken: How many bytes have been read.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self.taken = 0
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = piece
+        length = min(len(buffer), len(self._rest))
+        buffer[:length] = self._rest[:length]
+        self._rest = self._rest[length:]
+        self.taken += length
+        return length
+
+
+def content(source: ByteSource) -> bytes:
+    """All that is left of a source."""
+    found, buffer = io.BytesIO(), memoryview(bytearray(1 << 16))
+    while length := source.readinto(buffer):
+        found.write(buffer[:length])
+    return found.getvalue()
+
+
 class MemoryObjectStore:
     """A ``ObjectStore`` in a dictionary; ``failures`` are raised by the next uploads, one each.
 
@@ -160,15 +194,16 @@ class MemoryObjectStore:
     def upload(
         self,
         key: str,
-        pieces: Iterable[bytes],
+        source: ByteSource,
         content_type: str,
         expected_bytes: int,  # noqa: ARG002 - sizes the parts of real buckets
-    ) -> None:
-        data = b"".join(pieces)
+    ) -> str:
+        data = content(source)
         if self.failures:
             raise self.failures.pop(0)
         self.objects[key] = data
         self.content_types[key] = content_type
+        return hashlib.sha256(data).hexdigest()
 
     def head(self, key: str) -> StoredObject | None:
         if key not in self.objects:

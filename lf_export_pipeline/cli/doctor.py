@@ -1,5 +1,6 @@
 """Tries every part that an export needs, and says of each whether it is good or what to do."""
 
+import io
 import json
 import os
 import secrets
@@ -206,7 +207,7 @@ def _s3(settings: Settings) -> str:
     data = secrets.token_bytes(64)
     with suppress(AccessRefusedError):  # AWS's answer to those who may not list the bucket
         store.head(key)
-    store.upload(key, [data], "text/plain", len(data))
+    store.upload(key, io.BytesIO(data), "text/plain", len(data))
     try:
         link = store.signed_url(key, timedelta(minutes=5), "lf-export-doctor.txt")
         require_download(link, data, trust_of_links(settings))

@@ -3,7 +3,7 @@
 The real ones are in ``adapters``, fakes in the tests.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -177,6 +177,14 @@ class IncompleteUpload:
     started_at: datetime
 
 
+class ByteSource(Protocol):
+    """Bytes in order, to be read once: an open file is one."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """How many bytes now stand at the beginning of the buffer; 0: there are no more."""
+        ...
+
+
 class ObjectStore(Protocol):
     """The bucket of the finished files."""
 
@@ -189,10 +197,11 @@ class ObjectStore(Protocol):
         """Another bucket of the same service, for the same user."""
         ...
 
-    def upload(
-        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
-    ) -> None:
-        """Write an object in parts; nothing appears in the bucket unless all of it was written."""
+    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+        """Write an object in parts; nothing appears in the bucket unless all of it was written.
+
+        Returns the SHA-256 of its bytes, in hexadecimal digits.
+        """
         ...
 
     def head(self, key: str) -> StoredObject | None:

@@ -1,13 +1,12 @@
 """The file as it is uploaded: the parts in order, with what the format puts around them."""
 
-import hashlib
+import io
 import os
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import Spool
+from lf_export_pipeline.core.ports import ByteSource, Spool
 from lf_export_pipeline.core.query.export_query import ExportQuery, PartFile
 from lf_export_pipeline.file.part_bytes import PartBytes
 from lf_export_pipeline.settings import Settings
@@ -15,8 +14,6 @@ from lf_export_pipeline.settings import Settings
 if TYPE_CHECKING:
     from lf_export_pipeline.core.formats import FormatWriter
     from lf_export_pipeline.core.formats.writer import Layout
-
-PIECE_BYTES = 1024 * 1024
 
 
 def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
@@ -54,42 +51,40 @@ def size_of(writer: "FormatWriter", parts: Iterable[PartFile]) -> int:
 
 
 class AssembledFile:
-    """A file that exists only piece by piece, so that its size does not matter."""
+    """The whole from its beginning, to be read once: its size does not matter."""
 
     def __init__(self, writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> None:
-        self._writer = writer
-        self._parts = parts
-        self._spool = spool
-        self._digest = hashlib.sha256()
+        self._files = _files(writer, parts, spool)
+        self._file: ByteSource = io.BytesIO()
 
-    @property
-    def sha256(self) -> str:
-        """The digest of the pieces that have been handed out."""
-        return self._digest.hexdigest()
-
-    def pieces(self) -> Iterator[bytes]:
-        """The whole from its beginning, at most a megabyte at a time.
+    def readinto(self, buffer: memoryview, /) -> int:
+        """How many of the next bytes stand in the buffer now; 0 at the end.
 
         Raises:
             TransientError: A part is not what was written.
         """
-        self._digest = hashlib.sha256()
-        for piece in self._raw_pieces():
-            self._digest.update(piece)
-            yield piece
+        while not (length := self._file.readinto(buffer)):
+            following = next(self._files, None)
+            if following is None:
+                return 0
+            self._file = following
+        return length
 
-    def _raw_pieces(self) -> Iterator[bytes]:
-        is_empty = True
-        for part in self._parts:
-            if part.rows:
-                yield self._writer.prefix if is_empty else self._writer.separator
-                yield from self._part_pieces(part)
-                is_empty = False
-        yield self._writer.empty if is_empty else self._writer.suffix
 
-    def _part_pieces(self, part: PartFile) -> Iterator[bytes]:
-        found = PartBytes()
-        with self._spool.open(part.location) as file:
-            yield from found.read(iter(partial(file.read, PIECE_BYTES), b""))
-        if found.checksum != part.checksum:
-            raise TransientError(f"The bytes of {part.location} have changed in the spool.")
+def _files(writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> Iterator[ByteSource]:
+    """Each is read to its end before the next one is asked for."""
+    is_empty = True
+    for part in parts:
+        if part.rows:
+            yield io.BytesIO(writer.prefix if is_empty else writer.separator)
+            yield from _checked(part, spool)
+            is_empty = False
+    yield io.BytesIO(writer.empty if is_empty else writer.suffix)
+
+
+def _checked(part: PartFile, spool: Spool) -> Iterator[ByteSource]:
+    found = PartBytes()
+    with spool.open(part.location) as file:
+        yield found.read_from(file)
+    if found.checksum != part.checksum:
+        raise TransientError(f"The bytes of {part.location} have changed in the spool.")

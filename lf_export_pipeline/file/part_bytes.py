@@ -1,9 +1,11 @@
 """What is known of a part's bytes, while they are written and when they are read again."""
 
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 import xxhash
+
+from lf_export_pipeline.core.ports import ByteSource
 
 
 class PartBytes:
@@ -24,15 +26,26 @@ class PartBytes:
 
     def write(self, file: BinaryIO, piece: memoryview) -> None:
         """Append a piece to a file."""
-        self._take(piece)
+        self.take(piece)
         file.write(piece)
 
-    def read(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The same pieces."""
-        for piece in pieces:
-            self._take(piece)
-            yield piece
+    def read_from(self, file: BinaryIO) -> ByteSource:
+        """What is left of a file, counted and summed as it is read."""
+        return _Watched(self, cast("ByteSource", file))
 
-    def _take(self, piece: bytes | memoryview) -> None:
+    def take(self, piece: memoryview) -> None:
+        """Count and sum a piece."""
         self.size += len(piece)
         self._sum.update(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    part: PartBytes
+    file: ByteSource
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """How many of the file's next bytes stand in the buffer now."""
+        length = self.file.readinto(buffer)
+        self.part.take(buffer[:length])
+        return length

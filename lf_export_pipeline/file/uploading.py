@@ -44,8 +44,8 @@ class Upload:
         """
         key = self._key()
         file = AssembledFile(self._writer, parts, self._folder.spool)
-        self._files.upload(key, file.pieces(), self._writer.content_type, expected_bytes)
-        return SentObject(key, file.sha256)
+        sha256 = self._files.upload(key, file, self._writer.content_type, expected_bytes)
+        return SentObject(key, sha256)
 
     def require_all(self, parts: Sequence[PartFile]) -> None:
         """Raise unless each chunk has its part; an upload that has begun would wait for the others.

@@ -1,54 +1,73 @@
-"""Whether a bucket holds what was sent to it, by the checksum that S3 itself gives an object."""
+"""Whether a bucket holds what was sent to it, by the checksums that S3 itself gives an object.
 
+S3: an ETag is the MD5 of an object that was put at once. The ETag and the SHA-256 of one that was
+uploaded in parts are made of those of its parts, with their number behind a hyphen. Encryption with
+a key of KMS, and some compatible services, give ETags of another kind, and not every service knows
+SHA-256: a value that differs proves nothing, one that is equal does.
+"""
+
+import base64
 import hashlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-Digest = Any  # hashlib gives its objects no public type
+from lf_export_pipeline.adapters.s3.part_buffers import Part
 
 
-class PartsChecksum:
-    """The ETag of an object in the making: MD5 of its bytes, or of the MD5s of its parts.
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A part, or an object that is put at once, when the service has taken it.
 
-    S3: an object that was put at once has the first, one that was uploaded in parts the second,
-    with the number of parts behind a hyphen. Encryption with a key of KMS, and some compatible
-    services, give ETags of another kind: one that differs proves nothing, one that is equal does.
+    Attributes:
+        number: Its place in the object, from 1.
+        etag: The service's name for it, without quotes.
+        sha256: Of its bytes; None where the service was not told.
+        is_proven: Whether the service has answered with a checksum of these bytes.
     """
 
-    def __init__(self, part_bytes: int) -> None:
-        self._part_bytes = part_bytes
-        self._finished: list[bytes] = []
-        self._part: Digest = hashlib.md5(usedforsecurity=False)
-        self._filled = 0
+    number: int
+    etag: str
+    sha256: bytes | None
+    is_proven: bool
 
-    def update(self, data: bytes) -> None:
-        """Take the next bytes, cut wherever it pleases the caller."""
-        view = memoryview(data)
-        while view:
-            piece = view[: self._part_bytes - self._filled]
-            self._part.update(piece)
-            self._filled += len(piece)
-            view = view[len(piece) :]
-            if self._filled == self._part_bytes:
-                self._finish_part()
+    @classmethod
+    def answered(
+        cls, number: int, part: Part, answer: Mapping[str, str], *, is_told: bool
+    ) -> "SentPart":
+        """MD5 costs more than all the rest, so it is made only if nothing else proves the part.
 
-    @property
-    def etag(self) -> str:
-        """What the object is called if all of it has arrived; without quotes."""
-        if not self._finished:
-            return str(self._part.hexdigest())
-        digests = [*self._finished, *([self._part.digest()] if self._filled else [])]
-        whole = hashlib.md5(b"".join(digests), usedforsecurity=False)
-        return f"{whole.hexdigest()}-{len(digests)}"
+        Args:
+            number: Its place.
+            part: What was sent.
+            answer: ``ETag`` and ``ChecksumSHA256``, where the service has answered with them.
+            is_told: Whether it was sent the checksum.
+        """
+        etag = answer.get("ETag", "").strip('"')
+        is_proven = answer.get("ChecksumSHA256") == encoded(part.sha256) or etag == _md5(part)
+        return cls(number, etag, part.sha256 if is_told else None, is_proven)
 
-    def is_of(self, pieces: Iterable[bytes]) -> bool:
-        """Whether these pieces make the same object."""
-        other = PartsChecksum(self._part_bytes)
-        for piece in pieces:
-            other.update(piece)
-        return other.etag == self.etag
 
-    def _finish_part(self) -> None:
-        self._finished.append(self._part.digest())
-        self._part = hashlib.md5(usedforsecurity=False)
-        self._filled = 0
+def encoded(digest: bytes) -> str:
+    """A digest as S3's headers have it."""
+    return base64.b64encode(digest).decode()
+
+
+def etag_of(parts: Sequence[SentPart]) -> str | None:
+    """The ETag of an object of these parts; None if theirs are no checksums."""
+    try:
+        digests = b"".join(bytes.fromhex(part.etag) for part in parts)
+    except ValueError:
+        return None
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def sha256_of(parts: Sequence[SentPart]) -> str | None:
+    """The SHA-256 that S3 gives an object of these parts; None if theirs are not known."""
+    digests = [part.sha256 for part in parts if part.sha256 is not None]
+    if len(digests) < len(parts):
+        return None
+    return f"{encoded(hashlib.sha256(b''.join(digests)).digest())}-{len(parts)}"
+
+
+def _md5(part: Part) -> str:
+    return hashlib.md5(part.data, usedforsecurity=False).hexdigest()

@@ -1,13 +1,13 @@
 """The bucket of the finished files."""
 
-import io
+import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from boto3.exceptions import RetriesExceededError
@@ -15,8 +15,9 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from lf_export_pipeline.adapters.aws import aws_session
-from lf_export_pipeline.adapters.s3.checksums import PartsChecksum
 from lf_export_pipeline.adapters.s3.multipart_uploads import abort_upload, incomplete_uploads
+from lf_export_pipeline.adapters.s3.object_upload import ObjectUpload, SentObject
+from lf_export_pipeline.adapters.s3.part_buffers import PartBuffers
 from lf_export_pipeline.adapters.s3.s3_answers import status_of
 from lf_export_pipeline.adapters.s3.s3_client import (
     CLIENT_ERRORS,
@@ -27,7 +28,7 @@ from lf_export_pipeline.adapters.s3.s3_client import (
     s3_errors,
 )
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
-from lf_export_pipeline.core.ports import IncompleteUpload, StoredObject
+from lf_export_pipeline.core.ports import ByteSource, IncompleteUpload, StoredObject
 from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE, part_bytes
 from lf_export_pipeline.settings.s3 import S3Settings
 
@@ -49,62 +50,61 @@ class S3ObjectStore:
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
 
-    def upload(
-        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
-    ) -> None:
+    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
         """Write an object; nothing appears under the key unless all of it was written.
 
-        boto3's transfer manager takes the pieces in a thread of its own and sends some parts at the
-        same time; memory is bounded by ``concurrent parts + 1`` parts. Whatever ends the
-        upload early, an interrupt too, aborts it on the server. An exception out of ``pieces``
-        arrives as it is.
+        Some parts are sent at the same time; memory is bounded by ``concurrent parts + 1`` parts.
+        Whatever ends the upload early, an interrupt too, aborts it on the server. An exception out
+        of the source arrives as it is.
 
         Args:
             key: The key, prefix included.
-            pieces: The object's bytes in order; read once.
+            source: The object's bytes in order; read once.
             content_type: Stored with the object.
             expected_bytes: Sizes the parts, so that 10,000 are enough. An estimate will do.
+
+        Returns:
+            The SHA-256 of the bytes, in hexadecimal digits.
 
         Raises:
             TransientError: the service failed, or holds other bytes than those that were sent.
             ConfigurationError: the bucket or its credentials are wrong.
         """
-        config = self._transfer_config(expected_bytes)
-        source = _PieceFile(pieces, PartsChecksum(config.multipart_chunksize))
+        concurrency = self._settings.langfuse_s3_upload_max_concurrent_parts
+        size = part_bytes(expected_bytes, self._settings.batch_export_s3_part_size_mib * MEBIBYTE)
+        buffers = PartBuffers(source, size, concurrency + 1)
         mark = {_MARK: secrets.token_hex(8)}
         options = {"ContentType": content_type, "Metadata": mark, **encryption_of(self._settings)}
+        place = {"Bucket": self.bucket, "Key": key}
+        sent = None
         try:
-            self._client.upload_fileobj(
-                cast("BinaryIO", source),
-                self.bucket,
-                key,
-                ExtraArgs=options,
-                Config=config,
-            )
-        except _PiecesFailedError as error:
-            failure = source.failure or error
-            raise failure from failure.__cause__
+            sent = ObjectUpload(self._client, place, options, concurrency).send(buffers)
         except CLIENT_ERRORS as error:
             # The answer to the last request may be lost, and its repetition be refused.
             if not self._bears(key, mark):
                 raise_mapped(error)
-        self._require_equal(key, source)
+        self._require_equal(key, buffers, sent)
+        return buffers.sha256
 
-    def _require_equal(self, key: str, sent: "_PieceFile") -> None:
-        """By size and ETag; where ETags are no checksums, by reading everything back."""
-        stored = self.head(key)
-        if stored is None or stored.size != sent.bytes_read:
+    def _require_equal(self, key: str, buffers: PartBuffers, sent: SentObject | None) -> None:
+        """By size and checksums; where the service gives none, by reading everything back."""
+        stored = head_of(self._client, self.bucket, key, with_checksum=True)
+        if stored is None or stored["ContentLength"] != buffers.bytes_taken:
             raise TransientError(
-                f"The bucket holds {stored.size if stored else 'none'} of the "
-                f"{sent.bytes_read} bytes that were sent."
+                f"The bucket holds {stored['ContentLength'] if stored else 'none'} of the "
+                f"{buffers.bytes_taken} bytes that were sent."
             )
-        if stored.etag != sent.checksum.etag and not sent.checksum.is_of(self._read_back(key)):
+        is_shown = sent is not None and sent.is_shown_by(stored)
+        if not is_shown and self._sha256_read_back(key) != buffers.sha256:
             raise TransientError("The bucket holds other bytes than those that were sent.")
 
-    def _read_back(self, key: str) -> Iterator[bytes]:
+    def _sha256_read_back(self, key: str) -> str:
+        digest = hashlib.sha256()
         with s3_errors():
             body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
-            yield from body.iter_chunks(MEBIBYTE)
+            for piece in body.iter_chunks(MEBIBYTE):
+                digest.update(piece)
+        return digest.hexdigest()
 
     def download(self, key: str, path: Path, progress: Callable[[int], None]) -> None:
         """Write the object to a file, which appears under its name only when it is whole.
@@ -218,15 +218,6 @@ class S3ObjectStore:
         external = self._settings.langfuse_s3_batch_export_external_endpoint
         return s3_client(self._settings, self.bucket, external) if external else self._client
 
-    def _transfer_config(self, expected_bytes: int) -> TransferConfig:
-        concurrency = self._settings.langfuse_s3_upload_max_concurrent_parts
-        size = part_bytes(expected_bytes, self._settings.batch_export_s3_part_size_mib * MEBIBYTE)
-        config: Any = TransferConfig(
-            multipart_threshold=size, multipart_chunksize=size, max_concurrency=concurrency
-        )
-        config.max_in_memory_upload_chunks = concurrency
-        return config  # type: ignore[no-any-return]
-
     def _bears(self, key: str, mark: dict[str, str]) -> bool:
         """Whether the object that is there is the one of this upload."""
         with suppress(*CLIENT_ERRORS):
@@ -244,54 +235,3 @@ def content_disposition(file_name: str) -> str:
     if printable.isascii():
         return header
     return f"{header}; filename*=UTF-8''{quote(printable, safe='')}"
-
-
-class _PieceFile(io.RawIOBase):
-    """Pieces of bytes as a file that is read once, front to back."""
-
-    def __init__(self, pieces: Iterable[bytes], checksum: PartsChecksum) -> None:
-        self._pieces = iter(pieces)
-        self.checksum = checksum
-        self._rest = memoryview(b"")
-        self.bytes_read = 0
-        self.exhausted = False
-        self.failure: BaseException | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def read(self, size: int = -1) -> bytes:
-        """Exactly ``size`` bytes unless the pieces end; all of the rest without a size."""
-        taken: list[memoryview] = []
-        missing = size if size >= 0 else float("inf")
-        while missing > 0 and self._refilled():
-            piece = self._rest[: int(min(missing, len(self._rest)))]
-            self._rest = self._rest[len(piece) :]
-            taken.append(piece)
-            missing -= len(piece)
-        data = b"".join(taken)
-        self.bytes_read += len(data)
-        self.checksum.update(data)
-        return data
-
-    def _refilled(self) -> bool:
-        while not self._rest and not self.exhausted:
-            piece = self._next_piece()
-            self.exhausted = piece is None
-            self._rest = memoryview(piece or b"")
-        return bool(self._rest)
-
-    def _next_piece(self) -> bytes | None:
-        """The transfer manager waits for ever for a thread that an interrupt has ended."""
-        try:
-            return next(self._pieces, None)
-        except BaseException as error:
-            self.failure = error
-            raise _PiecesFailedError from error
-
-
-class _PiecesFailedError(Exception):
-    """The pieces themselves raised; their exception is the cause."""

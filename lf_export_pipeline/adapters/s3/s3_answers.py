@@ -55,6 +55,7 @@ _CODES = {
 """What a code means, and what to do: for good, until an operator has done it."""
 
 _WRONG_REQUESTS = {"InvalidArgument", "InvalidRequest", "KeyTooLongError", "EntityTooLarge"}
+_NOT_TAKEN = {"NotImplemented", "InvalidRequest", "InvalidArgument"}
 _BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "Throttling"}
 _PERMISSIONS = {
     "HeadObject": "GetObject",
@@ -108,6 +109,16 @@ def from_answer(error: ClientError) -> ExportError:
 def status_of(error: ClientError) -> int:
     """The HTTP status of an answer."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def refuses_checksums(error: ClientError) -> bool:
+    """Whether the service does not take the checksum that a request asks for.
+
+    Some compatible services answer so instead of passing over what they do not know. That the
+    bytes do not match their checksum is another code.
+    """
+    answer = _taken_apart(error)
+    return answer.code in _NOT_TAKEN and "checksum" in answer.words.lower()
 
 
 def _taken_apart(error: ClientError) -> _Answer:

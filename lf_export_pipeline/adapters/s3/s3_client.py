@@ -31,6 +31,7 @@ from lf_export_pipeline.adapters.s3.bucket_addresses import (
     encoded_once,
     refuse_detours,
 )
+from lf_export_pipeline.adapters.s3.known_payload import sum_parts_once
 from lf_export_pipeline.adapters.s3.s3_answers import KEYS, from_answer, status_of
 from lf_export_pipeline.adapters.tls import refused_certificate
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
@@ -80,6 +81,7 @@ def s3_client(settings: S3Settings, bucket: str, endpoint: str | None) -> "S3Cli
             config=config,
         )
     refuse_detours(client, bucket)
+    sum_parts_once(client)
     return client
 
 
@@ -123,10 +125,17 @@ def raise_mapped(error: Exception) -> NoReturn:
     raise from_client(error) from cause
 
 
-def head_of(client: "S3Client", bucket: str, key: str) -> "HeadObjectOutputTypeDef | None":
-    """What the service says of an object; None: there is none."""
+def head_of(
+    client: "S3Client", bucket: str, key: str, *, with_checksum: bool = False
+) -> "HeadObjectOutputTypeDef | None":
+    """What the service says of an object; None: there is none.
+
+    Of one that is encrypted with a key of KMS the checksum is said to those who may decrypt it.
+    """
     with s3_errors():
         try:
+            if with_checksum:
+                return client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
             return client.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if status_of(error) == 404:

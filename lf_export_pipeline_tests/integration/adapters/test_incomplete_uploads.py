@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_uploads_are_found_by_their_prefix_and_can_be_aborted_twice(
 
 def test_finished_uploads_are_none(settings: Settings, prefix: str) -> None:
     store = S3ObjectStore(settings)
-    store.upload(f"{prefix}a.csv", [b"x" * (6 << 20)] * 3, "text/csv", 18 << 20)
+    store.upload(f"{prefix}a.csv", BytesIO(b"x" * (18 << 20)), "text/csv", 18 << 20)
 
     assert store.incomplete_uploads(prefix) == []
     store.delete(f"{prefix}a.csv")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ def test_what_is_refused_is_named_by_its_permission(environment: dict[str, str])
     with pytest.raises(AccessRefusedError, match="allow ListBucketMultipartUploads on"):
         store.incomplete_uploads("exports/")
     with pytest.raises(AccessRefusedError, match="allow PutObject on"):
-        store.upload("elsewhere/a", [b"1"], "text/plain", 1)
+        store.upload("elsewhere/a", BytesIO(b"1"), "text/plain", 1)
     with pytest.raises(AccessRefusedError, match="allow DeleteObject on"):
         store.delete("elsewhere/a")
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from io import BytesIO
 
 import pytest
 
@@ -23,7 +24,7 @@ SETTINGS = S3Settings(
 
 
 def uploaded() -> None:
-    S3ObjectStore(SETTINGS).upload("exports/a", [b"1"], "text/plain", 1)
+    S3ObjectStore(SETTINGS).upload("exports/a", BytesIO(b"1"), "text/plain", 1)
 
 
 def looked_for() -> None:

@@ -1,6 +1,7 @@
 import io
 
 from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline_tests.fakes import content
 
 PIECES = [b"one", b"", b"two\n"]
 
@@ -10,12 +11,12 @@ def test_what_was_written_and_what_is_read_again_have_the_same_size_and_checksum
     for piece in PIECES:
         written.write(file, memoryview(piece))
 
-    assert list(read.read([file.getvalue()])) == [b"onetwo\n"]
+    assert content(read.read_from(io.BytesIO(file.getvalue()))) == b"onetwo\n"
     assert (written.size, written.checksum) == (7, read.checksum)
 
 
 def test_one_other_bit_gives_another_checksum() -> None:
     whole, damaged = PartBytes(), PartBytes()
-    list(whole.read([b"onetwo\n"]))
-    list(damaged.read([b"onetwn\n"]))
+    content(whole.read_from(io.BytesIO(b"onetwo\n")))
+    content(damaged.read_from(io.BytesIO(b"onetwn\n")))
     assert whole.checksum != damaged.checksum

@@ -1,15 +1,16 @@
 """What the bucket sees while the chunks of an export are still being made."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError, TransientError
+from lf_export_pipeline.core.ports import ByteSource
 from lf_export_pipeline.core.query.export_query import PartFile
 from lf_export_pipeline.file.upload_ahead import Send, UploadsAhead, UploadStoppedError
-from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool, Pieces
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
@@ -24,13 +25,13 @@ class WatchedFileStore(MemoryObjectStore):
         super().__init__()
         self.row_arrived = threading.Event()
 
-    def upload(
-        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
-    ) -> None:
-        super().upload(key, self._watched(pieces), content_type, expected_bytes)
+    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+        return super().upload(key, Pieces(self._watched(source)), content_type, expected_bytes)
 
-    def _watched(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
-        for piece in pieces:
+    def _watched(self, source: ByteSource) -> Iterator[bytes]:
+        buffer = memoryview(bytearray(1 << 16))
+        while length := source.readinto(buffer):
+            piece = bytes(buffer[:length])
             yield piece
             if b"number 0" in piece:
                 self.row_arrived.set()
@@ -118,8 +119,8 @@ def test_upload_that_fails_since_another_run_has_finished_the_export_is_no_failu
 ) -> None:
     upload = world.files.upload
 
-    def lose(key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int) -> None:
-        upload(key, pieces, content_type, expected_bytes)
+    def lose(key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+        upload(key, source, content_type, expected_bytes)
         world.rows.cancel(world.row.id)
         raise TransientError("The part is gone.")
 
@@ -178,12 +179,10 @@ class NotesWhenItIsStopped(MemoryObjectStore):
         super().__init__()
         self.spool = spool
 
-    def upload(
-        self, key: str, pieces: Iterable[bytes], content_type: str, expected_bytes: int
-    ) -> None:
+    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
         (attempt,) = self.spool.folders("export-1")
         try:
-            super().upload(key, pieces, content_type, expected_bytes)
+            return super().upload(key, source, content_type, expected_bytes)
         except UploadStoppedError:
             self.is_stopped = True
             with self.spool.create(f"export-1/{attempt}/late.json") as file:

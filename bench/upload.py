@@ -1,0 +1,111 @@
+"""What an upload alone costs: ``python -m bench.upload FILE`` prints processor seconds per GB.
+
+The file is sent to a bucket that discards it (``bucket_elsewhere.py``), and to the S3 server of the
+embedded stack whose folder is named. Beside it stands the same without any proof and any checksum:
+presigned addresses, and the buffer itself on the socket.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import urllib3
+
+from bench.bucket_elsewhere import bucket_elsewhere
+from lf_export_localstack.processes import state
+from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
+from lf_export_pipeline.settings import Settings
+
+KEY = "bench-upload"
+PART_BYTES = 10 << 20
+Way = Callable[[S3ObjectStore, Path], None]
+ENDPOINT = "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT"
+
+
+def main() -> None:
+    """Measure each way in turns."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--stack", type=Path, help="folder of a stack, which is started")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with ExitStack() as servers:
+        address, pid = servers.enter_context(bucket_elsewhere())
+        places = {"elsewhere": (S3ObjectStore(Settings.load(_environment(address))), pid)}
+        if options.stack:
+            stack = servers.enter_context(LocalStack(options.stack))
+            known = state.load(stack.state_dir)
+            assert known
+            real = S3ObjectStore(Settings.load(stack.environment()))
+            places["SeaweedFS"] = real, known.processes["seaweedfs"].pid
+        for _ in range(options.rounds):
+            for place, (store, server) in places.items():
+                _show(f"{place}: as exports are sent", sent, store, options.file, server)
+                _show(f"{place}: the least there is", least, store, options.file, server)
+
+
+def sent(store: S3ObjectStore, file: Path) -> None:
+    """As the pipeline sends a file."""
+    with file.open("rb") as source:
+        store.upload(KEY, source, "text/plain", file.stat().st_size)
+
+
+def least(store: S3ObjectStore, file: Path) -> None:
+    """One buffer after the other, unsigned, unsummed, unproven."""
+    client: Any = store._client  # noqa: SLF001 - the same connections as the product has
+    place = {"Bucket": store.bucket, "Key": KEY}
+    place["UploadId"] = client.create_multipart_upload(**place)["UploadId"]
+    pool, parts, buffer = urllib3.PoolManager(), [], bytearray(PART_BYTES)
+    with file.open("rb", 0) as source:
+        while length := source.readinto(buffer):
+            number = len(parts) + 1
+            url = client.generate_presigned_url("upload_part", {**place, "PartNumber": number})
+            answer = pool.request("PUT", url, body=memoryview(buffer)[:length])
+            parts.append({"PartNumber": number, "ETag": answer.headers["ETag"]})
+    client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+
+
+def _show(
+    name: str,
+    way: Callable[[S3ObjectStore, Path], None],
+    store: S3ObjectStore,
+    file: Path,
+    pid: int,
+) -> None:
+    server, gigabytes = psutil.Process(pid), file.stat().st_size / 1e9
+    begun = time.process_time(), _cpu(server), time.perf_counter()
+    way(store, file)
+    ended = time.process_time(), _cpu(server), time.perf_counter()
+    own, others, wall = ((b - a) / gigabytes for a, b in zip(begun, ended, strict=True))
+    store.delete(KEY)
+    print(f"{name:35} own {own:5.2f}  server {others:5.2f}  wall {wall:5.2f} s/GB", flush=True)
+
+
+def _cpu(server: psutil.Process) -> float:
+    times = server.cpu_times()
+    return float(times.user + times.system)
+
+
+def _environment(address: str) -> dict[str, str]:
+    prefix = "LANGFUSE_S3_BATCH_EXPORT"
+    return {
+        "DATABASE_URL": "postgresql://user@127.0.0.1/none",
+        "CLICKHOUSE_URL": "http://127.0.0.1:9",
+        "CLICKHOUSE_USER": "none",
+        "CLICKHOUSE_PASSWORD": "none",
+        ENDPOINT: address,
+        f"{prefix}_BUCKET": "bench",
+        f"{prefix}_REGION": "us-east-1",
+        f"{prefix}_ACCESS_KEY_ID": "bench",
+        f"{prefix}_SECRET_ACCESS_KEY": "bench",
+        f"{prefix}_FORCE_PATH_STYLE": "true",
+    }
+
+
+if __name__ == "__main__":
+    main()

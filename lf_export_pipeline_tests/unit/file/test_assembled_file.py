@@ -1,0 +1,52 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lf_export_pipeline.adapters.s3.part_buffers import PartBuffers
+from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.file.assembled_file import AssembledFile, size_of
+from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline_tests.fakes import MemorySpool, content
+
+WRITER: Any = SimpleNamespace(prefix=b"[", separator=b",", suffix=b"]", empty=b"[]")
+
+
+@given(rows=st.lists(st.binary(max_size=30), max_size=5), part_bytes=st.integers(1, 20))
+def test_all_bytes_are_there_wherever_the_parts_of_an_upload_end(
+    rows: list[bytes], part_bytes: int
+) -> None:
+    spool = MemorySpool()
+    parts = [stored(spool, index, data) for index, data in enumerate(rows)]
+    buffers, found = PartBuffers(AssembledFile(WRITER, parts, spool), part_bytes, 2), b""
+    for part in buffers.filled():
+        found += part.data
+        buffers.give_back(part)
+    assert found == b"[" + b",".join(data for data in rows if data) + b"]"
+    assert len(found) == size_of(WRITER, parts) == buffers.bytes_taken
+
+
+def test_a_part_that_has_changed_in_the_spool_is_noticed() -> None:
+    spool = MemorySpool()
+    parts = [stored(spool, 0, b"one"), stored(spool, 1, b"two")]
+    spool.files[parts[0].location] = b"onE"
+    with pytest.raises(TransientError, match="have changed in the spool"):
+        content(AssembledFile(WRITER, parts, spool))
+
+
+def stored(spool: MemorySpool, index: int, data: bytes) -> PartFile:
+    part, location = PartBytes(), f"attempt/part-{index}"
+    with spool.create(location) as file:
+        part.write(file, memoryview(data))
+    return PartFile(
+        index=index,
+        rows=len(data),
+        bytes=part.size,
+        checksum=part.checksum,
+        location=location,
+        expected_rows=len(data),
+        seconds=0,
+    )
