@@ -165,7 +165,6 @@ class StoredObject:
     key: str
     size: int
     content_type: str | None
-    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,8 +137,7 @@ class S3ObjectStore:
         found = head_of(self._client, self.bucket, key)
         if found is None:
             return None
-        etag = found.get("ETag", "").strip('"')
-        return StoredObject(key, found["ContentLength"], found.get("ContentType"), etag or None)
+        return StoredObject(key, found["ContentLength"], found.get("ContentType"))
 
     def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
         """A link that downloads the object under a name, for the external endpoint.

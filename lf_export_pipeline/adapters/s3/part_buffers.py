@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lf_export_pipeline.core.ports import ByteSource
 
-SUMMED_AT_ONCE = 256 * 1024
+SUMMED_AT_ONCE = 1024 * 1024
 """What is read is summed while the processor still has it at hand."""
 
 SENT_AT_ONCE = 256 * 1024

@@ -3,7 +3,6 @@
 import hashlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 
@@ -36,9 +35,7 @@ def test_an_uploaded_object_is_there_whole(
     size = sum(map(len, pieces))
     sha256 = store.upload(key, Pieces(pieces), "text/csv; charset=utf-8", size)
     assert sha256 == hashlib.sha256(b"".join(pieces)).hexdigest()
-    found = store.head(key)
-    assert found is not None
-    assert replace(found, etag=None) == StoredObject(key, size, "text/csv; charset=utf-8")
+    assert store.head(key) == StoredObject(key, size, "text/csv; charset=utf-8")
 
 
 def test_an_object_that_is_not_there_has_no_head(store: ObjectStore, key: str) -> None:
