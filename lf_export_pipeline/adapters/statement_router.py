@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Self
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Self
 
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class StatementRouter:
@@ -23,7 +24,7 @@ class StatementRouter:
         """Both readers with these tags."""
         return type(self)(self._clickhouse.tagged(**tags), self._postgres.tagged(**tags))
 
-    def batches(self, statement: Statement) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+    def batches(self, statement: Statement) -> "AbstractContextManager[Iterator[pa.RecordBatch]]":
         """The result as Arrow batches, from the statement's store."""
         return self._reader(statement).batches(statement)
 

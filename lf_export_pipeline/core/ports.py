@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from typing import BinaryIO, Protocol, Self
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class RowReader(Protocol):
@@ -29,7 +30,7 @@ class RowReader(Protocol):
         """The same reader, whose queries carry these tags in ``log_comment``."""
         ...
 
-    def batches(self, statement: Statement) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+    def batches(self, statement: Statement) -> "AbstractContextManager[Iterator[pa.RecordBatch]]":
         """The result as Arrow batches, a block at a time; leaving the context ends the query.
 
         Text columns are valid UTF-8 ``string`` arrays. A result that is cut off raises, it never

@@ -5,11 +5,14 @@ a dozen connections to Postgres: half of what a tick takes on a machine that is 
 """
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 
 _instances: dict[str, dg.DagsterInstance] = {}  # by reference; a code server has one
 
@@ -26,6 +29,9 @@ def cached_instance(context: dg.SensorEvaluationContext) -> dg.DagsterInstance:
 
 
 @lru_cache(maxsize=1)
-def cached_database(settings: Settings) -> LangfusePostgres:
+def cached_database(settings: Settings) -> "LangfusePostgres":
     """Langfuse's Postgres, whose connections stay open."""
+    # With it comes SQLAlchemy, which loading the definitions does not need.
+    from lf_export_pipeline.adapters.postgres.database import LangfusePostgres  # noqa: PLC0415
+
     return LangfusePostgres(settings)

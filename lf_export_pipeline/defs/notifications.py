@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from lf_export_pipeline.adapters.smtp.mailer import open_mailer
-from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.core.ports import BatchExportRepository, Spool
 from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
@@ -30,6 +28,9 @@ RUNS_PER_TICK = 50
 @redact_unexpected_errors()
 def send_notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Sends what is owed; a channel that is down is left until the next tick."""
+    from lf_export_pipeline.adapters.smtp.mailer import open_mailer  # noqa: PLC0415 - only in a tick
+    from lf_export_pipeline.adapters.spool import open_spool  # noqa: PLC0415
+
     settings, instance = Settings.load(), cached_instance(context)
     rows = cached_database(settings).exports
     channels = open_channels(open_mailer(settings), rows, settings)

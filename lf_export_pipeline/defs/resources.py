@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.statement_router import StatementRouter
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError
 from lf_export_pipeline.core.ports import (
@@ -16,6 +15,7 @@ from lf_export_pipeline.core.ports import (
     RowReader,
     Spool,
 )
+from lf_export_pipeline.defs.arrow_in_runs import leave_pandas_out
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.defs.service_resources import (
@@ -35,6 +35,7 @@ from lf_export_pipeline.settings import Settings
 )
 def reader_resource(context: dg.InitResourceContext) -> RowReader:
     """Sends each statement to the store it names."""
+    leave_pandas_out()
     return StatementRouter(context.resources.clickhouse, context.resources.postgres.reader)
 
 
@@ -96,6 +97,8 @@ def settings_resource(_: dg.InitResourceContext) -> Settings:
 @redact_unexpected_errors()
 def spool_resource(context: dg.InitResourceContext) -> Spool:
     """The spool."""
+    from lf_export_pipeline.adapters.spool import open_spool  # noqa: PLC0415 - only in a run
+
     return open_spool(context.resources.settings)
 
 

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
-from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.core.ports import ObjectStore, Spool
 from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
@@ -61,6 +59,10 @@ def reconciled(tick: Reconciler, cursor: str | None) -> dg.SensorResult:
 @contextmanager
 def stores_of(settings: Settings) -> Iterator[tuple[Spool, ObjectStore]]:
     """Spool and bucket, where ended attempts have left files."""
+    # With them comes boto3, which most ticks do not need.
+    from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415
+    from lf_export_pipeline.adapters.spool import open_spool  # noqa: PLC0415
+
     yield open_spool(settings), S3ObjectStore(settings)
 
 

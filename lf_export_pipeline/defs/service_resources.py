@@ -4,28 +4,31 @@ What they are set to is shown on Dagster's page of resources, as read when the c
 loaded, and nothing secret. A run reads the environment again when it starts, so a missing variable
 fails the run with its sentence. Values that are changed in the launchpad are refused: they would
 be without effect.
+
+Each opens its adapter, and imports it only then: who loads the definitions, be it the daemon's code
+server or a run that has not begun, needs neither client libraries nor Arrow.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource as DagsterS3Resource
 from pydantic import Field, PrivateAttr
-from sqlalchemy.engine import make_url
 
-from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
-from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
-from lf_export_pipeline.adapters.s3.s3_client import s3_client
-from lf_export_pipeline.adapters.smtp.mailer import MailSender, open_mailer
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
+    from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
+    from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
+    from lf_export_pipeline.adapters.smtp.mailer import MailSender
 
 NOT_SET = "not set"
 
@@ -111,9 +114,11 @@ class ClickHouseResource(_ServiceResource):
             "database": clickhouse_url(main).database or settings.clickhouse_db,
         }
 
-    def opened(self) -> AbstractContextManager[ClickHouseReader]:
+    def opened(self) -> "AbstractContextManager[ClickHouseReader]":
         """A reader."""
-        return closing(ClickHouseReader(self._settings))
+        from lf_export_pipeline.adapters.clickhouse import clickhouse_reader  # noqa: PLC0415
+
+        return closing(clickhouse_reader.ClickHouseReader(self._settings))
 
 
 class PostgresResource(_ServiceResource):
@@ -126,16 +131,18 @@ class PostgresResource(_ServiceResource):
     @classmethod
     def described(cls, settings: Settings) -> dict[str, str | None]:
         """The parts of the URL without the password."""
-        url = make_url(settings.database_url.get_secret_value())
+        url = urlsplit(settings.database_url.get_secret_value())
         return {
-            "address": f"{url.host or 'local socket'}:{url.port or 5432}",
-            "database": url.database or "",
-            "user": url.username or "",
+            "address": f"{unquote(url.hostname or 'local socket')}:{url.port or 5432}",
+            "database": unquote(url.path.removeprefix("/")),
+            "user": unquote(url.username or ""),
         }
 
-    def opened(self) -> AbstractContextManager[LangfusePostgres]:
+    def opened(self) -> "AbstractContextManager[LangfusePostgres]":
         """The database."""
-        return closing(LangfusePostgres(self._settings))
+        from lf_export_pipeline.adapters.postgres import database  # noqa: PLC0415
+
+        return closing(database.LangfusePostgres(self._settings))
 
 
 class S3Resource(_ServiceResource, DagsterS3Resource):
@@ -164,13 +171,17 @@ class S3Resource(_ServiceResource, DagsterS3Resource):
         Raises:
             ConfigurationError: The settings do not fit together.
         """
+        from lf_export_pipeline.adapters.s3.s3_client import s3_client  # noqa: PLC0415
+
         settings = self._settings
         bucket = settings.langfuse_s3_batch_export_bucket or ""
         return s3_client(settings, bucket, settings.langfuse_s3_batch_export_endpoint)
 
-    def opened(self) -> AbstractContextManager[S3ObjectStore]:
+    def opened(self) -> "AbstractContextManager[S3ObjectStore]":
         """The store of finished files; a missing setting is said by its first use."""
-        return nullcontext(S3ObjectStore(self._settings))
+        from lf_export_pipeline.adapters.s3 import object_store  # noqa: PLC0415
+
+        return nullcontext(object_store.S3ObjectStore(self._settings))
 
 
 class SmtpResource(_ServiceResource):
@@ -187,9 +198,11 @@ class SmtpResource(_ServiceResource):
         address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts else NOT_SET
         return {"address": address, "sender": settings.email_from_address or NOT_SET}
 
-    def opened(self) -> AbstractContextManager[MailSender]:
+    def opened(self) -> "AbstractContextManager[MailSender]":
         """The mailer; one that is not configured says so when it is to send."""
-        return nullcontext(open_mailer(self._settings))
+        from lf_export_pipeline.adapters.smtp import mailer  # noqa: PLC0415
+
+        return nullcontext(mailer.open_mailer(self._settings))
 
 
 def _clickhouse_address(url: str) -> str:

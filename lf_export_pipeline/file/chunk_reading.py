@@ -1,12 +1,11 @@
 """The rows of a chunk with everything that is looked up for them, a batch at a time."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.chunk_plan import bind_chunk
@@ -16,8 +15,12 @@ from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
-from lf_export_pipeline.file.joining import LookupTable, distinct_keys
 from lf_export_pipeline.file.read_ahead import read_ahead
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lf_export_pipeline.file.joining import LookupTable
 
 Keys = bytes | Sequence[str]
 
@@ -41,7 +44,7 @@ class PlanTables:
         self._tables: dict[int, LookupTable] = {}
         self._lock = threading.Lock()
 
-    def table(self, folder: str, at: int, fetch: Callable[[], LookupTable]) -> LookupTable:
+    def table(self, folder: str, at: int, fetch: "Callable[[], LookupTable]") -> "LookupTable":
         """The table of the plan's lookup at this position; fetched unless it is known."""
         with self._lock:
             if folder != self._folder:
@@ -62,7 +65,7 @@ class ChunkReader:
     @contextmanager
     def batches(
         self, query: ExportQuery, chunk: Chunk, keys: Keys
-    ) -> Iterator[Iterator[pa.RecordBatch]]:
+    ) -> "Iterator[Iterator[pa.RecordBatch]]":
         """The chunk's rows in the order of the file; leaving the context ends the query.
 
         The store sorts the rows while the lookups are fetched, and sends the next batch while one
@@ -83,7 +86,7 @@ class ChunkReader:
         lags = bool(newest) and int(str(newest[0])) < chunk.newest
         return RowsLeft(int(str(rows)), lags=lags)
 
-    def lookup_tables(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> list[LookupTable]:
+    def lookup_tables(self, query: ExportQuery, chunk: Chunk, keys: Keys) -> "list[LookupTable]":
         """What each of the query's lookups finds for all rows of the chunk."""
         rows = bound_rows(query, chunk, keys)
         return [
@@ -101,34 +104,34 @@ class ChunkReader:
         """The rows as ClickHouse writes them."""
         return self._reader.written(wanted)
 
-    def _of_rows(self, lookup: Lookup, rows: Statement) -> LookupTable:
+    def _of_rows(self, lookup: Lookup, rows: Statement) -> "LookupTable":
         """The lookup for each key that occurs in the rows; the store reads no other column."""
         sql = f"SELECT DISTINCT {quoted(lookup.key)} FROM (\n{rows.sql}\n)"
         with self._reader.batches(rows.model_copy(update={"sql": sql})) as batches:
             found = [self._found(lookup, batch) for batch in batches]
-        return LookupTable(lookup, [batch for each in found for batch in each])
+        return _lookup_table(lookup, (batch for each in found for batch in each))
 
-    def _found(self, lookup: Lookup, rows: pa.RecordBatch) -> list[pa.RecordBatch]:
+    def _found(self, lookup: Lookup, rows: "pa.RecordBatch") -> "list[pa.RecordBatch]":
         with self._reader.batches(_for_batch(lookup, rows)) as batches:
             return list(batches)
 
     def _joined(
-        self, lookups: Sequence[Lookup], tables: dict[int, LookupTable], rows: pa.RecordBatch
-    ) -> pa.RecordBatch:
+        self, lookups: Sequence[Lookup], tables: "dict[int, LookupTable]", rows: "pa.RecordBatch"
+    ) -> "pa.RecordBatch":
         for at, lookup in enumerate(lookups):
             table = tables.get(at) or self._fetch(lookup, _for_batch(lookup, rows))
             rows = table.joined(rows)
         return rows
 
-    def _table(self, at: int, lookup: Lookup, chunk: Chunk, keys: Keys) -> LookupTable:
+    def _table(self, at: int, lookup: Lookup, chunk: Chunk, keys: Keys) -> "LookupTable":
         if lookup.scope is LookupScope.ONCE:
             fetch = partial(self._fetch, lookup, lookup.statement)
             return self._plan_tables.table(chunk.folder, at, fetch)
         return self._fetch(lookup, bind_chunk(lookup.statement, keys, chunk.lower, chunk.upper))
 
-    def _fetch(self, lookup: Lookup, statement: Statement) -> LookupTable:
+    def _fetch(self, lookup: Lookup, statement: Statement) -> "LookupTable":
         with self._reader.batches(statement) as batches:
-            return LookupTable(lookup, batches)
+            return _lookup_table(lookup, batches)
 
 
 def bound_rows(query: ExportQuery, chunk: Chunk, keys: Keys) -> Statement:
@@ -137,6 +140,14 @@ def bound_rows(query: ExportQuery, chunk: Chunk, keys: Keys) -> Statement:
     return bind_chunk(query.chunk_rows, keys, chunk.lower, chunk.upper)
 
 
-def _for_batch(lookup: Lookup, rows: pa.RecordBatch) -> Statement:
+def _lookup_table(lookup: Lookup, batches: "Iterable[pa.RecordBatch]") -> "LookupTable":
+    from lf_export_pipeline.file.joining import LookupTable  # noqa: PLC0415 - with it comes pyarrow
+
+    return LookupTable(lookup, batches)
+
+
+def _for_batch(lookup: Lookup, rows: "pa.RecordBatch") -> Statement:
+    from lf_export_pipeline.file.joining import distinct_keys  # noqa: PLC0415 - with it comes pyarrow
+
     params = {**lookup.statement.params, "keys": distinct_keys(lookup, rows)}
     return lookup.statement.model_copy(update={"params": params})

@@ -31,9 +31,7 @@ class KeyChunk:
         """The keys as a statement takes them: 64-bit ones packed little-endian, texts as a list."""
         if not pa.types.is_uint64(self.keys.type):
             return [str(key) for key in self.keys.to_pylist()]
-        return b"".join(
-            chunk.to_numpy().astype("<u8", copy=False).tobytes() for chunk in self.keys.chunks
-        )
+        return b"".join(map(_packed, self.keys.chunks))
 
 
 class ScannedKeys:
@@ -85,6 +83,13 @@ class ScannedKeys:
             self._ranges.append(_range(unit))
             self.rows += unit.num_rows
         self._pieces.append(_copied(batch.column(KEY)))
+
+
+def _packed(keys: pa.UInt64Array) -> bytes:
+    """The numbers as they lie in memory; ``to_numpy`` would import pandas for that."""
+    width = keys.type.byte_width
+    start, stop = keys.offset * width, (keys.offset + len(keys)) * width
+    return memoryview(keys.buffers()[1])[start:stop].tobytes()
 
 
 def _units(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
+from urllib.parse import quote
 
 from lf_export_pipeline.core.request.model import ExportRow
 
@@ -86,6 +87,16 @@ class Channel(Protocol):
             PermanentError: This one will never be taken, or there is nobody to take it.
         """
         ...
+
+
+def exports_link(nextauth_url: str | None, project_id: str) -> str | None:
+    """The project's exports page, which makes a fresh download link for whoever may see it.
+
+    Langfuse: the address is used as it is, a slash at its end included.
+    """
+    if not nextauth_url:
+        return None
+    return f"{nextauth_url}/project/{quote(project_id, safe='')}/settings/exports"
 
 
 def size_text(size: int) -> str:

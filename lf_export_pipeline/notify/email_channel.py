@@ -4,7 +4,6 @@ from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.ports import BatchExportRepository, Mailer
 from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
 from lf_export_pipeline.notify.channels import Notification, Occasion
-from lf_export_pipeline.notify.email_message import build_message
 from lf_export_pipeline.settings import Settings
 
 
@@ -28,6 +27,9 @@ class EmailChannel:
 
     def send(self, notification: Notification) -> None:
         """Send it to the requester, if that is a user with an address who may see the project."""
+        # With it comes jinja2, which only who has something to send needs.
+        from lf_export_pipeline.notify.email_message import build_message  # noqa: PLC0415
+
         row = notification.row
         recipient = self._export_rows.recipient(row.user_id, row.project_id)
         if recipient is None:

@@ -6,13 +6,12 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from functools import cache
-from urllib.parse import quote
 
 import jinja2
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.ports import Recipient
-from lf_export_pipeline.notify.channels import Notification, Occasion
+from lf_export_pipeline.notify.channels import Notification, Occasion, exports_link
 from lf_export_pipeline.settings import MailSettings
 from lf_export_pipeline.settings.addresses import sent_host
 
@@ -72,16 +71,6 @@ def build_message(
     html = _templates().get_template(f"{template}.html.j2").render(values)
     message.add_alternative(html, subtype="html")
     return message
-
-
-def exports_link(nextauth_url: str | None, project_id: str) -> str | None:
-    """The project's exports page, which makes a fresh download link for whoever may see it.
-
-    Langfuse: the address is used as it is, a slash at its end included.
-    """
-    if not nextauth_url:
-        return None
-    return f"{nextauth_url}/project/{quote(project_id, safe='')}/settings/exports"
 
 
 def sender_of(settings: MailSettings) -> Address:

@@ -1,9 +1,7 @@
 """Messages to a webhook as Slack, Mattermost, Rocket.Chat and others take them."""
 
-from lf_export_pipeline.adapters.webhook import post_json
 from lf_export_pipeline.lifecycle.notices import WEBHOOK_TAG
-from lf_export_pipeline.notify.channels import Notification, Occasion
-from lf_export_pipeline.notify.email_message import exports_link
+from lf_export_pipeline.notify.channels import Notification, Occasion, exports_link
 from lf_export_pipeline.settings import Settings
 
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -24,6 +22,8 @@ class WebhookChannel:
 
     def send(self, notification: Notification) -> None:
         """Post it."""
+        from lf_export_pipeline.adapters.webhook import post_json  # noqa: PLC0415 - only if set up
+
         url = self._settings.lf_export_webhook_url
         assert url is not None  # noqa: S101 - see ``wants``
         text = webhook_text(notification, self._settings.nextauth_url)

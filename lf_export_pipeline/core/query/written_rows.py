@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lf_export_pipeline.core.query.statement import Statement
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 QUERY_MAX_BYTES = 126 * 1024
 """ClickHouse refuses form fields above 128 KiB (``http_max_field_value_size``)."""
@@ -17,7 +18,7 @@ class SentTable:
     """A table that is sent along with a query: text columns, all of one length."""
 
     name: str
-    rows: pa.RecordBatch
+    rows: "pa.RecordBatch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import pyarrow as pa
 
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
@@ -40,6 +39,8 @@ from lf_export_pipeline.lifecycle.run_records import root_run_id
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from lf_export_pipeline.core.formats import FormatWriter
     from lf_export_pipeline.core.formats.writer import Layout
 
@@ -196,7 +197,7 @@ class ChunkWriter:
                     rows += piece.count
         return rows
 
-    def _batches(self, keys: Keys) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+    def _batches(self, keys: Keys) -> "AbstractContextManager[Iterator[pa.RecordBatch]]":
         return self._rows.batches(self._query, self._chunk, keys)
 
     def _keys(self) -> Keys:
@@ -213,7 +214,7 @@ class ChunkWriter:
                 for batch in batches:
                     self._show(batch, 0)
 
-    def _show(self, batch: pa.RecordBatch, rows_before: int) -> None:
+    def _show(self, batch: "pa.RecordBatch", rows_before: int) -> None:
         if self._preview and not rows_before and batch.num_rows:
             self._folder.write(PREVIEW, preview_of(batch, self._query.columns))
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -24,9 +25,11 @@ from lf_export_pipeline.defs.ops.boundary import (
     tagged,
 )
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.key_chunks import ScannedKeys
 from lf_export_pipeline.lifecycle.run_records import root_run_id
 from lf_export_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.file.key_chunks import ScannedKeys
 
 DEFAULT_ROW_BYTES = 2_000.0  # where there are no rows to take a sample from
 CHUNKS = "chunks"
@@ -94,14 +97,16 @@ def _summary(plan: ExportPlan) -> str:
     return f"{plan.rows:,} rows in {len(plan.chunk_rows):,} chunks{cut}"
 
 
-def _scanned(query: ExportQuery, reader: RowReader) -> ScannedKeys:
+def _scanned(query: ExportQuery, reader: RowReader) -> "ScannedKeys":
+    from lf_export_pipeline.file.key_chunks import ScannedKeys  # noqa: PLC0415 - with it comes pyarrow
+
     if query.key_scan is None:
         return ScannedKeys([], query.row_limit)
     with reader.batches(with_newest(query.key_scan, query)) as batches:
         return ScannedKeys(batches, query.row_limit)
 
 
-def _row_bytes(query: ExportQuery, reader: RowReader, keys: ScannedKeys) -> list[float]:
+def _row_bytes(query: ExportQuery, reader: RowReader, keys: "ScannedKeys") -> list[float]:
     """The mean size of a row in each of equal stretches of the file, by a few rows of each."""
     runs = [keys.part(*span) for span in sample_spans(keys.rows)] if query.sample else []
     if not query.sample or not runs:
@@ -121,7 +126,7 @@ def _size(value: object) -> float | None:
     return value if isinstance(value, float) and not math.isnan(value) else None
 
 
-def _spooled(keys: ScannedKeys, ends: list[int], folder: AttemptFolder) -> Iterator[Chunk]:
+def _spooled(keys: "ScannedKeys", ends: list[int], folder: AttemptFolder) -> Iterator[Chunk]:
     """The chunks, and their keys in the spool."""
     for index, (start, end) in enumerate(pairwise([0, *ends])):
         part = keys.part(start, end)
