@@ -120,7 +120,10 @@ def test_chart_is_told_the_limits_that_dagster_yaml_has() -> None:
     )
     daemon, limits = values["dagsterDaemon"], values["concurrency"]
     pools, runs = instance["concurrency"]["pools"], instance["concurrency"]["runs"]
+    queue = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
+    coordinator = instance["run_coordinator"]["config"]
 
+    assert queue["dequeueIntervalSeconds"] == coordinator["dequeue_interval_seconds"]
     assert limits["runs"]["maxConcurrentRuns"] == runs["max_concurrent_runs"]
     assert limits["runs"]["tagConcurrencyLimits"] == runs["tag_concurrency_limits"]
     assert limits["pools"]["defaultLimit"] == pools["default_limit"]
