@@ -1,59 +1,54 @@
 """All measurements in one run: ``python -m bench [--quick]``, or ``make bench``."""
 
 import argparse
-from collections.abc import Callable
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from bench import report
-from bench.imports import import_seconds
-from bench.instead import rows_as_csv, rows_as_jsonl, with_data_frames
-from bench.limit import written_by_clickhouse
+from bench.aims import GB, aims_of_the_rest, aims_of_ways
+from bench.bucket import BucketProcess, bucket_elsewhere
+from bench.imports import import_cost
 from bench.measuring import Figure, alternating
-from bench.one_export import measured
-from bench.phases import Phases, uploaded
-from bench.small_exports import through_the_daemon
-from bench.world import World, ensure_project, ensure_wide_row, world
+from bench.one_export import measured as measured_alone
+from bench.small_exports import in_process, through_the_daemon
+from bench.ways import TABLES, Measured, limit_of, names_of, ways_of
+from bench.world import (
+    World,
+    ensure_escapes,
+    ensure_project,
+    ensure_wide_row,
+    with_bucket,
+    world,
+)
 
-Ways = dict[str, Callable[[], int]]
-TABLES = ("traces", "observations")
-LIMIT, READ, JOB = "ClickHouse alone", "pipeline, read + serialise", "pipeline, whole job"
-WIDE = "bench-wide"
-LIMIT_OF = {"CSV": "CSV", "JSON": "JSONL", "JSONL": "JSONL"}
+SMALL, WIDE = "bench-small", "bench-wide"
 
 
 def main() -> None:
     asked = _arguments()
     console = Console(width=140)
-    with world(asked.folder) as here:
+    with ExitStack() as stack:
+        here = stack.enter_context(world(asked.folder))
         console.print("Making the data, unless an earlier run has …")
         _make_data(here, asked)
-        machine = report.machine(here)
-        figures, limits = _speeds(here, asked, console)
-        console.print(report.speed_table(figures, limits))
-        grown = [_grown(here, rows) for rows in asked.growth]
-        wide = measured(here.folder, WIDE, "traces", "JSONL")
-        small = through_the_daemon(here, "bench-small", asked.small) if asked.small else {}
-    imports = import_seconds(asked.rounds)
-    results: dict[str, Any] = {
-        "machine": machine,
-        "data": {"rows": asked.rows, "text_bytes": asked.text_bytes, "rounds": asked.rounds},
+        results: dict[str, Any] = {
+            "machine": report.machine(here),
+            "data": {"rows": asked.rows, "text_bytes": asked.text_bytes, "rounds": asked.rounds},
+        }
+        figures, bucket_cpu = _speeds(here, asked, console)
+        results |= _rest(here, asked, console)
+    names = [name for table in TABLES for name in names_of(table)]
+    rest = (results["growth"], results["small_exports"], results["import"])
+    aims = [*aims_of_ways(figures, names), *aims_of_the_rest(*rest, bucket_cpu)]
+    results |= {
         "speed": figures,
-        "ratios": _ratios(figures, limits),
-        "growth": grown,
-        "row_of_100_mb": wide,
-        "small_exports": small,
-        "import_seconds": imports,
+        "ratios": _ratios(figures),
+        "aims": [aim.as_json() for aim in aims],
     }
-    for found in grown:
-        console.print(report.plain_table(f"{found['rows']:,} rows of traces, CSV", found))
-    console.print(report.plain_table("one row of 100 MB, JSONL", wide))
-    console.print(report.plain_table("small exports", small))
-    console.print(report.plain_table("import, seconds", imports))
-    console.print(report.plain_table("machine", machine))
+    report.shown(results, figures, aims, console)
     report.written(results, figures, console)
 
 
@@ -63,23 +58,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=300_000, help="traces, and observations")
     parser.add_argument("--text-bytes", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--alone", type=int, default=3, help="small exports one by one; 0: none")
     parser.add_argument("--small", type=int, default=60, help="small exports at once; 0: none")
     parser.add_argument(
         "--growth", type=int, nargs="*", default=[10_000, 30_000, 300_000, 3_000_000]
     )
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, two rounds")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one round")
     asked = parser.parse_args()
     if asked.quick:
-        asked.rows, asked.rounds, asked.small = asked.rows // 10, 2, min(asked.small, 10)
-        asked.growth = [rows for rows in asked.growth if rows <= 100_000]
+        asked.rows, asked.rounds = asked.rows // 10, 1
+        asked.alone, asked.small = min(asked.alone, 1), 0
+        asked.growth = [rows for rows in asked.growth if rows <= 50_000]
     return asked
 
 
 def _make_data(here: World, asked: argparse.Namespace) -> None:
-    ensure_project(
-        here, _project(asked), asked.rows, observations=True, text_bytes=asked.text_bytes
-    )
-    ensure_project(here, "bench-small", 100, observations=False, text_bytes=500)
+    project = _project(asked)
+    ensure_project(here, project, asked.rows, observations=True, text_bytes=asked.text_bytes)
+    ensure_escapes(here, f"{project}-escapes", project)
+    ensure_project(here, SMALL, 100, observations=False, text_bytes=500)
     ensure_wide_row(here, WIDE, 100_000_000)
     for rows in asked.growth:
         ensure_project(here, _growing(rows), rows, observations=False, text_bytes=200)
@@ -87,60 +84,51 @@ def _make_data(here: World, asked: argparse.Namespace) -> None:
 
 def _speeds(
     here: World, asked: argparse.Namespace, console: Console
-) -> tuple[dict[str, Figure], dict[str, str]]:
+) -> tuple[dict[str, Figure], float | None]:
+    """The figures of all ways, and what the bucket elsewhere has cost, in CPU seconds per GB."""
     figures: dict[str, Figure] = {}
-    limits: dict[str, str] = {}
-    for table in TABLES:
-        console.print(f"Measuring {table}, {asked.rounds} rounds …")
-        ways = _ways(here, asked, table)
-        figures |= alternating(ways, asked.rounds, here.server_pid)
-        for name in ways:
-            file_format = LIMIT_OF.get(name.rpartition(" ")[2])
-            if file_format and not name.startswith((LIMIT, table)):
-                limits[name] = f"{LIMIT}: {table} {file_format}"
-    return figures, limits
+    with bucket_elsewhere() as bucket, with_bucket(here, bucket.endpoint) as elsewhere:
+        measured = Measured(here, elsewhere, _project(asked), asked.rows, asked.text_bytes)
+        _warm_up(here)
+        for table in TABLES:
+            console.print(f"Measuring {table}, rounds: {asked.rounds} …")
+            figures |= alternating(ways_of(measured, table), asked.rounds, here.server_pid)
+        return figures, _cost_of(bucket, figures, asked.rounds)
 
 
-def _ways(here: World, asked: argparse.Namespace, table: str) -> Ways:
-    project, few = _project(asked), asked.rows // 10
-    ways: Ways = {}
+def _warm_up(here: World) -> None:
+    """What is imported and asked once would be counted to the way that is measured first."""
     for file_format in ("CSV", "JSONL"):
-        ways[f"{LIMIT}: {table} {file_format}"] = partial(
-            written_by_clickhouse, here, project, table, file_format
-        )
-        phases = Phases.of(here, project, table, file_format)
-        ways[f"{READ}: {table} {file_format}"] = phases.read_and_serialise
-    for file_format in ("CSV", "JSON", "JSONL"):
-        ways[f"{JOB}: {table} {file_format}"] = partial(here.export, project, table, file_format)
-    ways[f"{table}: key scan alone"] = phases.scan
-    ways[f"{table}: upload alone"] = partial(uploaded, here, _file_to_upload(here, asked))
-    ways[f"row streaming: {table} CSV"] = partial(rows_as_csv, here, project, table, few)
-    ways[f"row streaming: {table} JSONL"] = partial(rows_as_jsonl, here, project, table, few)
-    ways[f"data frames: {table} CSV"] = partial(with_data_frames, here, project, table)
-    return ways
+        here.export(SMALL, "traces", file_format)
 
 
-def _file_to_upload(here: World, asked: argparse.Namespace) -> Path:
-    """As large as an export; its bytes do not compress, which nobody tries."""
-    file = here.folder / "to-upload"
-    size = asked.rows * (asked.text_bytes + 500)
-    if not file.exists() or file.stat().st_size != size:
-        block = bytes(range(256)) * 4096
-        with file.open("wb") as target:
-            for _ in range(size // len(block)):
-                target.write(block)
-            target.write(block[: size % len(block)])
-    return file
+def _cost_of(bucket: BucketProcess, figures: dict[str, Figure], rounds: int) -> float | None:
+    taken = sum(figure.bytes for name, figure in figures.items() if "bucket elsewhere" in name)
+    return bucket.cpu_seconds / (taken * rounds / GB) if taken else None
+
+
+def _rest(here: World, asked: argparse.Namespace, console: Console) -> dict[str, Any]:
+    console.print("Measuring growth, small exports and the start …")
+    small = in_process(here, SMALL, max(asked.rounds, 3))
+    if asked.alone:
+        small |= through_the_daemon(here, SMALL, asked.alone, asked.small)
+    return {
+        "growth": [_grown(here, rows) for rows in asked.growth],
+        "row_of_100_mb": measured_alone(here.folder, WIDE, "traces", "JSONL"),
+        "small_exports": small,
+        "import": import_cost(max(asked.rounds, 3)),
+    }
 
 
 def _grown(here: World, rows: int) -> dict[str, Any]:
-    return {"rows": rows, **measured(here.folder, _growing(rows), "traces", "CSV")}
+    return {"rows": rows, **measured_alone(here.folder, _growing(rows), "traces", "CSV")}
 
 
-def _ratios(figures: dict[str, Figure], limits: dict[str, str]) -> dict[str, float]:
+def _ratios(figures: dict[str, Figure]) -> dict[str, float]:
     return {
-        name: figures[name].megabytes_per_second / figures[limit].megabytes_per_second
-        for name, limit in limits.items()
+        name: figure.megabytes_per_second / figures[limit].megabytes_per_second
+        for name, figure in figures.items()
+        if (limit := limit_of(name)) in figures
     }
 
 

@@ -1,33 +1,35 @@
-"""How long the code location takes to import, Dagster's own part and the rest of it."""
+"""What the code location's import costs beyond Dagster's own libraries."""
 
-import re
 import statistics
 import subprocess
 import sys
 
-LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)")
-DAGSTER = "import dagster, dagster_postgres"
+DAGSTER = "import dagster, dagster_aws.s3, dagster_postgres, dagster._grpc.server"
+"""What a code server or a run imports before it comes to ours."""
+
+_PROGRAM = f"""
+import time, resource
+{DAGSTER}
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if "VmHWM" in line)
+cpu, memory = time.process_time(), peak()
+import lf_export_pipeline.definitions
+print(cpu, time.process_time() - cpu, (peak() - memory) * 1024 / 1e6)
+"""
 
 
-def import_seconds(rounds: int) -> dict[str, float]:
-    """Medians: all of ``lf_export_pipeline.definitions``, and what Dagster alone takes of it."""
-    whole = [_imported("import lf_export_pipeline.definitions") for _ in range(rounds)]
-    without = [
-        _imported(f"{DAGSTER}\nimport lf_export_pipeline.definitions", "lf_export_pipeline")
-        for _ in range(rounds)
-    ]
+def import_cost(rounds: int) -> dict[str, float]:
+    """Medians: processor seconds of Dagster's import, those of ours after it, and its megabytes."""
+    dagster, ours, megabytes = zip(*(_measured() for _ in range(rounds)), strict=True)
     return {
-        "definitions": statistics.median(whole),
-        "without_dagster": statistics.median(without),
+        "dagster_cpu_seconds": statistics.median(dagster),
+        "cpu_seconds": statistics.median(ours),
+        "mb": statistics.median(megabytes),
     }
 
 
-def _imported(code: str, package: str = "") -> float:
-    """Seconds of the outermost imports whose name begins with the package."""
-    command = [sys.executable, "-X", "importtime", "-c", code]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
-    found = [match.groups() for match in map(LINE.match, said.splitlines()) if match]
-    outermost = [
-        int(total) for _, total, indent, name in found if not indent and name.startswith(package)
-    ]
-    return sum(outermost) / 1e6
+def _measured() -> tuple[float, float, float]:
+    command = [sys.executable, "-c", _PROGRAM]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    dagster, ours, megabytes = map(float, said.split())
+    return dagster, ours, megabytes

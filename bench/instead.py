@@ -18,7 +18,7 @@ def with_data_frames(here: World, project: str, table: str) -> int:
         client.query_df(query, {"p": project}).to_csv(target, index=False)
     settings = here.settings
     bucket = here.ports["files"].bucket
-    store = s3_client(settings, settings.langfuse_s3_batch_export_endpoint)
+    store = s3_client(settings, bucket, settings.langfuse_s3_batch_export_endpoint)
     store.upload_file(str(target), bucket, "bench-instead")
     store.delete_object(Bucket=bucket, Key="bench-instead")
     size = target.stat().st_size

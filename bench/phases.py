@@ -29,19 +29,28 @@ class Phases:
     def of(cls, here: World, project: str, table: str, file_format: str) -> "Phases":
         request = parse_request(here.queue(project, table, file_format))
         query = resolved(request, here.ports["reader"], here.settings)
-        return cls(here, query, AttemptFolder(here.ports["spool"], f"bench-{table}-{file_format}"))
+        return cls(
+            here,
+            query,
+            AttemptFolder(here.ports["spool"], f"bench-{project}-{table}-{file_format}"),
+        )
 
     def scan(self) -> int:
         """The keys, in the spool; their bytes."""
         plan, _ = self._planned()
         return plan.rows * 8
 
-    def read_and_serialise(self) -> int:
-        """Scan, rows, lookups, part files; the bytes of these."""
+    def read_and_serialise(self, rows_by: str = "clickhouse") -> int:
+        """Scan, rows, lookups, part files; the bytes of these.
+
+        Args:
+            rows_by: Who makes the rows, as LF_EXPORT_ROWS.
+        """
         _, chunks = self._planned()
-        writer = writer_of(self.query, self.here.settings)
+        settings = self.here.settings.model_copy(update={"lf_export_rows": rows_by})
+        writer = writer_of(self.query, settings)
         rows = ChunkReader(self.here.ports["reader"], PlanTables())
-        layout = written_layout(self.query, self.here.settings, rows)
+        layout = written_layout(self.query, settings, rows)
         make = partial(ChunkWriter, rows, writer, self.query, preview=False, layout=layout)
         parts = [make(chunk=chunk, folder=self.folder).verified_part() for chunk in chunks]
         self.folder.remove()

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.aims import Aim, own_cpu_per_gb, waiting_share
 from bench.measuring import Figure
 from bench.plot import bars, growth
+from bench.ways import limit_of
 from bench.world import World
 
 PACKAGES = ("dagster", "pyarrow", "polars", "clickhouse-connect", "chdb", "boto3", "pandas")
@@ -40,26 +42,45 @@ def machine(here: World) -> dict[str, str]:
     }
 
 
-def speed_table(figures: Mapping[str, Figure], limits: Mapping[str, str]) -> Table:
-    """One line per way.
+def shown(
+    results: Mapping[str, Any], figures: Mapping[str, Figure], aims: Sequence[Aim], console: Console
+) -> None:
+    """Everything on the terminal, the aims last."""
+    console.print(speed_table(figures))
+    for found in results["growth"]:
+        console.print(plain_table(f"{found['rows']:,} rows of traces, CSV", found))
+    console.print(plain_table("one row of 100 MB, JSONL", results["row_of_100_mb"]))
+    for name in ("small_exports", "import", "machine"):
+        console.print(plain_table(name.replace("_", " "), results[name]))
+    console.print(aims_table(aims))
 
-    Args:
-        figures: By name.
-        limits: The name of what each is compared with.
-    """
-    table = Table("what", "s", "fastest", "MB/s", "own CPU s", "server CPU s", "of the limit")
+
+def speed_table(figures: Mapping[str, Figure]) -> Table:
+    """One line per way."""
+    table = Table(
+        "what", "s", "MB/s", "own CPU s", "per GB", "waiting", "server CPU s", "of the limit"
+    )
     for name, found in figures.items():
-        limit = figures.get(limits.get(name, ""))
+        limit = figures.get(limit_of(name) or "")
         ratio = found.megabytes_per_second / limit.megabytes_per_second if limit else None
         table.add_row(
             name,
             f"{found.seconds:.2f}",
-            f"{found.fastest:.2f}",
             f"{found.megabytes_per_second:,.0f}",
             f"{found.own_cpu:.2f}",
+            f"{own_cpu_per_gb(found):.2f}",
+            f"{waiting_share(found):.0%}",
             f"{found.server_cpu:.2f}",
             "" if ratio is None else f"{ratio:.2f}",
         )
+    return table
+
+
+def aims_table(aims: Sequence[Aim]) -> Table:
+    """One line per aim."""
+    table = Table("aim", "measured", "is to be", "")
+    for aim in aims:
+        table.add_row(aim.name, f"{aim.measured:,.2f}", aim.aim, "met" if aim.is_met else "not met")
     return table
 
 

@@ -25,6 +25,10 @@ UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 SCORES = 30_000
 COMMENTS = 2_000
 ROW_LIMIT = "20000000"
+SCRIPTS = (
+    " Ελληνικά · Русский · हिन्दी · বাংলা · தமிழ் · ไทย · 한국어 · 日本語 · 中文 · עברית · العربية · "
+    "ქართული · Հայերեն · አማርኛ · ᏣᎳᎩ · 😀👩‍👩‍👧"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,20 @@ def world(folder: Path) -> Iterator[World]:
             yield World(stack, settings, ports)
 
 
+@contextmanager
+def with_bucket(here: World, endpoint: str) -> Iterator[World]:
+    """The same stack, whose exports go to another bucket's server."""
+    environment = {
+        **here.stack.environment(),
+        "BATCH_EXPORT_ROW_LIMIT": ROW_LIMIT,
+        "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT": endpoint,
+        "LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT": endpoint,
+    }
+    settings = Settings.load(environment)
+    with open_resources(settings) as ports:
+        yield World(here.stack, settings, ports)
+
+
 def ensure_project(
     here: World, project: str, traces: int, *, observations: bool, text_bytes: int
 ) -> None:
@@ -101,6 +119,39 @@ def ensure_project(
         generate_sample(here.stack.addresses(), project, size, until=UNTIL, days=60)
         _thin_out_scores(client, project, SCORES if observations else traces // 10)
         _settle(client)
+
+
+def ensure_escapes(here: World, project: str, source: str) -> None:
+    """Make a copy of a project with escapes and text of all scripts, unless it is there.
+
+    In inputs and outputs of every tenth row letters are ``\\u`` escapes, as other programs write
+    JSON; those of another tenth hold text of many scripts. The scores come along.
+    """
+    with here.clickhouse() as client:
+        for table in ("traces", "observations"):
+            texts = ", ".join(_hostile(column) for column in ("input", "output"))
+            _copy(client, table, project, source, texts)
+        _copy(client, "scores", project, source, "")
+        _settle(client)
+
+
+def _copy(client: Client, table: str, project: str, source: str, texts: str) -> None:
+    replaced = f"{{to:String}} AS project_id{', ' if texts else ''}{texts}"
+    client.command(
+        f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM (SELECT * FROM {table} "
+        "WHERE project_id = {from:String} AND NOT EXISTS "
+        f"(SELECT 1 FROM {table} WHERE project_id = {{to:String}}))",
+        {"to": project, "from": source},
+        settings={"max_block_size": 8192, "max_threads": 1},
+    )
+
+
+def _hostile(column: str) -> str:
+    escaped = f"replaceRegexpAll({column}, 'e([nrst])', '\\\\\\\\u00eb\\\\1')"
+    return (
+        f"multiIf(cityHash64(id) % 10 = 0, {escaped}, "
+        f"cityHash64(id) % 10 = 1, concat({column}, '{SCRIPTS}'), {column}) AS {column}"
+    )
 
 
 def ensure_wide_row(here: World, project: str, size: int) -> None:
