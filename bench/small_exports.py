@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bench.world import World
 from lf_export_localstack.processes import dagster_processes as dagster
-from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.request.model import StoredExport
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 DEADLINE = timedelta(minutes=20)
@@ -52,7 +52,7 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def _seconds(here: World, rows: Sequence[ExportRow]) -> float:
+def _seconds(here: World, rows: Sequence[StoredExport]) -> float:
     """Until the last of some queued exports is COMPLETED."""
     begin = time.monotonic()
     waiting = {row.id for row in rows}

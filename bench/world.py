@@ -15,7 +15,7 @@ from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.request import requested_row
-from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.request.model import StoredExport
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
@@ -54,7 +54,7 @@ class World:
         with clickhouse_client(self.stack.addresses()) as client:
             yield client
 
-    def queue(self, project: str, table: str, file_format: str) -> ExportRow:
+    def queue(self, project: str, table: str, file_format: str) -> StoredExport:
         """A queued export of everything in the project."""
         row = requested_row(
             project=project, table=table, file_format=file_format, user="user-ada", filters=[]

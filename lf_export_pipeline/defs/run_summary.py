@@ -12,8 +12,7 @@ from lf_export_pipeline.core.query.export_query import StoredFile
 from lf_export_pipeline.core.request.filters import Filter
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.defs.progress_format import duration
-from lf_export_pipeline.notify.channels import size_text
-from lf_export_pipeline.notify.email_message import exports_link
+from lf_export_pipeline.notify.channels import exports_link, size_text
 
 FILTERS_MAX = 20
 FILTER_MAX_CHARACTERS = 60

@@ -1,6 +1,7 @@
 """``lf-export download`` on the real table and the real bucket."""
 
 import gc
+import io
 import os
 import re
 import secrets
@@ -79,7 +80,7 @@ def completed(
 @pytest.fixture
 def key(settings: Settings, store: S3ObjectStore) -> Iterator[str]:
     found = new_key(settings)
-    store.upload(found, [DATA], "text/csv", len(DATA))
+    store.upload(found, io.BytesIO(DATA), "text/csv", len(DATA))
     yield found
     store.delete(found)
 
@@ -230,7 +231,8 @@ def test_memory_does_not_grow_with_the_file(
     piece, peaks = secrets.token_bytes(MEBIBYTE), []
     for mebibytes in (1, 400):
         key = new_key(settings)
-        store.upload(key, (piece for _ in range(mebibytes)), "text/csv", mebibytes * MEBIBYTE)
+        source = io.BytesIO(piece * mebibytes)
+        store.upload(key, source, "text/csv", mebibytes * MEBIBYTE)
         words = ["download", completed(database, store, key), "-o", "large.csv"]
         ended = subprocess.run(
             [sys.executable, "-c", PEAK, *words],
