@@ -41,12 +41,20 @@ def new_project(
     return lambda: Project(addresses, clickhouse_writer, stores, core_settings)
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=["few", "many", "searched"])
 def looked_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Scores and comments are fetched at once, or those of each chunk and batch apart."""
-    if request.param == "many":
+    """Scores and comments are fetched at once, or those of each chunk and batch apart.
+
+    Of a chunk that has most of the project's scores, as in small tests, all are read, unless they
+    have to be searched for.
+    """
+    if request.param != "few":
         monkeypatch.setattr("lf_export_pipeline.core.query.score_columns.FEW_SCORES", -1)
         monkeypatch.setattr("lf_export_pipeline.core.query.lookups.FEW_COMMENTS", -1)
+    if request.param == "searched":
+        monkeypatch.setattr(
+            "lf_export_pipeline.core.query.score_columns._dense", lambda *_: "SELECT 0 AS dense"
+        )
     return str(request.param)
 
 
