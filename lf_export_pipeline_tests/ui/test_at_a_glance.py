@@ -1,16 +1,35 @@
 """What Dagster's pages answer by themselves: who asked for what, what came out, why not."""
 
+import time
+from collections.abc import Collection
+
 import pytest
 
 from lf_export_pipeline.lifecycle.run_records import JOB_NAME
 from lf_export_pipeline_tests.ui.browser import Operator
-from lf_export_pipeline_tests.ui.conftest import TALL, Deployment
+from lf_export_pipeline_tests.ui.conftest import (
+    DEADLINE_SECONDS,
+    POLL_SECONDS,
+    TALL,
+    Deployment,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.browser, pytest.mark.long]
 
 JOBS = "/locations/lf_export_pipeline/jobs"
 UNKNOWN = {"type": "string", "column": "colour", "operator": "=", "value": "green"}
 LARGE = {"type": "datetime", "column": "timestamp", "operator": ">", "value": "2001-01-01T00:00Z"}
+
+
+def ended_run(deployment: Deployment, before: Collection[str]) -> str:
+    """The id of a run that was not there before, once it is over."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        runs = [run for run in deployment.instance.get_runs() if run.run_id not in before]
+        if runs and all(run.is_finished for run in runs):
+            return runs[0].run_id
+        assert time.monotonic() < deadline, runs
+        time.sleep(POLL_SECONDS)
 
 
 def test_run_page_says_who_asked_for_what_and_what_came_out(
@@ -56,17 +75,18 @@ def test_failed_run_says_why_on_its_page(deployment: Deployment, operator: Opera
 def test_launchpad_without_a_partition_ends_with_a_sentence(
     deployment: Deployment, operator: Operator
 ) -> None:
-    before = deployment.instance.get_runs_count()
+    before = {run.run_id for run in deployment.instance.get_runs()}
 
     operator.driver.set_window_size(*TALL)
     operator.opens(f"{JOBS}/{JOB_NAME}/playground")
     operator.sees("No errors")
     operator.presses("Launch Run")
     operator.presses("Confirm")
+    run_id = ended_run(deployment, before)
 
+    operator.opens(f"/runs/{run_id}")
     operator.sees("No export was chosen: this job makes one export per run")
     operator.photographs("glance-no-partition")
-    assert deployment.instance.get_runs_count() == before + 1
 
 
 def test_launchpad_of_the_requeue_job_has_all_conditions_written(
