@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,13 +54,17 @@ def launch_of(
         folder: Its working directory.
     """
     program = str(Path(sys.executable).with_name(arguments[0]))
+    # Its sockets stay in the temporary folder when it is killed. Not below the state directory: the
+    # path of a socket may have no more than a hundred characters.
+    scratch = tempfile.mkdtemp(prefix="lf-export-dagster-")
     return Launch(
         argv=(program, *arguments[1:]),
-        environment=environment,
+        environment={**environment, "TMPDIR": scratch},
         directory=folder,
         log=folder / f"{name}.log",
         stop_request=signal.SIGINT,
         stop_seconds=STOP_SECONDS,
+        leaves=(scratch,),
         uses_others=True,
     )
 

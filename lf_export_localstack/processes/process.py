@@ -39,7 +39,7 @@ class Launch:
         user: the user to run as; None for the user that runs this process.
         stop_request: the signal it takes as "finish quickly, but in order".
         stop_seconds: how long it may take for that.
-        leaves: patterns of the files that it leaves elsewhere; removed when it has ended.
+        leaves: patterns of files and folders that it leaves elsewhere; removed when it has ended.
         uses_others: whether it is a client of the other servers, and so has to end before them.
     """
 

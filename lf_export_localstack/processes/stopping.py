@@ -1,5 +1,6 @@
 """Ending the processes of the embedded stack, and nothing but them."""
 
+import shutil
 import signal
 import time
 from collections.abc import Iterable
@@ -64,7 +65,10 @@ def kill_marked(prefix: str) -> None:
 def _remove(patterns: Iterable[str]) -> None:
     for pattern in map(Path, patterns):
         for path in pattern.parent.glob(pattern.name):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _kill(processes: list[psutil.Process]) -> None:

@@ -105,6 +105,25 @@ def test_another_process_with_the_same_id_is_left_alone(log: Path) -> None:
     stopping.stop(bystander)
 
 
+def test_what_a_server_leaves_elsewhere_is_removed_with_it_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("weed-15000.sock", "weed-15001.sock", "scratch/inner/file", "scratched"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    record = process.start(
+        Launch(
+            argv=(sys.executable, "-c", "import time; time.sleep(60)"),
+            environment=dict(os.environ),
+            directory=tmp_path,
+            log=tmp_path / "log",
+            leaves=(str(tmp_path / "weed-*0.sock"), str(tmp_path / "scratch")),
+        )
+    )
+
+    stopping.stop(record)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"weed-15001.sock", "scratched", "log"}
+
+
 def test_stopping_what_has_ended_does_nothing(log: Path) -> None:
     record = _start("", log)
     _wait_for(lambda: not process.is_running(record))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from lf_export_localstack.processes.state import load
 from lf_export_localstack.processes.tcp_ports import choose
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_localstack_tests.integration.command_process import (
@@ -62,6 +63,10 @@ def test_nothing_stays_behind_of_dev(way: str, dev: CommandProcess, state_dir: P
         assert (code, still_running(started)) == (0, [])
         assert "Ended; the data are kept." in dev.output.decode()
     wait_until_nothing_runs(started, state_dir)
+    known = load(state_dir)
+    assert known is not None
+    (scratch,) = known.processes["dagster-dev"].leaves
+    assert not Path(scratch).exists()
 
 
 @pytest.mark.parametrize("way", ["ctrl-c", "closed terminal", "SIGTERM", "SIGHUP", "SIGKILL"])
