@@ -23,6 +23,6 @@ def test_each_line_is_written_before_the_next_check_begins(
     monkeypatch.setattr(doctor, "_checks", checks)
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
     assert doctor.doctor.callback is not None
-    doctor.doctor.callback()
+    doctor.doctor.callback(as_json=False)
     assert seen[0] == ""
     assert "first" in seen[1]
