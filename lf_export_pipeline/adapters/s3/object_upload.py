@@ -14,6 +14,7 @@ from lf_export_pipeline.adapters.s3.checksums import SentPart, encoded, etag_of,
 from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBody, PartBuffers
 from lf_export_pipeline.adapters.s3.s3_answers import refuses_checksums
 from lf_export_pipeline.adapters.s3.s3_client import CLIENT_ERRORS
+from lf_export_pipeline.core.errors import ExportError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -131,7 +132,7 @@ class ObjectUpload:
         try:
             yield
         except BaseException:
-            with suppress(*CLIENT_ERRORS):
+            with suppress(ExportError, *CLIENT_ERRORS):  # what has ended the upload says more
                 self._client.abort_multipart_upload(**place)
             raise
 

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from lf_export_pipeline.adapters.s3 import checksums
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
-from lf_export_pipeline.adapters.s3.part_buffers import Part
+from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBody
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.settings import Settings
 
@@ -162,6 +162,24 @@ def test_by_the_checksum_that_each_part_was_signed_with(
     sent(service, key, size)
     assert len(service.told) == max(1, -(-size // (10 * MIB)))
     assert (md5s, "GetObject" in service.asked) == ([], False)
+
+
+@SIZES
+def test_each_byte_is_taken_from_its_buffer_once(
+    service: Service, key: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To be sent: the signature needs no second look at it."""
+    taken: list[int] = []
+
+    def counted(body: PartBody, size: int = -1) -> memoryview:
+        piece = read(body, size)
+        taken.append(len(piece))
+        return piece
+
+    read = PartBody.read
+    monkeypatch.setattr(PartBody, "read", counted)
+    sent(service, key, size)
+    assert sum(taken) == size
 
 
 @SIZES
