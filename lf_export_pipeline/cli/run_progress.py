@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from lf_export_pipeline.defs.progress_format import parse_progress
+
 CHUNK_STEP = "serialize_chunk"
 PLAN_STEP = "stream_chunks"
 
@@ -19,7 +21,7 @@ class RunProgress:
         rows: How many rows there are; None until that is known.
         done_chunks: How many chunks are written.
         done_rows: How many rows are in these.
-        seconds_left: For the other rows, if they are as fast; None until a chunk is written.
+        seconds_left: How long the other rows take at the same speed; None until that is known.
     """
 
     step: str = ""
@@ -30,21 +32,35 @@ class RunProgress:
     seconds_left: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """A place in the file: how many chunks and rows are before it."""
+
+    chunks: int
+    rows: int
+
+
 def progress_of(instance: dg.DagsterInstance, run_id: str) -> RunProgress:
-    """The progress of a run of this job."""
-    kinds = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_OUTPUT}
-    records = [one for one in instance.all_logs(run_id, of_type=kinds) if one.dagster_event]
-    events = [record.get_dagster_event() for record in records]
-    plan = next(_counts(events, PLAN_STEP, "plan"), {})
-    # A chunk of an export that was stopped is not written, and its output has no counts.
-    done = [counts for counts in _counts(events, CHUNK_STEP, "result") if counts]
-    done_rows = sum(counts["rows"] for counts in done)
+    """The progress of a run of this job.
+
+    A step writes several chunks, from its beginning in the file to the end of the one that it has
+    logged last.
+    """
+    records = instance.all_logs(run_id)
+    events = [record.dagster_event for record in records if record.dagster_event]
+    _, plan = next(_counts(events, "plan"), ("", {}))
+    begins = {
+        f"{CHUNK_STEP}[{key}]": _Position(int(key or 0), counts["first_row"])
+        for key, counts in _counts(events, "chunks")
+    }
+    done = [(begins[step], end) for step, end in _ends(records).items() if step in begins]
+    done_rows = sum(end.rows - begin.rows for begin, end in done)
     started = [event.step_key for event in events if event.is_step_start and event.step_key]
     return RunProgress(
         step=started[-1] if started else "",
         chunks=plan.get("chunks"),
         rows=plan.get("rows"),
-        done_chunks=len(done),
+        done_chunks=sum(end.chunks - begin.chunks for begin, end in done),
         done_rows=done_rows,
         seconds_left=_seconds_left(records, plan.get("rows", 0) - done_rows, done_rows),
     )
@@ -52,28 +68,41 @@ def progress_of(instance: dg.DagsterInstance, run_id: str) -> RunProgress:
 
 def _seconds_left(records: Sequence[dg.EventLogEntry], left: int, done: int) -> float | None:
     """By what the chunks that are written took, from the beginning of the first one."""
-    steps = [(one.get_dagster_event(), one.timestamp) for one in records]
-    of_chunks = [(event, at) for event, at in steps if _step_of(event) == CHUNK_STEP]
-    ends = [at for event, at in of_chunks if event.event_type is dg.DagsterEventType.STEP_OUTPUT]
-    if not ends or not done or left <= 0:
+    begun = [
+        record.timestamp
+        for record in records
+        if (record.step_key or "").startswith(f"{CHUNK_STEP}[")
+        and record.dagster_event
+        and record.dagster_event.is_step_start
+    ]
+    written = [record.timestamp for record in records if parse_progress(record.user_message)]
+    if not begun or not written or not done or left <= 0:
         return None
-    return left * (max(ends) - min(at for _, at in of_chunks)) / done
+    return left * (max(written) - min(begun)) / done
 
 
-def _step_of(event: dg.DagsterEvent) -> str:
-    """The op of an event; that of a chunk has its number behind it."""
-    return (event.step_key or "").split("[")[0]
+def _ends(records: Sequence[dg.EventLogEntry]) -> dict[str, _Position]:
+    """Where in the file each step is that has written a chunk."""
+    return {
+        record.step_key or "": _Position(*position)
+        for record in records
+        if (position := parse_progress(record.user_message))
+    }
 
 
-def _counts(events: Sequence[dg.DagsterEvent], step: str, output: str) -> Iterator[dict[str, int]]:
-    """The whole numbers that an op has attached to its outputs, once per output."""
+def _counts(
+    events: Sequence[dg.DagsterEvent], output: str
+) -> Iterator[tuple[str | None, dict[str, int]]]:
+    """The whole numbers that the plan's op has attached to an output, with its mapping key."""
     for event in events:
-        is_output = event.event_type is dg.DagsterEventType.STEP_OUTPUT
-        if is_output and _step_of(event) == step:
+        if event.event_type is dg.DagsterEventType.STEP_OUTPUT and event.step_key == PLAN_STEP:
             data = event.step_output_data
             if data.output_name == output:
-                yield {
-                    name: value.value
-                    for name, value in data.metadata.items()
-                    if isinstance(value.value, int)
-                }
+                yield (
+                    data.mapping_key,
+                    {
+                        name: value.value
+                        for name, value in data.metadata.items()
+                        if isinstance(value.value, int)
+                    },
+                )

@@ -60,7 +60,7 @@ def batch_export() -> None:
     """One row of ``batch_exports``: validate, read, write, upload, publish, notify."""
     query = resolve_filters(validate_export())
     plan, chunks = stream_chunks(query)
-    parts = chunks.map(lambda chunk: serialize_chunk(plan, chunk))
+    parts = chunks.map(lambda step: serialize_chunk(plan, step))
     notify_requester(upload_file(plan, parts.collect()))
 
 

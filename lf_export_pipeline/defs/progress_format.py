@@ -1,10 +1,12 @@
 """How far an export is, in one line."""
 
+import re
 from datetime import timedelta
 
 from lf_export_pipeline.core.query.export_query import Chunk
 
 MEGABYTE = 1_000_000
+_LINE = re.compile(r"([\d,]+) of [\d,]+ chunks, ([\d,]+) of [\d,]+ rows")
 
 
 def format_progress(chunk: Chunk, seconds: float) -> str:
@@ -21,6 +23,19 @@ def format_progress(chunk: Chunk, seconds: float) -> str:
     if not left or not chunk.rows:
         return line
     return f"{line}, {duration(left * seconds / chunk.rows)} left"
+
+
+def parse_progress(line: str) -> tuple[int, int] | None:
+    """How many chunks and rows of the file come before or with the one that a line is about.
+
+    None: it is another line.
+    """
+    found = _LINE.match(line)
+    return (_number(found[1]), _number(found[2])) if found else None
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 def duration(seconds: float) -> str:

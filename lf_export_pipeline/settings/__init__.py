@@ -164,6 +164,13 @@ class PipelineSettings(BaseModel):
         le=1024,
         description="Size of one chunk's output, in MiB, estimated from a sample of rows.",
     )
+    lf_export_step_target_mib: int = Field(
+        default=1024,
+        ge=1,
+        description="Size of what one step writes, in MiB: so many chunks, one after the other. A "
+        "run that is resumed goes on with the chunk that is missing, whatever the step. With an "
+        "executor of several processes, less lets more of them share one export.",
+    )
     lf_export_rows: Literal["clickhouse", "arrow"] = Field(
         default="clickhouse",
         description="Who makes the rows of a file from tables that ClickHouse holds: "

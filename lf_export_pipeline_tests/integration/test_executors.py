@@ -86,7 +86,7 @@ def project(stack: LocalStack) -> str:
 
 def installation(stack: LocalStack, folder: Path, **changes: str) -> Installation:
     home = dagster.prepare_home(folder)
-    small = {"LF_EXPORT_CHUNK_TARGET_MIB": "2"}
+    small = {"LF_EXPORT_CHUNK_TARGET_MIB": "2", "LF_EXPORT_STEP_TARGET_MIB": "2"}
     return Installation(home, dagster.environment_for(stack.environment() | small, home, **changes))
 
 
@@ -98,7 +98,7 @@ def test_steps_in_forked_processes_make_the_same_file(
     row, pids = forked.export()
 
     assert (row.status, row.log) == ("COMPLETED", None)
-    assert len(pids) >= 8, "each of six ops, and each of several chunks, has a process"
+    assert len(pids) >= 8, "each of six ops, and each of several steps of chunks, has a process"
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.services, pytest.mark.long]
 ROWS = 50_000
 SETTINGS = {"LF_EXPORT_PREVIEW": "false", "NEXTAUTH_URL": "http://127.0.0.1:3000"}
 ONE_CHUNK = {"LF_EXPORT_CHUNK_TARGET_MIB": "1024"}
-SMALL_CHUNKS = {"LF_EXPORT_CHUNK_TARGET_MIB": "1"}
+SMALL_CHUNKS = {"LF_EXPORT_CHUNK_TARGET_MIB": "1", "LF_EXPORT_STEP_TARGET_MIB": "1"}
 CREATED_AT = "2031-03-20T12:00:00.000Z"
 
 # Neither the ids nor the instants of neighbours are neighbours; some instants are equal.

@@ -113,7 +113,8 @@ def deployment(
     generate_sample(isolated_stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
     home = dagster.prepare_home(tmp_path_factory.mktemp("dagster"))
     spool = home / "spool"
-    changes = {"LF_EXPORT_SPOOL": str(spool), "LF_EXPORT_CHUNK_TARGET_MIB": "1"}
+    sizes = {"LF_EXPORT_CHUNK_TARGET_MIB": "1", "LF_EXPORT_STEP_TARGET_MIB": "1"}
+    changes = {"LF_EXPORT_SPOOL": str(spool), **sizes}
     environment = dagster.environment_for(isolated_stack.environment() | changes, home)
     (port,) = choose(["webserver"], earlier={}, configured={}).values()
     database = LangfusePostgres(Settings.load(isolated_stack.environment()))

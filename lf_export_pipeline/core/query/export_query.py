@@ -1,6 +1,6 @@
 """The values that travel between the six ops: small and frozen. The bytes are in the spool."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -155,7 +155,10 @@ class Chunk(_Frozen):
 
 
 class ChunkList(_Frozen):
-    """All chunks of a plan. It lies beside the keys, for a run that finds parts missing."""
+    """Some chunks: those of a step, or all of a plan.
+
+    The latter lies beside the keys, for a run that finds parts missing.
+    """
 
     chunks: tuple[Chunk, ...]
 
@@ -178,6 +181,11 @@ class PartFile(_Frozen):
     expected_rows: int
     seconds: float
     rows_by: RowsBy = RowsBy.ARROW
+
+
+def rows_by(parts: Iterable[PartFile]) -> str:
+    """Who has made the rows of some parts, as ``RowsBy``; both where they differ."""
+    return " and ".join(sorted({part.rows_by.value for part in parts}))
 
 
 class StoredFile(_Frozen):

@@ -1,7 +1,7 @@
-"""Reads the rows of one chunk and writes them to a part file."""
+"""Reads the rows of some chunks, one after the other, and writes each to a part file."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,10 +13,12 @@ from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, Ro
 from lf_export_pipeline.core.query.chunk_plan import estimated_bytes
 from lf_export_pipeline.core.query.export_query import (
     Chunk,
+    ChunkList,
     ExportPlan,
     ExportQuery,
     PartFile,
     RowsBy,
+    rows_by,
 )
 from lf_export_pipeline.core.query.statement import Store
 from lf_export_pipeline.defs.ops.boundary import (
@@ -53,7 +55,7 @@ LAG_SECONDS = 3.0  # what a replica of ClickHouse is usually behind the others, 
 def serialize_chunk(
     context: dg.OpExecutionContext,
     plan: ExportPlan,
-    chunk: Chunk,
+    chunks: ChunkList,
     *,
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
@@ -62,25 +64,27 @@ def serialize_chunk(
     files: dg.ResourceParam[ObjectStore],
     plan_tables: dg.ResourceParam[PlanTables],
     uploads_ahead: dg.ResourceParam[UploadsAhead],
-) -> dg.Output[PartFile | None]:
-    """Writes the chunk's part file, unless an earlier run has; then it is only named.
+) -> dg.Output[list[PartFile]]:
+    """Writes the part file of each chunk, unless an earlier run or try has; then it is only named.
 
-    If the export was stopped there is no part, but an output all the same: Dagster would skip
+    If the export was stopped there are fewer parts, but an output all the same: Dagster would skip
     ``upload_file`` if it got none, and that is what cleans up.
     """
-    part = None
+    parts: list[PartFile] = []
+    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
     with export_errors(context, export_rows):
-        require_running(context, export_rows)
         rows = ChunkReader(tagged(reader, context), plan_tables)
-        part = part_of(chunk, plan.query, rows, spool, settings)
-        context.log.info(format_progress(chunk, part.seconds))
-        if chunk.chunk_count > 1:
-            folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-            upload = Upload(plan, folder, files, settings)
-            expected_bytes = estimated_bytes(part.bytes, part.rows, chunk.total_rows)
-            send = partial(upload.send, expected_bytes=expected_bytes)
-            uploads_ahead.offer(chunk.folder, part, send)
-    return dg.Output(part, metadata=_metadata(part) if part else {})
+        for chunk in chunks.chunks:
+            require_running(context, export_rows)
+            part = part_of(chunk, plan.query, rows, spool, settings)
+            parts.append(part)
+            context.log.info(format_progress(chunk, part.seconds))
+            if chunk.chunk_count > 1:
+                upload = Upload(plan, folder, files, settings)
+                expected_bytes = estimated_bytes(part.bytes, part.rows, chunk.total_rows)
+                send = partial(upload.send, expected_bytes=expected_bytes)
+                uploads_ahead.offer(chunk.folder, part, send)
+    return dg.Output(parts, metadata=_metadata(parts) if parts else {})
 
 
 def part_of(
@@ -219,13 +223,16 @@ class ChunkWriter:
             self._folder.write(PREVIEW, preview_of(batch, self._query.columns))
 
 
-def _metadata(part: PartFile) -> dict[str, int | float | str]:
+def _metadata(parts: Sequence[PartFile]) -> dict[str, int | float | str]:
+    rows, size = sum(part.rows for part in parts), sum(part.bytes for part in parts)
+    seconds = sum(part.seconds for part in parts)
     return {
-        "rows": part.rows,
-        "bytes": part.bytes,
-        "seconds": round(part.seconds, 3),
-        "rows_per_second": round(per_second(part.rows, part.seconds)),
-        "megabytes_per_second": round(per_second(part.bytes / MEGABYTE, part.seconds), 1),
-        "vanished_rows": part.expected_rows - part.rows,
-        "rows_by": part.rows_by.value,
+        "chunks": len(parts),
+        "rows": rows,
+        "bytes": size,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(per_second(rows, seconds)),
+        "megabytes_per_second": round(per_second(size / MEGABYTE, seconds), 1),
+        "vanished_rows": sum(part.expected_rows - part.rows for part in parts),
+        "rows_by": rows_by(parts),
     }

@@ -39,7 +39,7 @@ from lf_export_pipeline.settings import Settings
 def upload_file(
     context: dg.OpExecutionContext,
     plan: ExportPlan,
-    parts: list[PartFile | None],
+    parts: list[list[PartFile]],
     *,
     settings: dg.ResourceParam[Settings],
     reader: dg.ResourceParam[RowReader],
@@ -55,7 +55,7 @@ def upload_file(
     this op also cleans up after an export that was stopped.
     """
     folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-    made = [part for part in parts if part is not None]
+    made = [part for step in parts for part in step]
     stopped = leave_nothing(context, spool, files, export_rows, uploads_ahead)
     with export_errors(context, export_rows, when_stopped=stopped):
         stored = published_before(folder, export_rows)

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import open_resources
@@ -105,7 +106,7 @@ def run_job(project: Project, instance: dg.DagsterInstance, table: str, busy: Bu
         rows: Any = ports["export_rows"]
         ended = rows.get(row["id"])
     steps = [str(event.step_key).partition("[")[0] for event in result.get_step_success_events()]
-    return Ran(ended, set(steps), steps.count("serialize_chunk"))
+    return Ran(ended, set(steps), progress_of(instance, result.run_id).done_chunks)
 
 
 def queued(project: Project, table: str) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from lf_export_localstack.sample.sample_project import SampleSize, generate_samp
 from lf_export_localstack.services.seaweedfs_service import BUCKET, REGION
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.request import requested_row
+from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
@@ -136,7 +137,6 @@ class RealExports:
             name: value.value for e in events for name, value in e.materialization.metadata.items()
         }
         found = self.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
-        steps = {str(event.step_key) for event in result.get_step_success_events()}
         return Ended(
             row=row,
             said=said,
@@ -144,7 +144,7 @@ class RealExports:
             mails=[mail for mail in self._inbox() if row.name in mail.as_string()],
             objects={key: self._bytes(key) for key in self._keys(row.project_id) - before},
             uploads=[one["Key"] for one in found if row.project_id in one["Key"]],
-            chunks=sum("serialize_chunk" in step for step in steps),
+            chunks=progress_of(self.instance, result.run_id).done_chunks,
         )
 
     def _inbox(self) -> list[EmailMessage]:

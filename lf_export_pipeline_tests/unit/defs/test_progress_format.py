@@ -3,7 +3,12 @@
 import pytest
 
 from lf_export_pipeline.core.query.export_query import Chunk
-from lf_export_pipeline.defs.progress_format import duration, format_progress, per_second
+from lf_export_pipeline.defs.progress_format import (
+    duration,
+    format_progress,
+    parse_progress,
+    per_second,
+)
 
 
 def chunk(index: int, rows: int, total: int, *, count: int = 30) -> Chunk:
@@ -39,6 +44,11 @@ def test_line_says_what_is_done_and_how_long_the_rest_takes(
     written: Chunk, seconds: float, line: str
 ) -> None:
     assert format_progress(written, seconds) == line
+    assert parse_progress(line) == (written.index + 1, written.first_row + written.rows)
+
+
+def test_another_line_tells_no_progress() -> None:
+    assert parse_progress("600,000 rows in 12 chunks") is None
 
 
 def test_durations_are_read_at_a_glance() -> None:
