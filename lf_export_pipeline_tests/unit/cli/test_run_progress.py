@@ -28,7 +28,7 @@ def serialize_chunk(context: dg.OpExecutionContext, plan: int, first: int) -> in
     for done in (first + 1, first + 2):
         if done == 4:
             raise ValueError(plan)
-        context.log.info(f"{done} of 4 chunks, {10 * done} of 40 rows, 5 s left")
+        context.log.info("%d of 4 chunks, %d of 40 rows, 5 s left", done, 10 * done)
     return first
 
 
