@@ -1,6 +1,6 @@
 """What an upload alone costs: ``python -m bench.upload FILE`` prints processor seconds per GB.
 
-The file is sent to a bucket that discards it (``bucket_elsewhere.py``), and to the S3 server of the
+The file is sent to a bucket that discards it (``bucket.py``), and to the S3 server of the
 embedded stack whose folder is named. Beside it stands the same without any proof and any checksum:
 presigned addresses, and the buffer itself on the socket.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import urllib3
 
-from bench.bucket_elsewhere import bucket_elsewhere
+from bench.bucket import bucket_elsewhere
 from lf_export_localstack.processes import state
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
@@ -35,8 +35,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with ExitStack() as servers:
-        address, pid = servers.enter_context(bucket_elsewhere())
-        places = {"elsewhere": (S3ObjectStore(Settings.load(_environment(address))), pid)}
+        bucket = servers.enter_context(bucket_elsewhere())
+        elsewhere = S3ObjectStore(Settings.load(_environment(bucket.endpoint)))
+        places = {"elsewhere": (elsewhere, bucket.process.pid)}
         if options.stack:
             stack = servers.enter_context(LocalStack(options.stack))
             known = state.load(stack.state_dir)
