@@ -96,7 +96,8 @@ def _layout_of(names: Sequence[str]) -> Sequence[OutputColumn]:
         return ()
     present = set(names)
     shares = [(sum(c.name in present for c in one) / len(one), one) for one in _layouts()]
-    share, layout = max(shares, key=lambda each: each[0])
+    # Of a table with few columns, larger ones may have all as well.
+    share, layout = max(shares, key=lambda each: (each[0], len(each[1])))
     if share < _SHARE_MIN:
         message = "This is not a file of an export: no table has these columns."
         raise ValueError(message)

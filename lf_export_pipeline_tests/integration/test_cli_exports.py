@@ -1,6 +1,7 @@
 """``lf-export request``, ``run`` and ``status`` against real parts."""
 
 import json
+import re
 import secrets
 import shlex
 from collections.abc import Iterator
@@ -190,7 +191,7 @@ def test_status_without_dagsters_records_says_what_is_missing_and_why(cli: CliRu
         "ada@example.com",
         "COMPLETED",
     )
-    assert told["file"].endswith("-lf-traces-export-cli-project.csv")
+    assert re.search(r"-lf-traces-export-cli-project-[0-9a-f]{8}\.csv$", told["file"])
     assert told["link_expires_at"] > told["requested_at"]
     assert (told["rows"], told["run"]) == (None, "")
     assert "DAGSTER_HOME is not set" in shown.stderr

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.services
 
 JOB = batch_export_job()
 HOUR = timedelta(hours=1)
-OPERATORS = OperatingSettings()
+# Other tests may have left rows that wait as well.
+OPERATORS = OperatingSettings(lf_export_starts_per_tick=1_000, lf_export_max_runs=1_000)
 ZONES = ["Asia/Kolkata", "America/New_York"]
 MORE_ZONES = ["Pacific/Chatham", "Asia/Kathmandu"]
 WHERE = ["dagster", "langfuse", "process"]
@@ -79,7 +80,8 @@ class Place:
     def tick(self, later: timedelta = timedelta(0)) -> list[str | None]:
         """Whose runs begin at a tick of the sensor that comes so much later."""
         result = tick(self.instance, self.rows, OPERATORS, later=later)
-        return [one.partition_key for one in result.run_requests or ()]
+        begun = [one.partition_key for one in result.run_requests or ()]
+        return [each for each in begun if (each or "").startswith("zoned-")]
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from lf_export_localstack.services.seaweedfs_service import BUCKET
+from lf_export_pipeline.adapters.spool import DirectorySpool
 from lf_export_pipeline_tests.integration.adapters.proxy import (
     Meanwhile,
     Request,
@@ -21,6 +23,7 @@ from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, R
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
+PART = re.compile(r"part-\d{5}$")
 ONE_CHUNK: dict[str, str] = {}
 AFTERWARDS = SOME_CHUNKS | {"LF_EXPORT_UPLOAD_AHEAD": "false"}
 
@@ -59,22 +62,25 @@ def test_a_part_that_changes_in_the_spool_is_not_published(
     exports: RealExports,
     project: str,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     *,
     change: Callable[[bytes], bytes],
     at: int,
     environment: dict[str, str],
 ) -> None:
     changed: list[Path] = []
+    read = DirectorySpool.open
 
-    def spoil(_: Request) -> None:
-        """Before the bucket hears the first word, and so before a part is read again."""
-        if not changed:
+    def spoil(spool: DirectorySpool, path: str) -> AbstractContextManager[BinaryIO]:
+        """Before a part is read again."""
+        if not changed and PART.search(path):
             part = sorted(tmp_path.rglob("part-?????"))[at]
             part.write_bytes(change(part.read_bytes()))
             changed.append(part)
+        return read(spool, path)
 
-    with behind_s3(exports, spoil) as address:
-        ended = exports.run(project, **environment, **address, LF_EXPORT_SPOOL=str(tmp_path))
+    monkeypatch.setattr(DirectorySpool, "open", spoil)
+    ended = exports.run(project, **environment, LF_EXPORT_SPOOL=str(tmp_path))
 
     assert len(changed) == 1
     ended.assert_nothing_is_published(f"{changed[0].name} have changed in the spool")
