@@ -8,6 +8,7 @@ from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.effort import long
 from lf_export_pipeline_tests.exporting import Project
 
 NewProject = Callable[[], Project]
@@ -41,12 +42,12 @@ def new_project(
     return lambda: Project(addresses, clickhouse_writer, stores, core_settings)
 
 
-@pytest.fixture(params=["few", "many", "searched"])
+@pytest.fixture(params=["few", long("many"), "searched"])
 def looked_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Scores and comments are fetched at once, or those of each chunk and batch apart.
 
     Of a chunk that has most of the project's scores, as in small tests, all are read, unless they
-    have to be searched for.
+    have to be searched for. The short form leaves the former to ``test_moved.py``.
     """
     if request.param != "few":
         monkeypatch.setattr("lf_export_pipeline.core.query.score_columns.FEW_SCORES", -1)
