@@ -76,8 +76,10 @@ def test_live_table_follows_an_export_from_chunk_to_chunk_to_its_end(
     deployment: Deployment,
 ) -> None:
     with watching(deployment) as screen:
-        export_id = deployment.queue(hold_after=2)
-        run = deployment.held(export_id, queries=3)
+        # Whether ClickHouse writes rows, what is looked up, the rows, and again for the preview.
+        of_the_first_chunk = 4
+        export_id = deployment.queue(hold_after=of_the_first_chunk)
+        run = deployment.held(export_id, queries=of_the_first_chunk + 1)
         written, planned = deployment.chunks(run)
         screen.shows(export_id, "PROCESSING", run.run_id[:8])
         screen.shows(" of 3,000", "STARTED")
