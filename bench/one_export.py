@@ -1,5 +1,7 @@
 """(e) One export in a process of its own: seconds, rows, bytes and peak memory, as JSON.
 
+The stack of the folder has to be up: ``python -m bench`` has it, or ``lf-export local up``.
+
 python -m bench.one_export --folder .lf-export/bench --project P --table traces --format CSV
 """
 
@@ -25,9 +27,11 @@ def main() -> None:
     for name in ("--folder", "--project", "--table", "--format"):
         parser.add_argument(name, required=True)
     asked = parser.parse_args()
-    from bench.world import world  # noqa: PLC0415 - what the imports need is a part of the peak
+    # What the imports need is a part of the peak.
+    from bench.world import on_running  # noqa: PLC0415
+    from lf_export_localstack.stack.local_stack import LocalStack  # noqa: PLC0415
 
-    with world(Path(asked.folder)) as here:
+    with on_running(LocalStack(Path(asked.folder))) as here:
         before = _peak_mb()
         begin = time.perf_counter()
         size = here.export(asked.project, asked.table, asked.format)

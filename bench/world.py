@@ -79,11 +79,17 @@ class World:
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     """The stack of a folder, started if need be; its data stay for the next time."""
-    with LocalStack(folder) as stack:
-        environment = {**stack.environment(), "BATCH_EXPORT_ROW_LIMIT": ROW_LIMIT}
-        settings = Settings.load(environment)
-        with open_resources(settings) as ports:
-            yield World(stack, settings, ports)
+    with LocalStack(folder) as stack, on_running(stack) as here:
+        yield here
+
+
+@contextmanager
+def on_running(stack: LocalStack) -> Iterator[World]:
+    """A stack that this process, or another one, has up."""
+    environment = {**stack.environment(), "BATCH_EXPORT_ROW_LIMIT": ROW_LIMIT}
+    settings = Settings.load(environment)
+    with open_resources(settings) as ports:
+        yield World(stack, settings, ports)
 
 
 @contextmanager
