@@ -15,11 +15,19 @@ KEY = "bench-lean-upload"
 
 
 def leanest_upload(here: World, file: Path) -> int:
-    """A file into the real S3 server, unsigned but for its URLs and without any sum; its bytes."""
+    """A file into the real S3 server, and out of it again; its bytes."""
     settings = here.settings
     bucket = here.ports["files"].bucket
     client: Any = s3_client(settings, bucket, settings.langfuse_s3_batch_export_endpoint)
     place = {"Bucket": bucket, "Key": KEY}
+    send_lean(client, place, file)
+    client.delete_object(**place)
+    client.close()
+    return file.stat().st_size
+
+
+def send_lean(client: Any, place: dict[str, str], file: Path) -> None:
+    """A file to a place, unsigned but for the URLs of its parts, without any sum or proof."""
     upload = client.create_multipart_upload(**place)["UploadId"]
     with file.open("rb") as source, mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         parts = [
@@ -30,9 +38,6 @@ def leanest_upload(here: World, file: Path) -> int:
             for number in range(1, -(-len(whole) // PART_BYTES) + 1)
         ]
     client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
-    client.delete_object(**place)
-    client.close()
-    return file.stat().st_size
 
 
 def _sent(client: Any, place: dict[str, str], number: int, whole: mmap.mmap) -> str:

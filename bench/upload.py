@@ -10,19 +10,17 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import psutil
-import urllib3
 
 from bench.bucket import bucket_elsewhere
+from bench.lean_upload import send_lean
 from lf_export_localstack.processes import state
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.settings import Settings
 
 KEY = "bench-upload"
-PART_BYTES = 10 << 20
 Way = Callable[[S3ObjectStore, Path], None]
 ENDPOINT = "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT"
 
@@ -57,18 +55,9 @@ def sent(store: S3ObjectStore, file: Path) -> None:
 
 
 def least(store: S3ObjectStore, file: Path) -> None:
-    """One buffer after the other, unsigned, unsummed, unproven."""
-    client: Any = store._client  # noqa: SLF001 - the same connections as the product has
-    place = {"Bucket": store.bucket, "Key": KEY}
-    place["UploadId"] = client.create_multipart_upload(**place)["UploadId"]
-    pool, parts, buffer = urllib3.PoolManager(), [], bytearray(PART_BYTES)
-    with file.open("rb", 0) as source:
-        while length := source.readinto(buffer):
-            number = len(parts) + 1
-            url = client.generate_presigned_url("upload_part", {**place, "PartNumber": number})
-            answer = pool.request("PUT", url, body=memoryview(buffer)[:length])
-            parts.append({"PartNumber": number, "ETag": answer.headers["ETag"]})
-    client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+    """One part after the other, unsigned, unsummed, unproven."""
+    client = store._client  # noqa: SLF001 - the same connections as the product has
+    send_lean(client, {"Bucket": store.bucket, "Key": KEY}, file)
 
 
 def _show(
