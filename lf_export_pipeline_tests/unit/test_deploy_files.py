@@ -175,7 +175,7 @@ def test_password_for_clickhouse_is_neither_shown_nor_an_argument(tmp_path: Path
     client = tmp_path / "clickhouse-client"
     client.write_text('#!/bin/sh\necho "arguments: $*"\ncat\n')
     client.chmod(0o755)
-    texts = [(REPOSITORY / "docs/operating.md"), DEPLOY / "sql/clickhouse_role.sql"]
+    texts = [(REPOSITORY / "docs/install.md"), DEPLOY / "sql/clickhouse_role.sql"]
     lines = [re.findall(r"^(?:--   )?(stty .+)$", one.read_text(), re.MULTILINE) for one in texts]
     assert lines[0] == lines[1]
     (line,) = lines[0]

@@ -57,8 +57,8 @@ def test_every_difference_from_langfuse_has_a_test() -> None:
 
 def test_every_state_is_proven_against_real_parts() -> None:
     beginnings = tuple(f"| {state} |" for state in STATES)
-    lines = text_of("docs/operating.md").splitlines()
-    rows = [line for line in lines if line.startswith(beginnings)]
+    table = text_of("docs/reliability.md").partition("\n## States\n")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith(beginnings)]
     assert len(rows) > 25
     assert {row.split(" | ")[0].removeprefix("| ") for row in rows} == set(STATES)
     paths = {row: [path for path, _ in TEST.findall(row)] for row in rows}
