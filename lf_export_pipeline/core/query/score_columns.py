@@ -1,4 +1,4 @@
-"""Score columns: which names there are, and the cell that each row has under each name.
+"""Score columns: the cell that each row has under each name.
 
 Langfuse: one column per distinct score name of the project, each cell a JSON array of numbers or of
 texts. A cell's type is that of its first value; values of the other type are left out. CORRECTION
@@ -7,21 +7,12 @@ scores and empty texts are never exported, a Boolean score counts as its number.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from lf_export_pipeline.core.query.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.query.compiler import FilterColumn, ValueType
-from lf_export_pipeline.core.query.export_query import Answers, Lookup, LookupScope
-from lf_export_pipeline.core.query.key_scan import NEWEST, versions_of
+from lf_export_pipeline.core.query.export_query import Lookup, LookupScope
+from lf_export_pipeline.core.query.newest_scores import newest_scores
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
-from lf_export_pipeline.core.query.time_columns import TimeColumn, compared
-from lf_export_pipeline.core.request.admission import (
-    CELL_BYTES,
-    SCORE_COLUMNS_MAX_BYTES,
-    ExportLimits,
-    require_bounded_score_names,
-)
-from lf_export_pipeline.core.request.js_dates import earlier
 
 SCORE_KEY = "#score_key"
 """Arrow field of the rows that score cells are matched by."""
@@ -53,96 +44,6 @@ SCORE_FILTER_COLUMNS = (
     ),
 )
 
-NAMES_ANSWER = "score_names"
-COUNT_ANSWER = "score_count"
-EXPORTED_TYPES = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT")
-NAMES_LOOKBACK = timedelta(hours=1)
-FEW_SCORES = 100_000
-
-_TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
-_ALWAYS = ("name", "data_type", "string_value", "value")
-_NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
-_TARGETS = ("trace_id", "session_id")
-_OBSERVED = "observed"
-_SAMPLE = 20_000
-_TIME = TimeColumn("scores", "t.timestamp")
-_VERSION_KEY = "cityHash64(t.name, t.id)"
-_SORTED_BY = "toDate(t.timestamp), t.name, t.id"
-"""The sorting key of the table behind the project: what versions of one score agree in."""
-
-FIELDS = (
-    "trace_id", "observation_id", "session_id", "comment", "execution_trace_id", "timestamp",
-    _OBSERVED,
-)  # fmt: skip
-"""What a query of the newest scores can give beside their values.
-
-``observed`` tells an observation id that is empty from one that is missing.
-"""
-
-
-def score_names_statement(
-    project_id: str,
-    cutoff: datetime,
-    time_from: datetime | None,
-    store: Store = Store.CLICKHOUSE,
-    max_bytes: int = SCORE_COLUMNS_MAX_BYTES,
-) -> Statement:
-    """The names of all scores that existed at the cutoff, sorted for a stable order of columns.
-
-    Whoever may send scores chooses their names, so no more of them are fetched than it takes to
-    know that they are too long together.
-
-    Args:
-        project_id: The project.
-        cutoff: When the export was asked for; a score created in that very millisecond counts.
-        time_from: The lower bound of the export's time filter; scores older than an hour before it
-            are not looked at.
-        store: Which ClickHouse to ask.
-        max_bytes: What the columns may add to a row.
-    """
-    params = Params()
-    most = params.bind(max_bytes, "UInt64")
-    project = params.bind(project_id, "String")
-    conditions = [
-        f"t.project_id = {project}",
-        compared("t.created_at", ("<=", cutoff), params),
-        f"t.data_type IN ({_TYPES})",
-    ]
-    if time_from is not None:
-        recent = (">=", earlier(time_from, NAMES_LOOKBACK))
-        conditions.append(_TIME.condition([recent], project, params))
-    sql = (
-        f"SELECT leftUTF8(name, {most} + 1) AS name FROM (SELECT name, sum(length(name) + "
-        f"{CELL_BYTES}) OVER (ORDER BY name) - length(name) - {CELL_BYTES} AS bytes FROM ("
-        f"SELECT DISTINCT t.name AS name FROM scores AS t WHERE {' AND '.join(conditions)})) "
-        f"WHERE bytes <= {most} ORDER BY name"
-    )
-    return Statement(store=store, sql=sql, params=params.values)
-
-
-def score_names(answers: Answers, limits: ExportLimits) -> tuple[str, ...]:
-    """The names that ``score_names_statement`` found.
-
-    Raises:
-        InvalidFilterError: They are longer together than is allowed.
-    """
-    names = tuple(str(row[0]) for row in answers[NAMES_ANSWER])
-    require_bounded_score_names(names, limits)
-    return names
-
-
-def score_count_statement(project_id: str, store: Store = Store.CLICKHOUSE) -> Statement:
-    """The number of all versions of the project's scores; read from the primary key alone."""
-    params = Params()
-    project = params.bind(project_id, "String")
-    sql = f"SELECT count() FROM scores WHERE project_id = {project}"
-    return Statement(store=store, sql=sql, params=params.values)
-
-
-def are_few_scores(answers: Answers) -> bool:
-    """Whether reading all scores of the project costs less than finding those of each chunk."""
-    return any(int(str(count)) <= FEW_SCORES for (count,) in answers.get(COUNT_ANSWER, []))
-
 
 def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[str, ...]:
     """The header of each score column, in the order of the names.
@@ -161,69 +62,6 @@ def score_headers(names: Iterable[str], base_columns: Iterable[str]) -> tuple[st
     return tuple(headers)
 
 
-def newest_scores(
-    project: str, target: str, versions: str | None, fields: Sequence[str] = FIELDS
-) -> str:
-    """A query for the newest version of each score, if that names a target and is not deleted.
-
-    A score may have named another target before, so that targets appear that nobody asked about.
-    Langfuse reads scores with FINAL: a score that was moved to another day or name counts twice.
-
-    Args:
-        project: The placeholder of the project id.
-        target: ``trace_id`` or ``session_id``.
-        versions: A condition over ``t``. The scores are looked for first that have such a version,
-            unless most of them seem to. None: all of the project's scores are read.
-        fields: What the caller looks at beside id, name, type and value; each of them is read and
-            held for every score.
-    """
-    values = ", ".join(f"{_score_value(name)} AS {name}" for name in (*_ALWAYS, *fields))
-    searched = _searched(project, versions) if versions else "1"
-    return (
-        f"SELECT * EXCEPT (counts) FROM (SELECT t.id AS id, {values}, "
-        f"t.is_deleted = 0 AND isNotNull(t.{target}) AS counts "
-        f"FROM scores AS t WHERE t.project_id = {project} AND {searched} "
-        # Half the time of argMax over a tuple of the values, which copies them for each version.
-        # In the table's own order only versions that lie side by side have to be sorted.
-        f"ORDER BY {_SORTED_BY}, {', '.join(f'{part} DESC' for part in NEWEST)} "
-        f"LIMIT 1 BY {_SORTED_BY}) "
-        f"WHERE counts AND data_type IN ({_TYPES})"
-    )
-
-
-def _searched(project: str, versions: str) -> str:
-    """The scores that have such a version, or all of them where most have.
-
-    A set of millions of keys costs more than it saves. Whether most have one is told by the first
-    and the last scores by day: chunks go by day as well, so that only one that takes up most of the
-    project is dense at both ends. A wrong guess costs time and nothing else.
-    """
-    most = (
-        f"(SELECT min(dense) FROM ({_dense(project, versions)} UNION ALL "
-        f"{_dense(project, versions, ' DESC')}))"
-    )
-    return f"({most} = 1 OR {most} = 0 AND {_versions_by_day(project, versions)})"
-
-
-def _dense(project: str, versions: str, direction: str = "") -> str:
-    columns = ", ".join(f"t.{name} AS {name}" for name in _TARGETS)
-    by_day = ", ".join(f"{part}{direction}" for part in ("t.project_id", "toDate(t.timestamp)"))
-    return (
-        f"SELECT countIf({versions}) * 5 >= count() * 4 AS dense FROM (SELECT {columns} "
-        f"FROM scores AS t WHERE t.project_id = {project} ORDER BY {by_day} LIMIT {_SAMPLE}) AS t"
-    )
-
-
-def _versions_by_day(project: str, versions: str) -> str:
-    """The day bounds what is read of the versions, where days can be told."""
-    by_day = f"toDate(t.timestamp), {_VERSION_KEY}"
-    return _TIME.unless_beyond(
-        versions_of("scores", by_day, project, versions),
-        versions_of("scores", _VERSION_KEY, project, versions),
-        project,
-    )
-
-
 def scores_of_traces(
     project: str, traces: str | None, key: str, grouping: Sequence[str]
 ) -> "ScoreGroups":
@@ -238,12 +76,6 @@ def scores_of_traces(
     """
     versions = f"t.trace_id IN ({traces})" if traces else None
     return ScoreGroups(newest_scores(project, "trace_id", versions, grouping), key, grouping)
-
-
-def _score_value(field: str) -> str:
-    if field == _OBSERVED:
-        return "isNotNull(t.observation_id)"
-    return f"ifNull(t.{field}, '')" if field in _NULLABLE_IDS else f"t.{field}"
 
 
 @dataclass(frozen=True, slots=True)

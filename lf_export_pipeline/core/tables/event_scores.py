@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from lf_export_pipeline.core.query.compiler import FilterColumn, ValueType
 from lf_export_pipeline.core.query.key_scan import Relation
-from lf_export_pipeline.core.query.score_columns import ScoreGroups, newest_scores
+from lf_export_pipeline.core.query.newest_scores import newest_scores
+from lf_export_pipeline.core.query.score_columns import ScoreGroups
 from lf_export_pipeline.core.query.statement import Params
 from lf_export_pipeline.core.request.js_dates import earlier
 

@@ -17,7 +17,7 @@ from lf_export_pipeline.core.query.key_scan import (
     row_size_sample,
 )
 from lf_export_pipeline.core.query.lookups import user_names_lookup
-from lf_export_pipeline.core.query.score_columns import EXPORTED_TYPES
+from lf_export_pipeline.core.query.newest_scores import EXPORTED_TYPES
 from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits

@@ -7,7 +7,8 @@ from lf_export_pipeline.core.query.compiler import compile_filters
 from lf_export_pipeline.core.query.expressions import iso_time, json_text
 from lf_export_pipeline.core.query.key_hash import keyed_hash
 from lf_export_pipeline.core.query.key_scan import all_of, quoted
-from lf_export_pipeline.core.query.score_columns import SCORE_ALIAS, ScoreGroups, newest_scores
+from lf_export_pipeline.core.query.newest_scores import newest_scores
+from lf_export_pipeline.core.query.score_columns import SCORE_ALIAS, ScoreGroups
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.query.time_columns import compared
 from lf_export_pipeline.core.request.filters import Filter

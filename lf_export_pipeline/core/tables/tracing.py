@@ -14,13 +14,15 @@ from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Loo
 from lf_export_pipeline.core.query.key_scan import VersionedTable, row_size_sample
 from lf_export_pipeline.core.query.lookups import are_few_comments, comments_count_statement
 from lf_export_pipeline.core.query.score_columns import (
+    ScoreGroups,
+    score_cells_lookup,
+    score_headers,
+)
+from lf_export_pipeline.core.query.score_names import (
     COUNT_ANSWER,
     NAMES_ANSWER,
-    ScoreGroups,
     are_few_scores,
-    score_cells_lookup,
     score_count_statement,
-    score_headers,
     score_names,
     score_names_statement,
 )

@@ -50,11 +50,11 @@ def looked_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     have to be searched for. The short form leaves the former to ``test_moved.py``.
     """
     if request.param != "few":
-        monkeypatch.setattr("lf_export_pipeline.core.query.score_columns.FEW_SCORES", -1)
+        monkeypatch.setattr("lf_export_pipeline.core.query.score_names.FEW_SCORES", -1)
         monkeypatch.setattr("lf_export_pipeline.core.query.lookups.FEW_COMMENTS", -1)
     if request.param == "searched":
         monkeypatch.setattr(
-            "lf_export_pipeline.core.query.score_columns._dense", lambda *_: "SELECT 0 AS dense"
+            "lf_export_pipeline.core.query.newest_scores._dense", lambda *_: "SELECT 0 AS dense"
         )
     return str(request.param)
 

@@ -14,7 +14,7 @@ import pytest
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.query.export_query import Answers
-from lf_export_pipeline.core.query.score_columns import COUNT_ANSWER
+from lf_export_pipeline.core.query.score_names import COUNT_ANSWER
 from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import (

@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.export_query import Answers, LookupScope
+from lf_export_pipeline.core.query.newest_scores import newest_scores
 from lf_export_pipeline.core.query.score_columns import (
-    NAMES_ANSWER,
     ScoreGroups,
-    newest_scores,
     score_cells_lookup,
     score_headers,
+)
+from lf_export_pipeline.core.query.score_names import (
+    NAMES_ANSWER,
     score_names,
     score_names_statement,
 )
