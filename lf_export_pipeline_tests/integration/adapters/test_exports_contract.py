@@ -31,7 +31,6 @@ PROJECT = "project-of-the-exports-contract"
 class Rows(BatchExportRepository, Protocol):
     """The port, and what the command line needs besides."""
 
-    def add(self, row: StoredExport) -> None: ...
     def recent(self, limit: int) -> list[ExportRow]: ...
 
 
