@@ -33,10 +33,9 @@ NOTHING = "No standing export is due."
 @redact_unexpected_errors()
 def queue_standing_exports(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Queues rows; it starts no run itself."""
-    kept = StandingExports(cached_instance(context))
+    settings, kept = Settings.load(), StandingExports(cached_instance(context))
     if not kept.all():
         return dg.SkipReason("There are no standing exports.")
-    settings = Settings.load()
     rows = cached_database(settings).exports
     done = Queueing(kept, rows, lambda: datetime.now(UTC), CHANNELS).queue_due()
     for one in done:
