@@ -54,8 +54,8 @@ Examples:
 )
 @click.option(
     "--missed",
-    type=click.Choice(list(Missed)),
-    default=Missed.CATCH_UP,
+    type=click.Choice([each.value for each in Missed]),
+    default=Missed.CATCH_UP.value,
     show_default=True,
     help="Whether missed windows are made, or the newest alone.",
 )

@@ -41,17 +41,20 @@ Examples:
   lf-export schedules resume standing-0a1b2c3d
 """,
 )
-@click.argument("action", type=click.Choice(list(Action)), default=Action.LIST)
+@click.argument(
+    "action", type=click.Choice([each.value for each in Action]), default=Action.LIST.value
+)
 @click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=_known_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def schedules_command(action: Action, ids: tuple[str, ...], *, as_json: bool) -> None:
+def schedules_command(action: str, ids: tuple[str, ...], *, as_json: bool) -> None:
     """List standing exports, or pause, resume or remove those with these IDs.
 
     Exports that were queued stay. To resume one forgets what had failed before; it goes on where it
     has stopped.
     """
+    wanted = Action(action)
     with required_instance() as instance:
-        found = change(StandingExports(instance), Action(action), ids, datetime.now(UTC))
+        found = change(StandingExports(instance), wanted, ids, datetime.now(UTC))
     records: list[dict[str, Any]] = [
         dict(zip(HEADINGS, cells_of(*each), strict=True)) for each in found
     ]
@@ -63,5 +66,5 @@ def schedules_command(action: Action, ids: tuple[str, ...], *, as_json: bool) ->
     else:
         click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
     done = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMOVE: "removed"}
-    if action in done:
-        click.echo(f"{len(records)} {done[Action(action)]}.", err=True)
+    if wanted in done:
+        click.echo(f"{len(records)} {done[wanted]}.", err=True)

@@ -407,3 +407,10 @@ def test_a_row_that_is_cancelled_says_nothing_of_who_had_taken_it(rows: Rows) ->
     rows.start(export_id, "run")
     assert rows.cancel(export_id)
     assert stored(rows, export_id).log is None
+
+
+def test_a_row_is_inserted_once_and_the_first_one_stays(rows: Rows) -> None:
+    first = row()
+    assert rows.add(first)
+    assert not rows.add(replace(row(), id=first.id, name="another"))
+    assert rows.stored(first.id) == first
