@@ -63,7 +63,8 @@ Examples:
 @click.option(
     "--since",
     default="",
-    help="Begin of the first window, such as 2031-03-01T00:00Z.  [default: that of the next tick]",
+    help="Begin of the first window, such as 2031-03-01 (in --timezone) or 2031-03-01T00:00Z.  "
+    "[default: that of the next tick]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all that is kept, as JSON.")
 def schedule_command(*, as_json: bool, **values: Any) -> None:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
@@ -70,8 +71,9 @@ class ScheduleConfig(dg.Config):
     )
     since: str = Field(
         default="",
-        description="Where the first window begins, such as 2031-03-01T00:00Z: earlier windows "
-        "are caught up. If empty, the window of the next tick is the first.",
+        description="Where the first window begins, such as 2031-03-01 or 2031-03-01T00:00Z, without "
+        "a zone in that of timezone: earlier windows are caught up. If empty, the window of the next "
+        "tick is the first.",
     )
 
 
@@ -102,7 +104,7 @@ def schedule(
         raise PermanentError(f"There is no export {quote_value(config.export_id)} to make again.")
     table = _timetable(config)
     require_tiling(table, now)
-    begin = _since(config.since, now) or first_begin(table, now)
+    begin = _since(config.since, table.timezone, now) or first_begin(table, now)
     standing = StandingExport(
         id=f"standing-{secrets.token_hex(4)}",
         export_id=original.id,
@@ -208,12 +210,13 @@ def _timetable(config: ScheduleConfig) -> Timetable:
     return Timetable(config.cron, config.timezone, window_kind(config.window), lag, missed)
 
 
-def _since(text: str, now: datetime) -> datetime | None:
+def _since(text: str, timezone: str, now: datetime) -> datetime | None:
     if not text:
         return None
     try:
         instant = datetime.fromisoformat(text)
-        instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+        local = instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(timezone))
+        instant = local.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise PermanentError(
             f"since is {quote_value(text)}, which is not a valid time; write it like "

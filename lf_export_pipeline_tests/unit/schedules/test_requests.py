@@ -1,6 +1,6 @@
 """Standing exports are checked before they are kept: what could never work is refused."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -35,6 +35,17 @@ def test_what_is_kept_is_listed(world: StandingWorld) -> None:
         "export": "original",
         "said": "",
     }
+
+
+@pytest.mark.parametrize(
+    "since", ["2031-03-01", "2031-03-01T00:00", "2031-03-01T00:00+01:00", "2031-02-28T23:00Z"]
+)
+def test_an_instant_without_a_zone_is_in_that_of_the_timetable(
+    world: StandingWorld, since: str
+) -> None:
+    standing = world.schedule(timezone="Europe/Berlin", since=since)
+
+    assert standing.begin == datetime(2031, 2, 28, 23, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
