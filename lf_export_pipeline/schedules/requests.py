@@ -71,9 +71,9 @@ class ScheduleConfig(dg.Config):
     )
     since: str = Field(
         default="",
-        description="Where the first window begins, such as 2031-03-01 or 2031-03-01T00:00Z, without "
-        "a zone in that of timezone: earlier windows are caught up. If empty, the window of the next "
-        "tick is the first.",
+        description="Where the first window begins, such as 2031-03-01 or 2031-03-01T00:00Z, "
+        "without a zone in that of timezone: earlier windows are caught up. If empty, the window "
+        "of the next tick is the first.",
     )
 
 
