@@ -51,7 +51,7 @@ def summary_of(done: Sequence[Done]) -> str:
     if not done:
         return NOTHING
     rows = sum(one.rows for one in done)
-    return f"{rows} exports queued. " + "; ".join(one.line for one in done)
+    return f"Exports queued: {rows}. " + "; ".join(one.line for one in done)
 
 
 def tell_of_pauses(

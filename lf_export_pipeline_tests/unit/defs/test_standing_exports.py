@@ -104,7 +104,7 @@ def test_a_tick_says_what_was_queued(world: StandingWorld) -> None:
     said = summary_of(world.tick(HOUR))
 
     assert said == (
-        f"1 exports queued. {standing.id}: queued {standing.id}-20310318T000000Z, "
+        f"Exports queued: 1. {standing.id}: queued {standing.id}-20310318T000000Z, "
         "Slow traces 2031-03-18"
     )
 
