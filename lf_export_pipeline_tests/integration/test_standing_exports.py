@@ -26,6 +26,12 @@ from lf_export_pipeline.schedules.queueing import Done, Queueing
 from lf_export_pipeline.schedules.requests import HEADINGS
 from lf_export_pipeline.schedules.store import StandingExports
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.effort import some
+from lf_export_pipeline_tests.integration.test_cli_wrong_arguments import (
+    NO_IDS,
+    NO_NUMBERS,
+    problems_of,
+)
 
 pytestmark = pytest.mark.services
 
@@ -129,6 +135,24 @@ def test_what_cannot_be_is_one_sentence(
     assert result.exit_code in {1, 2}
     assert said in result.stderr.splitlines()[-1]
     assert isinstance(result.exception, SystemExit)
+    assert listed(environment) == []
+
+
+def test_whatever_the_arguments_are_nothing_is_kept(
+    environment: dict[str, str], export_id: str
+) -> None:
+    told = [
+        *(("schedule", *HOURLY, "--", word) for word in some(NO_IDS)),
+        *(("schedule", export_id, *HOURLY, "--cron", word) for word in some(NO_IDS)),
+        *(("schedule", export_id, *HOURLY, "--timezone", word) for word in some(NO_IDS)),
+        *(("schedule", export_id, *HOURLY, "--window", word) for word in some(NO_IDS)),
+        *(("schedule", export_id, *HOURLY, "--lag", word) for word in some(NO_NUMBERS[1:])),
+        *(("schedules", "remove", "--", word) for word in some(NO_IDS)),
+    ]
+    results = {words: call(environment, *words) for words in told}
+
+    problems = {words: problems_of(result, is_wrong=True) for words, result in results.items()}
+    assert {str(words)[:200]: found for words, found in problems.items() if found} == {}
     assert listed(environment) == []
 
 
