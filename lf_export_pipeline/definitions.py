@@ -10,7 +10,9 @@ from lf_export_pipeline.defs.niceness import set_niceness
 from lf_export_pipeline.defs.notifications import send_notifications
 from lf_export_pipeline.defs.requeue_job import requeue_failed_exports
 from lf_export_pipeline.defs.resources import RESOURCES
+from lf_export_pipeline.defs.schedule_jobs import schedule_export, standing_exports
 from lf_export_pipeline.defs.sensors import export_sensor
+from lf_export_pipeline.defs.standing_exports import queue_standing_exports
 from lf_export_pipeline.defs.sweep_jobs import sweep, sweep_schedule
 from lf_export_pipeline.settings import PipelineSettings
 from lf_export_pipeline.settings.sentences import in_sentences
@@ -34,11 +36,12 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     return dg.Definitions(
         assets=[EXPORTS_ASSET, *export_assets()],
         asset_checks=CHECKS,
-        jobs=[job, requeue_failed_exports, sweep],
+        jobs=[job, requeue_failed_exports, schedule_export, standing_exports, sweep],
         schedules=[sweep_schedule],
         sensors=[
             export_sensor(settings.lf_export_sensor_interval_seconds),
             send_notifications,
+            queue_standing_exports,
             export_health_sensor,
         ],
         resources=RESOURCES,

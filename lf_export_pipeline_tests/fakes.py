@@ -59,8 +59,8 @@ class FakeBatchExportRepository:
         by_id = sorted(self.rows.values(), key=lambda row: row.id)
         return sorted(by_id, key=lambda row: row.created_at, reverse=True)[:limit]
 
-    def add(self, row: ExportRow) -> None:
-        self.rows[row.id] = row
+    def add(self, row: ExportRow) -> bool:
+        return self.rows.setdefault(row.id, row) is row
 
     def start(self, export_id: str, owner: str, unchanged_since: datetime | None = None) -> bool:
         row = self.get(export_id)

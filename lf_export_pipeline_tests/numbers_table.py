@@ -128,6 +128,7 @@ class Numbers:
     name = "numbers"
     reads = ()
     columns = (OutputColumn(name="id"), OutputColumn(name="name", kind=Kind.TEXT))
+    window_column = None
 
     def preflight_queries(
         self, _request: ExportRequest, _limits: ExportLimits

@@ -44,5 +44,7 @@ GRANT SELECT ON prices TO lf_export;
 GRANT SELECT ON pricing_tiers TO lf_export;
 GRANT SELECT ON trace_sessions TO lf_export;
 
--- Only for who wants to ask for exports with `lf-export request` instead of Langfuse's button:
--- GRANT INSERT ON batch_exports TO lf_export;
+-- Only for who wants standing exports (`lf-export schedule`), or to ask for exports with `lf-export
+-- request` instead of Langfuse's button. It is the right to ask for any export of any project:
+-- GRANT INSERT (id, project_id, user_id, created_at, updated_at, name, status, format, query)
+--     ON batch_exports TO lf_export;

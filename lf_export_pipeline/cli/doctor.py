@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.postgres.postgres_errors import postgres_errors
+from lf_export_pipeline.adapters.postgres.postgres_errors import MAY_NOT_INSERT, postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.s3.s3_client import trust_of_links
@@ -26,6 +26,7 @@ from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.tls import unverified_postgres
 from lf_export_pipeline.cli.dagster_storage import check_dagster_storage
+from lf_export_pipeline.cli.instances import configured_instance
 from lf_export_pipeline.cli.link_check import require_download
 from lf_export_pipeline.cli.write_mode_check import write_mode
 from lf_export_pipeline.core.errors import (
@@ -38,6 +39,8 @@ from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.tables import stored_tables
 from lf_export_pipeline.notify.email_message import sender_of
+from lf_export_pipeline.schedules.requests import is_paused
+from lf_export_pipeline.schedules.store import StandingExports
 from lf_export_pipeline.settings import Settings
 
 _OWN_TABLES = ("batch_exports", "users", "projects", "organization_memberships")
@@ -124,6 +127,7 @@ def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
     yield "e-mail", lambda: _mail(settings)
     yield "spool", lambda: _spool(settings)
     yield "Dagster storage", lambda: check_dagster_storage(environ)
+    yield "standing exports", lambda: _standing_exports(settings)
 
 
 def _environ_of_dagster() -> Mapping[str, str]:
@@ -160,6 +164,21 @@ def _postgres(settings: Settings) -> str:
     )
     done = f"{len(tables)} tables can be read, batch_exports can be updated; {queue}"
     return "; but ".join([done, *doubt])
+
+
+def _standing_exports(settings: Settings) -> str:
+    """Of those there are, whether their exports can be queued."""
+    with configured_instance() as instance:
+        if instance is None:
+            return "not known here, since DAGSTER_HOME is not set"
+        found = StandingExports(instance).all()
+    if not found:
+        return "there are none"
+    with closing(LangfusePostgres(settings)) as database:
+        if not database.exports.may_add():
+            raise ConfigurationError(MAY_NOT_INSERT)
+    paused = sum(is_paused(*each) for each in found)
+    return f"there are {len(found)}, {paused} of them paused, and their exports can be queued"
 
 
 def _read_in(store: Store) -> list[str]:

@@ -23,6 +23,22 @@ def configured_instance() -> Iterator[dg.DagsterInstance | None]:
         yield instance
 
 
+@contextmanager
+def required_instance() -> Iterator[dg.DagsterInstance]:
+    """The same, where nothing can be done without it.
+
+    Raises:
+        ConfigurationError: There is none, or it cannot be opened.
+    """
+    with configured_instance() as instance:
+        if instance is None:
+            raise ConfigurationError(
+                "Standing exports are kept in Dagster's records, and DAGSTER_HOME is not set: set "
+                "it, and the variables of its dagster.yaml, as the daemon has them."
+            )
+        yield instance
+
+
 def _opened() -> dg.DagsterInstance:
     try:
         return dg.DagsterInstance.get()

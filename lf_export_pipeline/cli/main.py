@@ -25,6 +25,14 @@ COMMANDS = {
         "Save the file of a finished export.",
     ),
     "requeue": ("lf_export_pipeline.cli.requeue:requeue", "Requeue failed exports."),
+    "schedule": (
+        "lf_export_pipeline.cli.schedule:schedule_command",
+        "Make an export again and again, for sliding windows.",
+    ),
+    "schedules": (
+        "lf_export_pipeline.cli.schedules:schedules_command",
+        "List, pause, resume and remove standing exports.",
+    ),
     "run": ("lf_export_pipeline.cli.run:run", "Run one export in this process."),
 }
 PLUGINS = "lf_export.commands"

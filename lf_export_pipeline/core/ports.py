@@ -91,6 +91,14 @@ class BatchExportRepository(Protocol):
         """
         ...
 
+    def add(self, row: StoredExport) -> bool:
+        """Insert a row, as Langfuse's web app does; False: there is one of this id, which stays.
+
+        Raises:
+            AccessRefusedError: That needs a right that most installations do without.
+        """
+        ...
+
     def find(self, search: ExportSearch) -> list[ExportRow]:
         """The rows that are meant, oldest first."""
         ...

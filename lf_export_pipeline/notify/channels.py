@@ -16,15 +16,17 @@ class Occasion(Enum):
 
     READY = "ready"
     FAILED = "failed"
+    PAUSED = "paused"  # a standing export, by its failures
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An export that has ended.
+    """An export that has ended, or a standing export that has paused itself.
 
     Attributes:
         occasion: How it has ended.
-        row: As it is now. Its link is a secret.
+        row: As it is now. Its link is a secret. Of a standing export that of the export that it
+            makes again, under its name and with the reason in ``log``.
         rows: In the file; None: not known, or there is none.
         size: Of the file, in bytes; as ``rows``.
     """

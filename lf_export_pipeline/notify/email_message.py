@@ -18,6 +18,7 @@ from lf_export_pipeline.settings.addresses import sent_host
 SUBJECTS = {
     Occasion.READY: "Your data export is ready",
     Occasion.FAILED: "Your data export failed",
+    Occasion.PAUSED: "Your standing data export is paused",
 }
 SUBJECT_NAME_MAX = 150
 _WITH_A_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")

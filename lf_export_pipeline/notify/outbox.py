@@ -166,7 +166,7 @@ class Outbox:
         if self._was_sent(run, channel, mark, folder):
             line = f"The {channel.name} was sent before"
             return Outcome(channel.name, Notice.SENT, line, export_id)
-        answer = _handed_over(channel, notification)
+        answer = handed_over(channel, notification)
         if answer.state is Notice.SENT:
             self._mark(folder, mark)
         return replace(answer, export_id=export_id)
@@ -187,7 +187,7 @@ class Outbox:
                 folder.write(mark, Sent())
 
 
-def _handed_over(channel: Channel, notification: Notification) -> Outcome:
+def handed_over(channel: Channel, notification: Notification) -> Outcome:
     """What has become of a notification that a channel was given."""
     name = channel.name
     try:

@@ -4,6 +4,11 @@ from lf_export_pipeline.lifecycle.notices import WEBHOOK_TAG
 from lf_export_pipeline.notify.channels import Notification, Occasion, exports_link
 from lf_export_pipeline.settings import Settings
 
+_SAID = {
+    Occasion.READY: 'Export "{}" is ready.',
+    Occasion.FAILED: 'Export "{}" failed.',
+    Occasion.PAUSED: 'Standing export "{}" is paused.',
+}
 _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -32,9 +37,7 @@ class WebhookChannel:
 
 def webhook_text(notification: Notification, web_app: str | None) -> str:
     """The message, in Slack's markup; what users have written cannot bring markup or mentions."""
-    is_ready = notification.occasion is Occasion.READY
-    said = "is ready" if is_ready else "failed"
-    lines = [f'Export "{_plain(notification.name)}" {said}.']
+    lines = [_SAID[notification.occasion].format(_plain(notification.name))]
     if notification.row.log:
         lines.append(_plain(notification.row.log))
     lines += [f"{label}: {_plain(text)}" for label, text in notification.facts]

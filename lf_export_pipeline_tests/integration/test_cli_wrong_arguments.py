@@ -76,7 +76,7 @@ ASK = ("request", "--project", "p", "--table", "traces")
 
 WRONG: tuple[Words, ...] = (
     *((name, "--nonsense") for name in commands()),
-    *((name, "--json=maybe") for name in ("doctor", "status", "requeue")),
+    *((name, "--json=maybe") for name in ("doctor", "status", "requeue", "schedules")),
     *(("nonsense",), ("--nonsense",), ("Status",), ("",), ("local", "nonsense")),
     *(("doctor", "x"), ("run",), ("download",), ("request",), ("request", "--project", "p")),
     *(("run", "a", "b"), ("download", "a", "b"), ("request", "x"), ("status", "--limit")),
@@ -92,6 +92,8 @@ WRONG: tuple[Words, ...] = (
     *(("request", "--project", "p", "--table", word) for word in (*NO_IDS, "datasets", "Traces")),
     *(("request", "--table", "traces", "--project", word) for word in NO_IDS),
     *((*ASK, "--user", word) for word in ("nobody", LONG, "a\0b")),
+    *(("schedule", "--cron", "@daily", "--window", "since-last", "--", word) for word in NO_IDS),
+    *(("schedules", "remove", "--", word) for word in NO_IDS),
     *((*ASK, "--search", word) for word in ("a\0b", "\ud800")),
     *(("status", "--watch"), ("status", "--watch", "--json"), ("status", "--json", "--watch")),
 )

@@ -26,7 +26,7 @@ def environment(stack: LocalStack, tmp_path: Path) -> dict[str, str]:
 def test_a_good_installation_is_good_in_every_part(environment: dict[str, str]) -> None:
     checks = list(run_checks(Settings.load(environment), environment))
     assert [check for check in checks if not check.ok] == []
-    assert len(checks) == 8
+    assert len(checks) == 9
 
 
 def test_the_doctor_speaks_json_to_programs(environment: dict[str, str]) -> None:
@@ -36,7 +36,7 @@ def test_the_doctor_speaks_json_to_programs(environment: dict[str, str]) -> None
 
     checks = {one["name"]: one for one in json.loads(result.stdout)}
     assert result.exit_code == 1
-    assert len(checks) == 9
+    assert len(checks) == 10
     assert checks["settings"] == {"name": "settings", "ok": True, "sentence": "read"}
     assert not checks["S3"]["ok"]
     assert f"{S3}_ENABLED" in checks["S3"]["sentence"]
@@ -150,7 +150,7 @@ def test_storage_elsewhere_than_in_postgres_is_refused(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "dagster.yaml").write_text("storage:\n  sqlite:\n    base_dir: /tmp\n")
-    *_, storage = run_checks(
+    *_, storage, _ = run_checks(
         Settings.load(environment), environment | {"DAGSTER_HOME": str(tmp_path)}
     )
     assert not storage.ok
@@ -165,7 +165,7 @@ def test_the_command_prints_a_line_for_each_part_and_succeeds(
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert all(line.startswith("good") for line in lines)
 
 

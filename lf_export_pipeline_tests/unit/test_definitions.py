@@ -12,6 +12,7 @@ from lf_export_pipeline.settings import PipelineSettings
 
 SENSORS = {
     "export_health",
+    "queue_standing_exports",
     "reconcile_exports",
     "send_notifications",
 }

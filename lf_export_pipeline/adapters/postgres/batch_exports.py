@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lf_export_pipeline.adapters.postgres.export_columns import (
     export_row,
@@ -23,7 +23,11 @@ from lf_export_pipeline.adapters.postgres.export_guards import (
     touchable,
 )
 from lf_export_pipeline.adapters.postgres.memberships import PROJECT_MEMBERS, is_member, may_see
-from lf_export_pipeline.adapters.postgres.postgres_errors import postgres_errors
+from lf_export_pipeline.adapters.postgres.postgres_errors import (
+    INSERTED_COLUMNS,
+    inserting_errors,
+    postgres_errors,
+)
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.core.request.admission import QUERY_MAX_BYTES
@@ -105,11 +109,24 @@ class PostgresBatchExportRepository:
         """The newest rows of any status, newest first."""
         return self._read(self._rows().order_by(_C.created_at.desc(), _C.id).limit(limit))
 
-    def add(self, row: StoredExport) -> None:
-        """Insert a row as it is given, as Langfuse's web app does when a user presses Export."""
-        values = {column.name: getattr(row, column.name) for column in EXPORTS.columns}
-        with postgres_errors(), self._engine.begin() as connection:
-            connection.execute(sa.insert(EXPORTS).values(_stored(values)))
+    def add(self, row: StoredExport) -> bool:
+        """Insert a row, as Langfuse's web app does; False: there is one of this id, which stays.
+
+        Columns without a value are not named: the right to insert is one to certain columns.
+        """
+        given = {column.name: getattr(row, column.name) for column in EXPORTS.columns}
+        values = {name: value for name, value in given.items() if value is not None}
+        new = insert(EXPORTS).values(_stored(values)).on_conflict_do_nothing(index_elements=[_C.id])
+        with inserting_errors(), self._engine.begin() as connection:
+            return connection.execute(new.returning(_C.id)).first() is not None
+
+    def may_add(self) -> bool:
+        """Whether the user of this database has the right to insert rows."""
+        granted = [
+            sa.func.has_column_privilege(EXPORTS.name, name, "INSERT") for name in INSERTED_COLUMNS
+        ]
+        with postgres_errors(), self._engine.connect() as connection:
+            return bool(connection.scalar(sa.select(sa.and_(*granted))))
 
     def start(self, export_id: str, owner: str, unchanged_since: datetime | None = None) -> bool:
         """→ PROCESSING, taken by a chain of runs and cleared of an earlier attempt."""

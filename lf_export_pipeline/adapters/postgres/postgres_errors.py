@@ -10,6 +10,7 @@ from lf_export_pipeline.adapters.answers import said
 from lf_export_pipeline.adapters.postgres.postgres_answers import sign_in_error
 from lf_export_pipeline.adapters.tls import refused_by_libpq
 from lf_export_pipeline.core.errors import (
+    AccessRefusedError,
     ConfigurationError,
     ExportError,
     PermanentError,
@@ -22,6 +23,18 @@ _SIGN_IN_CLASSES = {"28", "3D"}
 _SIGN_IN_STATES = {"53300", "57P01", "57P02", "57P03"}
 _SCHEMA_STATES = {"42P01", "42703", "3F000"}
 _DENIED_STATE = "42501"
+
+INSERTED_COLUMNS = (
+    *("id", "project_id", "user_id", "created_at", "updated_at", "name", "status", "format"),
+    "query",
+)
+"""Of a row of ``batch_exports`` that has just been asked for, as in ``postgres_role.sql``."""
+
+MAY_NOT_INSERT = (
+    "The user in DATABASE_URL may not add rows to batch_exports; let the owner of Langfuse's "
+    f"tables GRANT INSERT ({', '.join(INSERTED_COLUMNS)}) ON batch_exports TO this user, as "
+    "deploy/sql/postgres_role.sql has it at its end."
+)
 _READ_ONLY_STATE = "25006"
 _CANCELLED_STATE = "57014"
 
@@ -44,6 +57,18 @@ def reading_errors() -> Iterator[None]:
         except DBAPIError as error:
             if getattr(error.orig, "pgcode", None) == _CANCELLED_STATE:
                 raise TimeLimitError("Postgres", "LF_EXPORT_POSTGRES_QUERY_SECONDS") from error
+            raise
+
+
+@contextmanager
+def inserting_errors() -> Iterator[None]:
+    """The errors of a new row, for which most installations grant no right."""
+    with postgres_errors():
+        try:
+            yield
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) == _DENIED_STATE:
+                raise AccessRefusedError(MAY_NOT_INSERT) from error
             raise
 
 
@@ -77,7 +102,7 @@ def _of_statement(state: str) -> ExportError:
     if state == _DENIED_STATE:
         return ConfigurationError(
             "The user in DATABASE_URL may not do this in Langfuse's tables; grant it what "
-            "deploy/sql/postgres_role.sql has (its last line too, to ask for exports)."
+            "deploy/sql/postgres_role.sql has."
         )
     return PermanentError(
         f"Postgres cannot compute this export (SQLSTATE {state}). "

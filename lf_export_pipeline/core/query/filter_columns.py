@@ -98,6 +98,12 @@ class FilterTable:
             )
         return found
 
+    def names_of(self, expression: str) -> tuple[str, ...]:
+        """All names of the columns with this expression; the ids come before the UI's names."""
+        return tuple(
+            name for each in self.columns if each.expression == expression for name in each.names
+        )
+
     def order_column(self, name: str) -> FilterColumn:
         """The column to order by.
 

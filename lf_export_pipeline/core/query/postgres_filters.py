@@ -70,6 +70,10 @@ class PostgresFilters:
         self._columns = {name: column for column in columns for name in column.names}
         self._ids = [column.names[0] for column in columns]
 
+    def names_of(self, expression: str) -> tuple[str, ...]:
+        """All names of the columns with this expression; the ids come before the UI's names."""
+        return tuple(n for n, each in self._columns.items() if each.expression == expression)
+
     def compile(self, filters: Iterable[Filter], params: PostgresParams) -> tuple[str, ...]:
         """The conditions of all filters, to be joined with AND.
 

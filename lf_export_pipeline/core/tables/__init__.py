@@ -12,6 +12,7 @@ from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
 from lf_export_pipeline.core.query.statement import Statement, StoredTable
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 
 
 class TableSource(Protocol):
@@ -30,6 +31,11 @@ class TableSource(Protocol):
     @property
     def columns(self) -> tuple[OutputColumn, ...]:
         """The base columns of a file; those of JSON where CSV has others."""
+        ...
+
+    @property
+    def window_column(self) -> WindowColumn | None:
+        """The time by which standing exports cut the rows into windows; None: they have none."""
         ...
 
     def preflight_queries(

@@ -20,6 +20,7 @@ from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables import NoPreflight, register
 
 RUN_ITEMS = VersionedTable(
@@ -110,6 +111,7 @@ class DatasetRunItems(NoPreflight):
         *stored_in(Store.POSTGRES, "datasets"),
     )
     columns = COLUMNS
+    window_column = WindowColumn(FILTER_TABLE.names_of(RUN_ITEMS.time))
 
     def compile(
         self,

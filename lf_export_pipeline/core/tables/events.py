@@ -11,6 +11,7 @@ from lf_export_pipeline.core.query.selection import time_from
 from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (
@@ -116,6 +117,7 @@ class Events:
         *stored_in(Store.POSTGRES, "comments", "users"),
     )
     columns = COLUMNS
+    window_column = WindowColumn(FILTER_TABLE.names_of(EVENTS.time))
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -17,6 +17,7 @@ class Observations:
     name = "observations"
     reads = tuple(sorted({*LegacyObservations.reads, *ObservationsFromEvents.reads}))
     columns = LegacyObservations.columns
+    window_column = LegacyObservations.window_column  # spans call it by the same names
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

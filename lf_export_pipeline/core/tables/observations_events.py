@@ -9,6 +9,7 @@ from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
 from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (
     EVENTS,
@@ -57,6 +58,7 @@ class ObservationsFromEvents:
         *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
     )
     columns = observation_columns(ExportFormat.JSON)
+    window_column = WindowColumn(FILTER_TABLE.names_of(EVENTS.time))
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -20,6 +20,7 @@ from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables.observation_columns import observation_columns
 from lf_export_pipeline.core.tables.observation_fields import (
     SHARED_FIELDS,
@@ -80,6 +81,7 @@ class LegacyObservations:
         *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
     )
     columns = observation_columns(ExportFormat.JSON)
+    window_column = WindowColumn(FILTER_TABLE.names_of(OBSERVATIONS.time))
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

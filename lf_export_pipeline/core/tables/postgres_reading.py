@@ -14,8 +14,10 @@ from lf_export_pipeline.core.query.postgres_filters import (
 from lf_export_pipeline.core.query.statement import Statement, Store, StoredTable, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables import NoPreflight
 
+_CREATED_AT = "t.created_at"
 _ROW_OVERHEAD_BYTES = 300  # ids, instants and separators
 
 _DEEP = f'strict $.**{{{LEVELS_MAX}}} ? (@.type() == "array" || @.type() == "object")'
@@ -40,6 +42,11 @@ class PostgresTable(NoPreflight):
     def reads(self) -> tuple[StoredTable, ...]:
         """The table itself and those that are joined."""
         return stored_in(Store.POSTGRES, self.name, *self.joined)
+
+    @property
+    def window_column(self) -> WindowColumn:
+        """When a row was made, which the cutoff is about, too."""
+        return WindowColumn(self.filters.names_of(_CREATED_AT))
 
     def compile(
         self,
@@ -71,7 +78,7 @@ class PostgresTable(NoPreflight):
         conditions = [
             "t.project_id = :project_id",
             self.is_current,
-            f"t.created_at < {bound_instant(request.created_at, params)}",
+            f"{_CREATED_AT} < {bound_instant(request.created_at, params)}",
             *self.filters.compile(request.query.filter, params),
         ]
         sql = (

@@ -22,6 +22,7 @@ from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables import NoPreflight, register
 from lf_export_pipeline.core.tables.score_filters import FILTER_TABLE
 from lf_export_pipeline.core.tables.score_traces import (
@@ -101,6 +102,7 @@ class Scores(NoPreflight):
         *stored_in(Store.POSTGRES, "users"),
     )
     columns = COLUMNS
+    window_column = WindowColumn(FILTER_TABLE.names_of(SCORES.time))
 
     def compile(
         self,

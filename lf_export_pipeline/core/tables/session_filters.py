@@ -29,6 +29,7 @@ from lf_export_pipeline.core.tables.session_reading import (
 )
 
 BOOKMARKED = ("bookmarked", "⭐️")
+CREATED_AT = ("createdAt", "Created At")
 
 _SPAN_LOOKBACK = timedelta(days=2)  # Langfuse: OBSERVATIONS_TO_TRACE_INTERVAL
 _OBSERVATION_LOOKBACK = timedelta(hours=1)  # Langfuse: TRACE_TO_OBSERVATIONS_INTERVAL
@@ -36,7 +37,6 @@ _OBSERVATION_LOOKBACK = timedelta(hours=1)  # Langfuse: TRACE_TO_OBSERVATIONS_IN
 _OBSERVED = TimeColumn("observations", "t.start_time")
 
 _ID = ("id", "ID")
-_CREATED_AT = ("createdAt", "Created At")
 _ENVIRONMENT = ("environment", "Environment")
 _METADATA = ("metadata", "Metadata")
 _OPTIONS = "stringOptions"
@@ -47,7 +47,7 @@ def _id(expression: str) -> FilterColumn:
 
 
 def _created_at(expression: str) -> FilterColumn:
-    return FilterColumn(_CREATED_AT, expression, ValueType.DATETIME, "createdAt")
+    return FilterColumn(CREATED_AT, expression, ValueType.DATETIME, "createdAt")
 
 
 def _environment(expression: str) -> FilterColumn:
@@ -176,7 +176,7 @@ def _sql(filters: Sequence[Filter], table: FilterTable, params: Params) -> tuple
 
 
 def _is_lower(each: DatetimeFilter) -> bool:
-    return each.column in _CREATED_AT and each.operator.startswith(">")
+    return each.column in CREATED_AT and each.operator.startswith(">")
 
 
 def _earlier(lower: DatetimeFilter, lookback: timedelta) -> DatetimeFilter:

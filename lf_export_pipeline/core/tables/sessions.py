@@ -9,9 +9,10 @@ from lf_export_pipeline.core.query.lookups import comments_lookup
 from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.session_events import SESSIONS_OF_EVENTS
-from lf_export_pipeline.core.tables.session_filters import BOOKMARKED
+from lf_export_pipeline.core.tables.session_filters import BOOKMARKED, CREATED_AT
 from lf_export_pipeline.core.tables.session_statements import SessionReading
 from lf_export_pipeline.core.tables.session_traces import SESSIONS_OF_TRACES
 
@@ -55,6 +56,7 @@ class Sessions:
         *stored_in(Store.POSTGRES, "trace_sessions", "comments", "users"),
     )
     columns = COLUMNS
+    window_column = WindowColumn(CREATED_AT, is_of_parts=True)
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

@@ -29,6 +29,7 @@ from lf_export_pipeline.core.query.selection import ScanPredicates, select
 from lf_export_pipeline.core.query.statement import Params, Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.trace_observations import (
     ALIAS as OBSERVATIONS_ALIAS,
@@ -146,6 +147,7 @@ class Traces:
         *stored_in(Store.POSTGRES, "comments", "users"),
     )
     columns = COLUMNS
+    window_column = WindowColumn(FILTER_TABLE.names_of(TRACES.time))
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits

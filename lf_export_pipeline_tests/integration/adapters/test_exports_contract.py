@@ -31,7 +31,6 @@ PROJECT = "project-of-the-exports-contract"
 class Rows(BatchExportRepository, Protocol):
     """The port, and what the command line needs besides."""
 
-    def add(self, row: StoredExport) -> None: ...
     def recent(self, limit: int) -> list[ExportRow]: ...
 
 
@@ -408,3 +407,10 @@ def test_a_row_that_is_cancelled_says_nothing_of_who_had_taken_it(rows: Rows) ->
     rows.start(export_id, "run")
     assert rows.cancel(export_id)
     assert stored(rows, export_id).log is None
+
+
+def test_a_row_is_inserted_once_and_the_first_one_stays(rows: Rows) -> None:
+    first = row()
+    assert rows.add(first)
+    assert not rows.add(replace(row(), id=first.id, name="another"))
+    assert rows.stored(first.id) == first

@@ -26,7 +26,7 @@ PROJECT = "project-of-the-search-contract"
 class Rows(BatchExportRepository, Protocol):
     """The port, and what a test needs besides."""
 
-    def add(self, row: StoredExport) -> None: ...
+    def add(self, row: StoredExport) -> bool: ...
 
 
 @pytest.fixture(params=["memory", "postgres"])

@@ -74,6 +74,16 @@ def postgres_role(owner: StackAddresses) -> str:
     return parts._replace(netloc=f"{ROLE}:{password}@{parts.hostname}:{parts.port}").geturl()
 
 
+def optional_grant(script: str) -> str:
+    """The statement that a script of ``deploy/sql`` has in a comment, for who wants it."""
+    lines = (DEPLOY / "sql" / script).read_text().splitlines()
+    (begin,) = (at for at, line in enumerate(lines) if line.startswith("-- GRANT"))
+    text = " ".join(line.removeprefix("--").strip() for line in lines[begin:])
+    statement, _, rest = text.partition(";")
+    assert rest.strip() == ""
+    return statement
+
+
 def policy(name: str) -> dict[str, Any]:
     """A file of ``deploy/s3``."""
     found: dict[str, Any] = json.loads((DEPLOY / "s3" / name).read_text())

@@ -5,8 +5,8 @@ import re
 import tempfile
 import urllib.request
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from lf_export_localstack.sample.sample_project import SampleSize, generate_samp
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.cli.doctor import run_checks
+from lf_export_pipeline.cli.doctor import Check, run_checks
 from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.query.statement import Statement
@@ -37,12 +37,15 @@ from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import resources_on
 from lf_export_pipeline.lifecycle.in_process import run_export
+from lf_export_pipeline.schedules.queueing import Done, Queueing
+from lf_export_pipeline.schedules.store import StandingExports
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.deploy.restricted import (
     DEPLOY,
     KEY,
     Restricted,
     granted,
+    optional_grant,
     restricted,
     s3_client,
 )
@@ -154,7 +157,54 @@ def test_the_shell_finds_projects_users_and_files_with_these_rights(
     assert told["who"] == "ada@example.com"
     assert saved.exit_code == 0, saved.output
     assert f"Did you mean {PROJECT}?" in unknown
+    assert "GRANT INSERT (id, " in unallowed
     assert "deploy/sql/postgres_role.sql" in unallowed
+
+
+def test_standing_exports_need_the_optional_right_and_no_more(
+    access: Restricted, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    made = exported(access, settings, "audit_logs")
+    cli, now = CliRunner(env=access.environment), datetime.now(UTC)
+    words = ("--cron", "@hourly", "--window", "since-last", "--lag", "0")
+    kept = cli.invoke(main, ["schedule", made.id, *words])
+    assert kept.exit_code == 0, kept.output
+
+    def tick() -> Done:
+        with dg.DagsterInstance.get() as instance, closing(LangfusePostgres(settings)) as database:
+            later = now + timedelta(hours=1)
+            kept = StandingExports(instance)
+            (done,) = Queueing(kept, database.exports, lambda: later).queue_due()
+            return done
+
+    def doctor() -> Check:
+        checks = {one.name: one for one in run_checks(settings, access.environment)}
+        return checks["standing exports"]
+
+    refused, wrong = tick(), doctor()
+    with closing(psycopg2.connect(access.owner.database_url)) as owner, owner.cursor() as cursor:
+        cursor.execute(optional_grant("postgres_role.sql"))
+        owner.commit()
+        try:
+            queued, good = tick(), doctor()
+            with (
+                closing(psycopg2.connect(access.environment["DATABASE_URL"])) as connection,
+                connection.cursor() as restricted_cursor,
+                pytest.raises(InsufficientPrivilege),
+            ):
+                restricted_cursor.execute("INSERT INTO batch_exports (url) VALUES ('https://x')")
+        finally:
+            grant = optional_grant("postgres_role.sql").replace(" TO ", " FROM ")
+            cursor.execute(grant.replace("GRANT", "REVOKE"))
+            owner.commit()
+
+    assert (refused.rows, refused.is_problem, wrong.ok) == (0, True, False)
+    assert "GRANT INSERT (id, project_id, " in refused.line
+    assert "GRANT INSERT (id, project_id, " in wrong.sentence
+    assert (queued.rows, queued.is_problem, good.ok) == (1, False, True)
 
 
 @pytest.fixture(scope="module")

@@ -204,3 +204,16 @@ def test_a_failure_without_a_web_address_has_no_link(kind: str) -> None:
 def test_an_export_without_a_name_has_the_plain_subject(occasion: Occasion) -> None:
     subject = mail(occasion=occasion, export_name=" \n ")["Subject"]
     assert subject == SUBJECTS[occasion]
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_a_standing_export_that_is_paused_is_told_with_its_reason(kind: str) -> None:
+    message = mail(occasion=Occasion.PAUSED, export_name="Each day", remark="Its last 3 failed.")
+
+    assert message["Subject"] == "Your standing data export is paused: Each day"
+    text = " ".join(part(message, kind).split())
+    assert "Each day" in text
+    assert "Its last 3 failed." in text
+    assert "resume the standing export" in text
+    assert "https://langfuse.test/project/proj-1/settings/exports" in text
+    assert "X-Amz-Signature" not in text

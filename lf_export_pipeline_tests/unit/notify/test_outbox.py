@@ -55,7 +55,7 @@ def finished_without_email(
 def after(world: World, export_id: str) -> World:
     """The same for another export, in a world that knows both rows."""
     other = World(export_row(export_id))
-    other.rows.add(world.state)
+    other.rows.rows[world.state.id] = world.state
     return other
 
 
@@ -191,7 +191,7 @@ def test_nobody_is_told_of_what_is_over(
     change: dict[str, object], instance: dg.DagsterInstance
 ) -> None:
     world, run_id = finished_without_email(instance)
-    world.rows.add(replace(world.state, **change))  # type: ignore[arg-type]
+    world.rows.rows[world.state.id] = replace(world.state, **change)  # type: ignore[arg-type]
 
     send(world, instance)
 
@@ -297,7 +297,7 @@ def test_failure_that_is_over_is_told_to_nobody(
     change: dict[str, object], instance: dg.DagsterInstance
 ) -> None:
     world, run_id = failed(instance)
-    world.rows.add(replace(world.state, **change))  # type: ignore[arg-type]
+    world.rows.rows[world.state.id] = replace(world.state, **change)  # type: ignore[arg-type]
 
     send(world, instance)
 

@@ -160,3 +160,12 @@ def test_webhook_that_does_not_answer_may_have_the_message(
 )
 def test_sizes_are_readable(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_a_standing_export_that_is_paused_is_told_with_its_reason() -> None:
+    row = export_row(name="Each <day>", log="Its last 3 failed.", project_id="p")
+
+    first, second, *_ = webhook_text(Notification(Occasion.PAUSED, row), None).splitlines()
+
+    assert first == 'Standing export "Each &lt;day&gt;" is paused.'
+    assert second == "Its last 3 failed."

@@ -24,6 +24,7 @@ class TraceUsers:
     name = "trace_users"
     reads = stored_in(Store.CLICKHOUSE, "traces")
     columns = (OutputColumn(name="id"), OutputColumn(name="user"))
+    window_column = None  # no filter names the time
 
     def preflight_queries(
         self, _request: ExportRequest, _limits: ExportLimits

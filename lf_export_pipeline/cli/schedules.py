@@ -1,0 +1,70 @@
+"""``lf-export schedules``: standing exports, listed, paused, resumed, removed."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+from rich.console import Console, Group
+from rich.text import Text
+
+from lf_export_pipeline.cli.instances import required_instance
+from lf_export_pipeline.cli.status_view import as_tabs, blocks
+from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.schedules.requests import HEADINGS, Action, cells_of, change
+from lf_export_pipeline.schedules.store import StandingExports
+
+NONE = "There are no standing exports; `lf-export schedule` makes one."
+
+
+def _known_ids(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[CompletionItem]:
+    try:
+        with required_instance() as instance:
+            found = [standing for standing, _ in StandingExports(instance).all()]
+    except ExportError:
+        return []
+    return [CompletionItem(one.id, help=one.name) for one in found if one.id.startswith(incomplete)]
+
+
+@click.command(
+    name="schedules",
+    epilog="""\b
+Examples:
+  lf-export schedules
+  lf-export schedules pause standing-0a1b2c3d
+  lf-export schedules resume standing-0a1b2c3d
+""",
+)
+@click.argument(
+    "action", type=click.Choice([each.value for each in Action]), default=Action.LIST.value
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=_known_ids)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def schedules_command(action: str, ids: tuple[str, ...], *, as_json: bool) -> None:
+    """List standing exports, or pause, resume or remove those with these IDs.
+
+    Exports that were queued stay. To resume one forgets what had failed before; it goes on where it
+    has stopped.
+    """
+    wanted = Action(action)
+    with required_instance() as instance:
+        found = change(StandingExports(instance), wanted, ids, datetime.now(UTC))
+    records: list[dict[str, Any]] = [
+        dict(zip(HEADINGS, cells_of(*each), strict=True)) for each in found
+    ]
+    if as_json:
+        click.echo(json.dumps(records, indent=2))
+    elif sys.stdout.isatty():
+        shown = Group(*blocks(records, head=("id", "state", "name"))) if records else Text(NONE)
+        Console(highlight=False).print(shown)
+    else:
+        click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
+    done = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMOVE: "removed"}
+    if wanted in done:
+        click.echo(f"{len(records)} {done[wanted]}.", err=True)

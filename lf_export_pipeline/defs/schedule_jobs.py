@@ -1,0 +1,108 @@
+"""The jobs that make, list and change standing exports, as ``lf-export`` does from a shell."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import dagster as dg
+from pydantic import Field
+
+from lf_export_pipeline.core.errors import PermanentError
+from lf_export_pipeline.core.markdown import markdown_table
+from lf_export_pipeline.core.ports import BatchExportRepository
+from lf_export_pipeline.defs.redacted import redact_unexpected_errors
+from lf_export_pipeline.schedules.requests import (
+    HEADINGS,
+    Action,
+    ScheduleConfig,
+    cells_of,
+    change,
+    schedule,
+)
+from lf_export_pipeline.schedules.standing import Progress, StandingExport
+from lf_export_pipeline.schedules.store import StandingExports
+from lf_export_pipeline.settings import Settings
+
+
+class StandingExportsConfig(dg.Config):
+    """What is to be done with which standing exports."""
+
+    action: Action = Field(
+        default=Action.LIST,
+        description="list, pause, resume, or remove; the exports that were queued stay.",
+    )
+    ids: list[str] = Field(
+        default=[], description="Of the standing exports; to list all, leave it empty."
+    )
+
+
+@dg.op
+@redact_unexpected_errors()
+def make_standing_export(
+    context: dg.OpExecutionContext,
+    config: ScheduleConfig,
+    *,
+    export_rows: dg.ResourceParam[BatchExportRepository],
+    settings: dg.ResourceParam[Settings],
+) -> None:
+    """Keeps a new standing export; the sensor then queues its exports."""
+    kept = StandingExports(context.instance)
+    with _sentences():
+        standing = schedule(kept, export_rows, config, datetime.now(UTC), settings.limits)
+    found = kept.these([standing.id])
+    context.log.info("The standing export %s was made.", standing.id)
+    context.add_output_metadata(report_of(found))
+
+
+@dg.op
+@redact_unexpected_errors()
+def change_standing_exports(context: dg.OpExecutionContext, config: StandingExportsConfig) -> None:
+    """Lists, pauses, resumes or removes standing exports."""
+    kept = StandingExports(context.instance)
+    with _sentences():
+        found = change(kept, config.action, config.ids, datetime.now(UTC))
+    context.log.info("%s: %d standing exports.", config.action.value, len(found))
+    context.add_output_metadata(report_of(found))
+
+
+def report_of(
+    found: Iterable[tuple[StandingExport, Progress]],
+) -> dict[str, dg.MetadataValue]:
+    """What the run's page shows: a block for each, since the table would be too wide."""
+    cells = [cells_of(standing, progress) for standing, progress in found]
+    blocks = [markdown_table(("", ""), zip(HEADINGS, each, strict=True)) for each in cells]
+    return {
+        "standing_exports": dg.MetadataValue.int(len(cells)),
+        "report": dg.MetadataValue.md("\n\n".join(blocks) or "There are no standing exports."),
+    }
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What people can mend is not tried again."""
+    try:
+        yield
+    except PermanentError as error:
+        raise dg.Failure(description=error.sentence, allow_retries=False) from error
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    config=dg.RunConfig(ops={"make_standing_export": ScheduleConfig()}),
+    description="Makes an export of Langfuse again and again, each time for the next window of "
+    "time. Open the Launchpad and fill in the id of the export.",
+)
+def schedule_export() -> None:
+    """One op: checks and keeps."""
+    make_standing_export()
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    config=dg.RunConfig(ops={"change_standing_exports": StandingExportsConfig()}),
+    description="Lists standing exports; with another action in the Launchpad it pauses, resumes "
+    "or removes those named.",
+)
+def standing_exports() -> None:
+    """One op: changes and reports."""
+    change_standing_exports()
