@@ -1,6 +1,5 @@
 """Every recorded export of Langfuse's worker, value by value."""
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,17 +16,6 @@ from lf_export_pipeline_tests.golden.runner import GoldenRunner
 from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
 pytestmark = [pytest.mark.services, pytest.mark.golden]
-
-
-@pytest.fixture(scope="session")
-def judge(golden_dir: Path) -> ModuleType:
-    """``compare.py``, which lies beside the recordings."""
-    specification = importlib.util.spec_from_file_location("compare", golden_dir / "compare.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""The product on older engines of ClickHouse than the one of the embedded stack."""
