@@ -124,12 +124,11 @@ def publish(
     export_rows: BatchExportRepository,
     settings: Settings,
 ) -> None:
-    """Sign a link and set the row COMPLETED, or take the object back.
-
-    A run that was taken for dead may have published the same object meanwhile: then it stays.
+    """Sign a link and set the row COMPLETED.
 
     Raises:
-        ExportCancelledError: The row is another's, or in a state that nothing is published in.
+        ExportCancelledError: The row is another's, or in a state that nothing is published in. Then
+            the object goes with the attempt, unless a run that was taken for dead has published it.
     """
     name = file_name(stored.request)
     url = files.signed_url(stored.object_key, settings.link_lifetime, name)
@@ -142,9 +141,6 @@ def publish(
         log=row_log(stored),
     )
     if not is_published:
-        row = export_rows.get(stored.request.export_id)
-        if row is None or not is_published_as(row, stored.object_key):
-            files.delete(stored.object_key)
         raise ExportCancelledError(
             "The export was cancelled or finished elsewhere; this run leaves no file."
         )
