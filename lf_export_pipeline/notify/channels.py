@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lf_export_pipeline.core.request.model import ExportRow
 
-MEBIBYTE = 1024 * 1024
+KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
 
 
 class Occasion(Enum):
@@ -102,10 +102,13 @@ def exports_link(nextauth_url: str | None, project_id: str) -> str | None:
 
 
 def size_text(size: int) -> str:
-    """``1.2 MiB``; below a mebibyte in KiB, and below one of these in bytes."""
-    if size < 1024:
+    """``1.2 MiB``; the unit is the largest that there is one of, up to GiB."""
+    if size < KIBIBYTE:
         return f"{size} bytes"
-    return f"{size / 1024:,.1f} KiB" if size < MEBIBYTE else f"{size / MEBIBYTE:,.1f} MiB"
+    for unit, name in ((GIBIBYTE, "GiB"), (MEBIBYTE, "MiB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size / KIBIBYTE:,.1f} KiB"
 
 
 def instant_text(instant: datetime) -> str:

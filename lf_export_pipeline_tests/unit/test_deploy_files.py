@@ -197,8 +197,8 @@ def test_password_for_clickhouse_is_neither_shown_nor_an_argument(tmp_path: Path
 
 
 def test_pictures_of_the_documents_are_there() -> None:
-    text = (REPOSITORY / "docs/operating.md").read_text()
-    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    texts = [(REPOSITORY / "docs" / name).read_text() for name in ("operating.md", "schedules.md")]
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", "".join(texts))
 
     assert len(pictures) >= 5
     kept = {f"images/{path.name}" for path in (REPOSITORY / "docs/images").glob("*.png")}

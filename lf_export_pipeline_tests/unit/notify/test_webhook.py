@@ -156,7 +156,7 @@ def test_webhook_that_does_not_answer_may_have_the_message(
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (3 * 1024**3, "3,072.0 MiB")],
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (3 * 1024**3, "3.0 GiB")],
 )
 def test_sizes_are_readable(size: int, text: str) -> None:
     assert size_text(size) == text
