@@ -66,7 +66,7 @@ class Upload:
             TransientError: A part is damaged, or the bucket holds another size.
         """
         parts = sorted(parts, key=lambda part: part.index)
-        size = size_of(self._writer, parts)
+        size = size_of(self._writer, parts, self._folder.spool)
         sent = sent or self.send(parts, size)
         self._check_object(sent.key, size)
         # If the answer to the beginning of an upload is lost, the client begins another one.

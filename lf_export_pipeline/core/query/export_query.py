@@ -170,6 +170,13 @@ class RowsBy(StrEnum):
     ARROW = "arrow"  # it sends columns, which are serialised here
 
 
+class EndingFile(_Frozen):
+    """What a part has left for the end of the file; ``location`` is its path in the spool."""
+
+    location: str
+    checksum: str  # of its bytes, to find damage in the spool
+
+
 class PartFile(_Frozen):
     """One chunk, serialised; ``location`` is its path in the spool."""
 
@@ -181,6 +188,7 @@ class PartFile(_Frozen):
     expected_rows: int
     seconds: float
     rows_by: RowsBy = RowsBy.ARROW
+    ending: EndingFile | None = None  # None: the format needs to know nothing of its parts
 
 
 def rows_by(parts: Iterable[PartFile]) -> str:

@@ -158,10 +158,10 @@ class ChunkWriter:
 
     def _write(self) -> PartFile:
         started = time.monotonic()
-        part = PartBytes()
+        part, ending = PartBytes(), b""
         rows, by = self._written_by_clickhouse(part), RowsBy.CLICKHOUSE
         if rows is None:
-            rows, by = self._serialised(part), RowsBy.ARROW
+            (rows, ending), by = self._serialised(part), RowsBy.ARROW
         return PartFile(
             index=self._chunk.index,
             rows=rows,
@@ -171,6 +171,7 @@ class ChunkWriter:
             expected_rows=self._chunk.rows,
             seconds=time.monotonic() - started,
             rows_by=by,
+            ending=self._folder.write_ending(self._chunk.index, ending) if ending else None,
         )
 
     def _written_by_clickhouse(self, part: PartBytes) -> int | None:
@@ -187,7 +188,8 @@ class ChunkWriter:
             self._show_first_rows()
             return written.rows
 
-    def _serialised(self, part: PartBytes) -> int:
+    def _serialised(self, part: PartBytes) -> tuple[int, bytes]:
+        """How many rows there are now in the part, and what it leaves for the end of the file."""
         encoder, rows = self._writer.part(), 0
         with (
             self._batches(self._keys()) as batches,
@@ -199,7 +201,10 @@ class ChunkWriter:
                 for piece in encoder.rows(batch):
                     write(piece.data)
                     rows += piece.count
-        return rows
+            for piece in encoder.finish():
+                write(piece.data)
+                rows += piece.count
+        return rows, encoder.ending
 
     def _batches(self, keys: Keys) -> "AbstractContextManager[Iterator[pa.RecordBatch]]":
         return self._rows.batches(self._query, self._chunk, keys)
