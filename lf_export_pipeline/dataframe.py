@@ -5,6 +5,7 @@ Everything heavy is imported when a file is read: a run that only imports the pa
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from lf_export_pipeline.core.query.columns import OutputColumn
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _INSTANT = re.compile(r'"?(-?\d{4,6}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)Z?"?')
 _NUMBER = re.compile(r'"?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"?')
 _SHARE_MIN = 0.6
@@ -30,8 +33,8 @@ _PLAIN_INSTANTS = {"startTime", "endTime", "completionStartTime", "traceTimestam
 def read_export(path_or_url: str | Path, *, parse_json: bool = False) -> pd.DataFrame:
     """The rows of an exported file, in the order of the file.
 
-    The format is told by the content: CSV, JSON or JSONL. A file without rows gives an empty frame;
-    its columns are known only if it has a header.
+    The format is told by the content: CSV, JSON or JSONL, plain or in gzip or zstd. A file without
+    rows gives an empty frame; its columns are known only if it has a header.
 
     - Instants are ``datetime64[ms, UTC]``.
     - Whole numbers are ``Int64``, other numbers ``Float64``, truth values ``boolean``; each with
@@ -51,7 +54,7 @@ def read_export(path_or_url: str | Path, *, parse_json: bool = False) -> pd.Data
     """
     import pandas as pd  # noqa: PLC0415 - only here
 
-    data = _content(path_or_url).removeprefix(_BYTE_ORDER_MARK)
+    data = _decompressed(_content(path_or_url)).removeprefix(_BYTE_ORDER_MARK)
     rows, is_csv = _rows(data)
     frame = pd.DataFrame(rows, dtype=object)
     frame = frame.where(frame.notna(), None)  # a key that a record lacks
@@ -69,6 +72,18 @@ def _content(path_or_url: str | Path) -> bytes:
             content: bytes = answer.read()
             return content
     return Path(path_or_url).read_bytes()
+
+
+def _decompressed(data: bytes) -> bytes:
+    """What is in all members of the file, one after the other; plain files as they are."""
+    if data.startswith(_GZIP):
+        return gzip.decompress(data)
+    if data.startswith(_ZSTD):
+        import zstandard  # noqa: PLC0415 - only here
+
+        frames = zstandard.ZstdDecompressor()
+        return frames.stream_reader(data, read_across_frames=True).read()
+    return data
 
 
 def _rows(data: bytes) -> tuple[Any, bool]:

@@ -17,6 +17,7 @@ from lf_export_pipeline.core.request.model import (
     ExportRequest,
     StoredExport,
 )
+from lf_export_pipeline.core.request.options import FileDefaults
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value, sentence
 from lf_export_pipeline.core.tables import table_names, table_source
 
@@ -26,19 +27,26 @@ _QUERY_KEYS = (
 )
 
 _DEFAULT_LIMITS = ExportLimits()
+_DEFAULTS = FileDefaults()
 
 
-def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> ExportRequest:
+def parse_request(
+    row: StoredExport,
+    limits: ExportLimits = _DEFAULT_LIMITS,
+    defaults: FileDefaults = _DEFAULTS,
+) -> ExportRequest:
     """The request that a stored row makes.
 
     Args:
         row: The row.
         limits: What its query may hold.
+        defaults: How the file is written where the row does not say so.
 
     Raises:
         InvalidQueryError: It makes none; the message is one line that names the field, shows the
             value and says what was expected.
     """
+    query = _query(row.query, limits)
     return ExportRequest(
         export_id=_export_id(row.id),
         project_id=_project_id(row.project_id),
@@ -46,7 +54,8 @@ def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> 
         name=row.name,
         created_at=row.created_at,
         format=_format(row.format),
-        query=_query(row.query, limits),
+        query=query,
+        compression=query.options.compression or defaults.compression,
     )
 
 

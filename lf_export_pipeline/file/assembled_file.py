@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import ByteSource, Spool
 from lf_export_pipeline.core.query.export_query import ExportQuery, PartFile
+from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.file.part_bytes import PartBytes
 from lf_export_pipeline.settings import Settings
 
@@ -23,9 +24,12 @@ def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     # With it come the column kernels, which the daemon and the web server never need.
     from lf_export_pipeline.core.formats import format_writer  # noqa: PLC0415
+    from lf_export_pipeline.core.formats.compression import CompressedWriter  # noqa: PLC0415
 
     layout = layout_of(query, settings)
-    return format_writer(query.request.format, layout.columns, layout.score_columns, layout.csv)
+    plain = format_writer(query.request.format, layout.columns, layout.score_columns, layout.csv)
+    compression = query.request.compression
+    return plain if compression is Compression.NONE else CompressedWriter(plain, compression)
 
 
 def layout_of(query: ExportQuery, settings: Settings) -> "Layout":

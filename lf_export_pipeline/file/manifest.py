@@ -27,6 +27,7 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
         "sha256": stored.sha256,
         "object_key": stored.object_key,
         "format": stored.request.format.value,
+        "compression": stored.request.compression.value,
         "columns": [*(column.name for column in plan.query.columns), *plan.query.score_columns],
         "query": _question(stored.request),
         "cutoff": stored.request.created_at.isoformat(),
@@ -37,7 +38,7 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
 
 def _question(request: ExportRequest) -> dict[str, Any]:
     query = request.query
-    asked = query.model_dump(mode="json", exclude={"filter", "search_query"})
+    asked = query.model_dump(mode="json", exclude={"filter", "search_query", "options"})
     filters = [one.model_dump(mode="json", exclude={"value"}) for one in query.filter]
     return {**asked, "filter": filters, "is_search": bool(query.search_query)}
 

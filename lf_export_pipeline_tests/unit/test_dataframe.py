@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 from lf_export_pipeline import read_export
+from lf_export_pipeline.core.formats.compression import new_compressor
+from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.core.tables.traces import COLUMNS
 
 NAMES = [column.name for column in COLUMNS]
@@ -98,6 +100,27 @@ def test_score_columns_are_lists(name: str, tmp_path: Path) -> None:
 
     assert frame["quality"][0] == [0.5, 1]
     assert frame["quality"][1] is None
+
+
+@pytest.mark.parametrize("compression", [Compression.GZIP, Compression.ZSTD])
+@pytest.mark.parametrize("name", FORMATS)
+def test_compressed_files_of_several_members_are_read(
+    name: str, compression: Compression, tmp_path: Path
+) -> None:
+    data = FORMATS[name]([ROW, EMPTY]).encode()
+    compressors = [new_compressor(compression) for _ in range(2)]
+    members = [data[:99], data[99:]]
+    path = tmp_path / "compressed"
+    path.write_bytes(
+        b"".join(
+            one.compress(memoryview(member)) + one.flush()
+            for one, member in zip(compressors, members, strict=True)
+            if one is not None
+        )
+    )
+    pd.testing.assert_frame_equal(
+        read_export(path), read_export(stored(tmp_path, FORMATS[name]([ROW, EMPTY])))
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]"])

@@ -43,7 +43,9 @@ from lf_export_pipeline.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lf_export_pipeline.core.formats import FormatWriter
+    from lf_export_pipeline.core.formats import FormatWriter, PartEncoder
+    from lf_export_pipeline.core.formats.compression import Compressor
+    from lf_export_pipeline.core.formats.text import Rows
     from lf_export_pipeline.core.formats.writer import Layout
 
 READINGS_MAX = 3
@@ -158,7 +160,7 @@ class ChunkWriter:
 
     def _write(self) -> PartFile:
         started = time.monotonic()
-        part, ending = PartBytes(), b""
+        part, ending = PartBytes(self._new_compressor()), b""
         rows, by = self._written_by_clickhouse(part), RowsBy.CLICKHOUSE
         if rows is None:
             (rows, ending), by = self._serialised(part), RowsBy.ARROW
@@ -185,6 +187,7 @@ class ChunkWriter:
             with self._folder.create_part(self._chunk.index) as file:
                 for buffer in written.buffers:
                     part.write(file, buffer)
+                part.finish(file)
             self._show_first_rows()
             return written.rows
 
@@ -194,17 +197,29 @@ class ChunkWriter:
         with (
             self._batches(self._keys()) as batches,
             self._folder.create_part(self._chunk.index) as file,
-            write_behind(partial(part.write, file)) as write,
         ):
-            for batch in batches:
-                self._show(batch, rows)
-                for piece in encoder.rows(batch):
+            with write_behind(partial(part.write, file)) as write:
+                for piece in self._pieces(encoder, batches):
                     write(piece.data)
                     rows += piece.count
-            for piece in encoder.finish():
-                write(piece.data)
-                rows += piece.count
+            part.finish(file)
         return rows, encoder.ending
+
+    def _pieces(
+        self, encoder: "PartEncoder", batches: "Iterator[pa.RecordBatch]"
+    ) -> "Iterator[Rows]":
+        rows = 0
+        for batch in batches:
+            self._show(batch, rows)
+            rows += batch.num_rows
+            yield from encoder.rows(batch)
+        yield from encoder.finish()
+
+    def _new_compressor(self) -> "Compressor | None":
+        # With it come the column kernels, which the daemon and the web server never need.
+        from lf_export_pipeline.core.formats.compression import new_compressor  # noqa: PLC0415
+
+        return new_compressor(self._query.request.compression)
 
     def _batches(self, keys: Keys) -> "AbstractContextManager[Iterator[pa.RecordBatch]]":
         return self._rows.batches(self._query, self._chunk, keys)
