@@ -27,7 +27,13 @@ def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     from lf_export_pipeline.core.formats.compression import CompressedWriter  # noqa: PLC0415
 
     layout = layout_of(query, settings)
-    plain = format_writer(query.request.format, layout.columns, layout.score_columns, layout.csv)
+    plain = format_writer(
+        query.request.format,
+        layout.columns,
+        layout.score_columns,
+        layout.csv,
+        layout.score_types,
+    )
     compression = query.request.compression
     return plain if compression is Compression.NONE else CompressedWriter(plain, compression)
 
@@ -42,7 +48,7 @@ def layout_of(query: ExportQuery, settings: Settings) -> "Layout":
         plain_instants=settings.lf_export_csv_plain_instants,
         empty_header=settings.lf_export_csv_empty_header,
     )
-    return Layout(query.columns, query.score_columns, csv)
+    return Layout(query.columns, query.score_columns, csv, query.score_types)
 
 
 def size_of(writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> int:

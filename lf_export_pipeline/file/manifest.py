@@ -23,6 +23,7 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
         "row_limit_hit": stored.limit_hit,
         "write_mode": stored.write_mode.value,
         "remark": stored.remark,
+        "unfit_values": stored.unfit,
         "bytes": stored.bytes,
         "sha256": stored.sha256,
         "object_key": stored.object_key,

@@ -184,6 +184,11 @@ class PipelineSettings(BaseModel):
         description="How CSV, JSON and JSONL files are compressed unless an export asks for "
         "something else: `gzip` (`.csv.gz`) or `zstd` (`.csv.zst`), both at level 1.",
     )
+    lf_export_parquet_projects: str = Field(
+        default="",
+        description="Projects, as ids with commas between them, or `*` for all, in which an export "
+        "that Langfuse's dialog calls JSONL is written as Parquet.",
+    )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,
         description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula: "
@@ -285,7 +290,11 @@ class Settings(
     @property
     def file_defaults(self) -> FileDefaults:
         """How files are written where an export does not say so itself."""
-        return FileDefaults(compression=self.lf_export_compression)
+        ids = (each.strip() for each in self.lf_export_parquet_projects.split(","))
+        return FileDefaults(
+            compression=self.lf_export_compression,
+            parquet_projects=frozenset(each for each in ids if each),
+        )
 
     @property
     def link_lifetime(self) -> timedelta:

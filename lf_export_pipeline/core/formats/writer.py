@@ -1,13 +1,14 @@
 """What every format offers, and the register in which each format enters itself."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 
 SLICE_BYTES: Final = 5 * 1024 * 1024
@@ -42,6 +43,7 @@ class Layout:
     columns: tuple[OutputColumn, ...]
     score_columns: tuple[str, ...] = ()
     csv: CsvOptions = AS_LANGFUSE
+    score_types: tuple[ColumnType, ...] = ()  # of each score column, for formats that know types
 
 
 class PartEncoder(Protocol):
@@ -68,11 +70,17 @@ class PartEncoder(Protocol):
         """
         ...
 
+    @property
+    def unfit(self) -> Mapping[str, int]:
+        """How many values of which columns are missing because they do not fit their type."""
+        ...
+
 
 class PlainPart:
     """The end of a part whose rows are all that there is to it."""
 
     ending = b""
+    unfit: Mapping[str, int] = MappingProxyType({})
 
     def finish(self) -> Iterator[Rows]:
         """Nothing: each batch has been written when it came."""

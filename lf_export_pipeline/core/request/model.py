@@ -25,11 +25,22 @@ PAGING_KEYS = ("limit", "page")
 
 
 class ExportFormat(StrEnum):
-    """The formats of Langfuse's export dialog."""
+    """The formats of Langfuse's export dialog, and Parquet, which it does not offer."""
 
     CSV = "CSV"
     JSON = "JSON"
     JSONL = "JSONL"
+    PARQUET = "PARQUET"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a file is rows of text, one after the other."""
+        return self is not ExportFormat.PARQUET
+
+    @property
+    def embeds_json(self) -> bool:
+        """Whether user text that is JSON stands as JSON in the file; elsewhere it stays text."""
+        return self in {ExportFormat.JSON, ExportFormat.JSONL}
 
 
 @dataclass(frozen=True, slots=True)

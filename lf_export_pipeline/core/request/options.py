@@ -45,4 +45,9 @@ class ExportOptions(BaseModel):
 class FileDefaults:
     """How files are written where an export does not say so itself."""
 
-    compression: Compression = Compression.NONE
+    compression: Compression = Compression.NONE  # of text
+    parquet_projects: frozenset[str] = frozenset()  # ``*`` among them: all of them
+
+    def are_parquet(self, project_id: str) -> bool:
+        """Whether what the dialog calls JSONL is Parquet in this project."""
+        return not self.parquet_projects.isdisjoint({"*", project_id})

@@ -1,8 +1,9 @@
 """Reads the rows of some chunks, one after the other, and writes each to a part file."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,16 @@ def part_of(
     return part
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What is in a part, beside its bytes."""
+
+    rows: int
+    by: RowsBy
+    ending: bytes = b""
+    unfit: Mapping[str, int] = field(default_factory=dict)
+
+
 class ChunkWriter:
     """Makes the part file of one chunk."""
 
@@ -160,24 +171,24 @@ class ChunkWriter:
 
     def _write(self) -> PartFile:
         started = time.monotonic()
-        part, ending = PartBytes(self._new_compressor()), b""
-        rows, by = self._written_by_clickhouse(part), RowsBy.CLICKHOUSE
-        if rows is None:
-            (rows, ending), by = self._serialised(part), RowsBy.ARROW
+        part = PartBytes(self._new_compressor())
+        made = self._written_by_clickhouse(part) or self._serialised(part)
+        index = self._chunk.index
         return PartFile(
-            index=self._chunk.index,
-            rows=rows,
+            index=index,
+            rows=made.rows,
             bytes=part.size,
             checksum=part.checksum,
-            location=self._folder.part_location(self._chunk.index),
+            location=self._folder.part_location(index),
             expected_rows=self._chunk.rows,
             seconds=time.monotonic() - started,
-            rows_by=by,
-            ending=self._folder.write_ending(self._chunk.index, ending) if ending else None,
+            rows_by=made.by,
+            ending=self._folder.write_ending(index, made.ending) if made.ending else None,
+            unfit=dict(made.unfit),
         )
 
-    def _written_by_clickhouse(self, part: PartBytes) -> int | None:
-        """How many rows there are now in the part; None if ClickHouse cannot write this chunk's."""
+    def _written_by_clickhouse(self, part: PartBytes) -> _Made | None:
+        """What is now in the part; None if ClickHouse cannot write this chunk's rows."""
         if self._layout is None:
             return None
         chunk = WrittenChunk(self._rows, self._query, self._chunk, self._keys())
@@ -189,10 +200,9 @@ class ChunkWriter:
                     part.write(file, buffer)
                 part.finish(file)
             self._show_first_rows()
-            return written.rows
+            return _Made(written.rows, RowsBy.CLICKHOUSE)
 
-    def _serialised(self, part: PartBytes) -> tuple[int, bytes]:
-        """How many rows there are now in the part, and what it leaves for the end of the file."""
+    def _serialised(self, part: PartBytes) -> _Made:
         encoder, rows = self._writer.part(), 0
         with (
             self._batches(self._keys()) as batches,
@@ -203,7 +213,7 @@ class ChunkWriter:
                     write(piece.data)
                     rows += piece.count
             part.finish(file)
-        return rows, encoder.ending
+        return _Made(rows, RowsBy.ARROW, encoder.ending, encoder.unfit)
 
     def _pieces(
         self, encoder: "PartEncoder", batches: "Iterator[pa.RecordBatch]"
