@@ -24,6 +24,7 @@ ARROW_TYPES: Final[dict[ColumnType, pa.DataType]] = {
     ColumnType.DOUBLES: pa.list_(pa.float64()),
     ColumnType.BOOLEANS: pa.list_(pa.bool_()),
     ColumnType.TEXT_MAP: pa.map_(pa.string(), pa.string()),
+    ColumnType.JSON_MAP: pa.map_(pa.string(), pa.string()),
     ColumnType.USAGE_MAP: pa.map_(pa.string(), pa.uint64()),
     ColumnType.COST_MAP: pa.map_(pa.string(), COST),
 }

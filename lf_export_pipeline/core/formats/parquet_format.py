@@ -20,18 +20,23 @@ ROW_GROUP_MAX_BYTES: Final = 32 * 1024 * 1024
 """Of values before they are encoded: half of what readers are promised, as it is held in memory."""
 
 _LIST, _KEY = ".list.element", ".key_value.key"
-_DICTIONARIES: Final = {
+_PATHS: Final = {
     ColumnType.TEXT: "",
     ColumnType.TEXTS: _LIST,
     ColumnType.TEXT_MAP: _KEY,
+    ColumnType.JSON_MAP: _KEY,
     ColumnType.USAGE_MAP: _KEY,
     ColumnType.COST_MAP: _KEY,
 }
 """Which values of a column are likely to repeat, as the end of their path."""
 
-_WITHOUT_STATISTICS: Final = frozenset(
-    {ColumnType.PAYLOAD, ColumnType.TEXT_MAP, ColumnType.USAGE_MAP, ColumnType.COST_MAP}
+_WITH_STATISTICS: Final = frozenset(
+    {
+        *(ColumnType.TEXT, ColumnType.INSTANT, ColumnType.BOOLEAN, ColumnType.INTEGER),
+        *(ColumnType.USAGE, ColumnType.DOUBLE, ColumnType.COST, ColumnType.COST_SUM),
+    }
 )
+"""The columns whose smallest and greatest value readers can make use of."""
 
 
 @writes(ExportFormat.PARQUET)
@@ -147,8 +152,6 @@ def _opened(sink: Any, layout: Layout) -> pq.ParquetWriter:
         schema_of(layout),
         compression="zstd",
         compression_level=1,
-        use_dictionary=[
-            f"{name}{_DICTIONARIES[kind]}" for name, kind in columns if kind in _DICTIONARIES
-        ],
-        write_statistics=[name for name, kind in columns if kind not in _WITHOUT_STATISTICS],
+        use_dictionary=[f"{name}{_PATHS[kind]}" for name, kind in columns if kind in _PATHS],
+        write_statistics=[name for name, kind in columns if kind in _WITH_STATISTICS],
     )

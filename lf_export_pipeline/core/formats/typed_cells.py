@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lf_export_pipeline.core.formats.arrow_types import INSTANT
+from lf_export_pipeline.core.formats.cells import json_text, plain_text
 
 _INSTANT: Final = re.compile(
     r"([+-]?\d{4,6})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z?"
@@ -32,8 +33,10 @@ class Converter:
         unfit: How many cells have become null, or have a null in them, as they do not fit.
     """
 
-    def __init__(self, kind: pa.DataType) -> None:
+    def __init__(self, kind: pa.DataType, *, has_json: bool = False) -> None:
+        """``has_json``: cells are maps whose escapes have not been decoded."""
         self.unfit = 0
+        self._has_json = has_json
         self._kind = kind
         self._convert = _CONVERTERS.get(kind.id, _cast)
 
@@ -70,9 +73,10 @@ class Converter:
         mask = missing if missing.true_count else None
         if not is_map:
             return pa.ListArray.from_arrays(ends, self._items(flat, item), mask=mask)
-        keys = _texts([key for key, _ in flat])
-        items = self._items([value for _, value in flat], item)
-        return pa.MapArray.from_arrays(ends, keys, items, mask=mask)
+        if self._has_json:
+            flat = [(_decoded_text(key), _decoded(value)) for key, value in flat]
+        keys, items = [key for key, _ in flat], [value for _, value in flat]
+        return pa.MapArray.from_arrays(ends, _texts(keys), self._items(items, item), mask=mask)
 
     def _parsed(self, cell: str | None, item: pa.DataType, *, is_map: bool) -> Sequence[Any] | None:
         """The values of a list, or the pairs of a map; None where there is none."""
@@ -128,7 +132,7 @@ class _Pairs(list[tuple[str, Any]]):
     """The members of an object in their order; a name may be there twice."""
 
 
-_DOUBLES: Final = json.JSONDecoder(object_pairs_hook=_Pairs)
+_DOUBLES: Final = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=float)
 _NUMBERS: Final = json.JSONDecoder(object_pairs_hook=_Pairs, parse_float=Decimal)
 _TEXTS: Final = json.JSONDecoder(object_pairs_hook=_Pairs, parse_float=str, parse_int=str)
 """Numbers among texts keep their spelling."""
@@ -206,6 +210,30 @@ def _boolean(value: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     return value.as_py() if isinstance(value, pa.Scalar) else value
+
+
+def _decoded(value: str) -> str:
+    r"""A text without its escapes, by the rules of JSON where it is JSON.
+
+    Langfuse parses such values, so that in CSV ``{"a":"\\\u0041"}`` holds a backslash.
+    """
+    if "\\u" not in value or not _is_json(value):
+        return _decoded_text(value)
+    return json_text(value.encode(errors="backslashreplace")).decode()
+
+
+def _decoded_text(value: str) -> str:
+    if "\\u" not in value:
+        return value
+    return plain_text(value.encode(errors="backslashreplace")).decode()
+
+
+def _is_json(value: str) -> bool:
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _as_text(value: Any) -> str | None:

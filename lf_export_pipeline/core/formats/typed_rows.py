@@ -11,7 +11,13 @@ from lf_export_pipeline.core.formats.arrow_types import schema_of
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline.core.formats.typed_cells import Converter
 from lf_export_pipeline.core.formats.writer import Layout
-from lf_export_pipeline.core.query.columns import SCORE_CELLS, SCORE_INDEXES, Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import (
+    SCORE_CELLS,
+    SCORE_INDEXES,
+    ColumnType,
+    Kind,
+    OutputColumn,
+)
 
 _JSON_TEXT = frozenset({Kind.JSON, Kind.PRETTY_JSON})
 
@@ -19,13 +25,18 @@ _JSON_TEXT = frozenset({Kind.JSON, Kind.PRETTY_JSON})
 class TypedRows:
     r"""Converts the batches of one part.
 
-    Text is decoded as in CSV: what is ``\uXXXX`` in the store is a character in both.
+    Text is decoded as in CSV: what is ``\uXXXX`` in the store is a character in both. The
+    values that CSV parses are texts here, so each is decoded by itself.
     """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.schema = schema_of(layout)
-        self._converters = [Converter(field.type) for field in self.schema]
+        types = [*(column.type for column in layout.columns), *layout.score_types]
+        self._converters = [
+            Converter(field.type, has_json=each is ColumnType.JSON_MAP)
+            for field, each in zip(self.schema, types, strict=True)
+        ]
 
     @property
     def unfit(self) -> Counter[str]:
@@ -47,6 +58,8 @@ class TypedRows:
         if rows.column(column.name).null_count == rows.num_rows:
             return pa.nulls(rows.num_rows, kind)
         cells = text.text_column(rows, column.name)
+        if column.type is ColumnType.JSON_MAP:
+            return convert(cells)
         return convert(decode_escapes(cells, json_text=column.kind in _JSON_TEXT))
 
     def _scores(self, rows: pa.RecordBatch) -> Iterator[pa.Array]:

@@ -48,7 +48,8 @@ class ColumnType(StrEnum):
     TEXTS = "texts"  # a list
     DOUBLES = "doubles"  # the values of a score, as many as a row has
     BOOLEANS = "booleans"
-    TEXT_MAP = "text_map"  # metadata: from a text to a text
+    TEXT_MAP = "text_map"  # from a text to a text
+    JSON_MAP = "json_map"  # the same, where formats of text show values that are JSON as JSON
     USAGE_MAP = "usage_map"
     COST_MAP = "cost_map"
 

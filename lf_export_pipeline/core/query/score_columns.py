@@ -59,6 +59,9 @@ EXPORTED_TYPES = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT")
 NAMES_LOOKBACK = timedelta(hours=1)
 FEW_SCORES = 100_000
 
+_DATA_TYPE = "if(t.data_type = 'BOOLEAN' AND t.value NOT IN (0, 1), 'NUMERIC', t.data_type)"
+"""Nothing keeps a score that is said to be true or false from another value."""
+
 _TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
 _ALWAYS = ("name", "data_type", "string_value", "value")
 _NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
@@ -119,7 +122,7 @@ def score_names_statement(
     if with_types:
         types = ", types"
         found = (
-            f"SELECT t.name AS name, arrayStringConcat(groupUniqArray(t.data_type), ',') AS types "
+            f"SELECT t.name AS name, arrayStringConcat(groupUniqArray({_DATA_TYPE}), ',') AS types "
             f"{scores} GROUP BY name"
         )
     sql = (

@@ -23,7 +23,7 @@ _COLUMNS = (
     ("updatedAt", _QUOTED, _Type.INSTANT),
     ("input", _MAYBE, _Type.PAYLOAD),
     ("output", _MAYBE, _Type.PAYLOAD),
-    ("metadata", _JSON, _Type.TEXT_MAP),
+    ("metadata", _JSON, _Type.JSON_MAP),
     ("model", _TEXT, _Type.TEXT),
     ("internalModelId", _TEXT, _Type.TEXT),
     ("modelParameters", _MAYBE, _Type.PAYLOAD),

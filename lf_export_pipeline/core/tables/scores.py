@@ -57,7 +57,7 @@ COLUMNS = (
     OutputColumn(name="value", kind=Kind.DOUBLE, type=ColumnType.DOUBLE),
     OutputColumn(name="stringValue", type=ColumnType.PAYLOAD),
     OutputColumn(name="comment", type=ColumnType.PAYLOAD),
-    OutputColumn(name="metadata", kind=Kind.JSON, type=ColumnType.TEXT_MAP),
+    OutputColumn(name="metadata", kind=Kind.JSON, type=ColumnType.JSON_MAP),
     OutputColumn(name="observationId"),
     OutputColumn(name="traceName"),
     OutputColumn(name="userId"),
