@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline_tests.decompressed import decompressed
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -84,3 +85,10 @@ def test_what_is_not_known_is_refused_with_a_sentence(
 
     assert world.state.status == "FAILED"
     assert sentence in (world.state.log or "")
+
+
+def test_a_command_asks_under_our_key_and_only_if_it_was_asked() -> None:
+    asked = {"project": "project-1", "table": "numbers", "file_format": "CSV"}
+    packed = requested_row(**asked, compression=Compression.ZSTD)
+    assert packed.query["lfExport"] == {"compression": "zstd"}
+    assert "lfExport" not in requested_row(**asked).query
