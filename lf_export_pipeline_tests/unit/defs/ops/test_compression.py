@@ -88,7 +88,7 @@ def test_what_is_not_known_is_refused_with_a_sentence(
 
 
 def test_a_command_asks_under_our_key_and_only_if_it_was_asked() -> None:
-    asked = {"project": "project-1", "table": "numbers", "file_format": "CSV"}
+    asked: dict[str, Any] = {"project": "project-1", "table": "numbers", "file_format": "CSV"}
     packed = requested_row(**asked, compression=Compression.ZSTD)
     assert packed.query["lfExport"] == {"compression": "zstd"}
     assert "lfExport" not in requested_row(**asked).query
