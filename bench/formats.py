@@ -140,7 +140,7 @@ def main() -> None:
     batch = observations(arguments.rows, narrow)
     chinese = observations(arguments.rows, narrow, chinese=True)
     plain = batch.select([column.name for column in layout(narrow, embedded=False)])
-    for fmt in ExportFormat:
+    for fmt in (each for each in ExportFormat if each.is_text):
         for name, rows, embedded, scores in (
             ("text", batch, False, 0),
             ("embedded JSON", batch, True, 0),

@@ -5,10 +5,12 @@ Everything heavy is imported when a file is read: a run that only imports the pa
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
 import urllib.request
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from lf_export_pipeline.core.query.columns import OutputColumn
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PARQUET = b"PAR1"
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _INSTANT = re.compile(r'"?(-?\d{4,6}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)Z?"?')
 _NUMBER = re.compile(r'"?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"?')
 _SHARE_MIN = 0.6
@@ -30,8 +35,8 @@ _PLAIN_INSTANTS = {"startTime", "endTime", "completionStartTime", "traceTimestam
 def read_export(path_or_url: str | Path, *, parse_json: bool = False) -> pd.DataFrame:
     """The rows of an exported file, in the order of the file.
 
-    The format is told by the content: CSV, JSON or JSONL. A file without rows gives an empty frame;
-    its columns are known only if it has a header.
+    The format is told by the content: Parquet, or CSV, JSON or JSONL, plain or in gzip or zstd. A
+    file without rows gives an empty frame; its columns are known if it is Parquet or has a header.
 
     - Instants are ``datetime64[ms, UTC]``.
     - Whole numbers are ``Int64``, other numbers ``Float64``, truth values ``boolean``; each with
@@ -51,7 +56,10 @@ def read_export(path_or_url: str | Path, *, parse_json: bool = False) -> pd.Data
     """
     import pandas as pd  # noqa: PLC0415 - only here
 
-    data = _content(path_or_url).removeprefix(_BYTE_ORDER_MARK)
+    content = _content(path_or_url)
+    if content.startswith(_PARQUET):
+        return _of_parquet(content, parse_json=parse_json)
+    data = _decompressed(content).removeprefix(_BYTE_ORDER_MARK)
     rows, is_csv = _rows(data)
     frame = pd.DataFrame(rows, dtype=object)
     frame = frame.where(frame.notna(), None)  # a key that a record lacks
@@ -69,6 +77,18 @@ def _content(path_or_url: str | Path) -> bytes:
             content: bytes = answer.read()
             return content
     return Path(path_or_url).read_bytes()
+
+
+def _decompressed(data: bytes) -> bytes:
+    """What is in all members of the file, one after the other; plain files as they are."""
+    if data.startswith(_GZIP):
+        return gzip.decompress(data)
+    if data.startswith(_ZSTD):
+        import zstandard  # noqa: PLC0415 - only here
+
+        frames = zstandard.ZstdDecompressor()
+        return frames.stream_reader(data, read_across_frames=True).read()
+    return data
 
 
 def _rows(data: bytes) -> tuple[Any, bool]:
@@ -128,6 +148,59 @@ def _typed(
     if is_csv:
         return _as_objects([_parsed(value) for value in values] if parse_json else values)
     return _as_objects(values if parse_json else [_json_text(value) for value in values])
+
+
+def _of_parquet(content: bytes, *, parse_json: bool) -> pd.DataFrame:
+    """The same columns as those of the other formats: what their types are stands in the file."""
+    import pandas as pd  # noqa: PLC0415 - only here
+    import pyarrow as pa  # noqa: PLC0415 - only here
+    import pyarrow.parquet as pq  # noqa: PLC0415 - only here
+
+    table = pq.read_table(pa.BufferReader(content))
+    base = {column.name: column for column in _layout_of(table.column_names)}
+    return pd.DataFrame(
+        {
+            name: _of_arrow(table.column(name), base.get(name), parse_json=parse_json)
+            for name in table.column_names
+        }
+    )
+
+
+def _of_arrow(values: Any, column: OutputColumn | None, *, parse_json: bool) -> Any:
+    import pandas as pd  # noqa: PLC0415 - only here
+    import pyarrow as pa  # noqa: PLC0415 - only here
+
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        return values.cast(pa.timestamp("ms", "UTC"), safe=False).to_pandas()
+    if pa.types.is_nested(kind):
+        found = [_plain(value) for value in values.to_pylist(maps_as_pydicts="lossy")]
+        return _as_objects(found if parse_json else [_json_text(value) for value in found])
+    if pa.types.is_boolean(kind):
+        return pd.Series(values.to_pylist(), dtype="boolean")
+    if pa.types.is_integer(kind):
+        numbers = _numbers(values.to_pylist())
+        return pd.Series(values.to_pylist(), dtype="Int64") if numbers is None else numbers
+    if not pa.types.is_string(kind):
+        return pd.Series(values.cast(pa.float64()).to_pylist(), dtype="Float64")
+    is_json = column is not None and column.kind in _json_kinds()
+    texts = values.to_pylist()
+    return _as_objects([_parsed(text) for text in texts] if parse_json and is_json else texts)
+
+
+def _json_kinds() -> set[str]:
+    from lf_export_pipeline.core.query.columns import Kind  # noqa: PLC0415 - only here
+
+    return {Kind.MAYBE_JSON, Kind.PRETTY_JSON}
+
+
+def _plain(value: Any) -> Any:
+    """Decimals as the numbers that JSON has, in lists and maps too."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _as_objects(values: list[Any]) -> Any:

@@ -29,7 +29,13 @@ from lf_export_localstack.stack.stack_addresses import StackAddresses
 from lf_export_pipeline.core.formats.writer import Layout
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query.export_query import Chunk, ExportQuery, PartFile, RowsBy
+from lf_export_pipeline.core.query.export_query import (
+    Chunk,
+    ExportQuery,
+    PartFile,
+    RowsBy,
+    unfit_of,
+)
 from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
@@ -75,6 +81,7 @@ class Exported:
     chunk_rows: tuple[int, ...]
     part_rows: tuple[int, ...]
     rows_by: frozenset[RowsBy] = frozenset()
+    unfit: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -240,6 +247,7 @@ def exported(
         chunk_rows=plan.chunk_rows,
         part_rows=tuple(part.rows for part in parts),
         rows_by=frozenset(part.rows_by for part in parts),
+        unfit=unfit_of(parts),
     )
 
 

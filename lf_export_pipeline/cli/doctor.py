@@ -206,7 +206,8 @@ def _rows_by(settings: Settings, reader: ClickHouseReader, store: Store) -> str:
     """Who makes the rows of files, and why it is not ClickHouse."""
     if settings.lf_export_rows == "arrow":
         return "rows are serialised here (LF_EXPORT_ROWS)"
-    if all(reader.takes_written(store, export_format) for export_format in ExportFormat):
+    texts = [export_format for export_format in ExportFormat if export_format.is_text]
+    if all(reader.takes_written(store, export_format) for export_format in texts):
         return "it writes the rows of files itself"
     return "rows are serialised here: it does not take FORMAT Template as exports need it"
 

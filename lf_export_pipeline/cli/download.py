@@ -24,6 +24,7 @@ from lf_export_pipeline.core.ports import StoredObject
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.file_names import saved_name
 from lf_export_pipeline.file.links import key_of_link
+from lf_export_pipeline.file.object_keys import extension_of
 from lf_export_pipeline.settings import Settings
 
 _UNFINISHED = {
@@ -59,7 +60,8 @@ def download(export_id: str, output: Path | None) -> None:
     stored = stored_object(store, key, row, now)
     if is_expired(row, now):
         click.echo(f"The link expired on {row.expires_at:%Y-%m-%d}; the file is there.", err=True)
-    path = target(output, saved_name(row.name, row.table or "export", row.created_at, row.format))
+    name = saved_name(row.name, row.table or "export", row.created_at, extension_of(key))
+    path = target(output, name)
     with _sentences_of_the_disk(path), _bar(stored) as advance:
         store.download(key, path, advance)
     click.echo(path)

@@ -12,6 +12,7 @@ from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.requested_for import require_project, require_user
 from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.request.model import ExportFormat, StoredExport
+from lf_export_pipeline.core.request.options import OPTIONS_KEY, Compression
 from lf_export_pipeline.core.tables import table_names
 from lf_export_pipeline.settings import Settings
 
@@ -29,6 +30,7 @@ def _tables(
 Examples:
   lf-export request --project shop --table traces
   lf-export request --project shop --table observations --format jsonl --user clx1abc
+  lf-export request --project shop --table traces --format jsonl --compression zstd
   lf-export request --project shop --table traces --name "Slow traces" \\
     --filters '[{"type": "number", "column": "latency", "operator": ">", "value": 10}]'
   lf-export request --project shop --table scores \\
@@ -46,6 +48,12 @@ Examples:
     show_default=True,
     type=click.Choice(list(ExportFormat), case_sensitive=False),
 )
+@click.option(
+    "--compression",
+    default=None,
+    type=click.Choice(list(Compression), case_sensitive=False),
+    help="Of the file.  [default: LF_EXPORT_COMPRESSION]",
+)
 @click.option("--filters", default="[]", help="A JSON list, as the web app stores it.")
 @click.option("--order-by", default="null", help='JSON: {"column": …, "order": "ASC" or "DESC"}.')
 @click.option("--search", default=None, help="Text to search for in ids and names.")
@@ -61,7 +69,8 @@ def request(filters: str, order_by: str, **options: Any) -> None:
         filters=_json("--filters", filters), order_by=_json("--order-by", order_by), **options
     )
     settings = Settings.load()
-    compiled_unanswered(parse_request(row, settings.limits), settings.limits)
+    asked = parse_request(row, settings.limits, settings.file_defaults)
+    compiled_unanswered(asked, settings.limits)
     with closing(LangfusePostgres(settings)) as database:
         require_project(database, row.project_id)
         if row.user_id:
@@ -91,6 +100,7 @@ def requested_row(
     events_table: bool = False,
     user: str = "",
     name: str | None = None,
+    compression: Compression | None = None,
 ) -> StoredExport:
     """A queued export with an id of its own and the present instant as its cutoff."""
     now = datetime.now(UTC)
@@ -103,6 +113,8 @@ def requested_row(
         query |= {"searchQuery": search, "searchType": ["id"]}
     if events_table:
         query["useEventsTable"] = True
+    if compression is not None:
+        query[OPTIONS_KEY] = {"compression": compression.value}
     return StoredExport(
         id=f"lf-export-{secrets.token_hex(8)}",
         project_id=project,

@@ -11,6 +11,7 @@ import dagster as dg
 from lf_export_pipeline.cli.run_progress import RunProgress
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.progress_format import duration
+from lf_export_pipeline.file.file_names import format_text
 from lf_export_pipeline.lifecycle.partitions import ROWS_TAG
 from lf_export_pipeline.lifecycle.run_records import number_in
 
@@ -97,7 +98,7 @@ def status_line(row: ExportRow, run: Run | None, who: str, *, with_link: bool) -
         user=row.user_id,
         project=row.project_id,
         table=row.table or "",
-        format=row.format,
+        format=format_text(row),
         rows=_rows(record, progress),
         of_rows=progress.rows if progress else None,
         seconds_left=progress.seconds_left if progress and row.status == "PROCESSING" else None,

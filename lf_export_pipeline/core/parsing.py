@@ -17,6 +17,7 @@ from lf_export_pipeline.core.request.model import (
     ExportRequest,
     StoredExport,
 )
+from lf_export_pipeline.core.request.options import Compression, ExportOptions, FileDefaults
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value, sentence
 from lf_export_pipeline.core.tables import table_names, table_source
 
@@ -26,27 +27,36 @@ _QUERY_KEYS = (
 )
 
 _DEFAULT_LIMITS = ExportLimits()
+_DEFAULTS = FileDefaults()
 
 
-def parse_request(row: StoredExport, limits: ExportLimits = _DEFAULT_LIMITS) -> ExportRequest:
+def parse_request(
+    row: StoredExport,
+    limits: ExportLimits = _DEFAULT_LIMITS,
+    defaults: FileDefaults = _DEFAULTS,
+) -> ExportRequest:
     """The request that a stored row makes.
 
     Args:
         row: The row.
         limits: What its query may hold.
+        defaults: How the file is written where the row does not say so.
 
     Raises:
         InvalidQueryError: It makes none; the message is one line that names the field, shows the
             value and says what was expected.
     """
+    query = _query(row.query, limits)
+    export_format = _format_of_file(_format(row.format), query.options, row.project_id, defaults)
     return ExportRequest(
         export_id=_export_id(row.id),
         project_id=_project_id(row.project_id),
         user_id=row.user_id,
         name=row.name,
         created_at=row.created_at,
-        format=_format(row.format),
-        query=_query(row.query, limits),
+        format=export_format,
+        query=query,
+        compression=_compression(export_format, query.options, defaults),
     )
 
 
@@ -101,6 +111,35 @@ def _format(value: str) -> ExportFormat:
             f"The format {quote_value(value)} is not known; "
             f"expected one of {join_limited(list(ExportFormat))}."
         ) from None
+
+
+def _format_of_file(
+    requested: ExportFormat, options: ExportOptions, project_id: str, defaults: FileDefaults
+) -> ExportFormat:
+    """What was requested, save that the dialog's JSONL can mean Parquet.
+
+    Whoever asks for a compression wants lines of JSON, and has not used the dialog.
+    """
+    of_dialog = requested is ExportFormat.JSONL and options.compression is None
+    return ExportFormat.PARQUET if of_dialog and defaults.are_parquet(project_id) else requested
+
+
+def _compression(
+    export_format: ExportFormat, options: ExportOptions, defaults: FileDefaults
+) -> Compression:
+    """How the file as a whole is compressed.
+
+    Raises:
+        InvalidQueryError: It cannot be.
+    """
+    if export_format.is_text:
+        return options.compression or defaults.compression
+    if options.compression is Compression.GZIP:
+        raise InvalidQueryError(
+            "A Parquet file cannot be compressed with gzip: its columns are compressed already, "
+            "with zstd. Please leave the compression out."
+        )
+    return Compression.NONE
 
 
 def _query(stored: object, limits: ExportLimits) -> BatchExportQuery:

@@ -83,6 +83,7 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
         "user": stored.request.user_id,
         "table": stored.request.query.table,
         "format": stored.request.format.value,
+        "compression": stored.request.compression.value,
         "project": stored.request.project_id,
         "dagster/row_count": stored.rows,
         "sha256": stored.sha256,

@@ -2,12 +2,13 @@
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import ByteSource, Spool
 from lf_export_pipeline.core.query.export_query import ExportQuery, PartFile
+from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.file.part_bytes import PartBytes
 from lf_export_pipeline.settings import Settings
 
@@ -23,9 +24,18 @@ def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     # With it come the column kernels, which the daemon and the web server never need.
     from lf_export_pipeline.core.formats import format_writer  # noqa: PLC0415
+    from lf_export_pipeline.core.formats.compression import CompressedWriter  # noqa: PLC0415
 
     layout = layout_of(query, settings)
-    return format_writer(query.request.format, layout.columns, layout.score_columns, layout.csv)
+    plain = format_writer(
+        query.request.format,
+        layout.columns,
+        layout.score_columns,
+        layout.csv,
+        layout.score_types,
+    )
+    compression = query.request.compression
+    return plain if compression is Compression.NONE else CompressedWriter(plain, compression)
 
 
 def layout_of(query: ExportQuery, settings: Settings) -> "Layout":
@@ -38,16 +48,21 @@ def layout_of(query: ExportQuery, settings: Settings) -> "Layout":
         plain_instants=settings.lf_export_csv_plain_instants,
         empty_header=settings.lf_export_csv_empty_header,
     )
-    return Layout(query.columns, query.score_columns, csv)
+    return Layout(query.columns, query.score_columns, csv, query.score_types)
 
 
-def size_of(writer: "FormatWriter", parts: Iterable[PartFile]) -> int:
-    """The bytes of the whole, known before any of them is read."""
-    sizes = [part.bytes for part in parts if part.rows]
-    if not sizes:
+def size_of(writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> int:
+    """The bytes of the whole, known before any part is read; only their endings are.
+
+    Raises:
+        TransientError: An ending is not what was written.
+    """
+    filled = [part for part in parts if part.rows]
+    if not filled:
         return len(writer.empty)
-    between = len(writer.separator) * (len(sizes) - 1)
-    return len(writer.prefix) + sum(sizes) + between + len(writer.suffix)
+    between = len(writer.separator) * (len(filled) - 1)
+    end = len(_end(writer, filled, spool))
+    return len(writer.prefix) + sum(part.bytes for part in filled) + between + end
 
 
 class AssembledFile:
@@ -73,18 +88,43 @@ class AssembledFile:
 
 def _files(writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> Iterator[ByteSource]:
     """Each is read to its end before the next one is asked for."""
-    is_empty = True
+    filled: list[PartFile] = []
     for part in parts:
         if part.rows:
-            yield io.BytesIO(writer.prefix if is_empty else writer.separator)
+            yield io.BytesIO(writer.separator if filled else writer.prefix)
             yield from _checked(part, spool)
-            is_empty = False
-    yield io.BytesIO(writer.empty if is_empty else writer.suffix)
+            filled.append(part)
+    yield io.BytesIO(_end(writer, filled, spool) if filled else writer.empty)
+
+
+def _end(writer: "FormatWriter", filled: Sequence[PartFile], spool: Spool) -> bytes:
+    from lf_export_pipeline.core.formats.writer import PartEnding  # noqa: PLC0415 - as above
+
+    endings, begins_at = [], len(writer.prefix)
+    for part in filled:
+        endings.append(PartEnding(begins_at, _ending(part, spool)))
+        begins_at += part.bytes + len(writer.separator)
+    return writer.end(endings)
+
+
+def _ending(part: PartFile, spool: Spool) -> bytes:
+    if part.ending is None:
+        return b""
+    found = PartBytes()
+    with spool.open(part.ending.location) as file:
+        data = file.read()
+    found.take(memoryview(data))
+    _require_unchanged(found, part.ending.checksum, part.ending.location)
+    return data
 
 
 def _checked(part: PartFile, spool: Spool) -> Iterator[ByteSource]:
     found = PartBytes()
     with spool.open(part.location) as file:
         yield found.read_from(file)
-    if found.checksum != part.checksum:
-        raise TransientError(f"The bytes of {part.location} have changed in the spool.")
+    _require_unchanged(found, part.checksum, part.location)
+
+
+def _require_unchanged(found: PartBytes, checksum: str, location: str) -> None:
+    if found.checksum != checksum:
+        raise TransientError(f"The bytes of {location} have changed in the spool.")

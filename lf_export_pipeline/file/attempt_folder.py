@@ -11,6 +11,7 @@
         chunks.json                          the chunks of the plan
         keys-00007                           the keys of a chunk
         part-00007, part-00007.json          a finished chunk, and what is known of it
+        ending-00007                         what the chunk has left for the end of the file
         preview.json                         the first rows, for the run's metadata
 
 The root run is the first of a chain of re-executions, so each of them finds what the ones before
@@ -27,7 +28,8 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.core.query.export_query import EndingFile, PartFile
+from lf_export_pipeline.file.part_bytes import PartBytes
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -77,6 +79,13 @@ class AttemptFolder:
     def create_part(self, index: int) -> AbstractContextManager[BinaryIO]:
         """The file for a chunk's bytes; it appears only if the context ends well."""
         return self.spool.create(self.part_location(index))
+
+    def write_ending(self, index: int, data: bytes) -> EndingFile:
+        """Store what a part has left for the end of the file."""
+        location, known = _numbered(self.path, "ending", index), PartBytes()
+        with self.spool.create(location) as file:
+            known.write(file, memoryview(data))
+        return EndingFile(location=location, checksum=known.checksum)
 
     def part_location(self, index: int) -> str:
         """Where in the spool a part is."""

@@ -23,10 +23,12 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
         "row_limit_hit": stored.limit_hit,
         "write_mode": stored.write_mode.value,
         "remark": stored.remark,
+        "unfit_values": stored.unfit,
         "bytes": stored.bytes,
         "sha256": stored.sha256,
         "object_key": stored.object_key,
         "format": stored.request.format.value,
+        "compression": stored.request.compression.value,
         "columns": [*(column.name for column in plan.query.columns), *plan.query.score_columns],
         "query": _question(stored.request),
         "cutoff": stored.request.created_at.isoformat(),
@@ -37,7 +39,7 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
 
 def _question(request: ExportRequest) -> dict[str, Any]:
     query = request.query
-    asked = query.model_dump(mode="json", exclude={"filter", "search_query"})
+    asked = query.model_dump(mode="json", exclude={"filter", "search_query", "options"})
     filters = [one.model_dump(mode="json", exclude={"value"}) for one in query.filter]
     return {**asked, "filter": filters, "is_search": bool(query.search_query)}
 

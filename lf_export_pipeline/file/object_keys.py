@@ -8,9 +8,12 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
+from lf_export_pipeline.core.request.options import Compression
 
-_EXTENSIONS = "|".join(known.lower() for known in ExportFormat)
-_TAIL = re.compile(rf"\d{{13}}-lf-[a-z_]+-export-[^/\\]+\.({_EXTENSIONS})")
+_FORMATS = "|".join(known.lower() for known in ExportFormat)
+_COMPRESSIONS = "|".join(re.escape(known.extension) for known in Compression)
+_EXTENSION = re.compile(rf"\.((?:{_FORMATS})(?:{_COMPRESSIONS}))")
+_TAIL = re.compile(rf"\d{{13}}-lf-[a-z_]+-export-[^/\\]+{_EXTENSION.pattern}")
 _SEPARATORS = "/\\%"
 
 PROJECT_MAX_CHARACTERS = 200  # a key holds 1,024 bytes, a character up to four
@@ -76,10 +79,16 @@ def is_key_of(key: str, prefix: str, table: str, project_id: str) -> bool:
 
     Langfuse's own has no digits of an attempt.
     """
-    stem = key.removeprefix(prefix).rpartition(".")[0].lstrip("0123456789")
+    stem = key.removeprefix(prefix).removesuffix(f".{extension_of(key)}").lstrip("0123456789")
     name = _name(table, project_id)
     ours = re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", stem)
     return is_export_key(key, prefix) and (ours is not None or stem == name)
+
+
+def extension_of(key: str) -> str:
+    """What the name of an export's object ends with: ``csv``, ``jsonl.zst``; nothing for others."""
+    found = re.search(rf"{_EXTENSION.pattern}\Z", key)
+    return found[1] if found else ""
 
 
 def is_export_key(key: str, prefix: str) -> bool:

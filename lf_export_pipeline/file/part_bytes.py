@@ -1,21 +1,26 @@
 """What is known of a part's bytes, while they are written and when they are read again."""
 
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import xxhash
 
 from lf_export_pipeline.core.ports import ByteSource
 
+if TYPE_CHECKING:
+    from lf_export_pipeline.core.formats.compression import Compressor
+
 
 class PartBytes:
-    """Counts and sums what goes through it.
+    """Counts and sums what goes through it, as it stands in the spool.
 
     The sum finds damage, which needs no cryptography: it is 128 bits of XXH3, at twenty times the
     speed of SHA-256. The finished file has a SHA-256 of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, compressor: "Compressor | None" = None) -> None:
+        """``compressor``: what is written goes through it first; ``finish`` has to end it."""
+        self._compressor = compressor
         self.size = 0
         self._sum = xxhash.xxh3_128()
 
@@ -26,6 +31,16 @@ class PartBytes:
 
     def write(self, file: BinaryIO, piece: memoryview) -> None:
         """Append a piece to a file."""
+        if self._compressor is not None:
+            piece = memoryview(self._compressor.compress(piece))
+        self._append(file, piece)
+
+    def finish(self, file: BinaryIO) -> None:
+        """Append what the compressor has held back; after the last piece."""
+        if self._compressor is not None:
+            self._append(file, memoryview(self._compressor.flush()))
+
+    def _append(self, file: BinaryIO, piece: memoryview) -> None:
         self.take(piece)
         file.write(piece)
 

@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 
 from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.core.ports import ObjectStore
-from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile, StoredFile, rows_by
+from lf_export_pipeline.core.query.export_query import (
+    ExportPlan,
+    PartFile,
+    StoredFile,
+    rows_by,
+    unfit_of,
+)
 from lf_export_pipeline.file.assembled_file import AssembledFile, size_of, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import abort_uploads_to, discard_object
@@ -66,7 +72,7 @@ class Upload:
             TransientError: A part is damaged, or the bucket holds another size.
         """
         parts = sorted(parts, key=lambda part: part.index)
-        size = size_of(self._writer, parts)
+        size = size_of(self._writer, parts, self._folder.spool)
         sent = sent or self.send(parts, size)
         self._check_object(sent.key, size)
         # If the answer to the beginning of an upload is lost, the client begins another one.
@@ -85,6 +91,7 @@ class Upload:
             vanished_rows=sum(part.expected_rows - part.rows for part in parts),
             write_mode=self._plan.query.write_mode,
             remark=self._plan.query.remark,
+            unfit=unfit_of(parts),
             rows_by=rows_by(parts),
         )
 

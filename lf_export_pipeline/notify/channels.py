@@ -7,6 +7,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.file.file_names import format_text
 
 KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
 
@@ -48,7 +49,7 @@ class Notification:
         found = [
             ("Table", (row.table or "unknown").replace("_", " ")),
             ("Project", row.project_id),
-            ("Format", row.format),
+            ("Format", format_text(row)),
         ]
         if self.rows is not None:
             found.append(("Rows", f"{self.rows:,}"))

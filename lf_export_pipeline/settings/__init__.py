@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from lf_export_pipeline.core.query.chunk_plan import CHUNK_TARGET_BYTES, MEBIBYTE
 from lf_export_pipeline.core.request.admission import KIBIBYTE, ExportLimits
+from lf_export_pipeline.core.request.options import Compression, FileDefaults
 from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.postgres import PostgresSettings
@@ -178,6 +179,16 @@ class PipelineSettings(BaseModel):
         "sends columns, which are serialised here. The bytes are the same. Where a server or a "
         "profile does not take such queries, `arrow` is used by itself; `lf-export doctor` tells.",
     )
+    lf_export_compression: Compression = Field(
+        default=Compression.NONE,
+        description="How CSV, JSON and JSONL files are compressed unless an export asks for "
+        "something else: `gzip` (`.csv.gz`) or `zstd` (`.csv.zst`), both at level 1.",
+    )
+    lf_export_parquet_projects: str = Field(
+        default="",
+        description="Projects, as ids with commas between them, or `*` for all, in which an export "
+        "that Langfuse's dialog calls JSONL is written as Parquet.",
+    )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,
         description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula: "
@@ -274,6 +285,15 @@ class Settings(
             search_characters=self.lf_export_search_max_characters,
             score_columns_bytes=self.lf_export_score_columns_max_kib * KIBIBYTE,
             event_bytes=self.lf_export_event_max_kib * KIBIBYTE,
+        )
+
+    @property
+    def file_defaults(self) -> FileDefaults:
+        """How files are written where an export does not say so itself."""
+        ids = (each.strip() for each in self.lf_export_parquet_projects.split(","))
+        return FileDefaults(
+            compression=self.lf_export_compression,
+            parquet_projects=frozenset(each for each in ids if each),
         )
 
     @property

@@ -91,6 +91,7 @@ class Bench:
             project=neighbours_of(wish).exported,
             table=wish.table,
             file_format=wish.format,
+            compression=wish.compression,
             user=USER,
         )
         row = replace(row, name=f"faults {row.id}", **changes)

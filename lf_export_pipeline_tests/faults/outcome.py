@@ -14,6 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 from lf_export_localstack.services.seaweedfs_service import BUCKET
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.request.options import Compression
+from lf_export_pipeline_tests.decompressed import decompressed
+from lf_export_pipeline_tests.typed_cells import table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,12 @@ class Download:
 
     def rows(self, file_format: str) -> list[dict[str, Any]]:
         """The rows, read by parsers that have nothing to do with the ones under test."""
-        text = self.content.decode()
+        if file_format == "PARQUET":
+            parquet: list[dict[str, Any]] = table_of(self.content).to_pylist()
+            return parquet
+        is_zstd = self.content.startswith(b"\x28\xb5\x2f\xfd")
+        compression = Compression.ZSTD if is_zstd else Compression.NONE
+        text = decompressed(self.content, compression).decode()
         if file_format == "CSV":
             csv.field_size_limit(1 << 30)
             return list(csv.DictReader(io.StringIO(text, newline="")))

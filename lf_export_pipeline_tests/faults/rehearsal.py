@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lf_export_localstack.sample.rows import clickhouse_client, postgres_transaction
 from lf_export_localstack.stack.stack_addresses import StackAddresses
+from lf_export_pipeline.core.request.options import Compression
 
 if TYPE_CHECKING:
     from lf_export_pipeline_tests.faults.bench import Bench
@@ -17,9 +18,10 @@ class Wish:
 
     table: str
     format: str
+    compression: Compression = Compression.NONE
 
     def __str__(self) -> str:
-        return f"{self.table} as {self.format}"
+        return f"{self.table} as {self.format}{self.compression.words}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.bench import TRACES, Bench
 from lf_export_pipeline_tests.faults.export_process import CLOCK_JUMPS
@@ -27,6 +28,8 @@ OTHER_TABLES = (
     Wish("dataset_items", "JSON"),
     Wish("dataset_run_items", "CSV"),
     Wish("audit_logs", "JSONL"),
+    Wish("observations", "PARQUET"),
+    Wish("events", "JSONL", Compression.ZSTD),
 )
 CANCEL = (
     "UPDATE batch_exports SET status = 'CANCELLED', updated_at = now() AT TIME ZONE 'UTC' "

@@ -13,7 +13,7 @@ from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.request.model import StoredExport
 from lf_export_pipeline.defs.ops.validate_export import Action, ValidateConfig, admission
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.exporting import exported
+from lf_export_pipeline_tests.exporting import Exported, exported
 from lf_export_pipeline_tests.golden.cases import Case, insert_row
 
 JOB_ONLY = {
@@ -73,6 +73,10 @@ class DirectRunner:
             return DirectOutcome("COMPLETED", None, self._file(row, case))
         except PermanentError as error:
             return DirectOutcome("FAILED", error.sentence, None)
+
+    def export(self, row: StoredExport) -> Exported:
+        """The file of an export that no row asks for."""
+        return exported(parse_request(row, self._settings.limits), self._reader, self._settings)
 
     def _file(self, row: StoredExport, case: Case) -> bytes:
         settings = self._settings

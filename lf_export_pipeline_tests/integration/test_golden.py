@@ -7,8 +7,6 @@ from types import ModuleType
 
 import pytest
 
-from lf_export_localstack.sample.seed import load_seed
-from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline_tests.conftest import REPOSITORY
 from lf_export_pipeline_tests.golden.cases import Case, read_cases, representatives
 from lf_export_pipeline_tests.golden.direct import DirectRunner, concerns_the_job_alone
@@ -16,23 +14,6 @@ from lf_export_pipeline_tests.golden.runner import GoldenRunner
 from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
 pytestmark = [pytest.mark.services, pytest.mark.golden]
-
-
-@pytest.fixture(scope="session")
-def recorded_stack(
-    stack: LocalStack, golden_seed_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[IsolatedStack]:
-    """Databases with nothing but the recorded rows, whose versions stay unmerged."""
-    recorded = IsolatedStack(stack, tmp_path_factory.mktemp("golden"))
-    load_seed(recorded.addresses(), golden_seed_dir)
-    yield recorded
-    recorded.destroy()
-
-
-@pytest.fixture(scope="session")
-def direct(recorded_stack: IsolatedStack) -> Iterator[DirectRunner]:
-    with DirectRunner(recorded_stack.addresses()) as ready:
-        yield ready
 
 
 @pytest.fixture(scope="session")

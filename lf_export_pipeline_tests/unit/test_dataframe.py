@@ -10,10 +10,16 @@ from threading import Thread
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from lf_export_pipeline import read_export
+from lf_export_pipeline.core.formats import format_writer
+from lf_export_pipeline.core.formats.compression import new_compressor
+from lf_export_pipeline.core.request.model import ExportFormat
+from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.core.tables.traces import COLUMNS
+from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
 
 NAMES = [column.name for column in COLUMNS]
 ROW: dict[str, Any] = {
@@ -98,6 +104,61 @@ def test_score_columns_are_lists(name: str, tmp_path: Path) -> None:
 
     assert frame["quality"][0] == [0.5, 1]
     assert frame["quality"][1] is None
+
+
+@pytest.mark.parametrize("compression", [Compression.GZIP, Compression.ZSTD])
+@pytest.mark.parametrize("name", FORMATS)
+def test_compressed_files_of_several_members_are_read(
+    name: str, compression: Compression, tmp_path: Path
+) -> None:
+    data = FORMATS[name]([ROW, EMPTY]).encode()
+    compressors = [new_compressor(compression) for _ in range(2)]
+    members = [data[:99], data[99:]]
+    path = tmp_path / "compressed"
+    path.write_bytes(
+        b"".join(
+            one.compress(memoryview(member)) + one.flush()
+            for one, member in zip(compressors, members, strict=True)
+            if one is not None
+        )
+    )
+    pd.testing.assert_frame_equal(
+        read_export(path), read_export(stored(tmp_path, FORMATS[name]([ROW, EMPTY])))
+    )
+
+
+def as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    """The rows as the stores give them: all of it text."""
+    cells: dict[str, Any] = {
+        name: [
+            None
+            if row[name] is None
+            else cell
+            if isinstance(cell := row[name], str)
+            else json.dumps(cell)
+            for row in rows
+        ]
+        for name in NAMES
+    }
+    writer = format_writer(ExportFormat.PARQUET, COLUMNS)
+    return file_bytes(
+        writer, [[pa.record_batch({n: pa.array(c, pa.string()) for n, c in cells.items()})]]
+    )
+
+
+@pytest.mark.parametrize("parse_json", [False, True])
+def test_parquet_gives_the_frame_that_jsonl_gives(parse_json: bool, tmp_path: Path) -> None:
+    path = tmp_path / "parquet"
+    path.write_bytes(as_parquet([ROW, EMPTY]))
+    frame = read_export(path, parse_json=parse_json)
+    expected = read_export(stored(tmp_path, FORMATS["JSONL"]([ROW, EMPTY])), parse_json=parse_json)
+    pd.testing.assert_frame_equal(frame, expected)
+
+
+def test_parquet_without_rows_gives_the_columns(tmp_path: Path) -> None:
+    path = tmp_path / "parquet"
+    path.write_bytes(as_parquet([]))
+    assert list(read_export(path).columns) == NAMES
 
 
 @pytest.mark.parametrize("text", ["", "[]"])

@@ -1,9 +1,11 @@
 """docs/files.md names every column of every table, with its type in each format."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from lf_export_pipeline.core.formats.arrow_types import ARROW_TYPES
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.tables import (
@@ -54,9 +56,19 @@ def csv_type(column: OutputColumn) -> str:
     return "text" if is_text or json_type(column) in {"number", "boolean"} else "JSON text"
 
 
+def parquet_type(column: OutputColumn) -> str:
+    """As Arrow calls it, without the names of what is in it."""
+    written = str(ARROW_TYPES[column.type]).replace("item: ", "")
+    return re.sub(r" \('\w*'\)", "", written).replace("[us, tz=UTC]", "(us, UTC)")
+
+
 def section(table: str) -> str:
-    rows = [f"| {each.name} | {json_type(each)} | {csv_type(each)} |" for each in TABLES[table]]
-    return "\n".join([f"### {table}\n", "| column | JSON, JSONL | CSV |", "|---|---|---|", *rows])
+    rows = [
+        f"| {each.name} | {json_type(each)} | {csv_type(each)} | {parquet_type(each)} |"
+        for each in TABLES[table]
+    ]
+    head = ["| column | JSON, JSONL | CSV | Parquet |", "|---|---|---|---|"]
+    return "\n".join([f"### {table}\n", *head, *rows])
 
 
 @pytest.mark.parametrize("table", list(TABLES))

@@ -79,6 +79,8 @@ class ClickHouseReader:
 
         It is asked once. A server that does not answer is asked again the next time.
         """
+        if not export_format.is_text:
+            return False
         known, key = self._clients.take_written, (self._clients.place(store), export_format)
         if key not in known:
             try:

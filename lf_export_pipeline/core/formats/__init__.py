@@ -16,7 +16,7 @@ from lf_export_pipeline.core.formats.writer import (
     Layout,
     PartEncoder,
 )
-from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 
 __all__ = ["CsvOptions", "FormatWriter", "PartEncoder", "format_writer"]
@@ -31,6 +31,7 @@ def format_writer(
     columns: tuple[OutputColumn, ...],
     score_columns: tuple[str, ...] = (),
     csv: CsvOptions = AS_LANGFUSE,
+    score_types: tuple[ColumnType, ...] = (),
 ) -> FormatWriter:
     """The writer of one file.
 
@@ -43,5 +44,6 @@ def format_writer(
         columns: The base columns in the order of the file.
         score_columns: Headers of the score columns; none of them equals another header.
         csv: Where a CSV file is to differ from what Langfuse writes.
+        score_types: Of each score column, for formats that know types.
     """
-    return WRITERS[fmt](Layout(columns, score_columns, csv))
+    return WRITERS[fmt](Layout(columns, score_columns, csv, score_types))

@@ -11,7 +11,7 @@ from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline.core.formats.pretty import indent_json
 from lf_export_pipeline.core.formats.score_tail import ScoreTail
-from lf_export_pipeline.core.formats.writer import Layout, slices, writes
+from lf_export_pipeline.core.formats.writer import Layout, PartEnding, PlainPart, slices, writes
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 
@@ -28,7 +28,7 @@ _JSON_TEXT: Final = frozenset({Kind.JSON, Kind.PRETTY_JSON})
 
 
 @writes(ExportFormat.CSV)
-class CsvWriter:
+class CsvWriter(PlainPart):
     """A header row, then one row per record; stateless, hence its own part encoder.
 
     Langfuse: null is an empty field, instants and decimals carry the quotes of a JSON string,
@@ -38,7 +38,6 @@ class CsvWriter:
     content_type = "text/csv; charset=utf-8"
     extension = "csv"
     separator = b""
-    suffix = b""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -61,6 +60,10 @@ class CsvWriter:
     def empty(self) -> bytes:
         """Nothing, or the header."""
         return self.prefix if self._options.empty_header else b""
+
+    def end(self, endings: Sequence[PartEnding]) -> bytes:  # noqa: ARG002 - parts leave none
+        """Nothing."""
+        return b""
 
     def part(self) -> "CsvWriter":
         """This object: no row depends on the rows before it."""

@@ -1,12 +1,12 @@
 """JSON: one array of objects without white space."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.formats.writer import Layout, writes
+from lf_export_pipeline.core.formats.writer import Layout, PartEnding, PlainPart, writes
 from lf_export_pipeline.core.request.model import ExportFormat
 
 
@@ -18,18 +18,21 @@ class JsonWriter:
     extension = "json"
     prefix = b"["
     separator = b","
-    suffix = b"]"
     empty = b"[]"
 
     def __init__(self, layout: Layout) -> None:
         self._rows = JsonRows(layout)
+
+    def end(self, endings: Sequence[PartEnding]) -> bytes:  # noqa: ARG002 - parts leave none
+        """The last bracket."""
+        return b"]"
 
     def part(self) -> "JsonPart":
         """An encoder that knows whether it has written a row yet."""
         return JsonPart(self._rows)
 
 
-class JsonPart:
+class JsonPart(PlainPart):
     """The elements of one part, joined by commas also across its batches."""
 
     def __init__(self, rows: JsonRows) -> None:

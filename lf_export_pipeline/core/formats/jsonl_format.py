@@ -1,28 +1,31 @@
 """JSON Lines: one object per line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.formats.writer import Layout, writes
+from lf_export_pipeline.core.formats.writer import Layout, PartEnding, PlainPart, writes
 from lf_export_pipeline.core.request.model import ExportFormat
 
 
 @writes(ExportFormat.JSONL)
-class JsonlWriter:
+class JsonlWriter(PlainPart):
     """One object and LF per record, the last one included; stateless, its own part encoder."""
 
     content_type = "application/x-ndjson; charset=utf-8"
     extension = "jsonl"
     prefix = b""
     separator = b""
-    suffix = b""
     empty = b""
 
     def __init__(self, layout: Layout) -> None:
         self._rows = JsonRows(layout)
+
+    def end(self, endings: Sequence[PartEnding]) -> bytes:  # noqa: ARG002 - parts leave none
+        """Nothing."""
+        return b""
 
     def part(self) -> "JsonlWriter":
         """This object: no row depends on the rows before it."""

@@ -8,7 +8,11 @@ from lf_export_pipeline.core.request.model import ExportFormat
 
 
 def punctuation_of(export_format: ExportFormat, layout: Layout) -> Punctuation:
-    """What a row of the format is written with."""
+    """What a row of the format is written with.
+
+    Raises:
+        ValueError: It is none of text.
+    """
     match export_format:
         case ExportFormat.CSV:
             return CsvTemplate(layout)
@@ -16,3 +20,5 @@ def punctuation_of(export_format: ExportFormat, layout: Layout) -> Punctuation:
             return JsonTemplate(layout, end="", between=",")
         case ExportFormat.JSONL:
             return JsonTemplate(layout, end="\n", between="")
+        case ExportFormat.PARQUET:
+            raise ValueError(export_format)  # a column stands in one piece there, no row does

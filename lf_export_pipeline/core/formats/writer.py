@@ -1,13 +1,14 @@
 """What every format offers, and the register in which each format enters itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import pyarrow as pa
 
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 
 SLICE_BYTES: Final = 5 * 1024 * 1024
@@ -42,6 +43,7 @@ class Layout:
     columns: tuple[OutputColumn, ...]
     score_columns: tuple[str, ...] = ()
     csv: CsvOptions = AS_LANGFUSE
+    score_types: tuple[ColumnType, ...] = ()  # of each score column, for formats that know types
 
 
 class PartEncoder(Protocol):
@@ -56,9 +58,48 @@ class PartEncoder(Protocol):
         """
         ...
 
+    def finish(self) -> Iterator[Rows]:
+        """What has been held back of the part's rows; called once, after the last batch."""
+        ...
+
+    @property
+    def ending(self) -> bytes:
+        """What the end of the file needs to know of this part; known when it is finished.
+
+        It is kept in memory until the end of the file is made, so it has to be small.
+        """
+        ...
+
+    @property
+    def unfit(self) -> Mapping[str, int]:
+        """How many values of which columns are missing because they do not fit their type."""
+        ...
+
+
+class PlainPart:
+    """The end of a part whose rows are all that there is to it."""
+
+    ending = b""
+    unfit: Mapping[str, int] = MappingProxyType({})
+
+    def finish(self) -> Iterator[Rows]:
+        """Nothing: each batch has been written when it came."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnding:
+    """What a part has left for the end of the file."""
+
+    begins_at: int
+    """Where in the file the first byte of the part is."""
+
+    data: bytes
+    """As its encoder has given it; nothing if rows are all that there is to a part."""
+
 
 class FormatWriter(Protocol):
-    """One format of one file: ``prefix``, the parts joined by ``separator``, then ``suffix``.
+    """One format of one file: ``prefix``, the parts joined by ``separator``, then its end.
 
     A part without rows has no bytes and must not be joined; a file without any row is ``empty``
     and nothing else.
@@ -84,9 +125,13 @@ class FormatWriter(Protocol):
         """What stands between the last row of a part and the first row of the next one."""
         ...
 
-    @property
-    def suffix(self) -> bytes:
-        """What stands after the last row."""
+    def end(self, endings: Sequence[PartEnding]) -> bytes:
+        """What stands after the last row.
+
+        Args:
+            endings: Of all parts in the order of the file, at least one. The same endings give the
+                same bytes: they are made once to know the size of the file, and once to write it.
+        """
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What a column of an export holds, which decides how each format writes it.
+"""What a column of an export holds: how formats of text write it, and which type its values have.
 
 Every column reaches a format as a nullable Arrow ``string`` array: the stores convert to text.
 """
@@ -33,6 +33,27 @@ class Kind(StrEnum):
     ``<name>#json`` is true), on one line, and write as a string where it is not; CSV: as it is."""
 
 
+class ColumnType(StrEnum):
+    """Which values a column has, for formats that know types; null is among them all."""
+
+    TEXT = "text"  # ids, names, words of a list: short, and many rows have the same
+    PAYLOAD = "payload"  # text of any length: input, output, comments as JSON
+    INSTANT = "instant"  # UTC, in microseconds
+    BOOLEAN = "boolean"
+    INTEGER = "integer"  # 64 bits
+    USAGE = "usage"  # a whole number of 64 bits, never negative: tokens
+    DOUBLE = "double"
+    COST = "cost"  # a decimal of 18 digits, 12 of them after the point, as Langfuse stores it
+    COST_SUM = "cost_sum"  # what costs add up to: 38 digits, 12 of them after the point
+    TEXTS = "texts"  # a list
+    DOUBLES = "doubles"  # the values of a score, as many as a row has
+    BOOLEANS = "booleans"
+    TEXT_MAP = "text_map"  # from a text to a text
+    JSON_MAP = "json_map"  # the same, where formats of text show values that are JSON as JSON
+    USAGE_MAP = "usage_map"
+    COST_MAP = "cost_map"
+
+
 class OutputColumn(BaseModel):
     """One column of the file; ``name`` is both its header and the name of its Arrow field."""
 
@@ -40,6 +61,7 @@ class OutputColumn(BaseModel):
 
     name: str
     kind: Kind = Kind.TEXT
+    type: ColumnType = ColumnType.TEXT
 
 
 JSON_FLAG_SUFFIX = "#json"

@@ -1,5 +1,6 @@
 """The values that travel between the six ops: small and frozen. The bytes are in the spool."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.query.columns import OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
 from lf_export_pipeline.core.query.key_hash import HashKey, with_hash_key
 from lf_export_pipeline.core.query.statement import SQL_MAX_BYTES, Statement, Store
 from lf_export_pipeline.core.request.admission import score_columns_bytes
@@ -72,6 +73,7 @@ class ExportQuery(_Frozen):
     request: ExportRequest
     columns: tuple[OutputColumn, ...]
     score_columns: tuple[str, ...] = ()  # headers, in order, after the base columns
+    score_types: tuple[ColumnType, ...] = ()  # of each of them, for formats that know types
     key_scan: Statement | None  # None: nothing can match, the export is empty
     chunk_rows: Statement | None
     sample: Statement | None
@@ -84,7 +86,7 @@ class ExportQuery(_Frozen):
     @property
     def score_columns_bytes(self) -> int:
         """What the score columns add to each row of the file, whether it has scores or not."""
-        if self.request.format is ExportFormat.CSV:
+        if self.request.format in {ExportFormat.CSV, ExportFormat.PARQUET}:
             return len(self.score_columns) * len(',""')
         return score_columns_bytes(self.score_columns)
 
@@ -170,6 +172,13 @@ class RowsBy(StrEnum):
     ARROW = "arrow"  # it sends columns, which are serialised here
 
 
+class EndingFile(_Frozen):
+    """What a part has left for the end of the file; ``location`` is its path in the spool."""
+
+    location: str
+    checksum: str  # of its bytes, to find damage in the spool
+
+
 class PartFile(_Frozen):
     """One chunk, serialised; ``location`` is its path in the spool."""
 
@@ -181,6 +190,13 @@ class PartFile(_Frozen):
     expected_rows: int
     seconds: float
     rows_by: RowsBy = RowsBy.ARROW
+    ending: EndingFile | None = None  # None: the format needs to know nothing of its parts
+    unfit: dict[str, int] = {}  # by column: values that are missing as they do not fit its type
+
+
+def unfit_of(parts: Iterable[PartFile]) -> dict[str, int]:
+    """By column, how many values of some parts are missing as they do not fit its type."""
+    return dict(sum((Counter(part.unfit) for part in parts), Counter()))
 
 
 def rows_by(parts: Iterable[PartFile]) -> str:
@@ -203,6 +219,7 @@ class StoredFile(_Frozen):
     vanished_rows: int = 0
     write_mode: WriteMode = WriteMode.UNKNOWN
     remark: str | None = None
+    unfit: dict[str, int] = {}  # by column: values that are missing as they do not fit its type
     rows_by: str = ""  # who has made the rows, as RowsBy; two of them where chunks differ
 
 

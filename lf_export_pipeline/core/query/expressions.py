@@ -1,6 +1,7 @@
 """ClickHouse expressions that turn stored values into the text an export holds."""
 
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX
+from lf_export_pipeline.core.request.model import ExportFormat
 
 LEVELS_MAX = 100
 """Levels of arrays and objects in embedded JSON; DuckDB reads 128, and a row adds some."""
@@ -69,6 +70,16 @@ def one_line(column: str) -> str:
 def parsed_json(column: str) -> str:
     """JSON text for a text that is parsed where it is JSON, and a string where it is not."""
     return f"if({is_json(column)}, {one_line(column)}, toJSONString({column}))"
+
+
+def metadata_map(file_format: ExportFormat, keys: str, values: str) -> str:
+    """A map of texts as a JSON object: its values parsed where they are JSON, as Langfuse does.
+
+    In Parquet, where a column has one type, each value is the text that is stored.
+    """
+    if file_format is ExportFormat.PARQUET:
+        return json_text(f"CAST(({keys}, {values}), 'Map(String, String)')")
+    return parsed_map(keys, values)
 
 
 def parsed_map(keys: str, values: str) -> str:

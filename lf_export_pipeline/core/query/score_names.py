@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.core.query.export_query import Answers
 from lf_export_pipeline.core.query.newest_scores import EXPORTED_TYPES, SCORE_TIME
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
@@ -19,6 +20,9 @@ COUNT_ANSWER = "score_count"
 NAMES_LOOKBACK = timedelta(hours=1)
 FEW_SCORES = 100_000
 
+_DATA_TYPE = "if(t.data_type = 'BOOLEAN' AND t.value NOT IN (0, 1), 'NUMERIC', t.data_type)"
+"""Nothing keeps a score that is said to be true or false from another value."""
+
 _TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
 
 
@@ -28,6 +32,8 @@ def score_names_statement(
     time_from: datetime | None,
     store: Store = Store.CLICKHOUSE,
     max_bytes: int = SCORE_COLUMNS_MAX_BYTES,
+    *,
+    with_types: bool = False,
 ) -> Statement:
     """The names of all scores that existed at the cutoff, sorted for a stable order of columns.
 
@@ -41,6 +47,7 @@ def score_names_statement(
             are not looked at.
         store: Which ClickHouse to ask.
         max_bytes: What the columns may add to a row.
+        with_types: Tell of each name also the types that its scores have, for ``score_types``.
     """
     params = Params()
     most = params.bind(max_bytes, "UInt64")
@@ -53,11 +60,18 @@ def score_names_statement(
     if time_from is not None:
         recent = (">=", earlier(time_from, NAMES_LOOKBACK))
         conditions.append(SCORE_TIME.condition([recent], project, params))
+    scores = f"FROM scores AS t WHERE {' AND '.join(conditions)}"
+    found, types = f"SELECT DISTINCT t.name AS name {scores}", ""
+    if with_types:
+        types = ", types"
+        found = (
+            f"SELECT t.name AS name, arrayStringConcat(groupUniqArray({_DATA_TYPE}), ',') AS types "
+            f"{scores} GROUP BY name"
+        )
     sql = (
-        f"SELECT leftUTF8(name, {most} + 1) AS name FROM (SELECT name, sum(length(name) + "
-        f"{CELL_BYTES}) OVER (ORDER BY name) - length(name) - {CELL_BYTES} AS bytes FROM ("
-        f"SELECT DISTINCT t.name AS name FROM scores AS t WHERE {' AND '.join(conditions)})) "
-        f"WHERE bytes <= {most} ORDER BY name"
+        f"SELECT leftUTF8(name, {most} + 1) AS name{types} FROM (SELECT name{types}, "
+        f"sum(length(name) + {CELL_BYTES}) OVER (ORDER BY name) - length(name) - {CELL_BYTES} "
+        f"AS bytes FROM ({found})) WHERE bytes <= {most} ORDER BY name"
     )
     return Statement(store=store, sql=sql, params=params.values)
 
@@ -71,6 +85,20 @@ def score_names(answers: Answers, limits: ExportLimits) -> tuple[str, ...]:
     names = tuple(str(row[0]) for row in answers[NAMES_ANSWER])
     require_bounded_score_names(names, limits)
     return names
+
+
+def score_types(answers: Answers) -> tuple[ColumnType, ...]:
+    """The type of each score column, if ``score_names_statement`` was to tell.
+
+    A cell lists what CSV lists; a name under which there are numbers and texts is one of texts.
+    """
+    return tuple(_column_type(set(str(row[1]).split(","))) for row in answers[NAMES_ANSWER])
+
+
+def _column_type(data_types: set[str]) -> ColumnType:
+    if data_types == {"BOOLEAN"}:
+        return ColumnType.BOOLEANS
+    return ColumnType.DOUBLES if data_types <= {"NUMERIC", "BOOLEAN"} else ColumnType.TEXTS
 
 
 def score_count_statement(project_id: str, store: Store = Store.CLICKHOUSE) -> Statement:

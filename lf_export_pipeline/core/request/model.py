@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from lf_export_pipeline.core.request.filters import Filter, Text, refusal
+from lf_export_pipeline.core.request.options import OPTIONS_KEY, Compression, ExportOptions
 
 ID_MAX_CHARACTERS = 200
 
@@ -24,11 +25,22 @@ PAGING_KEYS = ("limit", "page")
 
 
 class ExportFormat(StrEnum):
-    """The formats of Langfuse's export dialog."""
+    """The formats of Langfuse's export dialog, and Parquet, which it does not offer."""
 
     CSV = "CSV"
     JSON = "JSON"
     JSONL = "JSONL"
+    PARQUET = "PARQUET"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a file is rows of text, one after the other."""
+        return self is not ExportFormat.PARQUET
+
+    @property
+    def embeds_json(self) -> bool:
+        """Whether user text that is JSON stands as JSON in the file; elsewhere it stays text."""
+        return self in {ExportFormat.JSON, ExportFormat.JSONL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,7 @@ class BatchExportQuery(BaseModel):
     search_query: Text = Field(default="", alias="searchQuery")
     search_type: tuple[SearchType, ...] = Field(default=(SearchType.ID,), alias="searchType")
     use_events_table: StrictBool = Field(default=False, alias="useEventsTable")
+    options: ExportOptions = Field(default=ExportOptions(), alias=OPTIONS_KEY)
 
     @model_validator(mode="before")
     @classmethod
@@ -133,3 +146,14 @@ class ExportRequest(BaseModel):
     format: ExportFormat
     query: BatchExportQuery
     queued_at: datetime | None = None  # when it was asked for the last time, if that is known
+    compression: Compression = Compression.NONE  # of the file, whoever has decided it
+
+    @property
+    def extension(self) -> str:
+        """The ending of the file's name, without a dot before it: ``csv``, ``jsonl.gz``."""
+        return self.format.lower() + self.compression.extension
+
+    @property
+    def format_text(self) -> str:
+        """The format of the file as people read it: ``CSV``, ``JSONL (gzip)``."""
+        return f"{self.format}{self.compression.words}"

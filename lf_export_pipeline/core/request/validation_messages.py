@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lf_export_pipeline.core.request.options import OPTIONS_KEY, ExportOptions
+
 _SHOWN_CHARACTERS = 40
 
 _EXPECTED_FIELDS = {
@@ -19,6 +21,7 @@ _EXPECTED_FIELDS = {
     "value": "a value",
     "order": "ASC or DESC",
 }
+_OPTIONS = sorted(field.alias or name for name, field in ExportOptions.model_fields.items())
 _EXPECTED_TYPES = {
     "string_type": "a text",
     "bool_type": "true or false",
@@ -79,6 +82,9 @@ def _complaint(error: Any, location: tuple[int | str, ...]) -> str:
     field = next((part for part in reversed(location) if isinstance(part, str)), "")
     if error["type"] == "missing":
         return f"'{field}' is missing; expected {_EXPECTED_FIELDS.get(field, 'a value')}"
+    if error["type"] == "extra_forbidden":
+        known = join_limited(_OPTIONS)
+        return f"'{OPTIONS_KEY}' holds {quote_value(field)}; expected no more than {known}"
     if error["type"].startswith("union_tag"):
         return _unknown_type(error)
     if error["type"] == "literal_error" and field == "operator":

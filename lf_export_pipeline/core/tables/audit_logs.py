@@ -5,7 +5,7 @@ not to get, so here filters on the exported columns are applied and all others r
 search stay without effect: the page has neither.
 """
 
-from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.postgres_dates import iso_instant
 from lf_export_pipeline.core.query.postgres_filters import (
     PostgresColumn,
@@ -16,6 +16,7 @@ from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.postgres_reading import PostgresTable
 
 _INSTANTS = ("createdAt", "updatedAt")
+_STATES = ("before", "after")  # what was changed, as JSON
 _COLUMN_OF = {
     "id": "t.id",
     "createdAt": "t.created_at",
@@ -35,7 +36,9 @@ _COLUMN_OF = {
 }
 
 COLUMNS = tuple(
-    OutputColumn(name=name, kind=Kind.QUOTED if name in _INSTANTS else Kind.TEXT)
+    OutputColumn(name=name, kind=Kind.QUOTED, type=ColumnType.INSTANT)
+    if name in _INSTANTS
+    else OutputColumn(name=name, type=ColumnType.PAYLOAD if name in _STATES else ColumnType.TEXT)
     for name in _COLUMN_OF
 )
 

@@ -5,7 +5,7 @@ way of reading, which a setting of the worker brings back and which exports all 
 out.
 """
 
-from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.postgres_dates import iso_instant
 from lf_export_pipeline.core.query.postgres_filters import (
     PostgresColumn,
@@ -25,12 +25,12 @@ COLUMNS = (
     OutputColumn(name="sourceTraceId"),
     OutputColumn(name="sourceObservationId"),
     OutputColumn(name="status"),
-    OutputColumn(name="createdAt", kind=Kind.QUOTED),
-    OutputColumn(name="updatedAt", kind=Kind.QUOTED),
-    OutputColumn(name="validFrom", kind=Kind.QUOTED),
-    OutputColumn(name="input", kind=Kind.MAYBE_JSON),
-    OutputColumn(name="expectedOutput", kind=Kind.MAYBE_JSON),
-    OutputColumn(name="metadata", kind=Kind.MAYBE_JSON),
+    OutputColumn(name="createdAt", kind=Kind.QUOTED, type=ColumnType.INSTANT),
+    OutputColumn(name="updatedAt", kind=Kind.QUOTED, type=ColumnType.INSTANT),
+    OutputColumn(name="validFrom", kind=Kind.QUOTED, type=ColumnType.INSTANT),
+    OutputColumn(name="input", kind=Kind.MAYBE_JSON, type=ColumnType.PAYLOAD),
+    OutputColumn(name="expectedOutput", kind=Kind.MAYBE_JSON, type=ColumnType.PAYLOAD),
+    OutputColumn(name="metadata", kind=Kind.MAYBE_JSON, type=ColumnType.PAYLOAD),
     OutputColumn(name="datasetName"),
     OutputColumn(name="htmlSourcePath"),
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.expressions import iso_time
@@ -38,8 +38,8 @@ COLUMNS = (
     OutputColumn(name="datasetItemId"),
     OutputColumn(name="traceId"),
     OutputColumn(name="observationId"),
-    OutputColumn(name="createdAt", kind=Kind.QUOTED),
-    OutputColumn(name="updatedAt", kind=Kind.QUOTED),
+    OutputColumn(name="createdAt", kind=Kind.QUOTED, type=ColumnType.INSTANT),
+    OutputColumn(name="updatedAt", kind=Kind.QUOTED, type=ColumnType.INSTANT),
     OutputColumn(name="datasetName"),
 )
 

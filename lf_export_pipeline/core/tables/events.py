@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
 from lf_export_pipeline.core.query.expressions import json_text, plain_time
 from lf_export_pipeline.core.query.lookups import comments_lookup
@@ -30,33 +30,33 @@ COLUMNS = (
     OutputColumn(name="traceName"),
     OutputColumn(name="type"),
     OutputColumn(name="name"),
-    OutputColumn(name="startTime"),
-    OutputColumn(name="endTime"),
-    OutputColumn(name="completionStartTime"),
+    OutputColumn(name="startTime", type=ColumnType.INSTANT),
+    OutputColumn(name="endTime", type=ColumnType.INSTANT),
+    OutputColumn(name="completionStartTime", type=ColumnType.INSTANT),
     OutputColumn(name="environment"),
     OutputColumn(name="version"),
     OutputColumn(name="userId"),
     OutputColumn(name="sessionId"),
     OutputColumn(name="level"),
-    OutputColumn(name="statusMessage"),
+    OutputColumn(name="statusMessage", type=ColumnType.PAYLOAD),
     OutputColumn(name="promptName"),
     OutputColumn(name="promptId"),
-    OutputColumn(name="promptVersion", kind=Kind.JSON),
+    OutputColumn(name="promptVersion", kind=Kind.JSON, type=ColumnType.INTEGER),
     OutputColumn(name="modelId"),
     OutputColumn(name="providedModelName"),
-    OutputColumn(name="modelParameters"),
-    OutputColumn(name="usageDetails", kind=Kind.JSON),
-    OutputColumn(name="costDetails", kind=Kind.JSON),
-    OutputColumn(name="totalCost", kind=Kind.DOUBLE),
-    OutputColumn(name="input"),
-    OutputColumn(name="output"),
-    OutputColumn(name="metadata", kind=Kind.JSON),
-    OutputColumn(name="latencyMs", kind=Kind.JSON),
-    OutputColumn(name="timeToFirstTokenMs", kind=Kind.JSON),
-    OutputColumn(name="tags", kind=Kind.JSON),
+    OutputColumn(name="modelParameters", type=ColumnType.PAYLOAD),
+    OutputColumn(name="usageDetails", kind=Kind.JSON, type=ColumnType.USAGE_MAP),
+    OutputColumn(name="costDetails", kind=Kind.JSON, type=ColumnType.COST_MAP),
+    OutputColumn(name="totalCost", kind=Kind.DOUBLE, type=ColumnType.COST),
+    OutputColumn(name="input", type=ColumnType.PAYLOAD),
+    OutputColumn(name="output", type=ColumnType.PAYLOAD),
+    OutputColumn(name="metadata", kind=Kind.JSON, type=ColumnType.TEXT_MAP),
+    OutputColumn(name="latencyMs", kind=Kind.JSON, type=ColumnType.INTEGER),
+    OutputColumn(name="timeToFirstTokenMs", kind=Kind.JSON, type=ColumnType.INTEGER),
+    OutputColumn(name="tags", kind=Kind.JSON, type=ColumnType.TEXTS),
     OutputColumn(name="release"),
     OutputColumn(name="parentObservationId"),
-    OutputColumn(name="comments", kind=Kind.PRETTY_JSON),
+    OutputColumn(name="comments", kind=Kind.PRETTY_JSON, type=ColumnType.PAYLOAD),
 )
 
 

@@ -57,6 +57,6 @@ TOOL_COLUMNS = ("t.tool_definitions", "t.tool_calls", "t.tool_call_names")
 
 def input_and_output(file_format: ExportFormat) -> dict[str, str]:
     """Input and output, which are missing where they are empty; JSON formats embed what is JSON."""
-    if file_format is ExportFormat.CSV:
+    if not file_format.embeds_json:
         return {name: f"nullIf(t.{name}, '')" for name in ("input", "output")}
     return json_or_text("t.input", "input") | json_or_text("t.output", "output")

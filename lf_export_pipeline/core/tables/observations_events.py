@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.query.expressions import json_text, parsed_map
+from lf_export_pipeline.core.query.expressions import json_text, metadata_map
 from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
 from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
@@ -31,7 +31,6 @@ _FIELDS = {
     "id": "t.span_id",
     **SHARED_FIELDS,
     "parentObservationId": "t.parent_span_id",
-    "metadata": parsed_map(METADATA_NAMES, METADATA_VALUES),
     "internalModelId": "t.model_id",
     "traceName": TRACE_NAME,
     "traceTags": json_text("t.tags"),
@@ -71,13 +70,15 @@ class ObservationsFromEvents:
     ) -> ExportQuery:
         """Values as in the legacy export; scores of the span and of its trace, of any age."""
         reading = EventReading(request, FILTER_TABLE, scores_from=None)
+        metadata = metadata_map(request.format, METADATA_NAMES, METADATA_VALUES)
+        fields = {**_FIELDS, "metadata": metadata, **input_and_output(request.format)}
         return _EXPORT.query(
             request,
             answers,
             limits,
             columns=observation_columns(request.format),
             key_scan=partial(reading.key_scan, limits=limits),
-            chunk_rows=reading.chunk_rows(_FIELDS | input_and_output(request.format)),
+            chunk_rows=reading.chunk_rows(fields),
             lookups=partial(_lookups, reading),
         )
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from lf_export_pipeline.core.query.comments import CommentSelection
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.query.expressions import parsed_map
+from lf_export_pipeline.core.query.expressions import metadata_map
 from lf_export_pipeline.core.query.key_scan import (
     Bound,
     ChunkRows,
@@ -53,7 +53,6 @@ _FIELDS = {
     "id": "t.id",
     **SHARED_FIELDS,
     "parentObservationId": "t.parent_observation_id",
-    "metadata": parsed_map("mapKeys(t.metadata)", "mapValues(t.metadata)"),
     "internalModelId": "t.internal_model_id",
     SCORE_KEY: "concat(t.trace_id, '\\0', t.id)",
 }
@@ -143,9 +142,9 @@ def _scores(project: str, traces: str | None) -> ScoreGroups:
 def _chunk_rows(request: ExportRequest) -> Statement:
     params = Params()
     project = params.bind(request.project_id, "String")
-    return ChunkRows(OBSERVATIONS, project, _FIELDS | input_and_output(request.format)).statement(
-        params
-    )
+    metadata = metadata_map(request.format, "mapKeys(t.metadata)", "mapValues(t.metadata)")
+    fields = {**_FIELDS, "metadata": metadata, **input_and_output(request.format)}
+    return ChunkRows(OBSERVATIONS, project, fields).statement(params)
 
 
 def _lookups(project_id: str, extras: TableContext) -> tuple[Lookup, ...]:

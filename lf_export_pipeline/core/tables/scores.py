@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.compiler import FilterColumn
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.query.expressions import iso_time, parsed_map
+from lf_export_pipeline.core.query.expressions import iso_time, metadata_map
 from lf_export_pipeline.core.query.key_scan import (
     Bound,
     ChunkRows,
@@ -51,18 +51,18 @@ COLUMNS = (
     OutputColumn(name="traceId"),
     OutputColumn(name="sessionId"),
     OutputColumn(name="datasetRunId"),
-    OutputColumn(name="timestamp", kind=Kind.QUOTED),
+    OutputColumn(name="timestamp", kind=Kind.QUOTED, type=ColumnType.INSTANT),
     OutputColumn(name="source"),
     OutputColumn(name="name"),
     OutputColumn(name="dataType"),
-    OutputColumn(name="value", kind=Kind.DOUBLE),
-    OutputColumn(name="stringValue"),
-    OutputColumn(name="comment"),
-    OutputColumn(name="metadata", kind=Kind.JSON),
+    OutputColumn(name="value", kind=Kind.DOUBLE, type=ColumnType.DOUBLE),
+    OutputColumn(name="stringValue", type=ColumnType.PAYLOAD),
+    OutputColumn(name="comment", type=ColumnType.PAYLOAD),
+    OutputColumn(name="metadata", kind=Kind.JSON, type=ColumnType.JSON_MAP),
     OutputColumn(name="observationId"),
     OutputColumn(name="traceName"),
     OutputColumn(name="userId"),
-    OutputColumn(name="traceTags", kind=Kind.JSON),
+    OutputColumn(name="traceTags", kind=Kind.JSON, type=ColumnType.TEXTS),
     OutputColumn(name="environment"),
     OutputColumn(name="authorUserName"),
 )
@@ -80,7 +80,6 @@ _FIELDS = {
     "value": "if(isFinite(t.value), toString(t.value), NULL)",
     "stringValue": "if(t.data_type = 'NUMERIC', NULL, t.string_value)",
     "comment": "t.comment",
-    "metadata": parsed_map("mapKeys(t.metadata)", "mapValues(t.metadata)"),
     "observationId": "t.observation_id",
     "environment": "toString(t.environment)",
     _AUTHOR: "t.author_user_id",
@@ -163,9 +162,11 @@ class _Reading:
         params = Params()
         project = params.bind(self.request.project_id, "String")
         order = self._order_column
+        keys, values = "mapKeys(t.metadata)", "mapValues(t.metadata)"
+        own = {**_FIELDS, "metadata": metadata_map(self.request.format, keys, values)}
         if order is None:
-            return ChunkRows(self.table, project, _FIELDS).statement(params)
-        fields = {**_FIELDS, _ORDER: order.expression, _DAY: SCORES.sorting_key[0]}
+            return ChunkRows(self.table, project, own).statement(params)
+        fields = {**own, _ORDER: order.expression, _DAY: SCORES.sorting_key[0]}
         chunk = _rows(SCORES.chunk(project))
         traces = self._relations(chunk, params) if order.relation else {}
         rows = ChunkRows(self.table, project, fields, relations=traces).statement(params)

@@ -12,7 +12,7 @@ from lf_export_pipeline.core.query.score_columns import SCORE_ALIAS, ScoreGroups
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 from lf_export_pipeline.core.query.time_columns import compared
 from lf_export_pipeline.core.request.filters import Filter
-from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 from lf_export_pipeline.core.tables.session_filters import (
     filter_table,
     order_table,
@@ -30,14 +30,18 @@ def _as_javascript(cost: str) -> str:
     return f"replaceRegexpOne(toString(JSONExtractFloat(toString({cost}))), 'e([0-9])', 'e+\\\\1')"
 
 
+def _costs(file_format: ExportFormat) -> dict[str, str]:
+    """Sums of costs: in Parquet, which has decimals, with all their digits."""
+    write = "toString({})".format if file_format is ExportFormat.PARQUET else _as_javascript
+    names = {"inputCost": "input_cost", "outputCost": "output_cost", "totalCost": "total_cost"}
+    return {name: write(f"n.{column}") for name, column in names.items()}
+
+
 _FIELDS = {
     "id": "n.id",
     "userIds": json_text("n.user_ids"),
     "countTraces": "toString(n.trace_count)",
     "sessionDuration": "toString(n.duration)",
-    "inputCost": _as_javascript("n.input_cost"),
-    "outputCost": _as_javascript("n.output_cost"),
-    "totalCost": _as_javascript("n.total_cost"),
     "totalTokens": "toString(n.total_tokens)",
     "traceTags": json_text("n.tags"),
     "createdAt": iso_time("n.created_at"),
@@ -93,7 +97,8 @@ class SessionReading:
         order = self._order(params)
         rows = self.source.of_chunk(self._rows(params))
         sessions = self._sessions(params, rows, [order.relation, METRICS])
-        fields = ", ".join(f"{value} AS {quoted(name)}" for name, value in _FIELDS.items())
+        written = {**_FIELDS, **_costs(self.request.format)}
+        fields = ", ".join(f"{value} AS {quoted(name)}" for name, value in written.items())
         sql = f"SELECT {fields}\nFROM {sessions}\nORDER BY {order.sql}"
         return Statement(store=self.source.store, sql=sql, params=params.values)
 

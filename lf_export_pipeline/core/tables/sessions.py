@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_preflight_queries
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.lookups import comments_lookup
@@ -18,19 +18,19 @@ from lf_export_pipeline.core.tables.session_traces import SESSIONS_OF_TRACES
 
 COLUMNS = (
     OutputColumn(name="id"),
-    OutputColumn(name="userIds", kind=Kind.JSON),
-    OutputColumn(name="countTraces", kind=Kind.JSON),
-    OutputColumn(name="sessionDuration", kind=Kind.DOUBLE),
-    OutputColumn(name="inputCost", kind=Kind.QUOTED),
-    OutputColumn(name="outputCost", kind=Kind.QUOTED),
-    OutputColumn(name="totalCost", kind=Kind.QUOTED),
-    OutputColumn(name="totalTokens", kind=Kind.JSON),
-    OutputColumn(name="traceTags", kind=Kind.JSON),
-    OutputColumn(name="createdAt", kind=Kind.QUOTED),
-    OutputColumn(name="bookmarked", kind=Kind.JSON),
-    OutputColumn(name="public", kind=Kind.JSON),
-    OutputColumn(name="totalCount", kind=Kind.JSON),
-    OutputColumn(name="comments", kind=Kind.PRETTY_JSON),
+    OutputColumn(name="userIds", kind=Kind.JSON, type=ColumnType.TEXTS),
+    OutputColumn(name="countTraces", kind=Kind.JSON, type=ColumnType.INTEGER),
+    OutputColumn(name="sessionDuration", kind=Kind.DOUBLE, type=ColumnType.DOUBLE),
+    OutputColumn(name="inputCost", kind=Kind.QUOTED, type=ColumnType.COST_SUM),
+    OutputColumn(name="outputCost", kind=Kind.QUOTED, type=ColumnType.COST_SUM),
+    OutputColumn(name="totalCost", kind=Kind.QUOTED, type=ColumnType.COST_SUM),
+    OutputColumn(name="totalTokens", kind=Kind.JSON, type=ColumnType.USAGE),
+    OutputColumn(name="traceTags", kind=Kind.JSON, type=ColumnType.TEXTS),
+    OutputColumn(name="createdAt", kind=Kind.QUOTED, type=ColumnType.INSTANT),
+    OutputColumn(name="bookmarked", kind=Kind.JSON, type=ColumnType.BOOLEAN),
+    OutputColumn(name="public", kind=Kind.JSON, type=ColumnType.BOOLEAN),
+    OutputColumn(name="totalCount", kind=Kind.JSON, type=ColumnType.INTEGER),
+    OutputColumn(name="comments", kind=Kind.PRETTY_JSON, type=ColumnType.PAYLOAD),
 )
 
 _BOOKMARKED_IDS = "bookmarked_sessions"

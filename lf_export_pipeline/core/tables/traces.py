@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.comments import CommentSelection
 from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
@@ -51,20 +51,20 @@ TRACES = VersionedTable(
 
 COLUMNS = (
     OutputColumn(name="id"),
-    OutputColumn(name="timestamp", kind=Kind.QUOTED),
+    OutputColumn(name="timestamp", kind=Kind.QUOTED, type=ColumnType.INSTANT),
     OutputColumn(name="name"),
     OutputColumn(name="userId"),
     OutputColumn(name="sessionId"),
     OutputColumn(name="release"),
     OutputColumn(name="version"),
     OutputColumn(name="environment"),
-    OutputColumn(name="tags", kind=Kind.JSON),
-    OutputColumn(name="bookmarked", kind=Kind.JSON),
-    OutputColumn(name="public", kind=Kind.JSON),
-    OutputColumn(name="input"),
-    OutputColumn(name="output"),
-    OutputColumn(name="metadata", kind=Kind.JSON),
-    OutputColumn(name="comments", kind=Kind.PRETTY_JSON),
+    OutputColumn(name="tags", kind=Kind.JSON, type=ColumnType.TEXTS),
+    OutputColumn(name="bookmarked", kind=Kind.JSON, type=ColumnType.BOOLEAN),
+    OutputColumn(name="public", kind=Kind.JSON, type=ColumnType.BOOLEAN),
+    OutputColumn(name="input", type=ColumnType.PAYLOAD),
+    OutputColumn(name="output", type=ColumnType.PAYLOAD),
+    OutputColumn(name="metadata", kind=Kind.JSON, type=ColumnType.TEXT_MAP),
+    OutputColumn(name="comments", kind=Kind.PRETTY_JSON, type=ColumnType.PAYLOAD),
 )
 
 _FIELDS = {

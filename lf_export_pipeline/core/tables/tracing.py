@@ -25,11 +25,12 @@ from lf_export_pipeline.core.query.score_names import (
     score_count_statement,
     score_names,
     score_names_statement,
+    score_types,
 )
 from lf_export_pipeline.core.query.selection import time_from
 from lf_export_pipeline.core.query.statement import Params, Statement
 from lf_export_pipeline.core.request.admission import ExportLimits
-from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 
 COMMENTS_ANSWER = "comment_count"
 
@@ -68,6 +69,7 @@ class TracingExport:
             lower,
             self.table.store,
             limits.score_columns_bytes,
+            with_types=request.format is ExportFormat.PARQUET,
         )
         return {
             NAMES_ANSWER: names,
@@ -104,6 +106,7 @@ class TracingExport:
             request=request,
             columns=columns,
             score_columns=score_headers(names, (column.name for column in columns)),
+            score_types=score_types(answers) if request.format is ExportFormat.PARQUET else (),
             key_scan=None if comments.nothing_matches else key_scan(comments),
             chunk_rows=chunk_rows,
             sample=row_size_sample(self.table, request.project_id, self.wide_columns),

@@ -1,8 +1,9 @@
 """Reads the rows of some chunks, one after the other, and writes each to a part file."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,9 @@ from lf_export_pipeline.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lf_export_pipeline.core.formats import FormatWriter
+    from lf_export_pipeline.core.formats import FormatWriter, PartEncoder
+    from lf_export_pipeline.core.formats.compression import Compressor
+    from lf_export_pipeline.core.formats.text import Rows
     from lf_export_pipeline.core.formats.writer import Layout
 
 READINGS_MAX = 3
@@ -103,6 +106,16 @@ def part_of(
     return part
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What is in a part, beside its bytes."""
+
+    rows: int
+    by: RowsBy
+    ending: bytes = b""
+    unfit: Mapping[str, int] = field(default_factory=dict)
+
+
 class ChunkWriter:
     """Makes the part file of one chunk."""
 
@@ -158,23 +171,24 @@ class ChunkWriter:
 
     def _write(self) -> PartFile:
         started = time.monotonic()
-        part = PartBytes()
-        rows, by = self._written_by_clickhouse(part), RowsBy.CLICKHOUSE
-        if rows is None:
-            rows, by = self._serialised(part), RowsBy.ARROW
+        part = PartBytes(self._new_compressor())
+        made = self._written_by_clickhouse(part) or self._serialised(part)
+        index = self._chunk.index
         return PartFile(
-            index=self._chunk.index,
-            rows=rows,
+            index=index,
+            rows=made.rows,
             bytes=part.size,
             checksum=part.checksum,
-            location=self._folder.part_location(self._chunk.index),
+            location=self._folder.part_location(index),
             expected_rows=self._chunk.rows,
             seconds=time.monotonic() - started,
-            rows_by=by,
+            rows_by=made.by,
+            ending=self._folder.write_ending(index, made.ending) if made.ending else None,
+            unfit=dict(made.unfit),
         )
 
-    def _written_by_clickhouse(self, part: PartBytes) -> int | None:
-        """How many rows there are now in the part; None if ClickHouse cannot write this chunk's."""
+    def _written_by_clickhouse(self, part: PartBytes) -> _Made | None:
+        """What is now in the part; None if ClickHouse cannot write this chunk's rows."""
         if self._layout is None:
             return None
         chunk = WrittenChunk(self._rows, self._query, self._chunk, self._keys())
@@ -184,22 +198,38 @@ class ChunkWriter:
             with self._folder.create_part(self._chunk.index) as file:
                 for buffer in written.buffers:
                     part.write(file, buffer)
+                part.finish(file)
             self._show_first_rows()
-            return written.rows
+            return _Made(written.rows, RowsBy.CLICKHOUSE)
 
-    def _serialised(self, part: PartBytes) -> int:
+    def _serialised(self, part: PartBytes) -> _Made:
         encoder, rows = self._writer.part(), 0
         with (
             self._batches(self._keys()) as batches,
             self._folder.create_part(self._chunk.index) as file,
-            write_behind(partial(part.write, file)) as write,
         ):
-            for batch in batches:
-                self._show(batch, rows)
-                for piece in encoder.rows(batch):
+            with write_behind(partial(part.write, file)) as write:
+                for piece in self._pieces(encoder, batches):
                     write(piece.data)
                     rows += piece.count
-        return rows
+            part.finish(file)
+        return _Made(rows, RowsBy.ARROW, encoder.ending, encoder.unfit)
+
+    def _pieces(
+        self, encoder: "PartEncoder", batches: "Iterator[pa.RecordBatch]"
+    ) -> "Iterator[Rows]":
+        rows = 0
+        for batch in batches:
+            self._show(batch, rows)
+            rows += batch.num_rows
+            yield from encoder.rows(batch)
+        yield from encoder.finish()
+
+    def _new_compressor(self) -> "Compressor | None":
+        # With it come the column kernels, which the daemon and the web server never need.
+        from lf_export_pipeline.core.formats.compression import new_compressor  # noqa: PLC0415
+
+        return new_compressor(self._query.request.compression)
 
     def _batches(self, keys: Keys) -> "AbstractContextManager[Iterator[pa.RecordBatch]]":
         return self._rows.batches(self._query, self._chunk, keys)

@@ -13,6 +13,7 @@ from lf_export_pipeline.core.query.export_query import (
     PartFile,
     StoredFile,
 )
+from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.defs.metadata import asset_event
 from lf_export_pipeline.defs.ops.boundary import (
     export_errors,
@@ -155,6 +156,11 @@ def row_log(stored: StoredFile) -> str | None:
         )
     if stored.vanished_rows:
         sentences.append(f"{stored.vanished_rows:,} rows were deleted while the export ran.")
+    if stored.unfit:
+        sentences.append(
+            f"{sum(stored.unfit.values()):,} values do not fit the types of this format and are "
+            f"missing from the file, in {join_limited(sorted(stored.unfit))}; CSV has them."
+        )
     if stored.remark:
         sentences.append(stored.remark)
     return " ".join(sentences) or None

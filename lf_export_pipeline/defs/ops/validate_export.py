@@ -11,7 +11,7 @@ from pydantic import Field
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.ports import BatchExportRepository, Spool
-from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits
+from lf_export_pipeline.core.request.admission import STALE_AFTER
 from lf_export_pipeline.core.request.model import ExportRequest, ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
 from lf_export_pipeline.defs.ops.boundary import export_errors, require_partition
@@ -109,7 +109,7 @@ def validate_export(
             return
         note_superseded(row, spool, settings)
         if _start(export_rows, row, owner):
-            request = _accepted(context, row, export_rows, settings.limits)
+            request = _accepted(context, row, export_rows, settings)
             yield dg.Output(request, metadata=requested(request, settings.nextauth_url))
         else:
             context.log.warning("Skipping export %s: another run started it first", row.id)
@@ -163,13 +163,14 @@ def _accepted(
     context: dg.OpExecutionContext,
     row: ExportRow,
     export_rows: BatchExportRepository,
-    limits: ExportLimits,
+    settings: Settings,
 ) -> ExportRequest:
     stored = export_rows.stored(row.id)
     if stored is None:
         raise ExportCancelledError("The export is gone; this run leaves it alone.")
-    request = parse_request(stored, limits).model_copy(update={"queued_at": queued_at(row)})
+    request = parse_request(stored, settings.limits, settings.file_defaults)
+    request = request.model_copy(update={"queued_at": queued_at(row)})
     table, filters = request.query.table, len(request.query.filter)
-    line = f"{table} as {request.format}, {filters} filters; it was {row.status}"
+    line = f"{table} as {request.format_text}, {filters} filters; it was {row.status}"
     context.log.info("Export %s is PROCESSING: %s", row.id, line)
     return request

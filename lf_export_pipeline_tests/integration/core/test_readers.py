@@ -179,17 +179,18 @@ def test_every_file_opens_whole_in_every_reader(
 ) -> None:
     FILL[table](project)
     opened = []
-    for file_format in ("JSONL", "JSON", "CSV"):
+    for file_format in ("JSONL", "JSON", "CSV", "PARQUET"):
         exported = project.export(table, file_format=file_format)
         path = tmp_path / f"file.{file_format.lower()}"
         path.write_bytes(exported.data)
-        for reader, call in documented(file_format):
+        for reader, call in documented(file_format.replace("PARQUET", "Parquet")):
             found: dict[str, Any] = {"path": str(path)}
             exec(call, found)
             assert count(found["rows"]) == sum(exported.part_rows), (reader, file_format)
             opened.append((reader, file_format))
     assert {(reader, fmt) for reader in READERS for fmt in ("JSONL", "JSON")} <= set(opened)
-    assert {(reader, "CSV") for reader in ("pandas", "polars", "duckdb", "pyarrow")} <= set(opened)
+    of_tables = ("pandas", "polars", "duckdb", "pyarrow")
+    assert {(reader, fmt) for reader in of_tables for fmt in ("CSV", "PARQUET")} <= set(opened)
 
 
 def test_a_row_of_jsonl_is_a_line_to_python(project: Project) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, Ended, RealExports
+from lf_export_pipeline_tests.typed_cells import table_of
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
@@ -30,6 +31,9 @@ def downloaded(ended: Ended) -> bytes:
 
 def columns_and_rows(file_format: str, data: bytes) -> tuple[list[str], int]:
     """What a program finds in the file that knows its format alone."""
+    if file_format == ExportFormat.PARQUET:
+        table = table_of(data)
+        return list(table.column_names), int(table.num_rows)
     text = data.decode()
     if file_format == ExportFormat.CSV:
         header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -92,7 +96,10 @@ def test_a_file_without_rows_has_a_manifest_too(
     ended = exports.run(project, file_format=file_format, filters=[NO_ROWS])
 
     data = downloaded(ended)
-    assert data == (b"[]" if file_format == ExportFormat.JSON else b"")
+    if file_format == ExportFormat.PARQUET:
+        assert columns_and_rows(file_format, data) == (ended.said["manifest"]["columns"], 0)
+    else:
+        assert data == (b"[]" if file_format == ExportFormat.JSON else b"")
     assert_said_of(ended, data, 0)
     assert ended.said["manifest"]["chunk_rows"] == []
 

@@ -21,8 +21,10 @@ from lf_export_pipeline.core.request.model import (
     SearchType,
     StoredExport,
 )
+from lf_export_pipeline.core.request.options import Compression, FileDefaults
 
 CREATED = datetime(2031, 3, 20, 12, tzinfo=UTC)
+FORMATS = "CSV, JSON, JSONL, PARQUET"
 MINIMAL: dict[str, Any] = {"tableName": "traces", "filter": [], "orderBy": None}
 
 
@@ -295,8 +297,8 @@ def test_the_sentence_counts_filters_from_one() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"format": "XML"}, "The format 'XML' is not known; expected one of CSV, JSON, JSONL."),
-        ({"format": "csv"}, "The format 'csv' is not known; expected one of CSV, JSON, JSONL."),
+        ({"format": "XML"}, f"The format 'XML' is not known; expected one of {FORMATS}."),
+        ({"format": "csv"}, f"The format 'csv' is not known; expected one of {FORMATS}."),
         ({"id": ""}, "The export id is empty."),
         ({"id": "a,b"}, "The export id 'a,b' holds a comma or a control character"),
         ({"id": "a\nb"}, "The export id 'a\\nb' holds a comma or a control character"),
@@ -372,3 +374,29 @@ def test_any_json_is_read_or_refused_in_one_line(query: Any) -> None:
     assert 0 < len(sentence) < 500
     assert sentence.isprintable()
     assert "pydantic" not in sentence
+
+
+def parsed_as(file_format: str, options: dict[str, str] | None, **defaults: Any) -> tuple[str, str]:
+    """Format and compression of a file, as the row and the installation have it."""
+    query = MINIMAL if options is None else MINIMAL | {"lfExport": options}
+    row = stored(query, format=file_format)
+    request = parse_request(row, defaults=FileDefaults(**defaults))
+    return (request.format, request.compression)
+
+
+def test_jsonl_of_the_dialog_is_parquet_in_the_projects_that_have_it_so() -> None:
+    here, everywhere = ({"parquet_projects": frozenset({name})} for name in ("project-1", "*"))
+    elsewhere = {"parquet_projects": frozenset({"project-2"})}
+    assert parsed_as("JSONL", None, **here) == ("PARQUET", "none")
+    assert parsed_as("JSONL", {}, **everywhere) == ("PARQUET", "none")
+    assert parsed_as("JSONL", None, **elsewhere) == ("JSONL", "none")
+    assert parsed_as("JSON", None, **everywhere) == ("JSON", "none")
+    assert parsed_as("JSONL", {"compression": "gzip"}, **here) == ("JSONL", "gzip")
+    assert parsed_as("JSONL", {"compression": "none"}, **here) == ("JSONL", "none")
+
+
+def test_parquet_is_compressed_in_its_own_way_and_no_other() -> None:
+    for asked in (None, {}, {"compression": "zstd"}, {"compression": "none"}):
+        assert parsed_as("PARQUET", asked, compression=Compression.GZIP) == ("PARQUET", "none")
+    sentence = refusal(MINIMAL | {"lfExport": {"compression": "gzip"}}, format="PARQUET")
+    assert sentence.startswith("A Parquet file cannot be compressed with gzip")

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from itertools import count
 
+from lf_export_pipeline.core.query.export_query import PartFile
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline_tests.fakes import MemorySpool
 
@@ -43,3 +44,21 @@ def test_whoever_finds_values_to_go_on_with_finds_the_marks_too() -> None:
             assert {"notified.json", "object.json"} <= left
         if not left:
             return
+
+
+def test_a_run_that_goes_on_finds_what_a_part_has_left_for_the_end() -> None:
+    folder = AttemptFolder(MemorySpool(), "export/run")
+    with folder.create_part(3) as file:
+        file.write(b"rows")
+    part = PartFile(
+        index=3,
+        rows=1,
+        bytes=4,
+        checksum="",
+        location=folder.part_location(3),
+        expected_rows=1,
+        seconds=0,
+        ending=folder.write_ending(3, b"footer"),
+    )
+    folder.finish_part(part)
+    assert folder.finished_part(3) == part

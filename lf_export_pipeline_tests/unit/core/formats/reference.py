@@ -17,6 +17,7 @@ from lf_export_pipeline.core.query.columns import (
     Kind,
     OutputColumn,
 )
+from lf_export_pipeline.core.request.model import ExportFormat
 
 ESCAPE = re.compile(r"(\\+)u([0-9a-fA-F]{4})")
 
@@ -167,6 +168,9 @@ def jsonl_file(
 ) -> bytes:
     return "".join(json_object(columns, score_columns, r) + "\n" for r in records).encode()
 
+
+TEXTS = tuple(fmt for fmt in ExportFormat if fmt.is_text)
+"""The formats that are written here once more."""
 
 FileWriter = Callable[[tuple[OutputColumn, ...], tuple[str, ...], list[Record]], bytes]
 FILES: dict[str, FileWriter] = {"CSV": csv_file, "JSON": json_file, "JSONL": jsonl_file}

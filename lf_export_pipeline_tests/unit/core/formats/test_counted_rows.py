@@ -6,13 +6,13 @@ import pytest
 from lf_export_pipeline.core.formats import format_writer, text, writer
 from lf_export_pipeline.core.query.columns import OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
-from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
+from lf_export_pipeline_tests.unit.core.formats.reference import TEXTS, Record, record_batch
 
 ID = (OutputColumn(name="id"),)
 BATCH = record_batch(ID, [Record({"id": f"row {number}"}) for number in range(50)])
 ALIKE = record_batch(ID, [Record({"id": None})] * 50)
 
-every_format = pytest.mark.parametrize("fmt", list(ExportFormat))
+every_format = pytest.mark.parametrize("fmt", TEXTS)
 
 
 @every_format

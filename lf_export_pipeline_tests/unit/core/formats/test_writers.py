@@ -1,7 +1,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pytest
@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from lf_export_pipeline.core.formats import CsvOptions, format_writer
 from lf_export_pipeline.core.formats.pretty import indent_json
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.formats.writer import WRITERS, Layout, writes
+from lf_export_pipeline.core.formats.writer import WRITERS, Layout, PartEnding, PlainPart, writes
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats import nasty
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
-from lf_export_pipeline_tests.unit.core.formats.reference import FILES, Record, record_batch
+from lf_export_pipeline_tests.unit.core.formats.reference import FILES, TEXTS, Record, record_batch
 
 TEXT = (OutputColumn(name="text"),)
 UNSEEN = (
@@ -89,7 +89,7 @@ def test_json_strings_are_escaped_as_javascript_does(fmt: ExportFormat) -> None:
 
 
 @pytest.mark.parametrize("scores", [(), ("a", "b")])
-@pytest.mark.parametrize("fmt", list(ExportFormat))
+@pytest.mark.parametrize("fmt", TEXTS)
 def test_columns_of_nulls_alone_are_written_for_every_row(
     fmt: ExportFormat, scores: tuple[str, ...]
 ) -> None:
@@ -149,12 +149,15 @@ def test_a_new_format_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WRITERS, ExportFormat.CSV, WRITERS[ExportFormat.CSV])
 
     @writes(ExportFormat.CSV)
-    class CountWriter:
+    class CountWriter(PlainPart):
         content_type, extension = "text/plain", "txt"
-        prefix = separator = suffix = empty = b""
+        prefix = separator = empty = b""
 
         def __init__(self, layout: Layout) -> None:
             self.layout = layout
+
+        def end(self, endings: Sequence[PartEnding]) -> bytes:
+            return b"end" * len(endings)
 
         def part(self) -> "CountWriter":
             return self
@@ -164,4 +167,4 @@ def test_a_new_format_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
             yield Rows(memoryview(said.encode()), batch.num_rows)
 
     batch = record_batch(TEXT, [Record({"text": "x"})])
-    assert file_bytes(format_writer(ExportFormat.CSV, TEXT), [[batch]]) == b"1x1"
+    assert file_bytes(format_writer(ExportFormat.CSV, TEXT), [[batch]]) == b"1x1end"

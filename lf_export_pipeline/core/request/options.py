@@ -1,0 +1,53 @@
+"""What can be asked of an export beyond Langfuse's dialog: one key of ours in the stored query.
+
+``{"tableName": …, "lfExport": {"compression": "zstd"}}``. Langfuse's web app never writes the key
+and ignores it, so its rows mean what they always meant.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+OPTIONS_KEY = "lfExport"
+
+
+class Compression(StrEnum):
+    """How a file of text is compressed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+    @property
+    def extension(self) -> str:
+        """What is added to the name of a file, with its dot."""
+        return {Compression.NONE: "", Compression.GZIP: ".gz", Compression.ZSTD: ".zst"}[self]
+
+    @property
+    def words(self) -> str:
+        """What is added to the word for a format, where people read it: nothing, or `` (gzip)``."""
+        return f" ({self})" if self.extension else ""
+
+
+class ExportOptions(BaseModel):
+    """The value of ``lfExport``; what is not known in it is refused.
+
+    Whoever wrote the key wanted something, and would not see that it was ignored.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    compression: Compression | None = None  # None: as the installation has it
+
+
+@dataclass(frozen=True, slots=True)
+class FileDefaults:
+    """How files are written where an export does not say so itself."""
+
+    compression: Compression = Compression.NONE  # of text
+    parquet_projects: frozenset[str] = frozenset()  # ``*`` among them: all of them
+
+    def are_parquet(self, project_id: str) -> bool:
+        """Whether what the dialog calls JSONL is Parquet in this project."""
+        return not self.parquet_projects.isdisjoint({"*", project_id})
