@@ -25,6 +25,7 @@ from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.lifecycle.run_records import newest_runs
 from lf_export_pipeline.settings import Settings
 
+ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 POLL_SECONDS = 1.0
 _NO_RUNS = (
     "Runs and rows are not known here, since DAGSTER_HOME is not set: set it, and the variables of "
@@ -41,7 +42,7 @@ _NO_RUNS = (
     show_default=True,
     help="Number of exports, newest first.",
 )
-@click.option("--watch", is_flag=True, help="Refresh until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh until all named have ended, or Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--links", is_flag=True, help="Show the download links. They are secrets.")
 def status(ids: tuple[str, ...], limit: int, *, watch: bool, as_json: bool, links: bool) -> None:
@@ -82,10 +83,6 @@ class _Exports:
         runs = runs_of(self.instance, rows)
         return status_lines(rows, runs, people_of(self.database, rows), with_links=self.links)
 
-    def view(self) -> StatusView:
-        """The same for a terminal."""
-        return StatusView(self.lines(), datetime.now(UTC))
-
     def _rows(self) -> list[ExportRow]:
         if not self.ids:
             return self.database.exports.recent(self.limit)
@@ -98,7 +95,7 @@ class _Exports:
 
 def _print(exports: _Exports, *, as_json: bool) -> None:
     if sys.stdout.isatty() and not as_json:
-        Console(highlight=False).print(exports.view(), crop=False)
+        Console(highlight=False).print(_view(exports.lines()), crop=False)
         return
     records = [line.as_json() for line in exports.lines()]
     if as_json:
@@ -108,10 +105,16 @@ def _print(exports: _Exports, *, as_json: bool) -> None:
 
 
 def _watch(exports: _Exports) -> None:
-    with Live(exports.view(), auto_refresh=False) as live:
-        while True:
+    lines = exports.lines()
+    with Live(_view(lines), auto_refresh=False) as live:
+        while not (exports.ids and all(line.status in ENDED for line in lines)):
             time.sleep(POLL_SECONDS)
-            live.update(exports.view(), refresh=True)
+            lines = exports.lines()
+            live.update(_view(lines), refresh=True)
+
+
+def _view(lines: list[StatusLine]) -> StatusView:
+    return StatusView(lines, datetime.now(UTC))
 
 
 def runs_of(instance: dg.DagsterInstance | None, rows: Sequence[ExportRow]) -> dict[str, Run]:

@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
@@ -209,6 +211,26 @@ def test_status_of_some_exports_is_in_their_order_and_names_one_that_is_not_ther
         _heading, *lines = call(cli, "status", *wanted).stdout.splitlines()
         assert tuple(line.split("\t")[0] for line in lines) == wanted
     assert "There is no export 'nope'" in call(cli, "status", first, "nope").stderr
+
+
+def test_watching_named_exports_ends_when_all_of_them_have_ended(
+    cli: CliRunner, database: LangfusePostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = [request(cli), request(cli)]
+    terminal = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("lf_export_pipeline.cli.status.sys", terminal)
+    looks: list[int] = []
+
+    def one_ends(_seconds: float) -> None:
+        looks.append(len(waiting))
+        assert database.exports.fail(waiting.pop(), "It failed.", datetime.now(UTC))
+
+    monkeypatch.setattr("lf_export_pipeline.cli.status.time.sleep", one_ends)
+
+    watched = call(cli, "status", *waiting, "--watch")
+
+    assert watched.exit_code == 0, watched.output
+    assert looks == [2, 1]
 
 
 def test_ids_are_completed_with_what_they_are(cli: CliRunner) -> None:
