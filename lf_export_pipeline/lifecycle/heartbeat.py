@@ -37,7 +37,7 @@ def heartbeat(
             with suppress(ExportError):
                 export_rows.touch(export_id, owner)
 
-    thread = threading.Thread(target=touch_until_the_end, name="signs of life", daemon=True)
+    thread = threading.Thread(target=touch_until_the_end, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield

@@ -40,9 +40,11 @@ def test_row_is_touched_again_and_again_also_after_the_database_was_away(fails: 
 
 
 def test_nothing_is_touched_after_the_end_whatever_the_end_is() -> None:
-    rows = Watched()
+    rows, before = Watched(), set(threading.enumerate())
 
     with pytest.raises(ZeroDivisionError), heartbeat(rows, "export-1", "run", SOON):
+        begun = set(threading.enumerate()) - before
         raise ZeroDivisionError
 
-    assert [one.name for one in threading.enumerate() if one.name == "signs of life"] == []
+    assert "heartbeat" in {thread.name for thread in begun}
+    assert begun.isdisjoint(threading.enumerate())
