@@ -22,6 +22,7 @@ VALUES_MAX = 20_000
 TEXT_MAX_CHARACTERS = 100_000
 NAME_MAX_CHARACTERS = 1_000
 SEARCH_MAX_CHARACTERS = 10_000
+SEARCH_MAX_UNDERSCORES = 200  # 800 in a row cost 10 ms of each text that is as long as they are
 SEARCH_MAX_WILDCARDS = 50  # thousands of them cost seconds per ten thousand rows
 COMMENT_MAX_CHARACTERS = 1_000  # each word costs time with each comment
 SCORE_COLUMNS_MAX_BYTES = 64 * KIBIBYTE
@@ -47,6 +48,7 @@ class ExportLimits(BaseModel):
         text_characters: The longest text that a filter looks for; in comments it is shorter.
         name_characters: The longest name of a column, a key, a type or an operator.
         search_characters: The text of the search box.
+        search_underscores: Underscores in it, each of which stands for any character.
         search_wildcards: Percent signs in it, each of which stands for any text.
         score_columns_bytes: All score names together: JSON repeats them in each row.
         event_bytes: Metadata of one event in Dagster's database.
@@ -63,6 +65,7 @@ class ExportLimits(BaseModel):
     text_characters: int = Field(default=TEXT_MAX_CHARACTERS, gt=0)
     name_characters: int = Field(default=NAME_MAX_CHARACTERS, gt=0)
     search_characters: int = Field(default=SEARCH_MAX_CHARACTERS, gt=0)
+    search_underscores: int = Field(default=SEARCH_MAX_UNDERSCORES, gt=0)
     search_wildcards: int = Field(default=SEARCH_MAX_WILDCARDS, gt=0)
     score_columns_bytes: int = Field(default=SCORE_COLUMNS_MAX_BYTES, gt=0)
     event_bytes: int = Field(default=EVENT_MAX_BYTES, gt=0)
@@ -93,8 +96,12 @@ def require_bounded_query(stored: object, limits: ExportLimits) -> None:
         return
     _require("The search text has", "characters", _length(stored.get("searchQuery")),
              limits.search_characters, "Please search for less.")  # fmt: skip
-    wildcards = str(stored.get("searchQuery")).count("%")
-    _require("The search text has", "percent signs", wildcards, limits.search_wildcards, _FEWER)
+    for unit, sign, most in (
+        ("percent signs", "%", limits.search_wildcards),
+        ("underscores", "_", limits.search_underscores),
+    ):
+        count = str(stored.get("searchQuery")).count(sign)
+        _require("The search text has", unit, count, most, _FEWER)
     _require("'searchType' has", "entries", _count(stored.get("searchType")), 100, _FEWER)
     filters = stored.get("filter")
     if _count(filters):

@@ -19,6 +19,7 @@ from lf_export_pipeline.core.request.admission import (
     COMMENT_MAX_CHARACTERS,
     FILTERS_MAX,
     SEARCH_MAX_CHARACTERS,
+    SEARCH_MAX_UNDERSCORES,
     SEARCH_MAX_WILDCARDS,
     VALUES_MAX,
 )
@@ -102,7 +103,11 @@ LARGEST: Mapping[str, Mapping[str, Any]] = {
     "names": {"filters": texts("does not contain", "name", [f"x{at}" for at in _MANY])},
     "a search": {"searchQuery": "s" * SEARCH_MAX_CHARACTERS, "searchType": ["id", "content"]},
     "a search with wildcards": {
-        "searchQuery": "%a_b" * SEARCH_MAX_WILDCARDS + "_" * 9_000,
+        "searchQuery": "%a_b" * SEARCH_MAX_WILDCARDS + "_" * (SEARCH_MAX_UNDERSCORES - 50),
+        "searchType": ["id", "content"],
+    },
+    "a search for any characters": {
+        "searchQuery": "_" * SEARCH_MAX_UNDERSCORES,
         "searchType": ["id", "content"],
     },
     "a search for other letters": {

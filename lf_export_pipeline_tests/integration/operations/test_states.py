@@ -163,9 +163,8 @@ def test_failed_export_that_is_queued_again_by_the_job_forgets_its_failure(at: D
     config = {"ops": {"requeue_exports": {"config": {"ids": [export_id], "dry_run": False}}}}
 
     with dg.build_resources(resources_on(at.settings)) as ports:
-        requeue_failed_exports.execute_in_process(
-            config, instance=at.instance, resources={"export_rows": ports.export_rows}
-        )
+        resources = {"export_rows": ports.export_rows, "settings": at.settings}
+        requeue_failed_exports.execute_in_process(config, instance=at.instance, resources=resources)
 
     row = at.row(export_id)
     assert (row.status, row.log, row.url, row.finished_at, row.expires_at) == (

@@ -40,11 +40,16 @@ def test_row_is_touched_again_and_again_also_after_the_database_was_away(fails: 
 
 
 def test_nothing_is_touched_after_the_end_whatever_the_end_is() -> None:
-    rows, before = Watched(), set(threading.enumerate())
+    before = set(threading.enumerate())
+    begun: set[threading.Thread] = set()
 
-    with pytest.raises(ZeroDivisionError), heartbeat(rows, "export-1", "run", SOON):
-        begun = set(threading.enumerate()) - before
-        raise ZeroDivisionError
+    def fails() -> None:
+        with heartbeat(Watched(), "export-1", "run", SOON):
+            begun.update(set(threading.enumerate()) - before)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
 
     assert "heartbeat" in {thread.name for thread in begun}
     assert begun.isdisjoint(threading.enumerate())

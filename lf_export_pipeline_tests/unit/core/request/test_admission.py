@@ -61,6 +61,7 @@ TOO_MUCH: list[tuple[object, str]] = [
     (query(text(type="t" * 1_001)), "Filter 1 (column 'name'): 'type' has 1,001 characters"),
     (query(searchQuery="s" * 10_001), "The search text has 10,001 characters (limit: 10,000)"),
     (query(searchQuery="%a" * 51), "The search text has 51 percent signs (limit: 50)"),
+    (query(searchQuery="_a" * 201), "The search text has 201 underscores (limit: 200)"),
     (query(searchType=["id"] * 101), "'searchType' has 101 entries (limit: 100)"),
 ]
 
