@@ -33,7 +33,7 @@ Switch = Literal["auto", "true", "false"]
 
 
 class ClickHouseSettings(BaseModel):
-    """Langfuse's ClickHouse over HTTP, 24.3 or newer; tried: 24.8, 25.5 and 26.9. Reading is enough."""
+    """Langfuse's ClickHouse over HTTP, 24.3 or newer (tried: 24.8, 25.5, 26.9), to be read."""
 
     clickhouse_url: ClickHouseAddress = Field(
         repr=False,
