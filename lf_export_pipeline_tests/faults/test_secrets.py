@@ -91,7 +91,7 @@ def test_a_run_that_was_killed_and_goes_on_tells_neither_passwords_nor_its_link(
     assert trial.spooled() > 0
     link = link_of(trial)
     assert_silent(trial, *link)
-    assert trial.repaired().repairs == ("resumed",)
+    assert trial.repaired().repairs[0] == "resumed"
     assert link_of(trial) == link
     assert_silent(trial, *link)
 

@@ -133,7 +133,10 @@ def _allow(home: Path, at_once: int) -> None:
     path = home / "dagster.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config["concurrency"]["runs"]["max_concurrent_runs"] = at_once
-    config["run_queue"] = {"dequeue_use_threads": True, "dequeue_num_workers": at_once}
+    config["run_coordinator"]["config"] |= {
+        "dequeue_use_threads": True,
+        "dequeue_num_workers": at_once,
+    }
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
