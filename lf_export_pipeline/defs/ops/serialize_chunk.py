@@ -22,8 +22,7 @@ from lf_export_pipeline.core.query.export_query import (
     rows_by,
 )
 from lf_export_pipeline.core.query.statement import Store
-from lf_export_pipeline.defs.ops.attempts import Attempt, Attempts
-from lf_export_pipeline.defs.ops.boundary import CLICKHOUSE_POOL
+from lf_export_pipeline.defs.ops.attempts import CLICKHOUSE_POOL, Attempt, Attempts
 from lf_export_pipeline.defs.progress_format import MEGABYTE, format_progress, per_second
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder

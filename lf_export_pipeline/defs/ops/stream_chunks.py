@@ -17,8 +17,7 @@ from lf_export_pipeline.core.query.chunk_plan import (
 )
 from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.core.query.freshness import with_newest
-from lf_export_pipeline.defs.ops.attempts import Attempts
-from lf_export_pipeline.defs.ops.boundary import CLICKHOUSE_POOL
+from lf_export_pipeline.defs.ops.attempts import CLICKHOUSE_POOL, Attempts
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.settings import Settings
 
