@@ -164,7 +164,9 @@ def test_failed_export_that_is_queued_again_by_the_job_forgets_its_failure(at: D
 
     with dg.build_resources(resources_on(at.settings)) as ports:
         requeue_failed_exports.execute_in_process(
-            config, instance=at.instance, resources={"export_rows": ports.export_rows}
+            config,
+            instance=at.instance,
+            resources={"export_rows": ports.export_rows, "settings": ports.settings},
         )
 
     row = at.row(export_id)
