@@ -8,7 +8,8 @@ from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
 from lf_export_pipeline.defs.job import batch_export_job
-from lf_export_pipeline.file.chunk_reading import PlanTables
+from lf_export_pipeline.defs.resources import attempts_resource
+from lf_export_pipeline.file.run_cache import RunCache
 from lf_export_pipeline.file.upload_ahead import UploadsAhead
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
@@ -76,8 +77,8 @@ class World:
             "export_rows": self.rows,
             "files": self.files,
             "mailer": self.mailer,
-            "plan_tables": PlanTables(),
-            "uploads_ahead": self.uploads_ahead,
+            "run_cache": RunCache(uploads=self.uploads_ahead),
+            "attempts": attempts_resource,
             "spool": self.spool,
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(io_manager),
         }

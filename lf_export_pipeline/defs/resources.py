@@ -1,7 +1,7 @@
 """The ports under the names that ops and sensors ask for."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import dagster as dg
@@ -17,6 +17,7 @@ from lf_export_pipeline.core.ports import (
 )
 from lf_export_pipeline.defs.arrow_in_runs import leave_pandas_out
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
+from lf_export_pipeline.defs.ops.attempts import Attempts
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.defs.service_resources import (
     ClickHouseResource,
@@ -24,8 +25,7 @@ from lf_export_pipeline.defs.service_resources import (
     S3Resource,
     SmtpResource,
 )
-from lf_export_pipeline.file.chunk_reading import PlanTables
-from lf_export_pipeline.file.upload_ahead import UploadsAhead
+from lf_export_pipeline.file.run_cache import RunCache
 from lf_export_pipeline.settings import Settings
 
 
@@ -66,24 +66,24 @@ def spool_io_manager(context: dg.InitResourceContext) -> SpoolIOManager:
     return SpoolIOManager(context.resources.spool)
 
 
-@dg.resource(description="Lookup tables shared by all chunks of a run.")
-def plan_tables_resource(_: dg.InitResourceContext) -> PlanTables:
-    """Empty at first."""
-    return PlanTables()
+@dg.resource(
+    description="What a process keeps between the steps of a run: lookups, and an upload ahead.",
+    required_resource_keys={"settings"},
+)
+def run_cache_resource(context: dg.InitResourceContext) -> Iterator[RunCache]:
+    """Empty at first; an upload that was not finished is aborted at the end."""
+    with closing(RunCache.of(context.resources.settings)) as cache:
+        yield cache
 
 
 @dg.resource(
-    description="Uploads that run while chunks are written.", required_resource_keys={"settings"}
+    description="The attempt that a step works on.",
+    required_resource_keys={"settings", "spool", "export_rows", "files", "run_cache"},
 )
-def uploads_ahead_resource(context: dg.InitResourceContext) -> Iterator[UploadsAhead]:
-    """The upload of a run whose steps share this process; it is aborted unless it was finished."""
-    settings: Settings = context.resources.settings
-    shares_process = settings.lf_export_executor == "in_process"
-    uploads = UploadsAhead(is_on=shares_process and settings.lf_export_upload_ahead)
-    try:
-        yield uploads
-    finally:
-        uploads.close()
+def attempts_resource(context: dg.InitResourceContext) -> Attempts:
+    """Each attempt with the ports of the run."""
+    at = context.resources
+    return Attempts(at.settings, at.spool, at.export_rows, at.files, at.run_cache)
 
 
 @dg.resource(description="Settings from the environment.")
@@ -116,8 +116,8 @@ def resources_with(definition: dg.ResourceDefinition, settings: Settings | None)
         "s3": S3Resource.of(settings, definition),
         "smtp": SmtpResource.of(settings, definition),
         "reader": reader_resource,
-        "plan_tables": plan_tables_resource,
-        "uploads_ahead": uploads_ahead_resource,
+        "run_cache": run_cache_resource,
+        "attempts": attempts_resource,
         "export_rows": export_rows_resource,
         "files": files_resource,
         "mailer": mailer_resource,
@@ -144,6 +144,8 @@ def resources_on(settings: Settings) -> dict[str, Any]:
 def open_resources(settings: Settings) -> Iterator[dict[str, object]]:
     """The ports themselves, for any number of runs in this process; they are closed at the end.
 
+    The attempts are defined only: each run makes them of the ports that it is given.
+
     Raises:
         ExportError: One of them cannot be opened; Dagster hides that in an error of its own.
     """
@@ -154,4 +156,5 @@ def open_resources(settings: Settings) -> Iterator[dict[str, object]]:
             if isinstance(error.user_exception, ExportError):
                 raise error.user_exception from error
             raise
-        yield {name: getattr(resources, name) for name in RESOURCES}
+        ports = {name: getattr(resources, name) for name in RESOURCES}
+        yield ports | {"attempts": attempts_resource}

@@ -8,6 +8,7 @@ import dagster as dg
 
 from lf_export_pipeline.defs.io_manager import SpoolIOManager
 from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.resources import attempts_resource
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
@@ -19,8 +20,7 @@ WORLDS: list[World] = []
 RESOURCES = (
     "settings",
     "reader",
-    "plan_tables",
-    "uploads_ahead",
+    "run_cache",
     "export_rows",
     "files",
     "mailer",
@@ -31,7 +31,8 @@ RESOURCES = (
 
 def job_in_the_world() -> dg.JobDefinition:
     job = batch_export_job(retries=None)
-    return job.with_top_level_resources({name: _current(name) for name in RESOURCES})
+    ports = {name: _current(name) for name in RESOURCES}
+    return job.with_top_level_resources(ports | {"attempts": attempts_resource})
 
 
 def _current(name: str) -> dg.ResourceDefinition:

@@ -6,17 +6,12 @@ from collections.abc import Iterator
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
+from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.export_query import ExportQuery, WriteMode
 from lf_export_pipeline.core.query.write_mode import with_write_mode
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.tables import table_source
-from lf_export_pipeline.defs.ops.boundary import (
-    export_errors,
-    leave_nothing,
-    require_running,
-    tagged,
-)
+from lf_export_pipeline.defs.ops.attempts import Attempts
 from lf_export_pipeline.settings import Settings
 
 
@@ -25,21 +20,16 @@ def resolve_filters(
     context: dg.OpExecutionContext,
     request: ExportRequest,
     *,
-    settings: dg.ResourceParam[Settings],
+    attempts: dg.ResourceParam[Attempts],
     reader: dg.ResourceParam[RowReader],
-    spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[ObjectStore],
-    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> Iterator[dg.Output[ExportQuery]]:
     """Asks for what the table needs to know (commented ids, score names), then compiles."""
-    stopped = leave_nothing(context, spool, files, export_rows)
-    with export_errors(context, export_rows, when_stopped=stopped):
-        require_running(context, export_rows)
-        tagged_reader = tagged(reader, context)
-        query = resolved(request, tagged_reader, settings)
+    with attempts.running(context) as attempt:
+        attempt.require_running()
+        tagged_reader = attempt.tagged(reader)
+        query = resolved(request, tagged_reader, attempt.settings)
         context.log.info(_summary(query))
-        query = _with_write_mode(context, query, tagged_reader)
-        yield dg.Output(query)
+        yield dg.Output(_with_write_mode(context, query, tagged_reader))
 
 
 def resolved(request: ExportRequest, reader: RowReader, settings: Settings) -> ExportQuery:

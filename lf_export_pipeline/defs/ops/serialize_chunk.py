@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
+from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.chunk_plan import estimated_bytes
 from lf_export_pipeline.core.query.export_query import (
     Chunk,
@@ -22,24 +22,15 @@ from lf_export_pipeline.core.query.export_query import (
     rows_by,
 )
 from lf_export_pipeline.core.query.statement import Store
-from lf_export_pipeline.defs.ops.boundary import (
-    CLICKHOUSE_POOL,
-    export_errors,
-    require_running,
-    tagged,
-)
+from lf_export_pipeline.defs.ops.attempts import CLICKHOUSE_POOL, Attempt, Attempts
 from lf_export_pipeline.defs.progress_format import MEGABYTE, format_progress, per_second
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, PlanTables, RowsLeft
+from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, RowsLeft
 from lf_export_pipeline.file.part_bytes import PartBytes
 from lf_export_pipeline.file.preview import PREVIEW, PREVIEW_ROWS, preview_of
-from lf_export_pipeline.file.upload_ahead import UploadsAhead
-from lf_export_pipeline.file.uploading import Upload
 from lf_export_pipeline.file.write_behind import write_behind
 from lf_export_pipeline.file.written_chunk import WrittenChunk, written_layout
-from lf_export_pipeline.lifecycle.run_records import root_run_id
-from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,13 +51,8 @@ def serialize_chunk(
     plan: ExportPlan,
     chunks: ChunkList,
     *,
-    settings: dg.ResourceParam[Settings],
+    attempts: dg.ResourceParam[Attempts],
     reader: dg.ResourceParam[RowReader],
-    spool: dg.ResourceParam[Spool],
-    export_rows: dg.ResourceParam[BatchExportRepository],
-    files: dg.ResourceParam[ObjectStore],
-    plan_tables: dg.ResourceParam[PlanTables],
-    uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> dg.Output[list[PartFile]]:
     """Writes the part file of each chunk, unless an earlier run or try has; then it is only named.
 
@@ -74,27 +60,23 @@ def serialize_chunk(
     ``upload_file`` if it got none, and that is what cleans up.
     """
     parts: list[PartFile] = []
-    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-    with export_errors(context, export_rows):
-        rows = ChunkReader(tagged(reader, context), plan_tables)
+    with attempts.running(context, keeps_files=True) as attempt:
+        rows = attempt.chunk_reader(reader)
         for chunk in chunks.chunks:
-            require_running(context, export_rows)
-            part = part_of(chunk, plan.query, rows, spool, settings)
+            attempt.require_running()
+            part = part_of(chunk, plan.query, rows, attempt)
             parts.append(part)
             context.log.info(format_progress(chunk, part.seconds))
             if chunk.chunk_count > 1:
-                upload = Upload(plan, folder, files, settings)
                 expected_bytes = estimated_bytes(part.bytes, part.rows, chunk.total_rows)
-                send = partial(upload.send, expected_bytes=expected_bytes)
-                uploads_ahead.offer(chunk.folder, part, send)
+                send = partial(attempt.upload(plan).send, expected_bytes=expected_bytes)
+                attempt.cache.uploads.offer(chunk.folder, part, send)
     return dg.Output(parts, metadata=_metadata(parts) if parts else {})
 
 
-def part_of(
-    chunk: Chunk, query: ExportQuery, rows: ChunkReader, spool: Spool, settings: Settings
-) -> PartFile:
+def part_of(chunk: Chunk, query: ExportQuery, rows: ChunkReader, attempt: Attempt) -> PartFile:
     """The part file of a chunk: the one that an earlier run has finished, or else a new one."""
-    folder = AttemptFolder(spool, chunk.folder)
+    folder, settings = AttemptFolder(attempt.spool, chunk.folder), attempt.settings
     finished = folder.finished_part(chunk.index)
     if finished is not None:
         return finished

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
+from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.chunk_plan import (
     MEBIBYTE,
     bind_chunk,
@@ -17,15 +17,8 @@ from lf_export_pipeline.core.query.chunk_plan import (
 )
 from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.core.query.freshness import with_newest
-from lf_export_pipeline.defs.ops.boundary import (
-    CLICKHOUSE_POOL,
-    export_errors,
-    leave_nothing,
-    require_running,
-    tagged,
-)
+from lf_export_pipeline.defs.ops.attempts import CLICKHOUSE_POOL, Attempts
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.lifecycle.run_records import root_run_id
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,25 +39,20 @@ def stream_chunks(
     context: dg.OpExecutionContext,
     query: ExportQuery,
     *,
-    settings: dg.ResourceParam[Settings],
+    attempts: dg.ResourceParam[Attempts],
     reader: dg.ResourceParam[RowReader],
-    spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[ObjectStore],
-    export_rows: dg.ResourceParam[BatchExportRepository],
 ) -> Iterator[dg.Output[ExportPlan] | dg.DynamicOutput[ChunkList]]:
     """Scans the keys; emits the plan and the chunks of each step, none if there are no rows."""
-    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
-    stopped = leave_nothing(context, spool, files, export_rows)
-    with export_errors(context, export_rows, when_stopped=stopped):
-        require_running(context, export_rows)
-        target_bytes = settings.lf_export_chunk_target_mib * MEBIBYTE
-        plan_folder = folder.plan(context.run_id)
-        plan, chunks = planned(query, tagged(reader, context), plan_folder, target_bytes)
+    with attempts.running(context) as attempt:
+        attempt.require_running()
+        target_bytes = attempt.settings.lf_export_chunk_target_mib * MEBIBYTE
+        plan_folder = attempt.folder.plan(context.run_id)
+        plan, chunks = planned(query, attempt.tagged(reader), plan_folder, target_bytes)
         plan_folder.write(CHUNKS, ChunkList(chunks=tuple(chunks)))
         context.log.info(_summary(plan))
         context.add_output_metadata({"rows": plan.rows, "chunks": len(chunks)}, output_name="plan")
         yield dg.Output(plan, output_name="plan")
-        for step in steps_of(chunks, settings):
+        for step in steps_of(chunks, attempt.settings):
             first, rows = step.chunks[0], sum(chunk.rows for chunk in step.chunks)
             yield dg.DynamicOutput(
                 step,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportCancelledError
-from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
+from lf_export_pipeline.core.ports import RowReader, Spool
 from lf_export_pipeline.core.query.export_query import (
     Chunk,
     ChunkList,
@@ -15,25 +15,15 @@ from lf_export_pipeline.core.query.export_query import (
 )
 from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.defs.metadata import asset_event
-from lf_export_pipeline.defs.ops.boundary import (
-    export_errors,
-    leave_nothing,
-    require_running,
-    tagged,
-)
+from lf_export_pipeline.defs.ops.attempts import Attempt, Attempts
 from lf_export_pipeline.defs.ops.serialize_chunk import part_of
 from lf_export_pipeline.defs.ops.stream_chunks import CHUNKS
 from lf_export_pipeline.defs.progress_format import format_progress
 from lf_export_pipeline.file.attempt_folder import STORED, AttemptFolder
-from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
 from lf_export_pipeline.file.cleanup import is_published_as
 from lf_export_pipeline.file.file_names import file_name
 from lf_export_pipeline.file.preview import PREVIEW, Preview
-from lf_export_pipeline.file.upload_ahead import UploadsAhead
-from lf_export_pipeline.file.uploading import Upload
 from lf_export_pipeline.lifecycle.notices import owe_ready
-from lf_export_pipeline.lifecycle.run_records import root_run_id
-from lf_export_pipeline.settings import Settings
 
 
 @dg.op(out=dg.Out(StoredFile, is_required=False))
@@ -42,42 +32,35 @@ def upload_file(
     plan: ExportPlan,
     parts: list[list[PartFile]],
     *,
-    settings: dg.ResourceParam[Settings],
+    attempts: dg.ResourceParam[Attempts],
     reader: dg.ResourceParam[RowReader],
-    spool: dg.ResourceParam[Spool],
-    files: dg.ResourceParam[ObjectStore],
-    export_rows: dg.ResourceParam[BatchExportRepository],
-    plan_tables: dg.ResourceParam[PlanTables],
-    uploads_ahead: dg.ResourceParam[UploadsAhead],
 ) -> Iterator[dg.Output[StoredFile]]:
     """Uploads and checks the file, signs its link and sets the row COMPLETED.
 
     A row that belongs to another run by now is left alone. Every run that has a plan gets here, so
     this op also cleans up after an export that was stopped.
     """
-    folder = AttemptFolder.of(spool, context.partition_key, root_run_id(context.run))
     made = [part for step in parts for part in step]
-    stopped = leave_nothing(context, spool, files, export_rows, uploads_ahead)
-    with export_errors(context, export_rows, when_stopped=stopped):
-        stored = published_before(folder, export_rows)
+    with attempts.running(context) as attempt:
+        stored = published_before(attempt)
         if stored is None:
-            require_running(context, export_rows)
-            rows = ChunkReader(tagged(reader, context), plan_tables)
-            for chunk in missing_chunks(plan, made, spool):
-                require_running(context, export_rows)
-                made.append(part_of(chunk, plan.query, rows, spool, settings))
+            attempt.require_running()
+            rows = attempt.chunk_reader(reader)
+            for chunk in missing_chunks(plan, made, attempt.spool):
+                attempt.require_running()
+                made.append(part_of(chunk, plan.query, rows, attempt))
                 context.log.info(format_progress(chunk, made[-1].seconds))
-            upload = Upload(plan, folder, files, settings)
+            upload = attempt.upload(plan)
             upload.require_all(made)
-            stored = upload.stored(made, uploads_ahead.finished(plan.folder, made))
-            folder.write(STORED, stored)
+            stored = upload.stored(made, attempt.cache.uploads.finished(plan.folder, made))
+            attempt.folder.write(STORED, stored)
             facts = {"rows": stored.rows, "size": stored.bytes}
             owe_ready(context.instance, context.run_id, stored.object_key, **facts)
-            publish(stored, root_run_id(context.run), files, export_rows, settings)
+            publish(stored, attempt)
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
-        most, page = settings.limits.event_bytes, settings.nextauth_url
-        preview = _preview(spool, made)
+        most, page = attempt.settings.limits.event_bytes, attempt.settings.nextauth_url
+        preview = _preview(attempt.spool, made)
         event = asset_event(context, stored, plan, preview, most, nextauth_url=page)
         context.log_event(event)
         yield dg.Output(stored)
@@ -89,18 +72,16 @@ def _preview(spool: Spool, parts: Sequence[PartFile]) -> Preview | None:
     return next((AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders), None)
 
 
-def published_before(
-    folder: AttemptFolder, export_rows: BatchExportRepository
-) -> StoredFile | None:
+def published_before(attempt: Attempt) -> StoredFile | None:
     """What an earlier try of this attempt has published, if it ended before it could say so.
 
     The answer to the update may be lost, or the process killed right after it: the export is
     COMPLETED with this attempt's file then, and what is left to do is the e-mail.
     """
-    stored = folder.read(STORED, StoredFile)
+    stored = attempt.folder.read(STORED, StoredFile)
     if stored is None:
         return None
-    row = export_rows.get(stored.request.export_id)
+    row = attempt.row()
     is_done = row is not None and row.status == "COMPLETED"
     return stored if row and is_done and is_published_as(row, stored.object_key) else None
 
@@ -118,13 +99,7 @@ def missing_chunks(plan: ExportPlan, parts: Sequence[PartFile], spool: Spool) ->
     return [chunk for chunk in known.chunks if chunk.index not in made] if known else []
 
 
-def publish(
-    stored: StoredFile,
-    owner: str,
-    files: ObjectStore,
-    export_rows: BatchExportRepository,
-    settings: Settings,
-) -> None:
+def publish(stored: StoredFile, attempt: Attempt) -> None:
     """Sign a link and set the row COMPLETED.
 
     Raises:
@@ -132,10 +107,10 @@ def publish(
             the object goes with the attempt, unless a run that was taken for dead has published it.
     """
     name = file_name(stored.request)
-    url = files.signed_url(stored.object_key, settings.link_lifetime, name)
-    is_published = export_rows.complete(
+    url = attempt.files.signed_url(stored.object_key, attempt.settings.link_lifetime, name)
+    is_published = attempt.export_rows.complete(
         stored.request.export_id,
-        owner,
+        attempt.owner,
         url,
         finished_at=stored.finished_at,
         expires_at=stored.expires_at,

@@ -10,11 +10,10 @@ from pydantic import Field
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.ports import BatchExportRepository, Spool
 from lf_export_pipeline.core.request.admission import STALE_AFTER
 from lf_export_pipeline.core.request.model import ExportRequest, ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
-from lf_export_pipeline.defs.ops.boundary import export_errors, require_partition
+from lf_export_pipeline.defs.ops.attempts import Attempt, Attempts
 from lf_export_pipeline.defs.run_summary import requested
 from lf_export_pipeline.file.cleanup import note_superseded
 from lf_export_pipeline.lifecycle.notices import owe_failure
@@ -25,7 +24,6 @@ from lf_export_pipeline.lifecycle.run_records import (
     root_run_id,
     runs_by_export,
 )
-from lf_export_pipeline.settings import Settings
 
 STALE_MESSAGE = (
     "We have improved the batch export feature. Please retry your export to benefit from the "
@@ -90,26 +88,24 @@ def validate_export(
     context: dg.OpExecutionContext,
     config: ValidateConfig,
     *,
-    settings: dg.ResourceParam[Settings],
-    spool: dg.ResourceParam[Spool],
-    export_rows: dg.ResourceParam[BatchExportRepository],
+    attempts: dg.ResourceParam[Attempts],
 ) -> Iterator[dg.Output[ExportRequest]]:
     """Checks the row and sets it PROCESSING. Without an output, all later ops are skipped."""
-    require_partition(context)
-    with export_errors(context, export_rows):
+    with attempts.running(context, keeps_files=True) as attempt:
+        settings = attempt.settings
         if not settings.langfuse_s3_batch_export_enabled:
             raise ConfigurationError(DISABLED_MESSAGE)
-        row = export_rows.get(context.partition_key)
-        now, owner = datetime.now(UTC), root_run_id(context.run)
-        lost_since = now - settings.lost_after
-        is_taken = row is not None and is_anothers_work(context.instance, row, owner, lost_since)
+        row, now = attempt.row(), datetime.now(UTC)
+        is_taken = row is not None and is_anothers_work(
+            context.instance, row, attempt.owner, lost_since=now - settings.lost_after
+        )
         decision = admission(row, config, now, is_taken=is_taken)
         if row is None or decision.action is not Action.RUN:
-            _turn_away(context, export_rows, row, decision)
+            _turn_away(attempt, row, decision)
             return
-        note_superseded(row, spool, settings)
-        if _start(export_rows, row, owner):
-            request = _accepted(context, row, export_rows, settings)
+        note_superseded(row, attempt.spool, settings)
+        if _start(attempt, row):
+            request = _accepted(attempt, row)
             yield dg.Output(request, metadata=requested(request, settings.nextauth_url))
         else:
             context.log.warning("Skipping export %s: another run started it first", row.id)
@@ -138,39 +134,30 @@ def queued_at(row: ExportRow) -> datetime | None:
     return row.updated_at if row.status == "QUEUED" else None
 
 
-def _turn_away(
-    context: dg.OpExecutionContext,
-    export_rows: BatchExportRepository,
-    row: ExportRow | None,
-    decision: Admission,
-) -> None:
+def _turn_away(attempt: Attempt, row: ExportRow | None, decision: Admission) -> None:
+    context = attempt.context
     if row is not None and decision.action is Action.REFUSE:
         as_seen = Claim(unchanged_since=row.updated_at)
-        if export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen):
+        if attempt.export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen):
             owe_failure(context.instance, context.run_id)
         record_failure(context.instance, context.run_id, Failure.REQUEST)
     context.log.warning("Skipping export %s: %s", context.partition_key, decision.reason)
 
 
-def _start(export_rows: BatchExportRepository, row: ExportRow, owner: str) -> bool:
+def _start(attempt: Attempt, row: ExportRow) -> bool:
     """COMPLETED → QUEUED → PROCESSING where that was asked for; any other state starts as it is."""
     if row.status == "COMPLETED":
-        export_rows.requeue(row.id)
-    return export_rows.start(row.id, owner, row.updated_at)
+        attempt.export_rows.requeue(row.id)
+    return attempt.export_rows.start(row.id, attempt.owner, row.updated_at)
 
 
-def _accepted(
-    context: dg.OpExecutionContext,
-    row: ExportRow,
-    export_rows: BatchExportRepository,
-    settings: Settings,
-) -> ExportRequest:
-    stored = export_rows.stored(row.id)
+def _accepted(attempt: Attempt, row: ExportRow) -> ExportRequest:
+    stored, settings = attempt.export_rows.stored(row.id), attempt.settings
     if stored is None:
         raise ExportCancelledError("The export is gone; this run leaves it alone.")
     request = parse_request(stored, settings.limits, settings.file_defaults)
     request = request.model_copy(update={"queued_at": queued_at(row)})
     table, filters = request.query.table, len(request.query.filter)
     line = f"{table} as {request.format_text}, {filters} filters; it was {row.status}"
-    context.log.info("Export %s is PROCESSING: %s", row.id, line)
+    attempt.context.log.info("Export %s is PROCESSING: %s", row.id, line)
     return request

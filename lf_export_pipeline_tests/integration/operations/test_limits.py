@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from lf_export_localstack.processes.dagster_processes import WORKSPACE
-from lf_export_pipeline.defs.ops.boundary import CLICKHOUSE_POOL
+from lf_export_pipeline.defs.ops.attempts import CLICKHOUSE_POOL
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME, PROJECT_TAG, TABLE_TAG
 from lf_export_pipeline_tests.integration.operations.deployment import (
     PROJECTS,
