@@ -90,7 +90,7 @@ class Upload:
             row_limit=self._plan.query.row_limit,
             vanished_rows=sum(part.expected_rows - part.rows for part in parts),
             write_mode=self._plan.query.write_mode,
-            remark=self._plan.query.remark,
+            remark=self._plan.query.user_remark,
             unfit=unfit_of(parts),
             rows_by=rows_by(parts),
         )
