@@ -81,9 +81,10 @@ def forbidden_columns(text: str, known: Iterable[str]) -> ForbiddenColumns:
     names = {*known, *GROUPS}
     found: dict[str, frozenset[str]] = {}
     for entry in filter(None, map(str.strip, text.split(";"))):
-        project, colon, listed = map(str.strip, entry.rpartition(":"))
-        columns = [each.strip() for each in listed.split(",")]
-        if not (colon and project and all(columns)):
+        project, colon, listed = map(str.strip, entry.partition(":"))
+        columns = [each.strip().removeprefix(GROUP_PREFIX) for each in listed.split(",")]
+        is_project = bool(project) and (project == EVERYWHERE or not {*project} & {*"*,"})
+        if not (colon and is_project and all(columns)):
             raise ValueError("project-id:column,column;project-id:column, with * for all projects")
         for name in columns:
             if name not in names:

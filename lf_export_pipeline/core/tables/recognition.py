@@ -11,8 +11,8 @@ _SHARE_MIN = 0.6
 def columns_of_file(names: Sequence[str], table: str | None = None) -> Sequence[OutputColumn]:
     """The base columns of the table that a file is of; its others are those of scores.
 
-    An export may have left columns out. Where several tables have the rest, a column that is text in
-    one of them counts as text.
+    An export may have left columns out. Where several tables have the rest, a column that is text
+    in one of them counts as text.
 
     Args:
         names: The header, in the order of the file.
