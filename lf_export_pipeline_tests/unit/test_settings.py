@@ -47,7 +47,7 @@ def test_columns_are_forbidden_by_project_or_a_sentence_says_what_is_wrong() -> 
     assert not Settings.load(REQUIRED).file_defaults.forbidden.of("p")
     assert problem(LF_EXPORT_FORBIDDEN_COLUMNS="p:inptu") == (
         "LF_EXPORT_FORBIDDEN_COLUMNS is 'p:inptu'; expected columns and groups of exports: "
-        "'inptu' is no column and no group of columns; did you mean input?."
+        "'inptu' is no column and no group of columns (similar: input, inputUsage)."
     )
     assert "project-id:column" in problem(LF_EXPORT_FORBIDDEN_COLUMNS="input")
 

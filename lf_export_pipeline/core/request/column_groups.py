@@ -174,5 +174,5 @@ class TableColumns:
 def _unknown(name: str, known: Iterable[str]) -> str:
     by_lower = {each.lower(): each for each in sorted(known)}
     close = get_close_matches(name[:80].lower(), by_lower, n=3)
-    meant = f"; did you mean {' or '.join(by_lower[each] for each in close)}?" if close else ""
-    return f"{quote_value(name)} is no column and no group of columns{meant}"
+    similar = f" (similar: {', '.join(by_lower[each] for each in close)})" if close else ""
+    return f"{quote_value(name)} is no column and no group of columns{similar}"

@@ -93,7 +93,7 @@ def test_columns_that_are_unknown_fail_the_row_before_a_store_is_asked(
 
     assert world.state.status == "FAILED"
     assert world.state.log == (
-        "Of numbers, 'nmae' is no column and no group of columns; did you mean name?."
+        "Of numbers, 'nmae' is no column and no group of columns (similar: name)."
     )
     assert world.reader.asked == []
 
