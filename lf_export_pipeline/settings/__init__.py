@@ -197,7 +197,7 @@ class PipelineSettings(BaseModel):
         default="",
         description="Columns that no export of a project may hold, whoever asks for it: "
         "`project-id:input,output;*:metadata`, with `*` for all projects. Names are those of "
-        "columns or of [groups of them](files.md#columns).",
+        "columns or of [groups of them](files.md#fewer-columns).",
     )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,
