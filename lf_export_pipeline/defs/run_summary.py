@@ -11,6 +11,7 @@ from lf_export_pipeline.core.markdown import markdown_table
 from lf_export_pipeline.core.query.export_query import StoredFile
 from lf_export_pipeline.core.request.filters import Filter
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.defs.progress_format import duration
 from lf_export_pipeline.notify.channels import exports_link, size_text
 
@@ -78,8 +79,8 @@ def filters_text(request: ExportRequest) -> str:
 
 
 def left_out_text(request: ExportRequest) -> str:
-    """The columns that are not in the file."""
-    return ", ".join(request.left_out)
+    """The columns that are not in the file, as many as one reads; the manifest has all."""
+    return join_limited(request.left_out)
 
 
 def _filter_text(one: Filter) -> str:

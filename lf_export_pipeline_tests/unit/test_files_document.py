@@ -81,4 +81,4 @@ def test_every_group_of_columns_is_listed() -> None:
     section = DOCUMENT.read_text().partition("| group | columns |")[2].partition("\n\n")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines()[2:]]
     expected = {name: ", ".join(columns) for name, columns in GROUPS.items()}
-    assert dict(lines) == {**expected, "scores": "all score columns"}  # type: ignore[arg-type]
+    assert dict(lines) == {**expected, "scores": "all score columns"}

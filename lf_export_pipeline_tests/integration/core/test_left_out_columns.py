@@ -94,8 +94,8 @@ def columns_of(found: Exported, file_format: ExportFormat) -> list[tuple[str, li
         table = pq.read_table(io.BytesIO(found.data))
         return list(table.to_pydict().items())
     if file_format is ExportFormat.CSV:
-        header, *rows = csv.reader(io.StringIO(found.data.decode(), newline=""), strict=True)
-        return [(name, [row[at] for row in rows]) for at, name in enumerate(header)]
+        header, *lines = csv.reader(io.StringIO(found.data.decode(), newline=""), strict=True)
+        return [(name, [line[at] for line in lines]) for at, name in enumerate(header)]
     text = found.data.decode()
     rows = json.loads(text) if text.startswith("[") else [json.loads(x) for x in text.splitlines()]
     return [(name, [row[name] for row in rows]) for name in rows[0]]
@@ -113,9 +113,9 @@ def forbidden_names() -> frozenset[str]:
 def test_what_is_forbidden_is_in_no_file(
     filled: Project, table: str, file_format: ExportFormat, events: bool
 ) -> None:
-    wanted = {"file_format": file_format.value, "useEventsTable": events}
+    wanted: dict[str, Any] = {"file_format": file_format.value, "useEventsTable": events}
     asked = [name for name in ("input", "metadata", "before") if name in names_of(table)]
-    options = {"lfExport": {"columns": ["id", *asked]}} if asked else {}
+    options: dict[str, Any] = {"lfExport": {"columns": ["id", *asked]}} if asked else {}
     whole = filled.export(table, **wanted)
     kept = filled.export(table, forbidden=PAYLOAD, **wanted)
     chosen = filled.export(table, forbidden=PAYLOAD, **wanted, **options)
