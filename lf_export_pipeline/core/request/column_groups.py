@@ -134,12 +134,11 @@ class TableColumns:
         if not forbidden.isdisjoint(self.names):
             barred = join_limited(self.in_order(forbidden))
             why = f" In this project no export may hold {barred}: the operator has forbidden it."
+        beside = " beside those of scores" if self.has_scores and SCORES not in left_out else ""
+        allowed = [name for name in self.names if name not in forbidden]
+        please = f" Please choose some of {join_limited(allowed)}." if allowed else ""
         raise InvalidQueryError(
-            f"No column of {self.table} is left for the file beside those of scores.{why} Please "
-            f"choose some of {join_limited(self.names)}."
-            if self.has_scores
-            else f"No column of {self.table} is left for the file.{why} Please choose some of "
-            f"{join_limited(self.names)}."
+            f"No column of {self.table} is left for the file{beside}.{why}{please}"
         )
 
     @property

@@ -115,7 +115,9 @@ def test_a_forbidden_name_means_column_and_group() -> None:
 
 def test_nothing_but_what_is_forbidden_makes_no_file() -> None:
     sentence = sentence_of({"columns": ["input"]}, forbidden="*:input,metadata")
+    assert sentence.startswith("No column of traces is left for the file. In this project no")
     assert "no export may hold input, metadata: the operator has forbidden it" in sentence
+    assert sentence.endswith("public, output, comments.")
 
 
 @pytest.mark.parametrize(
