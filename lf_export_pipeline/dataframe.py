@@ -27,12 +27,13 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _INSTANT = re.compile(r'"?(-?\d{4,6}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)Z?"?')
 _NUMBER = re.compile(r'"?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"?')
-_SHARE_MIN = 0.6
 _PLAIN_INSTANTS = {"startTime", "endTime", "completionStartTime", "traceTimestamp"}
 """Columns of text that hold instants as ClickHouse writes them."""
 
 
-def read_export(path_or_url: str | Path, *, parse_json: bool = False) -> pd.DataFrame:
+def read_export(
+    path_or_url: str | Path, *, parse_json: bool = False, table: str | None = None
+) -> pd.DataFrame:
     """The rows of an exported file, in the order of the file.
 
     The format is told by the content: Parquet, or CSV, JSON or JSONL, plain or in gzip or zstd. A
@@ -49,22 +50,25 @@ def read_export(path_or_url: str | Path, *, parse_json: bool = False) -> pd.Data
     Args:
         path_or_url: A path, or an address such as the download link.
         parse_json: Parse the columns of lists and objects.
+        table: Which table the file is of, such as ``traces``. The columns tell it. Only where so
+            many were left out that several tables have the rest, a column that is text in one of
+            these is taken for text.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is not a file of an export.
+        ValueError: It is not a file of an export, or there is no such table.
     """
     import pandas as pd  # noqa: PLC0415 - only here
 
     content = _content(path_or_url)
     if content.startswith(_PARQUET):
-        return _of_parquet(content, parse_json=parse_json)
+        return _of_parquet(content, table, parse_json=parse_json)
     data = _decompressed(content).removeprefix(_BYTE_ORDER_MARK)
     rows, is_csv = _rows(data)
     frame = pd.DataFrame(rows, dtype=object)
     frame = frame.where(frame.notna(), None)  # a key that a record lacks
     names = [str(name) for name in frame.columns]
-    base = {column.name: column for column in _layout_of(names)}
+    base = {column.name: column for column in _layout_of(names, table)}
     for name in names:
         column = base.get(name)
         frame[name] = _typed(name, list(frame[name]), column, is_csv=is_csv, parse_json=parse_json)
@@ -107,27 +111,10 @@ def _rows(data: bytes) -> tuple[Any, bool]:
     return columns, True
 
 
-def _layout_of(names: Sequence[str]) -> Sequence[OutputColumn]:
-    """The base columns of the table that the file is of; those that are not among them are scores.
+def _layout_of(names: Sequence[str], table: str | None) -> Sequence[OutputColumn]:
+    from lf_export_pipeline.core.tables.recognition import columns_of_file  # noqa: PLC0415 - only here
 
-    Langfuse's own worker leaves columns out of JSON that are empty in every row.
-    """
-    if not names:
-        return ()
-    present = set(names)
-    shares = [(sum(c.name in present for c in one) / len(one), one) for one in _layouts()]
-    # Of a table with few columns, larger ones may have all as well.
-    share, layout = max(shares, key=lambda each: (each[0], len(each[1])))
-    if share < _SHARE_MIN:
-        message = "This is not a file of an export: no table has these columns."
-        raise ValueError(message)
-    return layout
-
-
-def _layouts() -> list[Sequence[OutputColumn]]:
-    from lf_export_pipeline.core.tables import table_names, table_source  # noqa: PLC0415 - as above
-
-    return [table_source(name).columns for name in table_names()]
+    return columns_of_file(names, table)
 
 
 def _typed(
@@ -138,7 +125,7 @@ def _typed(
 
     kind = column.kind if column else Kind.JSON  # what is behind the base columns is a score
     if kind is Kind.TEXT and name not in _PLAIN_INSTANTS:
-        return _as_objects(values)
+        return _as_objects(values if parse_json else [_json_text(value) for value in values])
     for reading in (_instants, _booleans, _numbers):
         read = reading(values)
         if read is not None:
@@ -150,18 +137,18 @@ def _typed(
     return _as_objects(values if parse_json else [_json_text(value) for value in values])
 
 
-def _of_parquet(content: bytes, *, parse_json: bool) -> pd.DataFrame:
+def _of_parquet(content: bytes, table: str | None, *, parse_json: bool) -> pd.DataFrame:
     """The same columns as those of the other formats: what their types are stands in the file."""
     import pandas as pd  # noqa: PLC0415 - only here
     import pyarrow as pa  # noqa: PLC0415 - only here
     import pyarrow.parquet as pq  # noqa: PLC0415 - only here
 
-    table = pq.read_table(pa.BufferReader(content))
-    base = {column.name: column for column in _layout_of(table.column_names)}
+    read = pq.read_table(pa.BufferReader(content))
+    base = {column.name: column for column in _layout_of(read.column_names, table)}
     return pd.DataFrame(
         {
-            name: _of_arrow(table.column(name), base.get(name), parse_json=parse_json)
-            for name in table.column_names
+            name: _of_arrow(read.column(name), base.get(name), parse_json=parse_json)
+            for name in read.column_names
         }
     )
 

@@ -36,13 +36,17 @@ from lf_export_pipeline.core.query.export_query import (
     RowsBy,
     unfit_of,
 )
+from lf_export_pipeline.core.request.column_groups import forbidden_columns
+from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
+from lf_export_pipeline.core.tables import column_names
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
 from lf_export_pipeline.defs.ops.stream_chunks import DEFAULT_ROW_BYTES, planned
 from lf_export_pipeline.file.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.file.preview import PREVIEW, Preview
 from lf_export_pipeline.file.written_chunk import written_layout
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.effort import IS_LONG
@@ -82,6 +86,7 @@ class Exported:
     part_rows: tuple[int, ...]
     rows_by: frozenset[RowsBy] = frozenset()
     unfit: Mapping[str, int] = field(default_factory=dict)
+    preview: str = ""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -149,9 +154,11 @@ class Project:
         *,
         file_format: str = "JSONL",
         created_at: datetime = CUTOFF,
+        forbidden: str = "",
         **query: Any,
     ) -> ExportRequest:
         """The request, read from a stored row as every request is."""
+        defaults = FileDefaults(forbidden=forbidden_columns(forbidden, column_names()))
         stored = {"tableName": table, "filter": list(filters), "orderBy": None, **query}
         return parse_request(
             StoredExport(
@@ -164,7 +171,8 @@ class Project:
                 status="QUEUED",
                 format=file_format,
                 query=stored,
-            )
+            ),
+            defaults=defaults,
         )
 
     def export(
@@ -248,7 +256,14 @@ def exported(
         part_rows=tuple(part.rows for part in parts),
         rows_by=frozenset(part.rows_by for part in parts),
         unfit=unfit_of(parts),
+        preview=_preview(parts, spool),
     )
+
+
+def _preview(parts: Sequence[PartFile], spool: MemorySpool) -> str:
+    folders = {part.location.rpartition("/")[0] for part in parts}
+    found = [AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders]
+    return "".join(each.markdown for each in found if each)
 
 
 def _is_made_again(data: bytes) -> bool:

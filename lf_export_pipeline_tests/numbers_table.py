@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from lf_export_pipeline.core.query.chosen_columns import chosen_columns
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
 from lf_export_pipeline.core.query.statement import Statement, Store
@@ -128,6 +129,7 @@ class Numbers:
     name = "numbers"
     reads = ()
     columns = (OutputColumn(name="id"), OutputColumn(name="name", kind=Kind.TEXT))
+    has_score_columns = False
     window_column = None
 
     def preflight_queries(
@@ -140,19 +142,16 @@ class Numbers:
     ) -> ExportQuery:
         chunk = Statement(store=Store.CLICKHOUSE, sql="rows /*keys:key*/ {lo_0:Date} {hi_0:Date}")
         names = Statement(store=Store.CLICKHOUSE, sql="names /*keys:key*/")
+        lookup = Lookup(
+            key="id", scope=LookupScope.CHUNK, statement=names, defaults={"name": "nameless"}
+        )
+        chosen = chosen_columns(request, self.columns, [lookup])
         return ExportQuery(
             request=request,
-            columns=self.columns,
+            columns=chosen.columns,
             key_scan=Statement(store=Store.CLICKHOUSE, sql="scan"),
             chunk_rows=chunk,
             sample=Statement(store=Store.CLICKHOUSE, sql="sample"),
-            lookups=(
-                Lookup(
-                    key="id",
-                    scope=LookupScope.CHUNK,
-                    statement=names,
-                    defaults={"name": "nameless"},
-                ),
-            ),
+            lookups=chosen.lookups,
             row_limit=limits.row_limit,
         )

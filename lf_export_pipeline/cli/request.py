@@ -31,6 +31,8 @@ Examples:
   lf-export request --project shop --table traces
   lf-export request --project shop --table observations --format jsonl --user clx1abc
   lf-export request --project shop --table traces --format jsonl --compression zstd
+  lf-export request --project shop --table traces --without io,metadata,comments
+  lf-export request --project shop --table observations --columns id,name,latency,usage
   lf-export request --project shop --table traces --name "Slow traces" \\
     --filters '[{"type": "number", "column": "latency", "operator": ">", "value": 10}]'
   lf-export request --project shop --table scores \\
@@ -54,6 +56,10 @@ Examples:
     type=click.Choice(list(Compression), case_sensitive=False),
     help="Of the file.  [default: LF_EXPORT_COMPRESSION]",
 )
+@click.option(
+    "--columns", default=None, help="Only these: names of columns or of groups, with commas."
+)
+@click.option("--without", default=None, help="All columns but these, such as input,output.")
 @click.option("--filters", default="[]", help="A JSON list, as the web app stores it.")
 @click.option("--order-by", default="null", help='JSON: {"column": …, "order": "ASC" or "DESC"}.')
 @click.option("--search", default=None, help="Text to search for in ids and names.")
@@ -78,6 +84,8 @@ def request(filters: str, order_by: str, **options: Any) -> None:
             require_user(database, row.user_id, row.project_id, is_member=is_member)
         database.exports.add(row)
     click.echo(row.id)
+    if asked.forbidden_remark:
+        click.echo(asked.forbidden_remark, err=True)
     click.echo(_what_is_next(row.id), err=True)
 
 
@@ -101,6 +109,8 @@ def requested_row(
     user: str = "",
     name: str | None = None,
     compression: Compression | None = None,
+    columns: str | None = None,
+    without: str | None = None,
 ) -> StoredExport:
     """A queued export with an id of its own and the present instant as its cutoff."""
     now = datetime.now(UTC)
@@ -113,8 +123,13 @@ def requested_row(
         query |= {"searchQuery": search, "searchType": ["id"]}
     if events_table:
         query["useEventsTable"] = True
-    if compression is not None:
-        query[OPTIONS_KEY] = {"compression": compression.value}
+    options = {
+        "compression": compression and compression.value,
+        "columns": _names(columns),
+        "without": _names(without),
+    }
+    if given := {name: value for name, value in options.items() if value is not None}:
+        query[OPTIONS_KEY] = given
     return StoredExport(
         id=f"lf-export-{secrets.token_hex(8)}",
         project_id=project,
@@ -126,6 +141,12 @@ def requested_row(
         format=file_format,
         query=query,
     )
+
+
+def _names(listed: str | None) -> list[str] | None:
+    if listed is None:
+        return None
+    return [each.strip() for each in listed.split(",") if each.strip()]
 
 
 def _json(option: str, text: str) -> Any:

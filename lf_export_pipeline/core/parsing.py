@@ -9,15 +9,18 @@ from pydantic import ValidationError
 from lf_export_pipeline.core.errors import InvalidQueryError
 from lf_export_pipeline.core.query.export_query import ExportQuery
 from lf_export_pipeline.core.request.admission import ExportLimits, require_bounded_query
+from lf_export_pipeline.core.request.column_groups import TableColumns
+from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.model import (
     ID_MAX_CHARACTERS,
     PAGING_KEYS,
     BatchExportQuery,
     ExportFormat,
     ExportRequest,
+    OrderBy,
     StoredExport,
 )
-from lf_export_pipeline.core.request.options import Compression, ExportOptions, FileDefaults
+from lf_export_pipeline.core.request.options import Compression, ExportOptions
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value, sentence
 from lf_export_pipeline.core.tables import table_names, table_source
 
@@ -40,7 +43,7 @@ def parse_request(
     Args:
         row: The row.
         limits: What its query may hold.
-        defaults: How the file is written where the row does not say so.
+        defaults: How the file is written where the row does not say so, and what it may not hold.
 
     Raises:
         InvalidQueryError: It makes none; the message is one line that names the field, shows the
@@ -48,6 +51,10 @@ def parse_request(
     """
     query = _query(row.query, limits)
     export_format = _format_of_file(_format(row.format), query.options, row.project_id, defaults)
+    columns = _columns_of(query.table)
+    forbidden = defaults.forbidden.of(row.project_id)
+    left_out = columns.left_out(query.options) | forbidden
+    columns.require_some(left_out, forbidden)
     return ExportRequest(
         export_id=_export_id(row.id),
         project_id=_project_id(row.project_id),
@@ -55,8 +62,10 @@ def parse_request(
         name=row.name,
         created_at=row.created_at,
         format=export_format,
-        query=query,
+        query=query.model_copy(update={"order_by": _order_by(query.order_by, forbidden)}),
         compression=_compression(export_format, query.options, defaults),
+        left_out=columns.in_order(left_out),
+        forbidden=columns.in_order(forbidden),
     )
 
 
@@ -140,6 +149,23 @@ def _compression(
             "with zstd. Please leave the compression out."
         )
     return Compression.NONE
+
+
+def _columns_of(name: str) -> TableColumns:
+    table = table_source(name)
+    names = tuple(column.name for column in table.columns)
+    return TableColumns(name, names, table.has_score_columns)
+
+
+def _order_by(wanted: OrderBy | None, forbidden: frozenset[str]) -> OrderBy | None:
+    """The order of the file, unless rows in that order would tell about forbidden values."""
+    words = {_word(name) for name in forbidden}
+    return None if wanted and _word(wanted.column) in words else wanted
+
+
+def _word(name: str) -> str:
+    """A column's name without what differs where Langfuse's pages name it: ``Trace Tags``."""
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _query(stored: object, limits: ExportLimits) -> BatchExportQuery:

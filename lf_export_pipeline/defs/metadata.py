@@ -11,7 +11,7 @@ from lf_export_pipeline.core.request.admission import EVENT_MAX_BYTES
 from lf_export_pipeline.defs.assets import export_asset_key
 from lf_export_pipeline.defs.column_descriptions import base_schema
 from lf_export_pipeline.defs.progress_format import MEGABYTE, per_second
-from lf_export_pipeline.defs.run_summary import made
+from lf_export_pipeline.defs.run_summary import left_out_text, made
 from lf_export_pipeline.file.manifest import manifest_of
 from lf_export_pipeline.file.preview import Preview
 from lf_export_pipeline.lifecycle.partitions import ATTEMPT_TAG
@@ -90,6 +90,7 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
         "row_limit_hit": stored.limit_hit,
         "vanished_rows": stored.vanished_rows,
         "langfuse_write_mode": stored.write_mode.value,
+        **({"columns_left_out": left_out_text(stored.request)} if stored.request.left_out else {}),
         **({"remark": stored.remark} if stored.remark else {}),
         "rows_by": stored.rows_by,
     }

@@ -11,6 +11,7 @@ from lf_export_pipeline.core.markdown import markdown_table
 from lf_export_pipeline.core.query.export_query import StoredFile
 from lf_export_pipeline.core.request.filters import Filter
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.defs.progress_format import duration
 from lf_export_pipeline.notify.channels import exports_link, size_text
 
@@ -34,6 +35,7 @@ def requested(request: ExportRequest, nextauth_url: str | None) -> Metadata:
         "project": text(request.project_id),
         "table": text(f"{query.table} as {request.format_text}"),
         "filters": text(filters_text(request)),
+        **({"without": text(left_out_text(request))} if request.left_out else {}),
         **_page(request, nextauth_url),
         "rows_before": text(f"{request.created_at:%Y-%m-%d %H:%M:%S} UTC"),
     }
@@ -55,6 +57,7 @@ def made(stored: StoredFile, waited: float, nextauth_url: str | None) -> Metadat
         ("project", request.project_id),
         ("table", f"{request.query.table} as {request.format_text}"),
         ("filters", filters_text(request)),
+        *([("without", left_out_text(request))] if request.left_out else []),
         ("rows", f"{stored.rows:,}{cut}"),
         ("size", size_text(stored.bytes)),
         ("file", stored.object_key.rpartition("/")[2]),
@@ -73,6 +76,11 @@ def filters_text(request: ExportRequest) -> str:
     more = [f"{len(filters) - FILTERS_MAX:,} more"] if len(filters) > FILTERS_MAX else []
     search = ["a search"] if request.query.search_query else []
     return ", ".join([*named, *more, *search]) or "none"
+
+
+def left_out_text(request: ExportRequest) -> str:
+    """The columns that are not in the file, as many as one reads; the manifest has all."""
+    return join_limited(request.left_out)
 
 
 def _filter_text(one: Filter) -> str:

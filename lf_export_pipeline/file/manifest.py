@@ -30,6 +30,8 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
         "format": stored.request.format.value,
         "compression": stored.request.compression.value,
         "columns": [*(column.name for column in plan.query.columns), *plan.query.score_columns],
+        "columns_left_out": list(stored.request.left_out),
+        "columns_forbidden": list(stored.request.forbidden),
         "query": _question(stored.request),
         "cutoff": stored.request.created_at.isoformat(),
         "chunk_rows": list(plan.chunk_rows),

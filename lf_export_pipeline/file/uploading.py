@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lf_export_pipeline.core.errors import ExportError, TransientError
+from lf_export_pipeline.core.errors import ExportError, PermanentError, TransientError
 from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.query.export_query import (
     ExportPlan,
@@ -14,6 +14,8 @@ from lf_export_pipeline.core.query.export_query import (
     rows_by,
     unfit_of,
 )
+from lf_export_pipeline.core.request.column_groups import SCORES
+from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.file.assembled_file import AssembledFile, size_of, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import abort_uploads_to, discard_object
@@ -70,7 +72,9 @@ class Upload:
 
         Raises:
             TransientError: A part is damaged, or the bucket holds another size.
+            PermanentError: The file holds columns that have been forbidden meanwhile.
         """
+        self._require_allowed()
         parts = sorted(parts, key=lambda part: part.index)
         size = size_of(self._writer, parts, self._folder.spool)
         sent = sent or self.send(parts, size)
@@ -90,10 +94,22 @@ class Upload:
             row_limit=self._plan.query.row_limit,
             vanished_rows=sum(part.expected_rows - part.rows for part in parts),
             write_mode=self._plan.query.write_mode,
-            remark=self._plan.query.remark,
+            remark=self._plan.query.user_remark,
             unfit=unfit_of(parts),
             rows_by=rows_by(parts),
         )
+
+    def _require_allowed(self) -> None:
+        """Nothing, unless an operator has forbidden a column since the first run of the export."""
+        query = self._plan.query
+        forbidden = self._settings.file_defaults.forbidden.of(self._request.project_id)
+        held = [column.name for column in query.columns if column.name in forbidden]
+        held += [SCORES] if query.score_columns and SCORES in forbidden else []
+        if held:
+            raise PermanentError(
+                f"The operator has forbidden {join_limited(held)} since this export was taken up. "
+                "Please request it again; it will not have these columns."
+            )
 
     def _key(self) -> str:
         """The key that an earlier try has written to, or a new one, noted before it is used.

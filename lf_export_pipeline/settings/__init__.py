@@ -14,7 +14,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from lf_export_pipeline.core.query.chunk_plan import CHUNK_TARGET_BYTES, MEBIBYTE
 from lf_export_pipeline.core.request.admission import KIBIBYTE, ExportLimits
-from lf_export_pipeline.core.request.options import Compression, FileDefaults
+from lf_export_pipeline.core.request.column_groups import forbidden_columns
+from lf_export_pipeline.core.request.file_defaults import FileDefaults
+from lf_export_pipeline.core.request.options import Compression
+from lf_export_pipeline.core.tables import column_names
 from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.postgres import PostgresSettings
@@ -24,6 +27,7 @@ from lf_export_pipeline.settings.values import (
     ClickHouseAddress,
     authorities,
     broker,
+    column_lists,
     credential,
     mail_server,
     url_of,
@@ -189,6 +193,12 @@ class PipelineSettings(BaseModel):
         description="Projects, as ids with commas between them, or `*` for all, in which an export "
         "that Langfuse's dialog calls JSONL is written as Parquet.",
     )
+    lf_export_forbidden_columns: Annotated[str, column_lists()] = Field(
+        default="",
+        description="Columns that no export of a project may hold, whoever asks for it: "
+        "`project-id:input,output;*:metadata`, with `*` for all projects. Names are those of "
+        "columns or of [groups of them](files.md#fewer-columns).",
+    )
     lf_export_csv_guard_formulas: bool = Field(
         default=False,
         description="Put an apostrophe before CSV cells that a spreadsheet would run as a formula: "
@@ -289,11 +299,12 @@ class Settings(
 
     @property
     def file_defaults(self) -> FileDefaults:
-        """How files are written where an export does not say so itself."""
+        """How files are written where an export does not say so itself; what they may not hold."""
         ids = (each.strip() for each in self.lf_export_parquet_projects.split(","))
         return FileDefaults(
             compression=self.lf_export_compression,
             parquet_projects=frozenset(each for each in ids if each),
+            forbidden=forbidden_columns(self.lf_export_forbidden_columns, column_names()),
         )
 
     @property

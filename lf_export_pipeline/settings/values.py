@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
+from lf_export_pipeline.core.request.column_groups import forbidden_columns
+from lf_export_pipeline.core.tables import column_names
 from lf_export_pipeline.settings.addresses import http_address
 from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
 from lf_export_pipeline.settings.smtp_url import smtp_url
@@ -116,6 +118,19 @@ def broker() -> AfterValidator:
         )
         if not (parts.scheme == "redis" or (parts.scheme == "rediss" and verified)):
             raise PydanticCustomError("url", f"redis://… or, with TLS, {with_tls}")
+        return value
+
+    return AfterValidator(check)
+
+
+def column_lists() -> AfterValidator:
+    """Accepts lists of columns by project, of columns that exist."""
+
+    def check(value: str) -> str:
+        try:
+            forbidden_columns(value, column_names())
+        except ValueError as error:
+            raise PydanticCustomError("url", "{wanted}", {"wanted": str(error)}) from None
         return value
 
     return AfterValidator(check)

@@ -233,3 +233,39 @@ def _records(path: Path) -> list[Any]:
         records: list[Any] = json.loads(text)
         return records
     return [json.loads(line) for line in text.split("\n") if line]
+
+
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+def test_a_file_with_few_columns_is_known_too(
+    write: Callable[[list[dict[str, Any]]], str], tmp_path: Path
+) -> None:
+    names = ("id", "timestamp", "bookmarked", "metadata")
+    rows = [{**{name: row[name] for name in names}, "quality": [0.5]} for row in (ROW, EMPTY)]
+    frame = read_export(stored(tmp_path, write(rows)))
+    assert list(frame["id"]) == ["0042", "7"]
+    assert str(frame["timestamp"].dtype) == "datetime64[ms, UTC]"
+    assert str(frame["bookmarked"].dtype) == "boolean"
+    assert json.loads(frame["metadata"][0]) == {"k": "v"}
+    assert json.loads(frame["quality"][0]) == [0.5]
+
+
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+def test_what_several_tables_have_is_text_unless_the_table_is_named(
+    write: Callable[[list[dict[str, Any]]], str], tmp_path: Path
+) -> None:
+    path = stored(tmp_path, write([{"id": "0042", "name": "a", "input": "17"}]))
+    assert read_export(path)["id"][0] == "0042"
+    assert read_export(path)["input"][0] == "17"
+    assert read_export(path, table="traces")["input"][0] == "17"
+    assert read_export(path, table="observations")["input"][0] == 17
+
+
+def test_embedded_json_of_few_columns_is_text_or_parsed(tmp_path: Path) -> None:
+    path = stored(tmp_path, json.dumps({"id": "a", "input": {"k": [1]}}) + "\n")
+    assert read_export(path)["input"][0] == '{"k":[1]}'
+    assert read_export(path, parse_json=True)["input"][0] == {"k": [1]}
+
+
+def test_a_table_that_nobody_exports_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no table 'trace'; expected one of"):
+        read_export(stored(tmp_path, ""), table="trace")

@@ -7,6 +7,7 @@ import pytest
 
 from lf_export_pipeline.core.formats.arrow_types import ARROW_TYPES
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.request.column_groups import GROUPS
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.tables import (
     audit_logs,
@@ -74,3 +75,10 @@ def section(table: str) -> str:
 @pytest.mark.parametrize("table", list(TABLES))
 def test_the_columns_of_a_table_are_those_of_the_code(table: str) -> None:
     assert section(table) + "\n" in DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_every_group_of_columns_is_listed() -> None:
+    section = DOCUMENT.read_text().partition("| group | columns |")[2].partition("\n\n")[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines()[2:]]
+    expected = {name: ", ".join(columns) for name, columns in GROUPS.items()}
+    assert dict(lines) == {**expected, "scores": "all score columns"}

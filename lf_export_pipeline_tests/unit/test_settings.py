@@ -40,6 +40,18 @@ def test_an_empty_value_counts_as_unset() -> None:
     assert problem(CLICKHOUSE_USER="").startswith("CLICKHOUSE_USER is not set.")
 
 
+def test_columns_are_forbidden_by_project_or_a_sentence_says_what_is_wrong() -> None:
+    text = "p:input;*:scores"
+    settings = Settings.load(REQUIRED | {"LF_EXPORT_FORBIDDEN_COLUMNS": text})
+    assert settings.file_defaults.forbidden.of("p") == {"input", "scores"}
+    assert not Settings.load(REQUIRED).file_defaults.forbidden.of("p")
+    assert problem(LF_EXPORT_FORBIDDEN_COLUMNS="p:inptu") == (
+        "LF_EXPORT_FORBIDDEN_COLUMNS is 'p:inptu'; expected columns and groups of exports: "
+        "'inptu' is no column and no group of columns (similar: input, inputUsage)."
+    )
+    assert "project-id:column" in problem(LF_EXPORT_FORBIDDEN_COLUMNS="input")
+
+
 def test_every_missing_variable_is_named_in_a_sentence_of_its_own() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings.load({})

@@ -13,7 +13,7 @@ from lf_export_localstack.demo.results import Result, result_of
 from lf_export_localstack.demo.summary import lines_of, next_commands
 from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.core.request.model import ExportRow
-from lf_export_pipeline.dataframe import _layouts
+from lf_export_pipeline.core.tables import table_names, table_source
 
 READY, FAILING = EXPORTS[0], EXPORTS[-1]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -63,7 +63,9 @@ def test_three_commands_are_named_and_work(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     program = str(Path(sys.executable).with_name("lf-export"))
     file = tmp_path / "All traces.csv"
-    file.write_text(",".join(f'"{column.name}"' for column in _layouts()[0]) + "\n")
+    file.write_text(
+        ",".join(f'"{column.name}"' for column in table_source(table_names()[0]).columns) + "\n"
+    )
     result = Result(READY, row("COMPLETED"), file, None, 1, ())
     lines = list(next_commands([result], tmp_path / "state"))
     commands = [line for line in lines if not line.startswith(" ")]

@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
 from lf_export_pipeline.core.query.key_hash import HashKey, with_hash_key
 from lf_export_pipeline.core.query.statement import SQL_MAX_BYTES, Statement, Store
 from lf_export_pipeline.core.request.admission import score_columns_bytes
+from lf_export_pipeline.core.request.column_groups import SCORES
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 
 
@@ -83,12 +85,26 @@ class ExportQuery(_Frozen):
     remark: str | None = None  # what its user is to be told of the table
     source: RowSource | None = None  # None: the rows are in Postgres
 
+    @model_validator(mode="after")
+    def _holds_nothing_that_is_left_out(self) -> Self:
+        """A table that forgets what its export leaves out makes no file at all."""
+        left_out = {*self.request.left_out}
+        has_scores = bool(self.score_columns) and SCORES in left_out
+        if has_scores or not left_out.isdisjoint(column.name for column in self.columns):
+            raise ValueError("the table has not left out the columns that the request leaves out")
+        return self
+
     @property
     def score_columns_bytes(self) -> int:
         """What the score columns add to each row of the file, whether it has scores or not."""
         if self.request.format in {ExportFormat.CSV, ExportFormat.PARQUET}:
             return len(self.score_columns) * len(',""')
         return score_columns_bytes(self.score_columns)
+
+    @property
+    def user_remark(self) -> str | None:
+        """What the user is told of the file, beside what its rows are short of."""
+        return " ".join(filter(None, (self.request.forbidden_remark, self.remark))) or None
 
     def keyed(self, key: HashKey) -> "ExportQuery":
         """The same query, with the key bound by which all of its statements hash the rows' keys."""

@@ -261,7 +261,7 @@ def reordered(rows: Statement, order: Sequence[str], hidden: Sequence[str]) -> S
 def row_size_sample(table: VersionedTable, project_id: str, columns: Sequence[str]) -> Statement:
     """``row_bytes``: the mean size of the rows of a chunk, by the columns that can be long."""
     params = Params()
-    size = " + ".join(f"length(ifNull(toString({column}), ''))" for column in columns)
+    size = " + ".join(f"length(ifNull(toString({column}), ''))" for column in columns) or "0"
     chunk = table.chunk(params.bind(project_id, "String"))
     sql = f"SELECT avg({size}) AS row_bytes FROM {table.name} AS t WHERE {chunk}"
     return Statement(store=table.store, sql=sql, params=params.values)

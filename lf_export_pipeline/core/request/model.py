@@ -147,6 +147,8 @@ class ExportRequest(BaseModel):
     query: BatchExportQuery
     queued_at: datetime | None = None  # when it was asked for the last time, if that is known
     compression: Compression = Compression.NONE  # of the file, whoever has decided it
+    left_out: tuple[str, ...] = ()  # columns, in the table's order; ``scores``: all of scores
+    forbidden: tuple[str, ...] = ()  # those of them that the operator lets nobody have
 
     @property
     def extension(self) -> str:
@@ -157,3 +159,11 @@ class ExportRequest(BaseModel):
     def format_text(self) -> str:
         """The format of the file as people read it: ``CSV``, ``JSONL (gzip)``."""
         return f"{self.format}{self.compression.words}"
+
+    @property
+    def forbidden_remark(self) -> str | None:
+        """What the user is told of columns that the operator lets nobody have."""
+        if not self.forbidden:
+            return None
+        names = ", ".join(self.forbidden)
+        return f"The operator allows no export of this project to hold these columns: {names}."

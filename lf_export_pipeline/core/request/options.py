@@ -4,10 +4,11 @@
 and ignores it, so its rows mean what they always meant.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
+
+from lf_export_pipeline.core.request.filters import Text
 
 OPTIONS_KEY = "lfExport"
 
@@ -39,15 +40,5 @@ class ExportOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     compression: Compression | None = None  # None: as the installation has it
-
-
-@dataclass(frozen=True, slots=True)
-class FileDefaults:
-    """How files are written where an export does not say so itself."""
-
-    compression: Compression = Compression.NONE  # of text
-    parquet_projects: frozenset[str] = frozenset()  # ``*`` among them: all of them
-
-    def are_parquet(self, project_id: str) -> bool:
-        """Whether what the dialog calls JSONL is Parquet in this project."""
-        return not self.parquet_projects.isdisjoint({"*", project_id})
+    columns: tuple[Text, ...] | None = None  # only these, by names of columns or groups
+    without: tuple[Text, ...] | None = None  # all but these

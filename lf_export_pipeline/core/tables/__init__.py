@@ -34,6 +34,11 @@ class TableSource(Protocol):
         ...
 
     @property
+    def has_score_columns(self) -> bool:
+        """Whether a file may have a column for each name of a score, after the base columns."""
+        ...
+
+    @property
     def window_column(self) -> WindowColumn | None:
         """The time by which standing exports cut the rows into windows; None: they have none."""
         ...
@@ -56,9 +61,11 @@ class TableSource(Protocol):
 
 
 class NoPreflight:
-    """For tables that need to know nothing before they compile a request."""
+    """For tables that need to know nothing before they compile a request, as scores' names are."""
 
     __slots__ = ()
+
+    has_score_columns = False
 
     def preflight_queries(
         self,
@@ -88,6 +95,12 @@ def table_names() -> tuple[str, ...]:
     """The names of all exportable tables, sorted."""
     _load_all()
     return tuple(sorted(_TABLES))
+
+
+def column_names() -> frozenset[str]:
+    """The names of the base columns of all tables."""
+    tables = map(table_source, table_names())
+    return frozenset(column.name for table in tables for column in table.columns)
 
 
 def stored_tables() -> tuple[StoredTable, ...]:

@@ -1,7 +1,9 @@
 """Items of dataset runs, from ``dataset_run_items_rmt``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from lf_export_pipeline.core.query.chosen_columns import chosen_columns
 from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
@@ -53,6 +55,7 @@ _FIELDS = {
     "updatedAt": iso_time("t.updated_at"),
     "datasetId": "t.dataset_id",  # for the lookup of its name
 }
+_TIES = ("datasetId", "id")
 _ORDER = {
     "#created_at": "t.created_at",
     "#event_ts": "t.event_ts",
@@ -120,13 +123,15 @@ class DatasetRunItems(NoPreflight):
         limits: ExportLimits,
     ) -> ExportQuery:
         """Reads by dataset and run."""
+        chosen = chosen_columns(request, COLUMNS, [_dataset_names(request.project_id)])
+        fields = chosen.fields(_FIELDS, order=_TIES)
         return ExportQuery(
             request=request,
-            columns=COLUMNS,
+            columns=chosen.columns,
             key_scan=_key_scan(request, limits),
-            chunk_rows=_chunk_rows(request.project_id),
-            sample=row_size_sample(RUN_ITEMS, request.project_id, list(_FIELDS.values())),
-            lookups=(_dataset_names(request.project_id),),
+            chunk_rows=_chunk_rows(request.project_id, fields),
+            sample=row_size_sample(RUN_ITEMS, request.project_id, list(fields.values())),
+            lookups=chosen.lookups,
             row_limit=limits.row_limit,
             source=RUN_ITEMS.row_source,
         )
@@ -168,11 +173,11 @@ def _relations(project: str, selection: ScanPredicates) -> dict[str, Relation]:
     return {SCORE_ALIAS: Relation(of_traces.relation(), on="trace_id")}
 
 
-def _chunk_rows(project_id: str) -> Statement:
+def _chunk_rows(project_id: str, fields: Mapping[str, str]) -> Statement:
     """The newest version of each item is found first, only then the order of the file is made."""
     params = Params()
     project = params.bind(project_id, "String")
-    newest = ChunkRows(RUN_ITEMS, project, _FIELDS | _ORDER).statement(params)
+    newest = ChunkRows(RUN_ITEMS, project, {**fields, **_ORDER}).statement(params)
     sql = (
         f"SELECT * EXCEPT ({', '.join(quoted(name) for name in _ORDER)}) FROM ({newest.sql})\n"
         "ORDER BY `#created_at` DESC, `#event_ts` DESC, datasetId, `#run_id`, id"

@@ -32,6 +32,9 @@ EVENTS = VersionedTable(
     bounds=(Bound(_MINUTE, "DateTime('UTC')"),),
 )
 
+SCORE_FIELD = {SCORE_KEY: SPAN_KEY}
+"""The field of a span that its score cells are matched by."""
+
 _SCORE_KEYS = {"span_key": SPAN_KEY, "trace_key": TRACE_KEY}
 _NEWEST_FIRST = "t.start_time"  # Langfuse: the latest start first
 _SEARCH = SearchColumns(
@@ -89,11 +92,10 @@ class EventReading:
         return scan.statement(params)
 
     def chunk_rows(self, fields: Mapping[str, str]) -> Statement:
-        """The wide columns of a chunk: Arrow field ← expression over ``t``."""
+        """The columns of a chunk: Arrow field ← expression over ``t``."""
         params = Params()
         project = params.bind(self.request.project_id, "String")
-        columns = {**fields, SCORE_KEY: SPAN_KEY}
-        return ChunkRows(EVENTS, project, columns, [f"{_NEWEST_FIRST} DESC"]).statement(params)
+        return ChunkRows(EVENTS, project, fields, [f"{_NEWEST_FIRST} DESC"]).statement(params)
 
     def score_lookups(self, names: tuple[str, ...]) -> tuple[Lookup, ...]:
         """The score cells of a chunk; nothing to look up where no score has a name."""

@@ -18,6 +18,7 @@ from lf_export_pipeline.core.tables.event_reading import (
     EVENTS,
     METADATA_NAMES,
     METADATA_VALUES,
+    SCORE_FIELD,
     TRACE_NAME,
     WIDE_COLUMNS,
     EventReading,
@@ -117,6 +118,7 @@ class Events:
         *stored_in(Store.POSTGRES, "comments", "users"),
     )
     columns = COLUMNS
+    has_score_columns = True
     window_column = WindowColumn(FILTER_TABLE.names_of(EVENTS.time))
 
     def preflight_queries(
@@ -137,7 +139,8 @@ class Events:
             limits,
             columns=COLUMNS,
             key_scan=partial(reading.key_scan, limits=limits),
-            chunk_rows=reading.chunk_rows(_FIELDS),
+            fields=_FIELDS | SCORE_FIELD,
+            chunk_rows=reading.chunk_rows,
             lookups=partial(_lookups, reading),
         )
 

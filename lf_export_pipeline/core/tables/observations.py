@@ -17,6 +17,7 @@ class Observations:
     name = "observations"
     reads = tuple(sorted({*LegacyObservations.reads, *ObservationsFromEvents.reads}))
     columns = LegacyObservations.columns
+    has_score_columns = True
     window_column = LegacyObservations.window_column  # spans call it by the same names
 
     def preflight_queries(

@@ -15,6 +15,7 @@ from lf_export_pipeline.core.tables.event_reading import (
     EVENTS,
     METADATA_NAMES,
     METADATA_VALUES,
+    SCORE_FIELD,
     TRACE_NAME,
     WIDE_COLUMNS,
     EventReading,
@@ -57,6 +58,7 @@ class ObservationsFromEvents:
         *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
     )
     columns = observation_columns(ExportFormat.JSON)
+    has_score_columns = True
     window_column = WindowColumn(FILTER_TABLE.names_of(EVENTS.time))
 
     def preflight_queries(
@@ -71,14 +73,15 @@ class ObservationsFromEvents:
         """Values as in the legacy export; scores of the span and of its trace, of any age."""
         reading = EventReading(request, FILTER_TABLE, scores_from=None)
         metadata = metadata_map(request.format, METADATA_NAMES, METADATA_VALUES)
-        fields = {**_FIELDS, "metadata": metadata, **input_and_output(request.format)}
+        fields = {**_FIELDS, "metadata": metadata, **input_and_output(request.format)} | SCORE_FIELD
         return _EXPORT.query(
             request,
             answers,
             limits,
             columns=observation_columns(request.format),
             key_scan=partial(reading.key_scan, limits=limits),
-            chunk_rows=reading.chunk_rows(fields),
+            fields=fields,
+            chunk_rows=reading.chunk_rows,
             lookups=partial(_lookups, reading),
         )
 

@@ -80,6 +80,7 @@ class LegacyObservations:
         *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
     )
     columns = observation_columns(ExportFormat.JSON)
+    has_score_columns = True
     window_column = WindowColumn(FILTER_TABLE.names_of(OBSERVATIONS.time))
 
     def preflight_queries(
@@ -98,7 +99,8 @@ class LegacyObservations:
             limits,
             columns=observation_columns(request.format),
             key_scan=partial(_key_scan, request, limits),
-            chunk_rows=_chunk_rows(request),
+            fields=_fields(request.format),
+            chunk_rows=partial(_chunk_rows, request.project_id),
             lookups=partial(_lookups, request.project_id),
         )
 
@@ -139,11 +141,14 @@ def _scores(project: str, traces: str | None) -> ScoreGroups:
     return scores_of_traces(project, traces, _SCORE_KEY_OF_GROUP, _SCORE_GROUPING)
 
 
-def _chunk_rows(request: ExportRequest) -> Statement:
+def _fields(file_format: ExportFormat) -> dict[str, str]:
+    metadata = metadata_map(file_format, "mapKeys(t.metadata)", "mapValues(t.metadata)")
+    return {**_FIELDS, "metadata": metadata, **input_and_output(file_format)}
+
+
+def _chunk_rows(project_id: str, fields: Mapping[str, str]) -> Statement:
     params = Params()
-    project = params.bind(request.project_id, "String")
-    metadata = metadata_map(request.format, "mapKeys(t.metadata)", "mapValues(t.metadata)")
-    fields = {**_FIELDS, "metadata": metadata, **input_and_output(request.format)}
+    project = params.bind(project_id, "String")
     return ChunkRows(OBSERVATIONS, project, fields).statement(params)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lf_export_pipeline.core.query.chosen_columns import chosen_columns
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, OutputColumn
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
 from lf_export_pipeline.core.query.expressions import LEVELS_MAX
@@ -59,12 +60,15 @@ class PostgresTable(NoPreflight):
         Raises:
             InvalidFilterError: A filter cannot be applied.
         """
+        chosen = chosen_columns(request, self.columns, ())
+        fields = chosen.fields(self.fields)
+        sampled = chosen.sampled(self.long_columns, fields)
         return ExportQuery(
             request=request,
-            columns=self.columns,
+            columns=chosen.columns,
             key_scan=self.key_scan(request, limits),
-            chunk_rows=self.chunk_rows(request.project_id),
-            sample=self.row_size_sample(request.project_id),
+            chunk_rows=self.chunk_rows(request.project_id, fields),
+            sample=self.row_size_sample(request.project_id, sampled),
             row_limit=limits.row_limit,
         )
 
@@ -87,13 +91,13 @@ class PostgresTable(NoPreflight):
         )
         return Statement(store=Store.POSTGRES, sql=sql, params=params.values)
 
-    def chunk_rows(self, project_id: str) -> Statement:
-        """All columns of the rows with the ids ``:keys``, in the order of the scan.
+    def chunk_rows(self, project_id: str, fields: Mapping[str, str]) -> Statement:
+        """Some of ``fields`` of the rows with the ids ``:keys``, in the order of the scan.
 
         A join with the list of ids would tell the order, too, but without statistics Postgres may
         choose a nested loop for it, which takes minutes for 30,000 ids.
         """
-        columns = ",\n".join(f'{sql} AS "{name}"' for name, sql in self.fields.items())
+        columns = ",\n".join(f'{sql} AS "{name}"' for name, sql in fields.items())
         sql = (
             f"SELECT {columns}\nFROM {self.name} AS t {self.joins}\n"
             f"WHERE t.project_id = :project_id AND t.id = ANY(CAST(:keys AS text[]))\n"
@@ -101,9 +105,9 @@ class PostgresTable(NoPreflight):
         )
         return Statement(store=Store.POSTGRES, sql=sql, params={"project_id": project_id})
 
-    def row_size_sample(self, project_id: str) -> Statement:
+    def row_size_sample(self, project_id: str, columns: Sequence[str]) -> Statement:
         """``row_bytes``: the mean size of the rows of a chunk."""
-        lengths = [f"coalesce(octet_length(CAST({each} AS text)), 0)" for each in self.long_columns]
+        lengths = [f"coalesce(octet_length(CAST({each} AS text)), 0)" for each in columns]
         size = " + ".join([str(_ROW_OVERHEAD_BYTES), *lengths])
         sql = (
             f"SELECT CAST(avg({size}) AS float8) AS row_bytes FROM {self.name} AS t "

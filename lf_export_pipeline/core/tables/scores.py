@@ -1,7 +1,9 @@
 """Scores, one row each, with what they show of their trace and of their author."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from lf_export_pipeline.core.query.chosen_columns import chosen_columns
 from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.compiler import FilterColumn
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
@@ -113,13 +115,17 @@ class Scores(NoPreflight):
         reading = _Reading(
             request, EVENTS_TABLE if request.query.use_events_table else TRACES_TABLE
         )
+        lookups = (reading.trace_lookup(), user_names_lookup("authorUserName", _AUTHOR))
+        chosen = chosen_columns(request, COLUMNS, lookups)
+        fields = chosen.fields(reading.fields(), order=reading.ties)
+        wide = chosen.sampled(_WIDE_COLUMNS, fields)
         return ExportQuery(
             request=request,
-            columns=COLUMNS,
+            columns=chosen.columns,
             key_scan=reading.key_scan(limits),
-            chunk_rows=reading.chunk_rows(),
-            sample=row_size_sample(reading.table, request.project_id, _WIDE_COLUMNS),
-            lookups=(reading.trace_lookup(), user_names_lookup("authorUserName", _AUTHOR)),
+            chunk_rows=reading.chunk_rows(fields),
+            sample=row_size_sample(reading.table, request.project_id, wide),
+            lookups=chosen.lookups,
             row_limit=limits.row_limit,
             source=reading.table.row_source,
         )
@@ -158,19 +164,26 @@ class _Reading:
         )
         return scan.statement(params)
 
-    def chunk_rows(self) -> Statement:
+    def fields(self) -> dict[str, str]:
+        keys, values = "mapKeys(t.metadata)", "mapValues(t.metadata)"
+        return {**_FIELDS, "metadata": metadata_map(self.request.format, keys, values)}
+
+    @property
+    def ties(self) -> tuple[str, ...]:
+        """The fields that rows are ordered by where the user's order leaves it open."""
+        return () if self._order_column is None else ("name", "id")
+
+    def chunk_rows(self, own: Mapping[str, str]) -> Statement:
         params = Params()
         project = params.bind(self.request.project_id, "String")
         order = self._order_column
-        keys, values = "mapKeys(t.metadata)", "mapValues(t.metadata)"
-        own = {**_FIELDS, "metadata": metadata_map(self.request.format, keys, values)}
         if order is None:
             return ChunkRows(self.table, project, own).statement(params)
         fields = {**own, _ORDER: order.expression, _DAY: SCORES.sorting_key[0]}
         chunk = _rows(SCORES.chunk(project))
         traces = self._relations(chunk, params) if order.relation else {}
         rows = ChunkRows(self.table, project, fields, relations=traces).statement(params)
-        ties = (quoted(_DAY), "name", "id")  # the sorting key, as in the scan
+        ties = (quoted(_DAY), *self.ties)  # the sorting key, as in the scan
         return reordered(rows, (*self._order(quoted(_ORDER)), *ties), (_ORDER, _DAY))
 
     def trace_lookup(self) -> Lookup:

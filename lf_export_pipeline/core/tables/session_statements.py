@@ -1,6 +1,6 @@
 """The key scan and the reading of a chunk for an export of sessions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lf_export_pipeline.core.query.compiler import compile_filters
@@ -49,6 +49,15 @@ _FIELDS = {
 }
 
 
+_OF_METRICS = {"sessionDuration", "inputCost", "outputCost", "totalCost", "totalTokens"}
+"""The columns that observations are added up for."""
+
+
+def session_fields(file_format: ExportFormat) -> dict[str, str]:
+    """What is read of sessions for all columns: Arrow field ← expression over ``n``."""
+    return {**_FIELDS, **_costs(file_format)}
+
+
 _NEWEST_FIRST = "n.created_at DESC"
 
 
@@ -91,15 +100,15 @@ class SessionReading:
         )
         return Statement(store=self.source.store, sql=sql, params=params.values)
 
-    def chunk_rows(self) -> Statement:
-        """All columns of the chunk's sessions, in the order of the scan."""
+    def chunk_rows(self, fields: Mapping[str, str]) -> Statement:
+        """Some of ``session_fields`` of the chunk's sessions, in the order of the scan."""
         params = Params()
         order = self._order(params)
         rows = self.source.of_chunk(self._rows(params))
-        sessions = self._sessions(params, rows, [order.relation, METRICS])
-        written = {**_FIELDS, **_costs(self.request.format)}
-        fields = ", ".join(f"{value} AS {quoted(name)}" for name, value in written.items())
-        sql = f"SELECT {fields}\nFROM {sessions}\nORDER BY {order.sql}"
+        metrics = None if _OF_METRICS.isdisjoint(fields) else METRICS
+        sessions = self._sessions(params, rows, [order.relation, metrics])
+        columns = ", ".join(f"{value} AS {quoted(name)}" for name, value in fields.items())
+        sql = f"SELECT {columns}\nFROM {sessions}\nORDER BY {order.sql}"
         return Statement(store=self.source.store, sql=sql, params=params.values)
 
     def _rows(self, params: Params) -> SessionRows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from lf_export_pipeline.core.query.chosen_columns import chosen_columns
 from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.query.comments import apply_comment_filters, comment_preflight_queries
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
@@ -13,7 +14,7 @@ from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.session_events import SESSIONS_OF_EVENTS
 from lf_export_pipeline.core.tables.session_filters import BOOKMARKED, CREATED_AT
-from lf_export_pipeline.core.tables.session_statements import SessionReading
+from lf_export_pipeline.core.tables.session_statements import SessionReading, session_fields
 from lf_export_pipeline.core.tables.session_traces import SESSIONS_OF_TRACES
 
 COLUMNS = (
@@ -56,6 +57,7 @@ class Sessions:
         *stored_in(Store.POSTGRES, "trace_sessions", "comments", "users"),
     )
     columns = COLUMNS
+    has_score_columns = False
     window_column = WindowColumn(CREATED_AT, is_of_parts=True)
 
     def preflight_queries(
@@ -83,16 +85,18 @@ class Sessions:
         source = SESSIONS_OF_EVENTS if request.query.use_events_table else SESSIONS_OF_TRACES
         reading = SessionReading(request, source, filters, bookmarked)
         scan = None if comments.nothing_matches else reading.key_scan(limits.row_limit)
+        lookups = (
+            _flags_lookup(request.project_id),
+            comments_lookup("SESSION", request.project_id),
+        )
+        chosen = chosen_columns(request, COLUMNS, lookups)
         return ExportQuery(
             request=request,
-            columns=COLUMNS,
+            columns=chosen.columns,
             key_scan=scan,
-            chunk_rows=reading.chunk_rows(),
+            chunk_rows=reading.chunk_rows(chosen.fields(session_fields(request.format))),
             sample=None,  # adding up some sessions costs as much as adding up all
-            lookups=(
-                _flags_lookup(request.project_id),
-                comments_lookup("SESSION", request.project_id),
-            ),
+            lookups=chosen.lookups,
             row_limit=limits.row_limit,
             source=source.row_source,
         )

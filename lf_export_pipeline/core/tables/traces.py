@@ -147,6 +147,7 @@ class Traces:
         *stored_in(Store.POSTGRES, "comments", "users"),
     )
     columns = COLUMNS
+    has_score_columns = True
     window_column = WindowColumn(FILTER_TABLE.names_of(TRACES.time))
 
     def preflight_queries(
@@ -165,7 +166,8 @@ class Traces:
             limits,
             columns=COLUMNS,
             key_scan=partial(_key_scan, request, limits),
-            chunk_rows=_chunk_rows(request.project_id),
+            fields=_FIELDS,
+            chunk_rows=partial(_chunk_rows, request.project_id),
             lookups=partial(_lookups, request.project_id),
         )
 
@@ -202,10 +204,10 @@ def _relations(project: str, selection: ScanPredicates) -> dict[str, Relation]:
     return {alias: Relation(known[alias], on="id") for alias in sorted(selection.relations)}
 
 
-def _chunk_rows(project_id: str) -> Statement:
+def _chunk_rows(project_id: str, fields: Mapping[str, str]) -> Statement:
     params = Params()
     project = params.bind(project_id, "String")
-    return ChunkRows(TRACES, project, _FIELDS).statement(params)
+    return ChunkRows(TRACES, project, fields).statement(params)
 
 
 def _lookups(project_id: str, extras: TableContext) -> tuple[Lookup, ...]:

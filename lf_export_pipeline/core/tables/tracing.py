@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from lf_export_pipeline.core.query.chosen_columns import chosen_columns
 from lf_export_pipeline.core.query.columns import OutputColumn
 from lf_export_pipeline.core.query.comments import (
     CommentSelection,
@@ -30,6 +31,7 @@ from lf_export_pipeline.core.query.score_names import (
 from lf_export_pipeline.core.query.selection import time_from
 from lf_export_pipeline.core.query.statement import Params, Statement
 from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.column_groups import SCORES
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 
 COMMENTS_ANSWER = "comment_count"
@@ -62,6 +64,12 @@ class TracingExport:
         self, request: ExportRequest, limits: ExportLimits
     ) -> Mapping[str, Statement]:
         """Score names, how much there is to look up, and the ids that comment filters select."""
+        asked = comment_preflight_queries(request, self.object_type, limits)
+        if "comments" not in request.left_out:
+            project_id = request.project_id
+            asked[COMMENTS_ANSWER] = comments_count_statement(self.object_type, project_id)
+        if SCORES in request.left_out:
+            return asked
         lower = time_from(request.query.filter, self.time_spellings)
         names = score_names_statement(
             request.project_id,
@@ -74,8 +82,7 @@ class TracingExport:
         return {
             NAMES_ANSWER: names,
             COUNT_ANSWER: score_count_statement(request.project_id, self.table.store),
-            COMMENTS_ANSWER: comments_count_statement(self.object_type, request.project_id),
-            **comment_preflight_queries(request, self.object_type, limits),
+            **asked,
         }
 
     def query(
@@ -86,7 +93,8 @@ class TracingExport:
         *,
         columns: tuple[OutputColumn, ...],
         key_scan: Callable[[CommentSelection], Statement],
-        chunk_rows: Statement,
+        fields: Mapping[str, str],
+        chunk_rows: Callable[[Mapping[str, str]], Statement],
         lookups: Callable[[TableContext], tuple[Lookup, ...]],
     ) -> ExportQuery:
         """The reading as data.
@@ -97,26 +105,31 @@ class TracingExport:
             limits: What bounds it.
             columns: The base columns.
             key_scan: The scan, given what comment filters leave.
-            chunk_rows: How a chunk is read.
+            fields: What is read for them: Arrow field ← expression.
+            chunk_rows: How a chunk of some of these fields is read.
             lookups: The lookups, given what there is to look up.
         """
         comments = apply_comment_filters(request, answers, limits)
-        names = score_names(answers, limits)
+        with_scores = SCORES not in request.left_out
+        names = score_names(answers, limits) if with_scores else ()
+        has_types = with_scores and request.format is ExportFormat.PARQUET
+        context = TableContext(
+            score_names=names,
+            few_scores=are_few_scores(answers),
+            few_comments=are_few_comments(answers.get(COMMENTS_ANSWER, [])),
+        )
+        chosen = chosen_columns(request, columns, lookups(context))
+        read = chosen.fields(fields)
+        wide = chosen.sampled(self.wide_columns, read)
         return ExportQuery(
             request=request,
-            columns=columns,
+            columns=chosen.columns,
             score_columns=score_headers(names, (column.name for column in columns)),
-            score_types=score_types(answers) if request.format is ExportFormat.PARQUET else (),
+            score_types=score_types(answers) if has_types else (),
             key_scan=None if comments.nothing_matches else key_scan(comments),
-            chunk_rows=chunk_rows,
-            sample=row_size_sample(self.table, request.project_id, self.wide_columns),
-            lookups=lookups(
-                TableContext(
-                    score_names=names,
-                    few_scores=are_few_scores(answers),
-                    few_comments=are_few_comments(answers.get(COMMENTS_ANSWER, [])),
-                )
-            ),
+            chunk_rows=chunk_rows(read),
+            sample=row_size_sample(self.table, request.project_id, wide),
+            lookups=chosen.lookups,
             row_limit=limits.row_limit,
             source=self.table.row_source,
         )

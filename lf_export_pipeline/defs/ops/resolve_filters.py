@@ -10,6 +10,7 @@ from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.export_query import ExportQuery, WriteMode
 from lf_export_pipeline.core.query.write_mode import with_write_mode
 from lf_export_pipeline.core.request.model import ExportRequest
+from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.defs.ops.attempts import Attempts
 from lf_export_pipeline.settings import Settings
@@ -65,7 +66,9 @@ def _with_write_mode(
 def _summary(query: ExportQuery) -> str:
     if query.key_scan is None:
         return "Nothing can match; the export will be empty"
+    left_out = query.request.left_out
+    without = f" (without {join_limited(left_out)})" if left_out else ""
     return (
-        f"{len(query.columns):,} columns, {len(query.score_columns):,} score columns, "
+        f"{len(query.columns):,} columns{without}, {len(query.score_columns):,} score columns, "
         f"{len(query.lookups):,} lookups, at most {query.row_limit:,} rows"
     )

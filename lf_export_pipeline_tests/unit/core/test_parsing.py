@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import InvalidQueryError
 from lf_export_pipeline.core.parsing import parse_request
+from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.filters import (
     DatetimeFilter,
     NumberFilter,
@@ -21,7 +22,7 @@ from lf_export_pipeline.core.request.model import (
     SearchType,
     StoredExport,
 )
-from lf_export_pipeline.core.request.options import Compression, FileDefaults
+from lf_export_pipeline.core.request.options import Compression
 
 CREATED = datetime(2031, 3, 20, 12, tzinfo=UTC)
 FORMATS = "CSV, JSON, JSONL, PARQUET"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from lf_export_pipeline.core.query.chosen_columns import chosen_columns
 from lf_export_pipeline.core.query.columns import OutputColumn
 from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, ValueType
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery
@@ -24,6 +25,7 @@ class TraceUsers:
     name = "trace_users"
     reads = stored_in(Store.CLICKHOUSE, "traces")
     columns = (OutputColumn(name="id"), OutputColumn(name="user"))
+    has_score_columns = False
     window_column = None  # no filter names the time
 
     def preflight_queries(
@@ -40,14 +42,15 @@ class TraceUsers:
         selected = select(request.query.filter, FILTER_TABLE, TRACES.time_column, request, scan)
         project = scan.bind(request.project_id, "String")
         keys = KeyScan(TRACES, project, selected, row_limit=limits.row_limit)
-        fields = {"id": "t.id", "user": "t.user_id"}
+        chosen = chosen_columns(request, self.columns, lookups=())
+        fields = chosen.fields({"id": "t.id", "user": "t.user_id"})
         chunk = ChunkRows(TRACES, rows.bind(request.project_id, "String"), fields)
         return ExportQuery(
             request=request,
-            columns=self.columns,
+            columns=chosen.columns,
             key_scan=keys.statement(scan),
             chunk_rows=chunk.statement(rows),
-            sample=row_size_sample(TRACES, request.project_id, ("t.user_id",)),
+            sample=row_size_sample(TRACES, request.project_id, list(fields.values())),
             row_limit=limits.row_limit,
             source=TRACES.row_source,
         )

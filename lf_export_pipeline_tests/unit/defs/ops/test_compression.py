@@ -70,7 +70,7 @@ def test_an_export_without_rows_is_a_compressed_file_too(instance: dg.DagsterIns
         ({"compression": "brotli"}, "'compression' is 'brotli'; expected one of none, gzip, zstd"),
         (
             {"compresion": "gzip"},
-            "'lfExport' holds 'compresion'; expected no more than compression",
+            "'lfExport' holds 'compresion'; expected no more than columns, compression, without",
         ),
         ("gzip", "'lfExport' is 'gzip'; expected an object"),
         (None, "'lfExport' is null; expected an object"),
