@@ -160,7 +160,7 @@ def filters(**changes: object) -> str:
         (("--filters", filters(operator="about")), "expected one of ="),
         (("--order-by", '{"column": "timestmp", "order": "UP"}'), "expected one of ASC, DESC"),
         (("--table", "trace"), "Did you mean traces?"),
-        (("--format", "parquet"), "'parquet' is not one of"),
+        (("--format", "xlsx"), "'xlsx' is not one of"),
         (("--project", "cli-projekt"), f"Did you mean {PROJECT}?"),
         (("--project", "clx000"), "There is no project 'clx000'. "),
         (("--user", "ada@example.com"), "Did you mean user-ada (ada@example.com)?"),

@@ -109,6 +109,7 @@ def url_of(stack: LocalStack, roles: Roles, attempt: Attempt) -> str:
     return f"postgresql://{name}{secret}@{host}{path}{attempt.parameters}"
 
 
+@pytest.mark.long  # a server that is none is waited for
 def test_an_address_at_which_there_is_no_postgres_is_said(stack: LocalStack) -> None:
     web = stack.addresses().clickhouse_port
     refused = refusal(stack, f"postgresql://a:{PASSWORD}@127.0.0.1:9/c")
