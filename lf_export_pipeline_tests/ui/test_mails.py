@@ -10,10 +10,10 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from lf_export_pipeline.core.ports import Recipient
-from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.notify.channels import Notification, Occasion
 from lf_export_pipeline.notify.email_message import build_message
 from lf_export_pipeline.settings import MailSettings
+from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.ui.browser import chromium
 
 pytestmark = pytest.mark.browser
@@ -35,18 +35,13 @@ def driver(_browser_is_installed: None) -> Iterator[Chrome]:
 
 def message_of(occasion: Occasion, name: str = "Traces of November") -> EmailMessage:
     asked = datetime(2031, 3, 1, 9, 30, tzinfo=UTC)
-    row = ExportRow(
-        id="clx1",
-        project_id="shop",
-        user_id="ada",
-        created_at=asked,
-        updated_at=asked,
+    row = export_row(
         name=name,
-        status="COMPLETED" if occasion is Occasion.READY else "FAILED",
-        format="CSV",
+        project_id="shop",
+        created_at=asked,
+        query={"tableName": "traces"},
         log=SENTENCES[occasion],
         expires_at=asked + timedelta(days=1),
-        table="traces",
     )
     counts = (1_500_000, 2_400_000_000) if occasion is Occasion.READY else (None, None)
     return build_message(
