@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, PermanentError
 from lf_export_pipeline.core.ports import BatchExportRepository
@@ -27,8 +27,6 @@ from lf_export_pipeline.schedules.timetable import next_window, window_title
 
 WINDOWS_PER_TICK = 5
 """Of one standing export: who has missed a thousand must not keep the tick from ending."""
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)

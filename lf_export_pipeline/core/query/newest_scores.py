@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from lf_export_pipeline.core.query.key_scan import NEWEST, versions_of
 from lf_export_pipeline.core.query.time_columns import TimeColumn
 
-EXPORTED_TYPES = ("NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT")
+EXPORTED_TYPES = "'NUMERIC', 'BOOLEAN', 'CATEGORICAL', 'TEXT'"
+"""The types of the scores that are exported, as a list in SQL."""
+
 SCORE_TIME = TimeColumn("scores", "t.timestamp")
 
-_TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
 _ALWAYS = ("name", "data_type", "string_value", "value")
 _NULLABLE_IDS = {"trace_id", "observation_id", "session_id"}
 _TARGETS = ("trace_id", "session_id")
@@ -57,7 +58,7 @@ def newest_scores(
         # In the table's own order only versions that lie side by side have to be sorted.
         f"ORDER BY {_SORTED_BY}, {', '.join(f'{part} DESC' for part in NEWEST)} "
         f"LIMIT 1 BY {_SORTED_BY}) "
-        f"WHERE counts AND data_type IN ({_TYPES})"
+        f"WHERE counts AND data_type IN ({EXPORTED_TYPES})"
     )
 
 

@@ -23,8 +23,6 @@ FEW_SCORES = 100_000
 _DATA_TYPE = "if(t.data_type = 'BOOLEAN' AND t.value NOT IN (0, 1), 'NUMERIC', t.data_type)"
 """Nothing keeps a score that is said to be true or false from another value."""
 
-_TYPES = ", ".join(f"'{word}'" for word in EXPORTED_TYPES)
-
 
 def score_names_statement(
     project_id: str,
@@ -55,7 +53,7 @@ def score_names_statement(
     conditions = [
         f"t.project_id = {project}",
         compared("t.created_at", ("<=", cutoff), params),
-        f"t.data_type IN ({_TYPES})",
+        f"t.data_type IN ({EXPORTED_TYPES})",
     ]
     if time_from is not None:
         recent = (">=", earlier(time_from, NAMES_LOOKBACK))

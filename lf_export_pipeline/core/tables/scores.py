@@ -90,7 +90,7 @@ _FIELDS = {
 _WIDE_COLUMNS = ("t.comment", "t.metadata", "t.string_value")
 _ORDERED_BY = "ordered_by"
 _ORDER, _DAY = "#order", "#day"
-_EXPORTED = f"t.data_type IN ({', '.join(repr(word) for word in EXPORTED_TYPES)})"
+_EXPORTED = f"t.data_type IN ({EXPORTED_TYPES})"
 
 
 class Scores(NoPreflight):
