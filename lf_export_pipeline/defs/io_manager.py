@@ -1,14 +1,14 @@
 """Hands the small values of the ops on through the spool, as JSON that a person can read."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import dagster as dg
 from pydantic import TypeAdapter
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.defs.redacted import redact_unexpected_errors
+from lf_export_pipeline.defs.redacted import (
+    permanent_errors_end_the_step,
+    redact_unexpected_errors,
+)
 from lf_export_pipeline.file.attempt_folder import VALUES, AttemptFolder
 from lf_export_pipeline.lifecycle.run_records import root_run_id
 
@@ -26,7 +26,11 @@ class SpoolIOManager(dg.IOManager):
         """Write one value; what an op without a result returns is nothing to keep."""
         if obj is None and context.dagster_type.is_nothing:
             return
-        with _not_tried_again(), self._spool.create(_path(self._folder(context), context)) as file:
+        with (
+            permanent_errors_end_the_step(),
+            redact_unexpected_errors(),
+            self._spool.create(_path(self._folder(context), context)) as file,
+        ):
             file.write(_adapter(context).dump_json(obj))
 
     def load_input(self, context: dg.InputContext) -> object:
@@ -36,7 +40,7 @@ class SpoolIOManager(dg.IOManager):
             message = "Every input of this job is another op's output."
             raise dg.DagsterInvariantViolationError(message)
         path = _path(self._folder(context), source)
-        with _not_tried_again():
+        with permanent_errors_end_the_step(), redact_unexpected_errors():
             if not self._spool.exists(path):
                 message = "The intermediate files of this export are gone. Please start it again."
                 raise PermanentError(message)
@@ -46,16 +50,6 @@ class SpoolIOManager(dg.IOManager):
     def _folder(self, context: dg.InputContext | dg.OutputContext) -> AttemptFolder:
         run = context.step_context.dagster_run
         return AttemptFolder.of(self._spool, context.partition_key, root_run_id(run))
-
-
-@contextmanager
-def _not_tried_again() -> Iterator[None]:
-    """Ends the step at once when trying again cannot help; the retry policy knows no difference."""
-    try:
-        with redact_unexpected_errors():
-            yield
-    except PermanentError as error:
-        raise dg.Failure(description=error.sentence, allow_retries=False) from error
 
 
 def _path(folder: AttemptFolder, output: dg.OutputContext) -> str:

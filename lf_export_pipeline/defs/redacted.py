@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.errors import ExportError, PermanentError
 from lf_export_pipeline.core.redaction import redacted
 
 KNOWN = (ExportError, dg.DagsterError, dg.Failure, dg.RetryRequested)
@@ -26,3 +26,16 @@ def redact_unexpected_errors() -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - what is not foreseen has no name
         told = redacted(error)
         raise told from told.__cause__
+
+
+@contextmanager
+def permanent_errors_end_the_step() -> Iterator[None]:
+    """Ends the step at once when trying again cannot help; the retry policy knows no difference.
+
+    Raises:
+        Failure: Instead of a ``PermanentError``, with its sentence.
+    """
+    try:
+        yield
+    except PermanentError as error:
+        raise dg.Failure(description=error.sentence, allow_retries=False) from error

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.markdown import markdown_table
 from lf_export_pipeline.core.ports import BatchExportRepository
-from lf_export_pipeline.defs.redacted import redact_unexpected_errors
+from lf_export_pipeline.defs.redacted import (
+    permanent_errors_end_the_step,
+    redact_unexpected_errors,
+)
 from lf_export_pipeline.lifecycle.requeue import (
     HEADINGS,
     QUEUED,
@@ -43,10 +45,8 @@ def requeue_exports(
     settings: dg.ResourceParam[Settings],
 ) -> None:
     """Requeues the matching failed exports; the sensor then starts their runs."""
-    try:
+    with permanent_errors_end_the_step():
         requeued = requeue_failed(export_rows, config, datetime.now(UTC), settings.limits)
-    except PermanentError as error:
-        raise dg.Failure(description=error.sentence, allow_retries=False) from error
     context.log.info(summary_of(requeued))
     context.add_output_metadata(report_of(requeued))
 

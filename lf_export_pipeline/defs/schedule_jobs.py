@@ -1,16 +1,17 @@
 """The jobs that make, list and change standing exports, as ``lf-export`` does from a shell."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import dagster as dg
 from pydantic import Field
 
-from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.markdown import markdown_table
 from lf_export_pipeline.core.ports import BatchExportRepository
-from lf_export_pipeline.defs.redacted import redact_unexpected_errors
+from lf_export_pipeline.defs.redacted import (
+    permanent_errors_end_the_step,
+    redact_unexpected_errors,
+)
 from lf_export_pipeline.schedules.requests import (
     HEADINGS,
     Action,
@@ -47,7 +48,7 @@ def make_standing_export(
 ) -> None:
     """Keeps a new standing export; the sensor then queues its exports."""
     kept = StandingExports(context.instance)
-    with _sentences():
+    with permanent_errors_end_the_step():
         standing = schedule(kept, export_rows, config, datetime.now(UTC), settings.limits)
     found = kept.these([standing.id])
     context.log.info("The standing export %s was made.", standing.id)
@@ -59,7 +60,7 @@ def make_standing_export(
 def change_standing_exports(context: dg.OpExecutionContext, config: StandingExportsConfig) -> None:
     """Lists, pauses, resumes or removes standing exports."""
     kept = StandingExports(context.instance)
-    with _sentences():
+    with permanent_errors_end_the_step():
         found = change(kept, config.action, config.ids, datetime.now(UTC))
     context.log.info("%s: %d standing exports.", config.action.value, len(found))
     context.add_output_metadata(report_of(found))
@@ -75,15 +76,6 @@ def report_of(
         "standing_exports": dg.MetadataValue.int(len(cells)),
         "report": dg.MetadataValue.md("\n\n".join(blocks) or "There are no standing exports."),
     }
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """What people can mend is not tried again."""
-    try:
-        yield
-    except PermanentError as error:
-        raise dg.Failure(description=error.sentence, allow_retries=False) from error
 
 
 @dg.job(
