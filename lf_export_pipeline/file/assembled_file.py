@@ -1,7 +1,6 @@
 """The file as it is uploaded: the parts in order, with what the format puts around them."""
 
 import io
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
 
 def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     """The writer of this export's file, the same one for its parts and for what is around them."""
-    # Polars hands each kernel over to threads of its own and lets them spin, for columns that one
-    # thread is done with sooner: 40 % of the processor time of serialising.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    # With it come the column kernels, which the daemon and the web server never need.
+    # Imported late: with it comes Arrow, which the daemon and the web server never need.
     from lf_export_pipeline.core.formats import format_writer  # noqa: PLC0415
     from lf_export_pipeline.core.formats.compression import CompressedWriter  # noqa: PLC0415
 

@@ -45,7 +45,7 @@ class LookupTable:
     @cached_property
     def looked_up(self) -> "LookedUp":
         """What is sent along where ClickHouse writes the rows; the same for all chunks."""
-        # With it come the column kernels, which the daemon and the web server never need.
+        # Imported late: with it comes Arrow, which the daemon and the web server never need.
         from lf_export_pipeline.core.formats.template import LookedUp  # noqa: PLC0415
 
         return LookedUp(self._key, self.keys, self.values)

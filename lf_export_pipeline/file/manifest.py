@@ -7,7 +7,7 @@ from typing import Any
 from lf_export_pipeline.core.query.export_query import ExportPlan, StoredFile
 from lf_export_pipeline.core.request.model import ExportRequest
 
-VERSIONED = ("lf-export-pipeline", "dagster", "clickhouse-connect", "pyarrow", "polars", "boto3")
+VERSIONED = ("lf-export-pipeline", "dagster", "clickhouse-connect", "pyarrow", "boto3")
 
 
 def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class WrittenChunk:
             yield FinishedRows(template.finished(written.buffers), written)
 
     def _template(self, layout: "Layout") -> "RowTemplate":
-        # With it come the column kernels, which the daemon and the web server never need.
+        # Imported late: with it comes Arrow, which the daemon and the web server never need.
         from lf_export_pipeline.core.formats.marks import Marks  # noqa: PLC0415
         from lf_export_pipeline.core.formats.template import RowTemplate  # noqa: PLC0415
         from lf_export_pipeline.core.formats.templates import punctuation_of  # noqa: PLC0415

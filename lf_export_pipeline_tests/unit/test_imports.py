@@ -42,5 +42,6 @@ def test_ops_that_read_no_rows_need_neither_arrow_nor_a_client_library(module: s
     assert not heavy_modules(f"import lf_export_pipeline.{module}")
 
 
-def test_plan_of_an_export_needs_neither_pandas_nor_polars() -> None:
-    assert heavy_modules("import lf_export_pipeline.file.key_chunks") == {"numpy", "pyarrow"}
+@pytest.mark.parametrize("module", ["file.key_chunks", "core.formats", "core.formats.template"])
+def test_rows_need_neither_pandas_nor_polars(module: str) -> None:
+    assert heavy_modules(f"import lf_export_pipeline.{module}") == {"numpy", "pyarrow"}

@@ -92,7 +92,7 @@ class ClickHouseReader:
         return known[key]
 
     def _writes_probe(self, store: Store, export_format: ExportFormat) -> bool:
-        # With it come the column kernels, which the daemon and the web server never need.
+        # Imported late: with it comes Arrow, which the daemon and the web server never need.
         from lf_export_pipeline.core.formats.probe import Probe  # noqa: PLC0415
 
         probe = Probe(export_format, secrets.token_hex(_TOKEN_BYTES))

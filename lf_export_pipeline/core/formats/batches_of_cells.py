@@ -96,6 +96,8 @@ def _decoded(raw: bytes) -> str | None:
     Raises:
         UnicodeError: ``\u`` stands before something else than four digits.
     """
+    if b"\\u" not in raw:
+        return raw.decode("utf-8", "replace")
     if b"\\U" in raw or (rb"\u00" in raw and _MAY_STAY.search(raw) is not None):
         return None
     single = raw.replace(rb"\\u", rb"\u")

@@ -1,7 +1,6 @@
-r"""The rules of the formats once more, for the single cells that ClickHouse leaves to us.
+r"""The rules of the formats for single cells.
 
-They are few and mostly plain: a search for backslashes passes over a cell at memory speed, where
-the columnar kernels make a dozen arrays of it. Tests hold both to each other.
+``batches_of_cells`` applies them to many cells at once, where these hold nothing special.
 """
 
 import re
@@ -94,7 +93,7 @@ def _plain(escapes: bytes) -> bytes | None:
 
 
 def _by_one(escapes: bytes, *, is_json: bool) -> bytes:
-    """As ``decode_escapes``: see there for the rules."""
+    """By the rules that ``escapes`` states."""
     found = [(each[1], int(each[2], 16), each[0]) for each in _ESCAPE.finditer(escapes)]
     out: list[bytes] = []
     at = 0

@@ -5,7 +5,6 @@ from typing import Final
 
 import pyarrow as pa
 
-from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.batches_of_cells import json_texts, plain_texts
 from lf_export_pipeline.core.formats.csv_format import CsvWriter
 from lf_export_pipeline.core.formats.marks import Marks
@@ -50,11 +49,11 @@ class CsvTemplate:
         finish = json_texts if column.kind is Kind.JSON else plain_texts
         return Field(f"if({hard}, {marked}, {cell})", "CSV", finish=(finish,))
 
-    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
-        """The columns as the columnar writer writes them, without the outer quotes."""
+    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> list[bytes]:
+        """The columns as the writer of the format writes them, without the outer quotes."""
         return self._writer.cells(batch, columns)
 
-    def tail(self, batch: pa.RecordBatch) -> text.Fragment:
+    def tail(self, batch: pa.RecordBatch) -> list[bytes]:
         """The score columns, each with the comma before it."""
         return self._writer.tail(batch)
 

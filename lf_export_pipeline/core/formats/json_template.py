@@ -9,7 +9,6 @@ from typing import Final
 
 import pyarrow as pa
 
-from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.batches_of_cells import (
     embedded_jsons,
     json_strings,
@@ -76,11 +75,11 @@ class JsonTemplate:
                 )
                 return Field(sql, "Raw", finish=(json_strings, embedded_jsons))
 
-    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
-        """The members as the columnar writer writes them, without the first key."""
+    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> list[bytes]:
+        """The members as the writer of the format writes them, without the first key."""
         return self._rows.cells(batch, columns)
 
-    def tail(self, batch: pa.RecordBatch) -> text.Fragment:
+    def tail(self, batch: pa.RecordBatch) -> list[bytes]:
         """The score columns, each with the comma before it."""
         return self._rows.tail(batch)
 

@@ -5,14 +5,12 @@ there is anything to do in a megabyte. Behind it stands a random token, because 
 bytes: who does not know the token cannot write a mark.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from lf_export_pipeline.core.formats.text import Finish
 from lf_export_pipeline.core.query.written_rows import Filled
-
-Finish = Callable[[list[bytes]], Sequence[bytes]]
-"""Gives each of some raw cells as it stands in the file."""
 
 Buffer = bytes | memoryview
 

@@ -9,11 +9,10 @@ import re
 from math import isfinite
 from typing import Final
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lf_export_pipeline.core.formats import text
+from lf_export_pipeline.core.formats.text import finished_where
 
 INT64_MIN: Final = -(2**63)
 UINT64_MAX: Final = 2**64 - 1
@@ -29,6 +28,10 @@ _TOKEN: Final = re.compile(
     re.ASCII | re.DOTALL,
 )
 
+_WHOLE: Final = re.compile(rb"-?[0-9]+")
+_WHOLE_MAX: Final = 18
+"""Digits of a whole number that is written as it stands, with a fraction of zero behind it."""
+
 
 def readable_numbers(array: pa.LargeStringArray) -> pa.LargeStringArray:
     """JSON text in which each number fits int64, uint64 or a double; the same object if all do.
@@ -38,28 +41,25 @@ def readable_numbers(array: pa.LargeStringArray) -> pa.LargeStringArray:
     Args:
         array: Valid JSON in each cell, or null.
     """
-    cells = pl.Series(values=array)
-    mask = cells.str.contains(SUSPICIOUS).fill_null(value=False)
-    if not mask.any():
-        return array
-    changed = [with_readable_numbers(cell) for cell in cells.filter(mask)]
-    return pc.replace_with_mask(array, mask.to_arrow(), pa.array(changed, text.TEXT))
+    mask = pc.match_substring_regex(array, SUSPICIOUS)
+    return finished_where(array, mask, lambda cells: [_with_readable(cell) for cell in cells])
 
 
-def doubles(array: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Finite doubles and decimals as JSON numbers with a fraction or an exponent."""
-    array = text.replace_first(array, r"^(-?[0-9]{1,18})$", "${1}.0")
-    cells = pl.Series(values=array)
-    long = cells.str.contains(r"^-?[0-9]{19,}$").fill_null(value=False)
-    if not long.any():
-        return array
-    changed = [repr(float(cell)) for cell in cells.filter(long)]
-    return pc.replace_with_mask(array, long.to_arrow(), pa.array(changed, text.TEXT))
+def double(cell: bytes) -> bytes:
+    """A finite double or decimal as a JSON number with a fraction or an exponent."""
+    if _WHOLE.fullmatch(cell) is None:
+        return cell
+    is_long = len(cell.lstrip(b"-")) > _WHOLE_MAX
+    return repr(float(cell)).encode() if is_long else cell + b".0"
 
 
 def with_readable_numbers(cell: str) -> str:
     """One JSON text with the numbers that no machine type holds as strings."""
     return _TOKEN.sub(_readable, cell)
+
+
+def _with_readable(cell: bytes) -> bytes:
+    return with_readable_numbers(cell.decode()).encode()
 
 
 def _readable(token: re.Match[str]) -> str:

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lf_export_pipeline.core.formats import text
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline.core.formats.numbers import readable_numbers
+from lf_export_pipeline.core.formats.text import TEXT, cells_of
 from lf_export_pipeline.core.query.columns import SCORE_CELLS, SCORE_INDEXES
 
 Ints = npt.NDArray[np.int64]
@@ -35,42 +35,43 @@ class ScoreTail:
         """About how many bytes this adds to each row."""
         return len(self._none)
 
-    def fragment(self, batch: pa.RecordBatch, *, double_quotes: bool) -> text.Fragment:
-        """The last piece of each row: one text for all if no row of the batch has a score.
+    def of(self, batch: pa.RecordBatch, *, double_quotes: bool) -> list[bytes]:
+        """The last piece of each row.
 
         Args:
             batch: Rows with the two score fields.
             double_quotes: Write each ``"`` of a value twice, as CSV does.
         """
         if not self._opening:
-            return ""
+            return [b""] * batch.num_rows
         indexes, lengths = _flat(batch.column(SCORE_INDEXES))
         if len(indexes) == 0:
-            return self._none
+            return [self._none.encode()] * batch.num_rows
         cells, _ = _flat(batch.column(SCORE_CELLS))
-        values = decode_escapes(cells.cast(text.TEXT), json_text=True)
-        if not double_quotes:
+        values = decode_escapes(cells.cast(TEXT), json_text=True)
+        if double_quotes:
+            values = pc.replace_substring(values, '"', '""')
+        else:
             values = readable_numbers(values)
-        if double_quotes and text.contains(values, '"'):
-            values = text.replace(values, '"', '""')
-        return self._tails(indexes.to_numpy().astype(np.int64), lengths, values)
+        return cells_of(self._tails(indexes.to_numpy().astype(np.int64), lengths, values), b"")
 
     def _tails(self, indexes: Ints, lengths: Ints, values: pa.Array) -> pa.LargeStringArray:
         bounds = np.concatenate(([0], np.cumsum(lengths)))
         before = np.concatenate(([-1], indexes[:-1]))
         before[bounds[:-1][lengths > 0]] = -1
-        entries = text.join([self._gaps(before, indexes), values, self._closing], null="null")
+        entries = _joined(self._gaps(before, indexes), values, self._closing)
         last = np.full(lengths.size, -1, np.int64)
         last[lengths > 0] = indexes[bounds[1:][lengths > 0] - 1]
         rest = self._gaps(last, np.full(last.size, len(self._opening)))
-        return text.join([_regrouped(entries, bounds), rest], null="")
+        of_rows = pa.LargeListArray.from_arrays(pa.array(bounds), entries)
+        return _joined(pc.binary_join(of_rows, pa.scalar("", TEXT)), rest)
 
     def _gaps(self, before: Ints, index: Ints) -> pa.LargeStringArray:
         """The text after the value of one column up to the value of another, for each pair."""
         count = len(self._opening) + 1
         pairs, position = np.unique((before + 1) * count + index, return_inverse=True)
         texts = [self._gap(*divmod(int(pair), count)) for pair in pairs]
-        return pa.array(texts, text.TEXT).take(pa.array(position))
+        return pa.array(texts, TEXT).take(pa.array(position))
 
     def _gap(self, first: int, index: int) -> str:
         gap = self._none[self._ends[first] : self._ends[index]]
@@ -83,7 +84,10 @@ def _flat(lists: pa.ListArray) -> tuple[pa.Array, Ints]:
     return lists.flatten(), lengths.to_numpy().astype(np.int64)
 
 
-def _regrouped(entries: pa.LargeStringArray, bounds: Ints) -> pa.LargeStringArray:
-    """Neighbouring entries as one text per row: the same bytes with fewer offsets."""
-    buffers = [None, pa.py_buffer(text.offsets(entries)[bounds]), entries.buffers()[2]]
-    return pa.Array.from_buffers(text.TEXT, bounds.size - 1, buffers)
+def _joined(*pieces: pa.LargeStringArray | str) -> pa.LargeStringArray:
+    """One text per row; a value that is null, which no score is, is written as JSON has it."""
+    texts = [pa.scalar(each, TEXT) if isinstance(each, str) else each for each in pieces]
+    nothing = pa.scalar("", TEXT)
+    return pc.binary_join_element_wise(
+        *texts, nothing, null_handling="replace", null_replacement="null"
+    )

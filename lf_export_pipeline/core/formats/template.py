@@ -2,7 +2,7 @@
 
 Each format says, for each kind of column, by which expression a cell is written. Whatever
 ClickHouse would write otherwise than this process does it writes between marks, as it is stored,
-and the columnar writer of the format finishes it: so both ways give the same bytes.
+and the format's own writer finishes it: so both ways give the same bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 
-from lf_export_pipeline.core.formats import text
-from lf_export_pipeline.core.formats.marks import Finish, Marks
+from lf_export_pipeline.core.formats.cells import valid
+from lf_export_pipeline.core.formats.marks import Marks
+from lf_export_pipeline.core.formats.text import TEXT, Finish
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, SCORE_CELLS, OutputColumn
 from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement
@@ -28,7 +28,7 @@ class Field:
     sql: str
     escaping: str  # Raw, CSV or JSON
     finish: tuple[Finish, ...] = ()
-    """What finishes the cells of each of its regions; none: the columnar writer."""
+    """What finishes the cells of each of its regions; none: the format's own writer."""
     is_doubled: bool = False  # whether quotes between its marks are written twice
 
 
@@ -49,11 +49,11 @@ class Punctuation(Protocol):
         """The cell of a column; its regions are two, the second for cells that are JSON."""
         ...
 
-    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> text.Fragment:
+    def cells(self, batch: pa.RecordBatch, columns: Sequence[OutputColumn]) -> list[bytes]:
         """The cells of neighbouring columns, without what stands before the first."""
         ...
 
-    def tail(self, batch: pa.RecordBatch) -> text.Fragment:
+    def tail(self, batch: pa.RecordBatch) -> list[bytes]:
         """The score columns."""
         ...
 
@@ -69,15 +69,15 @@ class LookedUp:
     key: str  # the field of the rows
     keys: Sequence[str]
     values: pa.RecordBatch
-    written: dict[tuple[str, ...], pa.LargeStringArray] = field(default_factory=dict)
+    written: dict[tuple[str, ...], list[bytes]] = field(default_factory=dict)
     """What has been written of it, by columns: the chunks of a plan may share a lookup."""
 
     def texts(
-        self, names: tuple[str, ...], write: Callable[[pa.RecordBatch], text.Fragment]
-    ) -> pa.LargeStringArray:
+        self, names: tuple[str, ...], write: Callable[[pa.RecordBatch], list[bytes]]
+    ) -> list[bytes]:
         """What a function writes of some columns: a text for each row of ``values``."""
         if names not in self.written:
-            self.written[names] = as_texts(write(self.values), self.values.num_rows)
+            self.written[names] = write(self.values)
         return self.written[names]
 
     def holds(self, name: str) -> bool:
@@ -152,7 +152,7 @@ class RowTemplate:
             self._regions.append(_Cells(self._punctuation, column, is_json, cell.is_doubled))
 
     def _add_lookup(
-        self, before: str, lookup: LookedUp, texts: pa.LargeStringArray, *, is_tail: bool
+        self, before: str, lookup: LookedUp, texts: list[bytes], *, is_tail: bool
     ) -> None:
         number = len(self._tables)
         name, scalar, key = f"sent_{number}", f"sent_{number}_values", quoted(lookup.key)
@@ -194,7 +194,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """Finishes cells of a column by the columnar writer."""
+    """Finishes cells of a column by the format's own writer."""
 
     punctuation: Punctuation
     column: OutputColumn
@@ -204,20 +204,16 @@ class _Cells:
     def __call__(self, cells: list[bytes]) -> Sequence[bytes]:
         if self.is_doubled:
             cells = [cell.replace(b'""', b'"') for cell in cells]
-        flags = pa.array(np.full(len(cells), self.is_json))
-        name = self.column.name
-        batch = pa.RecordBatch.from_arrays(
-            [valid_texts(cells), flags], names=[name, name + JSON_FLAG_SUFFIX]
-        )
-        finished = as_texts(self.punctuation.cells(batch, [self.column]), len(cells))
-        found: list[bytes] = finished.cast(pa.large_binary()).to_pylist()
-        return found
+        name, flags = self.column.name, pa.array([self.is_json] * len(cells), pa.bool_())
+        texts = pa.array([valid(cell) for cell in cells], pa.large_binary()).cast(TEXT)
+        batch = pa.RecordBatch.from_arrays([texts, flags], names=[name, name + JSON_FLAG_SUFFIX])
+        return self.punctuation.cells(batch, [self.column])
 
 
 class _Keys:
     """Looks up keys that are not valid text, and that match as the valid text they become."""
 
-    def __init__(self, keys: Sequence[str], texts: pa.LargeStringArray) -> None:
+    def __init__(self, keys: Sequence[str], texts: list[bytes]) -> None:
         self._keys = keys
         self._texts = texts
         self._positions: dict[str, int] | None = None
@@ -227,28 +223,13 @@ class _Keys:
             self._positions = {key: at for at, key in enumerate(self._keys)}
         last = len(self._keys)
         at = [self._positions.get(cell.decode("utf-8", "replace"), last) for cell in cells]
-        return [self._texts[position].as_py().encode() for position in at]
+        return [self._texts[position] for position in at]
 
 
-def valid_texts(cells: list[bytes]) -> pa.LargeStringArray:
-    """Raw cells as text: what is no UTF-8 becomes U+FFFD."""
-    raw = pa.array(cells, pa.large_binary())
-    array = pa.Array.from_buffers(text.TEXT, len(raw), raw.buffers())
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        return pa.array([cell.decode("utf-8", "replace") for cell in cells], text.TEXT)
-    return array
-
-
-def as_texts(fragment: text.Fragment, count: int) -> pa.LargeStringArray:
-    """A text for each of so many rows."""
-    return pa.array([fragment] * count, text.TEXT) if isinstance(fragment, str) else fragment
-
-
-def _sent(keys: Sequence[str], texts: pa.LargeStringArray) -> pa.RecordBatch:
+def _sent(keys: Sequence[str], texts: list[bytes]) -> pa.RecordBatch:
     found = pa.array(["1"] * len(keys) + ["0"], pa.string())
-    columns = [pa.array([*keys, ""], pa.string()), found, texts.cast(pa.string())]
+    values = pa.array(texts, pa.binary()).cast(pa.string())
+    columns = [pa.array([*keys, ""], pa.string()), found, values]
     return pa.RecordBatch.from_arrays(columns, names=["key", "found", "value"])
 
 

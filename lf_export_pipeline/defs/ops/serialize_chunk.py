@@ -208,7 +208,7 @@ class ChunkWriter:
         yield from encoder.finish()
 
     def _new_compressor(self) -> "Compressor | None":
-        # With it come the column kernels, which the daemon and the web server never need.
+        # Imported late: with it comes Arrow, which the daemon and the web server never need.
         from lf_export_pipeline.core.formats.compression import new_compressor  # noqa: PLC0415
 
         return new_compressor(self._query.request.compression)

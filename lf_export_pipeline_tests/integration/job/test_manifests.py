@@ -71,7 +71,7 @@ def test_the_manifest_is_that_of_the_file_behind_the_link(
     assert (ended.chunks > 1) is bool(environment)
     assert manifest["cutoff"] == ended.row.created_at.isoformat()
     assert manifest["versions"] == {name: version(name) for name in manifest["versions"]}
-    assert {"lf-export-pipeline", "dagster", "polars", "pyarrow"} <= set(manifest["versions"])
+    assert {"lf-export-pipeline", "dagster", "pyarrow"} <= set(manifest["versions"])
 
 
 def test_the_manifest_says_what_was_asked_for_but_not_the_words_of_users(

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from lf_export_pipeline.core.formats import format_writer, text, writer
+from lf_export_pipeline.core.formats import format_writer, writer
 from lf_export_pipeline.core.query.columns import OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats.reference import TEXTS, Record, record_batch
@@ -27,9 +27,3 @@ def test_every_row_is_counted_in_however_many_pieces(
     for piece in pieces:
         ends = {"CSV": b"\n", "JSON": b"}", "JSONL": b"\n"}
         assert bytes(piece.data).count(ends[fmt]) == piece.count
-
-
-@pytest.mark.parametrize("rows", [["a\n", None], ["a\n"]], ids=["a row without text", "no row"])
-def test_a_row_that_has_become_nothing_is_not_counted(rows: list[str | None]) -> None:
-    found = text.written(pa.array(rows, text.TEXT), 2)
-    assert (bytes(found.data), found.count) == (b"a\n", 1)

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.formats import escapes
 from lf_export_pipeline.core.formats.escapes import decode_escapes
 from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.unit.core.formats import nasty
@@ -50,17 +49,6 @@ def test_any_text_is_decoded_as_by_the_reference(
 ) -> None:
     expected = [None if cell is None else decode(cell, json_text=json_text) for cell in cells]
     assert decoded(cells, json_text=json_text) == expected
-
-
-@pytest.mark.parametrize("json_text", [False, True])
-@pytest.mark.parametrize("window", [1, 7, 20])
-@settings(deadline=None, max_examples=examples(100))
-@given(cells=st.lists(st.none() | nasty.text, min_size=1, max_size=8))
-def test_windows_leave_no_trace(cells: list[str | None], *, json_text: bool, window: int) -> None:
-    whole = decoded(cells, json_text=json_text)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(escapes, "WINDOW_BYTES", window)
-        assert decoded(cells, json_text=json_text) == whole
 
 
 @settings(deadline=None, max_examples=examples(300))

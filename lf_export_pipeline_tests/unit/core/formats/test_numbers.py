@@ -3,7 +3,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from lf_export_pipeline.core.formats.numbers import doubles, readable_numbers
+from lf_export_pipeline.core.formats.numbers import double, readable_numbers
 from lf_export_pipeline.core.formats.text import TEXT
 
 HELD = (
@@ -42,5 +42,14 @@ def test_texts_and_keys_that_look_like_numbers_stay_as_they_are() -> None:
 
 
 def test_doubles_have_a_fraction_or_an_exponent() -> None:
-    cells = pa.array(["5", "-0", "0.5", "1e300", None, "1" + "0" * 20], TEXT)
-    assert doubles(cells).to_pylist() == ["5.0", "-0.0", "0.5", "1e300", None, "1e+20"]
+    cells = [b"5", b"-0", b"0.5", b"1e300", b"1" + b"0" * 20, b"9" * 18, b"-" + b"9" * 18]
+    found = [
+        b"5.0",
+        b"-0.0",
+        b"0.5",
+        b"1e300",
+        b"1e+20",
+        b"9" * 18 + b".0",
+        b"-" + b"9" * 18 + b".0",
+    ]
+    assert [double(cell) for cell in cells] == found
