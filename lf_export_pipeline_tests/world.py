@@ -1,6 +1,7 @@
 """The whole job on ports in memory, so that a test reads as what happens to an export."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
@@ -52,19 +53,11 @@ class World:
         self.uploads_ahead = UploadsAhead()
         self.spool = MemorySpool()
 
-    def run(
-        self,
-        instance: dg.DagsterInstance,
-        *,
-        force: bool = False,
-        project_id: str | None = None,
-    ) -> dg.ExecuteInProcessResult:
+    def run(self, instance: dg.DagsterInstance, **config: Any) -> dg.ExecuteInProcessResult:
         """Run the job on the export."""
         job = batch_export_job(retries=NO_WAIT)
         try:
-            return run_export(
-                job, instance, self.row.id, self.resources(), force=force, project_id=project_id
-            )
+            return run_export(job, instance, self.row.id, self.resources(), **config)
         finally:
             self.uploads_ahead.close()
 

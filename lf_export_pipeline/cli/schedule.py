@@ -77,7 +77,7 @@ def schedule_command(*, as_json: bool, **values: Any) -> None:
     with required_instance() as instance, closing(LangfusePostgres(settings)) as database:
         kept = StandingExports(instance)
         config = ScheduleConfig(**values)
-        standing = schedule(kept, database.exports, config, now, settings.limits)
+        standing = schedule(kept, database.exports, config, now, settings)
         ((_, progress),) = kept.these([standing.id])
     cells = cells_of(standing, progress)
     click.echo(json.dumps(dict(zip(HEADINGS, cells, strict=True))) if as_json else standing.id)

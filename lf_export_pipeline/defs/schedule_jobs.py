@@ -49,7 +49,7 @@ def make_standing_export(
     """Keeps a new standing export; the sensor then queues its exports."""
     kept = StandingExports(context.instance)
     with permanent_errors_end_the_step():
-        standing = schedule(kept, export_rows, config, datetime.now(UTC), settings.limits)
+        standing = schedule(kept, export_rows, config, datetime.now(UTC), settings)
     found = kept.these([standing.id])
     context.log.info("The standing export %s was made.", standing.id)
     context.add_output_metadata(report_of(found))

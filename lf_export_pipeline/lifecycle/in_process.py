@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 import dagster as dg
@@ -22,9 +22,8 @@ def run_export(
     export_id: str,
     resources: Mapping[str, object],
     *,
-    force: bool = False,
-    project_id: str | None = None,
     log_level: str = "CRITICAL",
+    **config: Any,
 ) -> dg.ExecuteInProcessResult:
     """The result of a run of the whole job; failures are in it, they are not raised.
 
@@ -37,17 +36,15 @@ def run_export(
         instance: Where the run is recorded; an ephemeral one forgets it.
         export_id: Whose row is read.
         resources: By the names of ``resources.RESOURCES``.
-        force: Make a COMPLETED export once more.
-        project_id: Run only if the export is of this project.
         log_level: From which level on Dagster writes to the console; every event is recorded.
+        config: Of the op ``validate_export``, such as ``force=True``.
     """
     run_id, rows = str(uuid4()), _rows_of(resources)
     instance.add_dynamic_partitions(PARTITIONS_NAME, [export_id])
-    asked = {"force": force} | ({"project_id": project_id} if project_id else {})
     try:
         result = job.execute_in_process(
             run_config={
-                "ops": {"validate_export": {"config": asked}},
+                "ops": {"validate_export": {"config": config}},
                 "loggers": {"console": {"config": {"log_level": log_level}}},
             },
             instance=instance,

@@ -12,7 +12,6 @@ from pydantic import Field
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.ports import BatchExportRepository
-from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import StoredExport
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value
 from lf_export_pipeline.core.request.windowed_query import Window, written
@@ -28,6 +27,7 @@ from lf_export_pipeline.schedules.timetable import (
     require_tiling,
     window_kind,
 )
+from lf_export_pipeline.settings import Settings
 
 LAG_MINUTES = 20
 """As long as Langfuse's own scheduled exports wait for rows that arrive late."""
@@ -91,7 +91,7 @@ def schedule(
     export_rows: BatchExportRepository,
     config: ScheduleConfig,
     now: datetime,
-    limits: ExportLimits,
+    settings: Settings,
 ) -> StandingExport:
     """A new standing export, kept from now on.
 
@@ -119,7 +119,7 @@ def schedule(
         created_at=now,
         begin=begin,
     )
-    _require_exportable(standing, original, now, limits)
+    _require_exportable(standing, original, now, settings)
     kept.add(standing)
     return standing
 
@@ -187,12 +187,13 @@ def _changed(standing: StandingExport, action: Action, now: datetime) -> Standin
 
 
 def _require_exportable(
-    standing: StandingExport, original: StoredExport, now: datetime, limits: ExportLimits
+    standing: StandingExport, original: StoredExport, now: datetime, settings: Settings
 ) -> None:
     """Nothing, if a run could make the export: first as it is, then over a window."""
-    parse_request(original, limits)
+    limits, defaults = settings.limits, settings.file_defaults
+    parse_request(original, limits, defaults)
     row = row_of(standing, original, Window(standing.begin, now), now)
-    compiled_unanswered(parse_request(row, limits), limits)
+    compiled_unanswered(parse_request(row, limits, defaults), limits)
 
 
 def _timetable(config: ScheduleConfig) -> Timetable:

@@ -24,6 +24,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions as expected
 from selenium.webdriver.support.ui import WebDriverWait
 
+JOB = "/locations/lf_export_pipeline/jobs/batch_export"
 WAIT_SECONDS = 60
 SETTLED_SECONDS = 1.0
 RESTLESS_SECONDS = 10  # some pages count seconds, and never settle
@@ -153,6 +154,17 @@ class Operator:
         script = "arguments[0].CodeMirror.setValue(arguments[1])"
         editor = "//*[contains(@class, 'CodeMirror ')]"
         self._does(editor, lambda element: self.driver.execute_script(script, element, text))
+
+    def configures_run(self, export_id: str, config: str) -> None:
+        """Fill in the launchpad of the job for an export, up to the button that launches."""
+        self.opens(f"{JOB}/playground")
+        self.sees("No errors")
+        self.types("//input[@placeholder='Partition']", export_id)
+        self.clicks(f"//*[@role='menuitem' or @role='option'][contains(., '{export_id}')]")
+        # The choice of a partition replaces what is in the editor, as soon as its tags are shown.
+        self.finds(f"//*[normalize-space()='partition: {export_id}']")
+        self.replaces_editor_text(config)
+        self.sees("No errors")
 
     def photographs(self, name: str) -> Path:
         """A screenshot, once the page has stopped changing, or after some seconds."""

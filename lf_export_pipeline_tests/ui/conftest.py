@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 import pytest
@@ -42,6 +42,7 @@ STEPS = (
     "upload_file",
     "notify_requester",
 )
+Found = TypeVar("Found")
 TALL = (1360, 1300)  # else the list of steps is below the fold
 OPERATOR = pytest.StashKey[Operator]()
 
@@ -53,12 +54,14 @@ class Deployment:
     Attributes:
         spool: The folder of this deployment's part files, which is there once a run has begun.
         address: Of the webserver.
+        settings: Of the stack below it.
     """
 
     rows: PostgresBatchExportRepository
     instance: dg.DagsterInstance
     spool: Path
     address: str
+    settings: Settings
 
     def queue(self, **values: Any) -> str:
         """The id of an export that somebody has just asked for."""
@@ -78,6 +81,14 @@ class Deployment:
                 return row
             assert time.monotonic() < deadline, f"{row} {runs}"
             time.sleep(POLL_SECONDS)
+
+    def wait_for(self, what: Callable[[], Found]) -> Found:
+        """What a look finds, once it finds something."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not (found := what()):
+            assert time.monotonic() < deadline
+            time.sleep(POLL_SECONDS)
+        return found
 
     def ended(self, export_id: str) -> ExportRow:
         """The row of an export that is over."""
@@ -117,7 +128,8 @@ def deployment(
     changes = {"LF_EXPORT_SPOOL": str(spool), **sizes}
     environment = dagster.environment_for(isolated_stack.environment() | changes, home)
     (port,) = choose(["webserver"], earlier={}, configured={}).values()
-    database = LangfusePostgres(Settings.load(isolated_stack.environment()))
+    settings = Settings.load(isolated_stack.environment())
+    database = LangfusePostgres(settings)
     with (
         dagster.running("daemon", dagster.daemon_arguments(), environment, home),
         dagster.running("webserver", dagster.webserver_arguments(port), environment, home) as ui,
@@ -128,7 +140,7 @@ def deployment(
         dagster.wait_for_ui(ui, port, home / "webserver.log")
         with dg.DagsterInstance.get() as instance:
             address = f"http://{dagster.HOST}:{port}"
-            yield Deployment(database.exports, instance, spool, address)
+            yield Deployment(database.exports, instance, spool, address, settings)
     database.close()
 
 

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from lf_export_pipeline_tests.ui.browser import Operator
+from lf_export_pipeline_tests.ui.browser import JOB, Operator
 from lf_export_pipeline_tests.ui.conftest import STEPS, TALL, Deployment
 
 pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.browser, pytest.mark.long]
 
-JOB = "/locations/lf_export_pipeline/jobs/batch_export"
 FORCED = "ops:\n  validate_export:\n    config:\n      force: true\n"
 
 
@@ -83,14 +82,7 @@ def test_completed_export_is_made_once_more_from_the_launchpad(
     first = deployment.ended(export_id)
     assert first.status == "COMPLETED"
 
-    operator.opens(f"{JOB}/playground")
-    operator.sees("No errors")
-    operator.types("//input[@placeholder='Partition']", export_id)
-    operator.clicks(f"//*[@role='menuitem' or @role='option'][contains(., '{export_id}')]")
-    # The choice of a partition replaces what is in the editor, as soon as its tags are shown.
-    operator.finds(f"//*[normalize-space()='partition: {export_id}']")
-    operator.replaces_editor_text(FORCED)
-    operator.sees("No errors")
+    operator.configures_run(export_id, FORCED)
     operator.photographs("launchpad")
     operator.presses("Launch Run")
 

@@ -1,7 +1,7 @@
 """May this export run? Then it is PROCESSING from here on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.request.admission import STALE_AFTER
-from lf_export_pipeline.core.request.model import ExportRequest, ExportRow
+from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest, ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
 from lf_export_pipeline.defs.ops.attempts import Attempt, Attempts
 from lf_export_pipeline.defs.run_summary import requested
@@ -51,12 +51,27 @@ class Admission:
     reason: str
 
 
+class FileFormat(Enum):
+    """The formats of the launchpad, by the names that its configuration takes."""
+
+    AS_REQUESTED = None
+    CSV = ExportFormat.CSV
+    JSON = ExportFormat.JSON
+    JSONL = ExportFormat.JSONL
+    PARQUET = ExportFormat.PARQUET
+
+
 class ValidateConfig(dg.Config):
     """How a person asks for a run that the sensor would not make."""
 
     force: bool = Field(default=False, description="Run a COMPLETED export again.")
     project_id: str | None = Field(
         default=None, description="Run only if the export belongs to this project."
+    )
+    format: FileFormat = Field(
+        default=FileFormat.AS_REQUESTED,
+        description="Write the file of this run in another format than the user chose: CSV, JSON, "
+        "JSONL, PARQUET.",
     )
 
 
@@ -105,7 +120,7 @@ def validate_export(
             return
         note_superseded(row, attempt.spool, settings)
         if _start(attempt, row):
-            request = _accepted(attempt, row)
+            request = _accepted(attempt, row, config.format)
             yield dg.Output(request, metadata=requested(request, settings.nextauth_url))
         else:
             context.log.warning("Skipping export %s: another run started it first", row.id)
@@ -151,10 +166,12 @@ def _start(attempt: Attempt, row: ExportRow) -> bool:
     return attempt.export_rows.start(row.id, attempt.owner, row.updated_at)
 
 
-def _accepted(attempt: Attempt, row: ExportRow) -> ExportRequest:
+def _accepted(attempt: Attempt, row: ExportRow, file_format: FileFormat) -> ExportRequest:
     stored, settings = attempt.export_rows.stored(row.id), attempt.settings
     if stored is None:
         raise ExportCancelledError("The export is gone; this run leaves it alone.")
+    if file_format.value is not None:
+        stored = replace(stored, format=file_format.value)
     request = parse_request(stored, settings.limits, settings.file_defaults)
     request = request.model_copy(update={"queued_at": queued_at(row)})
     table, filters = request.query.table, len(request.query.filter)

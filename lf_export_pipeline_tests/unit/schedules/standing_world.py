@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 from lf_export_pipeline.core.request.windowed_query import Window, window_of
 from lf_export_pipeline.core.tables import table_source
@@ -13,8 +12,10 @@ from lf_export_pipeline.schedules.queueing import Done, Queueing
 from lf_export_pipeline.schedules.requests import ScheduleConfig, schedule
 from lf_export_pipeline.schedules.standing import Progress, StandingExport
 from lf_export_pipeline.schedules.store import StandingExports
+from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
 from lf_export_pipeline_tests.numbers_table import export_row
+from lf_export_pipeline_tests.world import ENVIRONMENT
 
 SLOW = {"type": "number", "column": "latency", "operator": ">", "value": 1}
 LAST_YEAR = {"type": "datetime", "column": "timestamp", "operator": "<", "value": "2030-01-01"}
@@ -35,6 +36,7 @@ class StandingWorld:
 
     Attributes:
         now: The clock of all daemons.
+        environment: What is set beyond what every test sets.
     """
 
     instance: dg.DagsterInstance
@@ -42,6 +44,8 @@ class StandingWorld:
     rows: FakeBatchExportRepository = field(
         default_factory=lambda: FakeBatchExportRepository(original())
     )
+
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def kept(self) -> StandingExports:
@@ -51,7 +55,8 @@ class StandingWorld:
         """The original at six o'clock, for the day before, without a lag."""
         known: dict[str, object] = {"export_id": "original", "lag_minutes": 0}
         values = ScheduleConfig(**known | config)  # type: ignore[arg-type]
-        return schedule(self.kept, self.rows, values, self.now, ExportLimits())
+        settings = Settings.load(ENVIRONMENT | self.environment)
+        return schedule(self.kept, self.rows, values, self.now, settings)
 
     def tick(self, later: timedelta = timedelta()) -> list[Done]:
         self.now += later

@@ -9,7 +9,7 @@ from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.schedules.requests import HEADINGS, Action, cells_of, change
 from lf_export_pipeline_tests.numbers_table import Numbers, export_row
-from lf_export_pipeline_tests.unit.schedules.standing_world import StandingWorld
+from lf_export_pipeline_tests.unit.schedules.standing_world import QUERY, StandingWorld, original
 
 
 def test_what_is_kept_is_listed(world: StandingWorld) -> None:
@@ -96,6 +96,19 @@ def test_an_export_that_could_not_be_made_over_a_window_is_refused(
         world.schedule(export_id="other")
 
     assert said in str(refusal.value)
+
+
+def test_an_export_of_forbidden_columns_alone_is_refused_before_it_is_kept(
+    world: StandingWorld,
+) -> None:
+    asked = {**QUERY, "lfExport": {"columns": ["input", "output"]}}
+    world.rows.add(original(id="payload", query=asked))
+    world.environment = {"LF_EXPORT_FORBIDDEN_COLUMNS": "project-1:input,output"}
+
+    with pytest.raises(PermanentError, match="the operator has forbidden it"):
+        world.schedule(export_id="payload")
+
+    assert not world.kept.all()
 
 
 def test_ids_that_are_not_there_are_named_and_nothing_is_changed(world: StandingWorld) -> None:

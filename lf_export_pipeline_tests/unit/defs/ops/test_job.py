@@ -130,6 +130,27 @@ def test_completed_export_is_made_again_by_force(instance: dg.DagsterInstance) -
     assert world.state.url != "https://earlier"
 
 
+@pytest.mark.parametrize(
+    ("file_format", "name", "content"),
+    [
+        ("AS_REQUESTED", "csv", b'"id","name"\n'),
+        ("JSONL", "jsonl", b'{"id":"n0"'),
+        ("PARQUET", "parquet", b"PAR1"),
+    ],
+)
+def test_a_run_writes_another_format_where_the_launchpad_says_so(
+    file_format: str, name: str, content: bytes, instance: dg.DagsterInstance
+) -> None:
+    world = World(export_row(status="COMPLETED", url="https://earlier", format="CSV"), numbers=2)
+
+    world.run(instance, force=True, format=file_format)
+
+    ((key, data),) = world.files.objects.items()
+    assert key.endswith(f".{name}")
+    assert data.startswith(content)
+    assert world.state.status == "COMPLETED"
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_cancelled_export_writes_nothing(force: bool, instance: dg.DagsterInstance) -> None:
     world = World(export_row(status="CANCELLED"))
