@@ -47,6 +47,8 @@ LIMIT :most
 
 _WORDS = "to_tsvector('english', content)"
 _LOWERED = "lower(content)"
+_TEXTS = f", {_WORDS} AS words, {_LOWERED} AS lowered"
+"""Postgres makes those that a test asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +200,8 @@ def _included(contents: Sequence[StringFilter], counted: str) -> str:
         where = f"\n        AND {_content_test(contents[0], 'content_0', _WORDS, _LOWERED)}"
         return _MATCHING.format(texts="", where=where, having="true")
     tests = [f"bool_or({_content_test(each, f'content_{at}')})" for at, each in enumerate(contents)]
-    is_for_words = {wanted.operator == "contains" for wanted in contents}
-    words = f", {_WORDS} AS words" if True in is_for_words else ""
-    lowered = f", {_LOWERED} AS lowered" if False in is_for_words else ""
     having = " AND ".join([*tests, *([counted] if counted else [])])
-    return _MATCHING.format(texts=words + lowered, where="", having=having)
+    return _MATCHING.format(texts=_TEXTS, where="", having=having)
 
 
 def _content_test(

@@ -9,7 +9,13 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 from typing import assert_never
 
 from lf_export_pipeline.core.query.filter_columns import FilterColumn, NumberKind, ValueType
-from lf_export_pipeline.core.query.operators import comparison, differs, excludes, wants_null
+from lf_export_pipeline.core.query.operators import (
+    comparison,
+    differs,
+    excludes,
+    is_negative,
+    wants_null,
+)
 from lf_export_pipeline.core.query.statement import Params
 from lf_export_pipeline.core.query.time_columns import compared
 from lf_export_pipeline.core.request.filters import (
@@ -37,11 +43,11 @@ _EXACT_LIMIT = Decimal(10) ** 30  # beyond every UInt64 and every Decimal(38, 12
 
 def string_condition(wanted: StringFilter, column: FilterColumn, params: Params) -> str:
     """The test of a text; where '' is NULL, both count as "nothing"."""
-    expression = column.expression
-    if column.empty_equals_null and not wanted.value and wanted.operator != "does not contain":
+    expression, negative = column.expression, is_negative(wanted.operator)
+    if column.empty_equals_null and not wanted.value and not negative:
         return f"({expression} = '' OR isNull({expression}))"
     test = text_test(expression, wanted.operator, params.text(wanted.value))
-    if column.empty_equals_null and wanted.operator == "does not contain":
+    if column.empty_equals_null and negative:
         return f"({expression} != '' AND {test})"
     return test
 

@@ -14,7 +14,7 @@ from lf_export_pipeline.core.query.key_hash import HashKey, with_hash_key
 from lf_export_pipeline.core.query.statement import SQL_MAX_BYTES, Statement, Store
 from lf_export_pipeline.core.request.admission import score_columns_bytes
 from lf_export_pipeline.core.request.column_groups import SCORES
-from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
+from lf_export_pipeline.core.request.model import ExportRequest
 
 
 class _Frozen(BaseModel):
@@ -97,9 +97,9 @@ class ExportQuery(_Frozen):
     @property
     def score_columns_bytes(self) -> int:
         """What the score columns add to each row of the file, whether it has scores or not."""
-        if self.request.format in {ExportFormat.CSV, ExportFormat.PARQUET}:
-            return len(self.score_columns) * len(',""')
-        return score_columns_bytes(self.score_columns)
+        if self.request.format.embeds_json:
+            return score_columns_bytes(self.score_columns)
+        return len(self.score_columns) * len(',""')
 
     @property
     def user_remark(self) -> str | None:

@@ -75,9 +75,9 @@ def parsed_json(column: str) -> str:
 def metadata_map(file_format: ExportFormat, keys: str, values: str) -> str:
     """A map of texts as a JSON object: its values parsed where they are JSON, as Langfuse does.
 
-    In Parquet, where a column has one type, each value is the text that is stored.
+    Where a column has one type, each value is the text that is stored.
     """
-    if file_format is ExportFormat.PARQUET:
+    if not file_format.is_text:
         return json_text(f"CAST(({keys}, {values}), 'Map(String, String)')")
     return parsed_map(keys, values)
 

@@ -6,7 +6,14 @@ before it has been given its meaning here.
 
 from typing import assert_never
 
-from lf_export_pipeline.core.request.filters import Choice, Comparison, Equality, Order, Presence
+from lf_export_pipeline.core.request.filters import (
+    Choice,
+    Comparison,
+    Equality,
+    Order,
+    Presence,
+    TextTest,
+)
 
 
 def excludes(operator: Choice) -> bool:
@@ -16,6 +23,17 @@ def excludes(operator: Choice) -> bool:
             return False
         case "none of":
             return True
+        case _:
+            assert_never(operator)
+
+
+def is_negative(operator: TextTest) -> bool:
+    """Whether it finds the texts that another one does not; of such there may be none at all."""
+    match operator:
+        case "does not contain":
+            return True
+        case "=" | "contains" | "starts with" | "ends with":
+            return False
         case _:
             assert_never(operator)
 

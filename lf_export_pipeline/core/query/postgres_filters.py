@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from lf_export_pipeline.core.errors import InvalidFilterError
-from lf_export_pipeline.core.query.operators import comparison, excludes, wants_null
+from lf_export_pipeline.core.query.operators import comparison, excludes, is_negative, wants_null
 from lf_export_pipeline.core.request.filters import (
     DatetimeFilter,
     Filter,
@@ -166,7 +166,7 @@ def _written(number: Decimal) -> str:
 def _text_test(expression: str, operator: TextTest, value: str, params: PostgresParams) -> str:
     r"""``=`` is exact; the others ignore case, and ``%``, ``_`` and ``\`` are live (ILIKE)."""
     if not _can_be_stored(value):
-        return f"{expression} IS NOT NULL" if operator == "does not contain" else "FALSE"
+        return f"{expression} IS NOT NULL" if is_negative(operator) else "FALSE"
     match operator:
         case "=":
             return f"{expression} = {params.bind(value)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, assert_never
 
 from pydantic import (
     BaseModel,
@@ -34,13 +34,28 @@ class ExportFormat(StrEnum):
 
     @property
     def is_text(self) -> bool:
-        """Whether a file is rows of text, one after the other."""
-        return self is not ExportFormat.PARQUET
+        """Whether a file is rows of text, one after the other; else it is columns with types."""
+        match self:
+            case ExportFormat.CSV | ExportFormat.JSON | ExportFormat.JSONL:
+                return True
+            case ExportFormat.PARQUET:
+                return False
+            case _:
+                assert_never(self)
 
     @property
     def embeds_json(self) -> bool:
-        """Whether user text that is JSON stands as JSON in the file; elsewhere it stays text."""
-        return self in {ExportFormat.JSON, ExportFormat.JSONL}
+        """Whether rows are JSON, with the names of their columns, and user text that is JSON in it.
+
+        Elsewhere such text stays text, and a name stands in the file once.
+        """
+        match self:
+            case ExportFormat.JSON | ExportFormat.JSONL:
+                return True
+            case ExportFormat.CSV | ExportFormat.PARQUET:
+                return False
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ def _as_javascript(cost: str) -> str:
 
 
 def _costs(file_format: ExportFormat) -> dict[str, str]:
-    """Sums of costs: in Parquet, which has decimals, with all their digits."""
-    write = "toString({})".format if file_format is ExportFormat.PARQUET else _as_javascript
+    """Sums of costs: where columns have types, as decimals with all their digits."""
+    write = _as_javascript if file_format.is_text else "toString({})".format
     names = {"inputCost": "input_cost", "outputCost": "output_cost", "totalCost": "total_cost"}
     return {name: write(f"n.{column}") for name, column in names.items()}
 

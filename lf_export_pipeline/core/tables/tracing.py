@@ -32,7 +32,7 @@ from lf_export_pipeline.core.query.selection import time_from
 from lf_export_pipeline.core.query.statement import Params, Statement
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.column_groups import SCORES
-from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
+from lf_export_pipeline.core.request.model import ExportRequest
 
 COMMENTS_ANSWER = "comment_count"
 
@@ -77,7 +77,7 @@ class TracingExport:
             lower,
             self.table.store,
             limits.score_columns_bytes,
-            with_types=request.format is ExportFormat.PARQUET,
+            with_types=not request.format.is_text,
         )
         return {
             NAMES_ANSWER: names,
@@ -112,7 +112,7 @@ class TracingExport:
         comments = apply_comment_filters(request, answers, limits)
         with_scores = SCORES not in request.left_out
         names = score_names(answers, limits) if with_scores else ()
-        has_types = with_scores and request.format is ExportFormat.PARQUET
+        has_types = with_scores and not request.format.is_text
         context = TableContext(
             score_names=names,
             few_scores=are_few_scores(answers),

@@ -51,16 +51,6 @@ class Admission:
     reason: str
 
 
-class FileFormat(Enum):
-    """The formats of the launchpad, by the names that its configuration takes."""
-
-    AS_REQUESTED = None
-    CSV = ExportFormat.CSV
-    JSON = ExportFormat.JSON
-    JSONL = ExportFormat.JSONL
-    PARQUET = ExportFormat.PARQUET
-
-
 class ValidateConfig(dg.Config):
     """How a person asks for a run that the sensor would not make."""
 
@@ -68,10 +58,10 @@ class ValidateConfig(dg.Config):
     project_id: str | None = Field(
         default=None, description="Run only if the export belongs to this project."
     )
-    format: FileFormat = Field(
-        default=FileFormat.AS_REQUESTED,
-        description="Write the file of this run in another format than the user chose: CSV, JSON, "
-        "JSONL, PARQUET.",
+    format: ExportFormat | None = Field(
+        default=None,
+        description="Write the file of this run in another format than the user chose: "
+        f"{', '.join(ExportFormat)}.",
     )
 
 
@@ -166,12 +156,12 @@ def _start(attempt: Attempt, row: ExportRow) -> bool:
     return attempt.export_rows.start(row.id, attempt.owner, row.updated_at)
 
 
-def _accepted(attempt: Attempt, row: ExportRow, file_format: FileFormat) -> ExportRequest:
+def _accepted(attempt: Attempt, row: ExportRow, file_format: ExportFormat | None) -> ExportRequest:
     stored, settings = attempt.export_rows.stored(row.id), attempt.settings
     if stored is None:
         raise ExportCancelledError("The export is gone; this run leaves it alone.")
-    if file_format.value is not None:
-        stored = replace(stored, format=file_format.value)
+    if file_format is not None:
+        stored = replace(stored, format=file_format)
     request = parse_request(stored, settings.limits, settings.file_defaults)
     request = request.model_copy(update={"queued_at": queued_at(row)})
     table, filters = request.query.table, len(request.query.filter)

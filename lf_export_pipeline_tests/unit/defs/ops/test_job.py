@@ -133,13 +133,13 @@ def test_completed_export_is_made_again_by_force(instance: dg.DagsterInstance) -
 @pytest.mark.parametrize(
     ("file_format", "name", "content"),
     [
-        ("AS_REQUESTED", "csv", b'"id","name"\n'),
+        (None, "csv", b'"id","name"\n'),
         ("JSONL", "jsonl", b'{"id":"n0"'),
         ("PARQUET", "parquet", b"PAR1"),
     ],
 )
 def test_a_run_writes_another_format_where_the_launchpad_says_so(
-    file_format: str, name: str, content: bytes, instance: dg.DagsterInstance
+    file_format: str | None, name: str, content: bytes, instance: dg.DagsterInstance
 ) -> None:
     world = World(export_row(status="COMPLETED", url="https://earlier", format="CSV"), numbers=2)
 
