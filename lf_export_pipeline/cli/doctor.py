@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
+from lf_export_pipeline.adapters.object_stores import open_object_store
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.adapters.postgres.postgres_errors import MAY_NOT_INSERT, postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
@@ -222,7 +223,7 @@ def _s3(settings: Settings) -> str:
         raise ConfigurationError(
             "Exports are switched off; set LANGFUSE_S3_BATCH_EXPORT_ENABLED to true."
         )
-    store = S3ObjectStore(settings)
+    store = open_object_store(settings)
     key = f"{settings.langfuse_s3_batch_export_prefix}lf-export-doctor-{secrets.token_hex(8)}.txt"
     data = secrets.token_bytes(64)
     with suppress(AccessRefusedError):  # AWS's answer to those who may not list the bucket

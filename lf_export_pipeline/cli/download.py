@@ -16,6 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from lf_export_pipeline.adapters.object_stores import open_object_store
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.cli.export_lookup import existing_export, known_export_ids
@@ -56,7 +57,7 @@ def download(export_id: str, output: Path | None) -> None:
     settings, now = Settings.load(), datetime.now(UTC)
     with closing(LangfusePostgres(settings)) as database:
         row = existing_export(database.exports, export_id)
-    key, store = object_key(row, settings), S3ObjectStore(settings)
+    key, store = object_key(row, settings), open_object_store(settings)
     stored = stored_object(store, key, row, now)
     if is_expired(row, now):
         click.echo(f"The link expired on {row.expires_at:%Y-%m-%d}; the file is there.", err=True)

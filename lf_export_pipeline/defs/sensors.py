@@ -60,10 +60,10 @@ def reconciled(tick: Reconciler, cursor: str | None) -> dg.SensorResult:
 def stores_of(settings: Settings) -> Iterator[tuple[Spool, ObjectStore]]:
     """Spool and bucket, where ended attempts have left files."""
     # With them comes boto3, which most ticks do not need.
-    from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415
+    from lf_export_pipeline.adapters.object_stores import open_object_store  # noqa: PLC0415
     from lf_export_pipeline.adapters.spool import open_spool  # noqa: PLC0415
 
-    yield open_spool(settings), S3ObjectStore(settings)
+    yield open_spool(settings), open_object_store(settings)
 
 
 def _launched(

@@ -179,9 +179,9 @@ class S3Resource(_ServiceResource, DagsterS3Resource):
 
     def opened(self) -> "AbstractContextManager[S3ObjectStore]":
         """The store of finished files; a missing setting is said by its first use."""
-        from lf_export_pipeline.adapters.s3 import object_store  # noqa: PLC0415
+        from lf_export_pipeline.adapters.object_stores import open_object_store  # noqa: PLC0415
 
-        return nullcontext(object_store.S3ObjectStore(self._settings))
+        return nullcontext(open_object_store(self._settings))
 
 
 class SmtpResource(_ServiceResource):
