@@ -16,8 +16,13 @@ _MAY_PASS = {408, 425, 429}
 _REFUSED = {401, 403, 404, 405, 410}
 
 
-def post_json(url: str, payload: Mapping[str, object]) -> None:
+def post_json(url: str, payload: Mapping[str, object], *, setting: str) -> None:
     """Post once, without following redirects; the address is a secret, and in no error.
+
+    Args:
+        url: Where to.
+        payload: What.
+        setting: That has the address, for whoever must correct it.
 
     Raises:
         AnswerLostError: It was sent, and not answered.
@@ -42,6 +47,6 @@ def post_json(url: str, payload: Mapping[str, object]) -> None:
         raise TransientError(f"The webhook is not available (HTTP status {status}).")
     if status in _REFUSED or 300 <= status < 400:
         raise ConfigurationError(
-            f"The webhook refuses messages (HTTP status {status}); check LF_EXPORT_WEBHOOK_URL."
+            f"The webhook refuses messages (HTTP status {status}); check {setting}."
         )
     raise PermanentError(f"The webhook does not take the message (HTTP status {status}).")

@@ -9,7 +9,7 @@ import dagster as dg
 from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
-from lf_export_pipeline.lifecycle.notices import Notice
+from lf_export_pipeline.lifecycle.notices import CHANNEL_TAGS, Notice
 from lf_export_pipeline.notify.channels import Channel, Notification, Occasion
 from lf_export_pipeline.notify.outbox import Outcome, handed_over, open_channels
 from lf_export_pipeline.schedules.queueing import Done, Queueing
@@ -18,7 +18,6 @@ from lf_export_pipeline.schedules.store import StandingExports
 from lf_export_pipeline.settings import Settings
 
 INTERVAL_SECONDS = 30
-CHANNELS = ("e-mail", "webhook")
 NOTHING = "No standing export is due."
 
 
@@ -37,7 +36,7 @@ def queue_standing_exports(context: dg.SensorEvaluationContext) -> dg.SkipReason
     if not kept.all():
         return dg.SkipReason("There are no standing exports.")
     rows = cached_database(settings).exports
-    done = Queueing(kept, rows, lambda: datetime.now(UTC), CHANNELS).queue_due()
+    done = Queueing(kept, rows, lambda: datetime.now(UTC), tuple(CHANNEL_TAGS)).queue_due()
     for one in done:
         tell = context.log.warning if one.is_problem else context.log.info
         tell(one.line)

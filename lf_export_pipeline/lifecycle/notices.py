@@ -14,7 +14,8 @@ from lf_export_pipeline.lifecycle.run_records import JOB_NAME
 
 EMAIL_TAG = "lf_export/email"
 WEBHOOK_TAG = "lf_export/webhook"
-CHANNEL_TAGS = (EMAIL_TAG, WEBHOOK_TAG)
+CHANNEL_TAGS = {"e-mail": EMAIL_TAG, "webhook": WEBHOOK_TAG}
+"""By the names of the channels: these are told, and no others."""
 
 
 class Notice(StrEnum):
@@ -24,6 +25,8 @@ class Notice(StrEnum):
     SENT = "sent"
     NONE = "none"  # given up, or not wanted
 
+
+_OWED_BY_ALL = dict.fromkeys(CHANNEL_TAGS.values(), Notice.OWED.value)
 
 OWED_STATES = (Notice.OWED.value, "unsent", "unanswered")
 """The last two were written by versions before the outbox."""
@@ -40,12 +43,12 @@ def owe_ready(instance: dg.DagsterInstance, run_id: str, key: str, *, rows: int,
         size: Of the file, in bytes.
     """
     facts = {OBJECT_TAG: key, ROWS_TAG: str(rows), BYTES_TAG: str(size)}
-    instance.add_run_tags(run_id, {**facts, **dict.fromkeys(CHANNEL_TAGS, Notice.OWED.value)})
+    instance.add_run_tags(run_id, facts | _OWED_BY_ALL)
 
 
 def owe_failure(instance: dg.DagsterInstance, run_id: str) -> None:
     """Tag the run by which an export was set FAILED."""
-    instance.add_run_tags(run_id, dict.fromkeys(CHANNEL_TAGS, Notice.OWED.value))
+    instance.add_run_tags(run_id, _OWED_BY_ALL)
 
 
 def record_notice(instance: dg.DagsterInstance, run_id: str, tag: str, state: Notice) -> None:

@@ -101,7 +101,7 @@ class Outbox:
     def owing(self, limit: int) -> list[dg.DagsterRun]:
         """The ended runs that owe something, oldest first, unless their attempt goes on."""
         found: dict[str, dg.DagsterRun] = {}
-        for tag in CHANNEL_TAGS:
+        for tag in CHANNEL_TAGS.values():
             for run in self._tagged(tag):
                 if len(found) >= limit:
                     break

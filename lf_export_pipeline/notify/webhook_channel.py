@@ -32,7 +32,7 @@ class WebhookChannel:
         url = self._settings.lf_export_webhook_url
         assert url is not None  # noqa: S101 - see ``wants``
         text = webhook_text(notification, self._settings.nextauth_url)
-        post_json(url.get_secret_value(), {"text": text})
+        post_json(url.get_secret_value(), {"text": text}, setting="LF_EXPORT_WEBHOOK_URL")
 
 
 def webhook_text(notification: Notification, web_app: str | None) -> str:

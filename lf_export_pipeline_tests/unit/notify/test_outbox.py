@@ -18,7 +18,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.notifications import send_owed
-from lf_export_pipeline.lifecycle.notices import EMAIL_TAG, WEBHOOK_TAG, owe_failure
+from lf_export_pipeline.lifecycle.notices import CHANNEL_TAGS, EMAIL_TAG, WEBHOOK_TAG, owe_failure
 from lf_export_pipeline.lifecycle.partitions import OBJECT_TAG, PARTITION_TAG
 from lf_export_pipeline.notify import outbox
 from lf_export_pipeline.notify.channels import Channel, Notification, Occasion
@@ -70,6 +70,12 @@ def send(world: World, instance: dg.DagsterInstance, **environment: str) -> list
     settings = Settings.load(ENVIRONMENT | world.environment | environment)
     channels = open_channels(world.mailer, world.rows, settings)
     return send_owed(instance, world.rows, channels, world.spool)
+
+
+def test_each_channel_is_among_those_that_are_told() -> None:
+    world = World(export_row())
+    channels = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+    assert {channel.name: channel.tag for channel in channels} == CHANNEL_TAGS
 
 
 def is_owed(world: World, instance: dg.DagsterInstance) -> bool:

@@ -130,7 +130,7 @@ def test_answer_becomes_an_error_without_the_address(
     server.status = status
 
     with pytest.raises(error) as caught:
-        post_json(server.url, {"text": "x"})
+        post_json(server.url, {"text": "x"}, setting="LF_EXPORT_WEBHOOK_URL")
 
     assert type(caught.value) is error
     assert SECRET not in str(caught.value)
@@ -140,7 +140,7 @@ def test_answer_becomes_an_error_without_the_address(
 
 def test_webhook_that_is_away_may_come_back() -> None:
     with pytest.raises(TransientError, match="cannot be reached"):
-        post_json(f"http://127.0.0.1:1/{SECRET}", {"text": "x"})
+        post_json(f"http://127.0.0.1:1/{SECRET}", {"text": "x"}, setting="LF_EXPORT_WEBHOOK_URL")
 
 
 def test_webhook_that_does_not_answer_may_have_the_message(
@@ -151,7 +151,7 @@ def test_webhook_that_does_not_answer_may_have_the_message(
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/{SECRET}"
 
         with pytest.raises(AnswerLostError):
-            post_json(address, {"text": "x"})
+            post_json(address, {"text": "x"}, setting="LF_EXPORT_WEBHOOK_URL")
 
 
 @pytest.mark.parametrize(
