@@ -11,7 +11,9 @@ from mypy import api
 from lf_export_pipeline_tests.conftest import REPOSITORY
 
 PRODUCT = REPOSITORY / "lf_export_pipeline"
-FILTERS = Path("core/request/filters.py")
+FILTERS = "core/request/filters.py"
+MODEL = "core/request/model.py"
+WHO_MUST_KNOW = ("core/query/*.py", MODEL, "core/formats/templates.py")
 KIND = '''
 class FuzzyFilter(_Filter):
     """A kind of filter that no condition knows."""
@@ -26,23 +28,24 @@ ColumnFilter = (
 
 
 @pytest.fixture(scope="module")
-def complaints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], set[str]]:
-    """In which modules the type checker asks for what has been added to the filters."""
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str], set[str]]:
+    """In which modules the type checker asks for what has been added to one of them."""
     folder = tmp_path_factory.mktemp("seams")
     copy = folder / "lf_export_pipeline"
     shutil.copytree(PRODUCT, copy)
-    query = [str(path) for path in sorted((copy / "core" / "query").glob("*.py"))]
+    asked = [str(path) for pattern in WHO_MUST_KNOW for path in sorted(copy.glob(pattern))]
     options = ["--strict", "--follow-imports=silent", "--cache-dir"]
-    api.run([*options, str(folder / "cache"), *query])
+    api.run([*options, str(folder / "cache"), *asked])
 
-    def check(before: str, after: str) -> set[str]:
-        source = (PRODUCT / FILTERS).read_text(encoding="utf-8")
+    def check(module: str, before: str, after: str) -> set[str]:
+        source = (PRODUCT / module).read_text(encoding="utf-8")
         assert source.count(before) == 1
-        (copy / FILTERS).write_text(source.replace(before, after), encoding="utf-8")
+        (copy / module).write_text(source.replace(before, after), encoding="utf-8")
         # What one check leaves in the cache, the next one would take for the state of other files.
         shutil.rmtree(folder / "own cache", ignore_errors=True)
         shutil.copytree(folder / "cache", folder / "own cache")
-        said, _, _ = api.run([*options, str(folder / "own cache"), *query])
+        said, _, _ = api.run([*options, str(folder / "own cache"), *asked])
+        (copy / module).write_text(source, encoding="utf-8")
         found = re.findall(r"^(\S+?):\d+: .*assert_never", said, re.MULTILINE)
         return {Path(name).name for name in found}
 
@@ -53,7 +56,7 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
 @pytest.mark.parametrize(
     ("operators", "modules"),
     [
-        ("TextTest", {"comments.py", "conditions.py", "postgres_filters.py"}),
+        ("TextTest", {"comments.py", "conditions.py", "operators.py", "postgres_filters.py"}),
         ("Comparison", {"comments.py", "operators.py"}),
         ("Order", {"operators.py"}),
         ("Choice", {"operators.py"}),
@@ -63,14 +66,26 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str],
     ],
 )
 def test_an_operator_that_is_forgotten_somewhere_does_not_type_check(
-    complaints: Callable[[str, str], set[str]], operators: str, modules: set[str]
+    complaints: Callable[[str, str, str], set[str]], operators: str, modules: set[str]
 ) -> None:
-    found = complaints(f"\n{operators} = Literal[", f'\n{operators} = Literal["made up", ')
+    before = f"\n{operators} = Literal["
+    found = complaints(FILTERS, before, f'{before}"made up", ')
     assert found == modules
 
 
 @pytest.mark.long
 def test_a_kind_of_filter_that_is_forgotten_does_not_type_check(
-    complaints: Callable[[str, str], set[str]],
+    complaints: Callable[[str, str, str], set[str]],
 ) -> None:
-    assert complaints("\nColumnFilter = (\n    DatetimeFilter\n", KIND) == {"compiler.py"}
+    assert complaints(FILTERS, "\nColumnFilter = (\n    DatetimeFilter\n", KIND) == {"compiler.py"}
+
+
+@pytest.mark.long
+def test_a_format_that_is_forgotten_somewhere_does_not_type_check(
+    complaints: Callable[[str, str, str], set[str]],
+) -> None:
+    parquet = '    PARQUET = "PARQUET"\n'
+    assert complaints(MODEL, parquet, f'{parquet}    AVRO = "AVRO"\n') == {
+        "model.py",
+        "templates.py",
+    }

@@ -1,5 +1,7 @@
 """Which formats ClickHouse can write the rows of, and how."""
 
+from typing import assert_never
+
 from lf_export_pipeline.core.formats.csv_template import CsvTemplate
 from lf_export_pipeline.core.formats.json_template import JsonTemplate
 from lf_export_pipeline.core.formats.template import Punctuation
@@ -22,3 +24,5 @@ def punctuation_of(export_format: ExportFormat, layout: Layout) -> Punctuation:
             return JsonTemplate(layout, end="\n", between="")
         case ExportFormat.PARQUET:
             raise ValueError(export_format)  # a column stands in one piece there, no row does
+        case _:
+            assert_never(export_format)
