@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel
 
-from lf_export_localstack.processes.marks import VARIABLE, new_mark
+from lf_export_localstack.processes.process_marks import VARIABLE, new_mark
 
 CLOCK_TOLERANCE_SECONDS = 2.0
 

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import psutil
 
-from lf_export_localstack.processes.marks import descendants
 from lf_export_localstack.processes.patience import Patience
 from lf_export_localstack.processes.process import ProcessRecord, find, is_running
+from lf_export_localstack.processes.process_marks import descendants
 from lf_export_localstack.processes.stack_errors import LocalStackError
 
 POLL_SECONDS = 0.05

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 
 from lf_export_localstack.processes import state
-from lf_export_localstack.processes.marks import mark_of, marked, new_mark
 from lf_export_localstack.processes.process import is_alive
+from lf_export_localstack.processes.process_marks import mark_of, marked, new_mark
 from lf_export_localstack.processes.stopping import kill_marked, stop_all
 
 

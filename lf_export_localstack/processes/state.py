@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from lf_export_localstack.processes.marks import new_mark
 from lf_export_localstack.processes.process import ProcessRecord
+from lf_export_localstack.processes.process_marks import new_mark
 from lf_export_localstack.processes.stack_errors import ForeignFolderError
 
 STATE_FILE = "state.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from lf_export_localstack.processes.marks import descendants, marked
 from lf_export_localstack.processes.process import ProcessRecord, find, is_alive, reap
+from lf_export_localstack.processes.process_marks import descendants, marked
 
 POLL_SECONDS = 0.05
 KILL_SECONDS = 10

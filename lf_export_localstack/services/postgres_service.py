@@ -15,8 +15,8 @@ import psycopg2
 from psycopg2.extensions import connection as PostgresConnection  # noqa: N812
 from psycopg2.sql import SQL, Identifier
 
-from lf_export_localstack.processes.marks import VARIABLE
 from lf_export_localstack.processes.process import Launch, SystemUser
+from lf_export_localstack.processes.process_marks import VARIABLE
 from lf_export_localstack.processes.readiness import ServiceNotReadyError
 from lf_export_localstack.processes.tcp_ports import HOST
 from lf_export_localstack.services.service import Service, server_environment

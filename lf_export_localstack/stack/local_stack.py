@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from lf_export_localstack.processes import process, running_processes, session, tcp_ports
-from lf_export_localstack.processes.marks import new_mark
+from lf_export_localstack.processes.process_marks import new_mark
 from lf_export_localstack.processes.readiness import wait_until_ready
 from lf_export_localstack.processes.stack_errors import LocalStackError
 from lf_export_localstack.processes.state import KEPT, StackState

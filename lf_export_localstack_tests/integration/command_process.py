@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from lf_export_localstack.processes import session
-from lf_export_localstack.processes.marks import marked, new_mark
+from lf_export_localstack.processes.process_marks import marked, new_mark
 from lf_export_localstack.processes.session import GUARDIAN
 from lf_export_localstack.processes.state import load
 

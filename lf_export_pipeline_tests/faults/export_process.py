@@ -21,7 +21,7 @@ import time_machine
 
 from lf_export_pipeline.adapters.clickhouse import clickhouse_reader
 from lf_export_pipeline.adapters.s3 import s3_client
-from lf_export_pipeline.adapters.smtp import mailer, session
+from lf_export_pipeline.adapters.smtp import mailer, smtp_session
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import RESOURCES
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, PARTITIONS_NAME
@@ -146,4 +146,4 @@ def _lose_patience_after(seconds: int) -> None:
     clickhouse_reader.silence_seconds = lambda settings: seconds  # noqa: ARG005 - as it is called
     s3_client.SILENCE_SECONDS = seconds
     mailer.SILENCE_SECONDS = seconds
-    session.ANSWER_SECONDS = seconds
+    smtp_session.ANSWER_SECONDS = seconds

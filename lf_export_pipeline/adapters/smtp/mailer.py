@@ -19,7 +19,7 @@ from botocore.exceptions import (
 from lf_export_pipeline.adapters.aws import authorities_of_aws, aws_session
 from lf_export_pipeline.adapters.quoted_headers import quotes_a_header
 from lf_export_pipeline.adapters.smtp.login import sign_in
-from lf_export_pipeline.adapters.smtp.session import EncryptedMailSession, MailSession
+from lf_export_pipeline.adapters.smtp.smtp_session import EncryptedMailSession, MailSession
 from lf_export_pipeline.adapters.tls import refused_certificate
 from lf_export_pipeline.core.errors import (
     AnswerLostError,

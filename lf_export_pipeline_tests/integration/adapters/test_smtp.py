@@ -12,7 +12,7 @@ import pytest
 
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.smtp import mailer as smtp
-from lf_export_pipeline.adapters.smtp import session
+from lf_export_pipeline.adapters.smtp import smtp_session
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.core.errors import (
     AnswerLostError,
@@ -171,7 +171,7 @@ def test_a_server_may_take_its_time_with_a_message(
 def test_the_answer_of_a_server_that_stays_silent_is_lost(
     settings_with: SettingsWith, message: EmailMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(smtp_session, "ANSWER_SECONDS", 0.2)
     given_up = Event()
 
     def answer(line: bytes) -> bytes | None:
