@@ -1,6 +1,5 @@
 """Signals that end a command are Ctrl-C to it, unless its caller has switched them off."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -25,7 +24,7 @@ def test_signal_interrupts_and_is_as_before_afterwards(request_to_end: signal.Si
     before = signal.getsignal(request_to_end)
 
     with pytest.raises(KeyboardInterrupt), signals_as_interrupts():
-        os.kill(os.getpid(), request_to_end)
+        signal.raise_signal(request_to_end)  # to this thread, whatever others the process has
 
     assert signal.getsignal(request_to_end) == before
 
@@ -33,7 +32,7 @@ def test_signal_interrupts_and_is_as_before_afterwards(request_to_end: signal.Si
 @pytest.mark.usefixtures("as_under_nohup")
 def test_signal_that_is_switched_off_has_no_effect_but_on_what_is_started() -> None:
     with signals_as_interrupts():
-        os.kill(os.getpid(), signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
         child = subprocess.run([sys.executable, "-c", ASK], capture_output=True, check=True)
 
     assert child.stdout == b"True\n"
