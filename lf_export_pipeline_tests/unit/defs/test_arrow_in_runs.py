@@ -3,6 +3,7 @@
 import importlib
 import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pyarrow as pa
 
@@ -23,13 +24,13 @@ def _pandas_in_a_run() -> int:
 
 
 def test_arrays_in_a_run_import_no_pandas() -> None:
-    with SPAWN.Pool(1) as pool:
-        assert pool.apply(_arrays_of_a_run) == (True, [1, 2], False)
+    with ProcessPoolExecutor(1, SPAWN) as pool:
+        assert pool.submit(_arrays_of_a_run).result() == (True, [1, 2], False)
 
 
 def test_pandas_can_still_be_imported_in_a_run() -> None:
-    with SPAWN.Pool(1) as pool:
-        assert pool.apply(_pandas_in_a_run) == 2
+    with ProcessPoolExecutor(1, SPAWN) as pool:
+        assert pool.submit(_pandas_in_a_run).result() == 2
 
 
 def test_a_shell_is_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -17,8 +18,8 @@ def _of_a_run(niceness: int, before: int) -> tuple[bool, int]:
 
 @pytest.mark.parametrize(("niceness", "before", "after"), [(10, 1, 10), (0, 1, 1), (10, 15, 15)])
 def test_process_that_was_made_for_a_run_gives_way(niceness: int, before: int, after: int) -> None:
-    with SPAWN.Pool(1) as pool:
-        assert pool.apply(_of_a_run, (niceness, before)) == (True, after)
+    with ProcessPoolExecutor(1, SPAWN) as pool:
+        assert pool.submit(_of_a_run, niceness, before).result() == (True, after)
 
 
 def test_process_that_serves_keeps_its_priority() -> None:
