@@ -1,6 +1,9 @@
 """``lf-export dev``: the embedded stack and Dagster's UI, until Ctrl-C."""
 
+import shlex
+import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import click
 from lf_export_localstack.cli.ending import signals_as_interrupts
 from lf_export_localstack.cli.local import state_dir_option
 from lf_export_localstack.cli.steps import Steps
+from lf_export_localstack.demo.summary import shown_path
 from lf_export_localstack.processes import dagster_processes as dagster
 from lf_export_localstack.processes.process import ProcessRecord, is_running
 from lf_export_localstack.sample.sample_project import (
@@ -16,9 +20,10 @@ from lf_export_localstack.sample.sample_project import (
     SampleSize,
     generate_sample,
 )
-from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_localstack.stack.local_stack import DEFAULT_STATE_DIR, LocalStack
 
 SAMPLE_PROJECT = "sample-project"
+SAMPLE_USER = "user-ada"
 NAME = "dagster-dev"
 POLL_SECONDS = 0.5
 
@@ -67,10 +72,21 @@ def _say_where(stack: LocalStack, port: int, log: Path) -> None:
     click.echo(f"Dagster's UI:   http://{dagster.HOST}:{port}")
     click.echo(f"Its log:        {log}")
     click.echo(f"E-mails:        {stack.addresses().inbox}")
-    click.echo('In a new shell: eval "$(lf-export local env)"')
-    click.echo(f"                lf-export request --project {SAMPLE_PROJECT} --table traces")
-    click.echo("                lf-export status --watch")
+    for at, line in enumerate(_commands_to_try(stack.state_dir)):
+        click.echo(f"{'' if at else 'In a new shell:':15} {line}")
     click.echo("Ctrl-C ends everything.")
+
+
+def _commands_to_try(state_dir: Path) -> Iterator[str]:
+    """From a shell that knows nothing yet, in this folder."""
+    activate = Path(sys.executable).absolute().with_name("activate")
+    if activate.exists():
+        yield f". {shlex.quote(shown_path(activate))}"
+    is_default = state_dir == DEFAULT_STATE_DIR.resolve()
+    option = "" if is_default else f" --state-dir {shlex.quote(shown_path(state_dir))}"
+    yield f'eval "$(lf-export local env{option})"'
+    yield f"lf-export request --project {SAMPLE_PROJECT} --table traces --user {SAMPLE_USER}"
+    yield "lf-export status --watch"
 
 
 def _wait_while_running(record: ProcessRecord) -> None:

@@ -40,7 +40,7 @@ def local() -> None:
     """Start, stop and look at the embedded Postgres, ClickHouse, S3 and SMTP servers."""
 
 
-@local.command()
+@local.command(short_help="Start what does not run yet.")
 @state_dir_option
 def up(state_dir: Path) -> None:
     """Start what does not run yet; data of an earlier start are found again."""
@@ -49,7 +49,7 @@ def up(state_dir: Path) -> None:
     Console().print(_status_table(stack.status()))
 
 
-@local.command()
+@local.command(short_help="End what runs on this folder and on demos' in it.")
 @state_dir_option
 @click.option("--remove-data", is_flag=True, help="Also remove all data.")
 def down(state_dir: Path, *, remove_data: bool) -> None:
@@ -76,7 +76,7 @@ def _stacks_below(folder: Path) -> Iterator[Path]:
             yield file.parent
 
 
-@local.command()
+@local.command(short_help="Ask each server whether it answers.")
 @state_dir_option
 def status(state_dir: Path) -> None:
     """Ask each server whether it answers; the exit code is 1 unless all do."""
@@ -86,7 +86,7 @@ def status(state_dir: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
-@local.command()
+@local.command(short_help="Print the variables of this stack, for a shell.")
 @state_dir_option
 def env(state_dir: Path) -> None:
     """Print the variables that make other programs use this stack, passwords included.

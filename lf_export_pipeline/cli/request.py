@@ -155,7 +155,8 @@ def _json(option: str, text: str) -> Any:
     except RecursionError:
         raise click.BadParameter("This is too deeply nested.", param_hint=option) from None
     except ValueError as error:
-        raise click.BadParameter(f"This is not JSON: {error}", param_hint=option) from error
+        sentence = f"This is not JSON: {error}. `lf-export request --help` has an example."
+        raise click.BadParameter(sentence, param_hint=option) from error
 
 
 def _no_number(word: str) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +14,13 @@ from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.export_lookup import known_export_ids
 from lf_export_pipeline.cli.status_view import as_tabs, blocks
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS
+from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value
 from lf_export_pipeline.lifecycle.requeue import (
     HEADINGS,
     LIMIT_MAX,
+    WOULD_QUEUE,
     RequeueConfig,
+    Requeued,
     requeue_failed,
     summary_of,
 )
@@ -66,4 +70,15 @@ def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
         Console(highlight=False).print(Group(*blocks(records, head=("export", "outcome"))))
     else:
         click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
-    click.echo(f"{summary_of(requeued)}.", err=True)
+    click.echo(f"{summary_of(requeued)}.{_advice(requeued, config.ids)}", err=True)
+
+
+def _advice(requeued: Sequence[Requeued], ids: Sequence[str]) -> str:
+    """What to do next, where something was only listed or an id is not that of a match."""
+    advice = ""
+    if any(one.outcome == WOULD_QUEUE for one in requeued):
+        advice = " The same with --do-it requeues."
+    if left := sorted({*ids} - {one.row.id for one in requeued}):
+        named = join_limited([quote_value(each) for each in left])
+        advice += f" `lf-export status` says what became of {named}."
+    return advice

@@ -81,9 +81,12 @@ def schedule_command(*, as_json: bool, **values: Any) -> None:
         ((_, progress),) = kept.these([standing.id])
     cells = cells_of(standing, progress)
     click.echo(json.dumps(dict(zip(HEADINGS, cells, strict=True))) if as_json else standing.id)
-    due = written(due_after(standing.timetable, standing.begin))
+    due = due_after(standing.timetable, standing.begin)
+    when = f"at {written(due)}" if due > now else f"at once, as it was due at {written(due)}"
     click.echo(
-        f"The first window begins at {written(standing.begin)}; its export is queued at {due}, "
-        "while Dagster's daemon is running.\n  lf-export schedules      all standing exports",
+        f"The first window begins at {written(standing.begin)}; its export is queued {when}, while "
+        "Dagster's daemon is running.\n"
+        "  lf-export schedules                             all standing exports\n"
+        f"  lf-export schedules remove {standing.id}    ends this one",
         err=True,
     )

@@ -39,6 +39,7 @@ Examples:
   lf-export schedules
   lf-export schedules pause standing-0a1b2c3d
   lf-export schedules resume standing-0a1b2c3d
+  lf-export schedules remove standing-0a1b2c3d
 """,
 )
 @click.argument(

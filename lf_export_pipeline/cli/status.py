@@ -50,8 +50,10 @@ def status(ids: tuple[str, ...], limit: int, *, watch: bool, as_json: bool, link
 
     On a terminal as a table or as blocks, whatever fits; in a pipe as lines with tabs.
     """
-    if watch and (as_json or not sys.stdout.isatty()):
-        raise click.UsageError("--watch needs a terminal, and goes without --json.")
+    if watch and as_json:
+        raise click.UsageError("--watch is for people, --json for programs: choose one.")
+    if watch and not sys.stdout.isatty():
+        raise click.UsageError("--watch needs a terminal. In a pipe leave it out, and call again.")
     settings = Settings.load()
     with (
         suppress(KeyboardInterrupt),

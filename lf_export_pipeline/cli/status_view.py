@@ -51,13 +51,12 @@ def as_tabs(records: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def blocks(records: Iterable[dict[str, str]], head: Sequence[str]) -> Iterator[RenderableType]:
-    """Some lines per record: the values that it is known by, and the others below them."""
+    """Some lines per record: the values that it is known by, and below them the others by name."""
     for record in records:
         yield Text("  ".join(_one_line(record[name]) for name in head), overflow="fold")
-        rest = [_one_line(value) for name, value in record.items() if name not in head]
-        yield Padding(
-            Text(", ".join(filter(None, rest)), overflow="fold"), (0, 0, 0, 2), expand=False
-        )
+        rest = {name: _one_line(value) for name, value in record.items() if name not in head}
+        named = [f"{name.replace('_', ' ')}: {text}" for name, text in rest.items() if text]
+        yield Padding(Text(", ".join(named), overflow="fold"), (0, 0, 0, 2), expand=False)
 
 
 def _one_line(value: object) -> str:

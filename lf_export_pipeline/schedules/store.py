@@ -50,7 +50,7 @@ class StandingExports:
         wanted = list(dict.fromkeys(ids))
         for each in wanted:
             if each not in known:
-                there = f"there are {join_limited(list(known))}" if known else "there is none"
+                there = f"there are {join_limited(list(known))}" if known else "there are none"
                 raise PermanentError(f"There is no standing export {quote_value(each)}; {there}.")
         return [known[each] for each in wanted]
 

@@ -124,7 +124,7 @@ def test_programs_are_told_what_was_made_in_json(
         (("schedule", "{}", *HOURLY, "--since", "x"), "since is 'x', which is not a valid time"),
         (("schedules", "nonsense"), "'nonsense' is not one of"),
         (("schedules", "pause"), "Name the standing exports to pause"),
-        (("schedules", "remove", "nope"), "There is no standing export 'nope'; there is none."),
+        (("schedules", "remove", "nope"), "There is no standing export 'nope'; there are none."),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

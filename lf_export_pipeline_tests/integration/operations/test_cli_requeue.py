@@ -58,7 +58,7 @@ def test_without_being_told_to_nothing_is_queued(
     assert result.exit_code == 0, result.output
     assert failed in result.output
     assert "[red]" in result.output
-    assert "1 would be requeued." in result.output
+    assert "1 would be requeued. The same with --do-it requeues." in result.output
     assert status(database, failed)[0] == "FAILED"
 
 
@@ -82,6 +82,13 @@ def test_failed_exports_are_queued_when_told_to(
 
     assert "1 requeued." in result.output
     assert status(database, failed) == ("QUEUED", None)
+
+
+def test_ids_that_match_no_failed_export_are_named(isolated_stack: LocalStack, failed: str) -> None:
+    output = call(isolated_stack, failed, "nope").output
+
+    assert "1 would be requeued." in output
+    assert "`lf-export status` says what became of 'nope'." in output
 
 
 def test_instant_that_cannot_be_read_ends_with_an_error(isolated_stack: LocalStack) -> None:

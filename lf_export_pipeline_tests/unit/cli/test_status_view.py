@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lf_export_pipeline.cli.run_progress import RunProgress
 from lf_export_pipeline.cli.status_lines import StatusLine, status_lines
-from lf_export_pipeline.cli.status_view import StatusView, as_tabs
+from lf_export_pipeline.cli.status_view import StatusView, as_tabs, blocks
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.lifecycle.partitions import ROWS_TAG
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -130,3 +130,15 @@ def test_colours_are_off_where_nobody_wants_them(monkeypatch: pytest.MonkeyPatch
     assert "\x1b[32mCOMPLETED" in written()
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in written()
+
+
+def test_a_block_says_what_each_of_its_values_is() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    record = {"id": "standing-1", "state": "active", "lag_minutes": "20", "said": ""}
+    console.print(*blocks([record], head=("id", "state")))
+
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.rstrip() for line in text.splitlines()] == [
+        "standing-1  active",
+        "  lag minutes: 20",
+    ]
