@@ -63,8 +63,10 @@ def read_export(
     content = _content(path_or_url)
     if content.startswith(_PARQUET):
         return _of_parquet(content, table, parse_json=parse_json)
-    data = _decompressed(content).removeprefix(_BYTE_ORDER_MARK)
-    rows, is_csv = _rows(data)
+    try:
+        rows, is_csv = _rows(_decompressed(content).removeprefix(_BYTE_ORDER_MARK))
+    except ValueError as error:
+        raise ValueError(f"{path_or_url} is not a file of an export: {error}") from error
     frame = pd.DataFrame(rows, dtype=object)
     frame = frame.where(frame.notna(), None)  # a key that a record lacks
     names = [str(name) for name in frame.columns]

@@ -57,7 +57,8 @@ Examples:
 def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
     """Requeue failed exports: those with these IDs, or all that match the options.
 
-    Those whose request is invalid are left out: they would fail again.
+    Those whose request is invalid are left out: they would fail again. The exit code is 1 if an ID
+    is not that of a match.
     """
     conditions |= {name: list(conditions[name]) for name in ("ids", "projects", "tables")}
     config, settings = RequeueConfig(**conditions, dry_run=not do_it), Settings.load()
@@ -71,6 +72,8 @@ def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
     else:
         click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
     click.echo(f"{summary_of(requeued)}.{_advice(requeued, config.ids)}", err=True)
+    if _unmatched(requeued, config.ids):
+        click.get_current_context().exit(1)
 
 
 def _advice(requeued: Sequence[Requeued], ids: Sequence[str]) -> str:
@@ -78,7 +81,11 @@ def _advice(requeued: Sequence[Requeued], ids: Sequence[str]) -> str:
     advice = ""
     if any(one.outcome == WOULD_QUEUE for one in requeued):
         advice = " The same with --do-it requeues."
-    if left := sorted({*ids} - {one.row.id for one in requeued}):
+    if left := _unmatched(requeued, ids):
         named = join_limited([quote_value(each) for each in left])
         advice += f" `lf-export status` says what became of {named}."
     return advice
+
+
+def _unmatched(requeued: Sequence[Requeued], ids: Sequence[str]) -> list[str]:
+    return sorted({*ids} - {one.row.id for one in requeued})

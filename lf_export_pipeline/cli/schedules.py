@@ -59,6 +59,8 @@ def schedules_command(action: str, ids: tuple[str, ...], *, as_json: bool) -> No
     records: list[dict[str, Any]] = [
         dict(zip(HEADINGS, cells_of(*each), strict=True)) for each in found
     ]
+    if wanted is Action.REMOVE:
+        records = [record | {"state": "removed"} for record in records]
     if as_json:
         click.echo(json.dumps(records, indent=2))
     elif sys.stdout.isatty():

@@ -96,7 +96,9 @@ def test_a_standing_export_is_made_listed_paused_resumed_and_removed(
     assert [one["state"] for one in listed(environment)] == ["paused"]
     assert "1 resumed." in call(environment, "schedules", "resume", standing_id).stderr
     assert [one["state"] for one in listed(environment)] == ["active"]
-    assert "1 removed." in call(environment, "schedules", "remove", standing_id).stderr
+    removed = call(environment, "schedules", "remove", standing_id)
+    assert "1 removed." in removed.stderr
+    assert "\tremoved\t" in removed.stdout
     assert listed(environment) == []
 
 

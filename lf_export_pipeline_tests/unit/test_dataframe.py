@@ -183,9 +183,10 @@ def test_instants_of_any_year_are_kept(tmp_path: Path) -> None:
     assert [instant.year for instant in frame["timestamp"]] == [1400, 2290]
 
 
-def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "a\nb,c\n", "{no JSON", "[1, 2", "# Title\n\na,b"])
+def test_a_file_of_something_else_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a file of an export"):
-        read_export(stored(tmp_path, "a,b\n1,2\n"))
+        read_export(stored(tmp_path, text))
 
 
 def test_a_link_is_read_like_a_file() -> None:

@@ -85,10 +85,11 @@ def test_failed_exports_are_queued_when_told_to(
 
 
 def test_ids_that_match_no_failed_export_are_named(isolated_stack: LocalStack, failed: str) -> None:
-    output = call(isolated_stack, failed, "nope").output
+    result = call(isolated_stack, failed, "nope")
 
-    assert "1 would be requeued." in output
-    assert "`lf-export status` says what became of 'nope'." in output
+    assert "1 would be requeued." in result.output
+    assert "`lf-export status` says what became of 'nope'." in result.output
+    assert result.exit_code == 1
 
 
 def test_instant_that_cannot_be_read_ends_with_an_error(isolated_stack: LocalStack) -> None:

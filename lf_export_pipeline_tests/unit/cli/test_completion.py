@@ -37,6 +37,13 @@ def test_words_are_completed(words: tuple[str, ...], expected: list[str]) -> Non
     assert offered(*words) == expected
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("statsu", "status"), ("requests", "request")])
+def test_a_command_that_was_probably_meant_is_named(typed: str, meant: str) -> None:
+    refused = CliRunner().invoke(main, [typed])
+    assert refused.exit_code == 2
+    assert f"There is no command '{typed}'. Did you mean '{meant}'?" in refused.output
+
+
 def test_every_command_is_offered() -> None:
     assert offered("") == list(commands())
 
