@@ -161,6 +161,13 @@ def test_services_of_systemd_read_the_env_file_as_the_shell_of_the_doctor_does(
     assert {"FIRST=with $ and #", "SECOND=it's"} <= set(found.stdout.splitlines())
 
 
+def test_exports_that_run_are_not_killed_with_the_daemon() -> None:
+    """`integration/operations/test_crashes.py` tries what each process does with its SIGTERM."""
+    text = (DEPLOY / "systemd" / "lf-export-daemon.service").read_text()
+
+    assert "\nKillMode=control-group\n" in text
+
+
 @pytest.mark.parametrize(
     ("file", "prefix"), [("policy.json", "exports"), ("spool_policy.json", "spool")]
 )
