@@ -92,7 +92,10 @@ def test_export_that_ran_when_everything_died_is_resumed(
 def test_export_that_runs_when_the_service_is_stopped_is_made_before_all_has_ended(
     quiet_deployment: Deployment,
 ) -> None:
-    """As systemd stops ``deploy/systemd/lf-export-daemon.service``: it asks each process to end."""
+    """As systemd stops ``deploy/systemd/lf-export-daemon.service``: it asks each process to end.
+
+    Dagster starts a step again that is interrupted in the middle, in the same run.
+    """
     with quiet_deployment.daemon() as daemon:
         export_id = quiet_deployment.queue(hold_after=2)
         run = quiet_deployment.held(export_id, queries=3)
