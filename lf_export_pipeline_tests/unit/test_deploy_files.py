@@ -138,13 +138,34 @@ def test_chart_is_told_the_limits_that_dagster_yaml_has() -> None:
 
 
 @pytest.mark.parametrize("unit", ["lf-export-daemon", "lf-export-webserver"])
-def test_services_of_systemd_start_programs_of_ours_with_the_env_file(unit: str) -> None:
+def test_services_of_systemd_read_the_env_file_as_the_shell_of_the_doctor_does(
+    tmp_path: Path, unit: str
+) -> None:
+    """In Langfuse's examples comments stand behind values; to systemd they are part of them."""
     text = (DEPLOY / "systemd" / f"{unit}.service").read_text()
-    (command,) = re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)
-
-    assert is_our_program(Path(command).name)
-    assert "EnvironmentFile=/etc/lf-export/env" in text
+    (command,) = re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)
+    program = f"/opt/lf-export/bin/{unit.replace('lf-export', 'dagster')}"
+    assert is_our_program(Path(program).name)
     assert "User=lf-export" in text
+    reading = "set -a; . /etc/lf-export/env; set +a"
+    assert f"\n{reading}\n" in (REPOSITORY / "docs/install.md").read_text()
+    assert f"'{reading}; exec {program} " in command
+
+    file, shown = tmp_path / "env", tmp_path / "shown"
+    file.write_text("FIRST='with $ and #' # a comment\nexport SECOND=\"it's\"\n")
+    shown.write_text("#!/bin/sh\nenv")
+    shown.chmod(0o700)
+    command = command.replace("/etc/lf-export/env", str(file)).replace(program, str(shown))
+    found = subprocess.run(shlex.split(command), capture_output=True, check=True, text=True)
+
+    assert {"FIRST=with $ and #", "SECOND=it's"} <= set(found.stdout.splitlines())
+
+
+def test_exports_that_run_are_not_killed_with_the_daemon() -> None:
+    """`integration/operations/test_crashes.py` tries what each process does with its SIGTERM."""
+    text = (DEPLOY / "systemd" / "lf-export-daemon.service").read_text()
+
+    assert "\nKillMode=control-group\n" in text
 
 
 @pytest.mark.parametrize(

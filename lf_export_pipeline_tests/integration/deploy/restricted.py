@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 DEPLOY = REPOSITORY / "deploy"
 ROLE = "lf_export"
 KEY = "LANGFUSE_S3_BATCH_EXPORT"
+# A server makes tables that come along with a query without asking for a right; the embedded one
+# makes them by a statement. Without this it would refuse them, and never write the rows itself.
+SENT_ALONG = "GRANT CREATE TEMPORARY TABLE ON *.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,8 @@ def clickhouse_role() -> str:
 
 def engine_config(script: str, folder: Path) -> Path:
     """The grants and the settings profile of a script of SQL, as the engine's configuration."""
-    grants = "".join(f"<query>{escape(grant)}</query>" for grant in granted(script))
+    every = [*granted(script), SENT_ALONG]
+    grants = "".join(f"<query>{escape(grant)}</query>" for grant in every)
     return clickhouse.config_file(folder, _profile(script), f"<grants>{grants}</grants>")
 
 

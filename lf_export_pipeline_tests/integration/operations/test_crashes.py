@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -86,6 +87,32 @@ def test_export_that_ran_when_everything_died_is_resumed(
     assert row.status == "COMPLETED"
     assert run.root_run_id == dead.run_id
     assert eventually(lambda: quiet_deployment.mails(after_power_cut)) == 1
+
+
+def test_export_that_runs_when_the_service_is_stopped_is_made_before_all_has_ended(
+    quiet_deployment: Deployment,
+) -> None:
+    """As systemd stops ``deploy/systemd/lf-export-daemon.service``: it asks each process to end.
+
+    Dagster starts a step again that is interrupted in the middle, in the same run.
+    """
+    with quiet_deployment.daemon() as daemon:
+        export_id = quiet_deployment.queue(hold_after=2)
+        run = quiet_deployment.held(export_id, queries=3)
+        root = psutil.Process(daemon.pid)
+        processes = [root, *root.children(recursive=True)]
+        assert quiet_deployment.worker_of(run) in processes
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        log = quiet_deployment.home / "daemon.log"
+        eventually(lambda: "Daemon threads shut down" in log.read_text("utf-8", "replace"))
+        quiet_deployment.gate.let_go(export_id)
+        row = quiet_deployment.ended(export_id)
+        quiet_deployment.run_in(export_id, SUCCESS)
+
+    assert (row.status, row.log) == ("COMPLETED", None)
+    assert [each.run_id for each in quiet_deployment.runs(export_id)] == [run.run_id]
+    assert quiet_deployment.mails(export_id) == 1
 
 
 @pytest.fixture
