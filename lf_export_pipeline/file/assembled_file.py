@@ -5,11 +5,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import ByteSource, Spool
 from lf_export_pipeline.core.query.export_query import ExportQuery, PartFile
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline.file.spooled_bytes import read_kept, require_unchanged
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,23 +108,11 @@ def _end(writer: "FormatWriter", filled: Sequence[PartFile], spool: Spool) -> by
 
 
 def _ending(part: PartFile, spool: Spool) -> bytes:
-    if part.ending is None:
-        return b""
-    found = PartBytes()
-    with spool.open(part.ending.location) as file:
-        data = file.read()
-    found.take(memoryview(data))
-    _require_unchanged(found, part.ending.checksum, part.ending.location)
-    return data
+    return b"" if part.ending is None else read_kept(spool, part.ending)
 
 
 def _checked(part: PartFile, spool: Spool) -> Iterator[ByteSource]:
     found = PartBytes()
     with spool.open(part.location) as file:
         yield found.read_from(file)
-    _require_unchanged(found, part.checksum, part.location)
-
-
-def _require_unchanged(found: PartBytes, checksum: str, location: str) -> None:
-    if found.checksum != checksum:
-        raise TransientError(f"The bytes of {location} have changed in the spool.")
+    require_unchanged(found, part.checksum, part.location)

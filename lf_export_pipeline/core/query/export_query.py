@@ -188,11 +188,11 @@ class RowsBy(StrEnum):
     ARROW = "arrow"  # it sends columns, which are serialised here
 
 
-class EndingFile(_Frozen):
-    """What a part has left for the end of the file; ``location`` is its path in the spool."""
+class SpooledBytes(_Frozen):
+    """Some bytes; ``location`` is their path in the spool."""
 
     location: str
-    checksum: str  # of its bytes, to find damage in the spool
+    checksum: str  # of the bytes, to find damage in the spool
 
 
 class PartFile(_Frozen):
@@ -206,7 +206,7 @@ class PartFile(_Frozen):
     expected_rows: int
     seconds: float
     rows_by: RowsBy = RowsBy.ARROW
-    ending: EndingFile | None = None  # None: the format needs to know nothing of its parts
+    ending: SpooledBytes | None = None  # for the end of the file, where the format needs to know
     unfit: dict[str, int] = {}  # by column: values that are missing as they do not fit its type
 
 
