@@ -33,6 +33,7 @@ from lf_export_pipeline.file.spooled_bytes import keep
 
 Model = TypeVar("Model", bound=BaseModel)
 
+CHUNKS = "chunks"
 VALUES = "values"
 STORED = "stored"
 

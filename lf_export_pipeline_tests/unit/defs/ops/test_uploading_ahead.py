@@ -48,7 +48,9 @@ class WithoutTheSecondPart(UploadsAhead):
 @pytest.fixture
 def world() -> World:
     """Ten rows in four chunks."""
-    made = World(export_row(), environment={"LF_EXPORT_CHUNK_TARGET_MIB": "1"})
+    made = World(
+        export_row(), environment={"LF_EXPORT_CHUNK_TARGET_MIB": "1", "LF_EXPORT_PARTS": "spool"}
+    )
     made.reader.row_bytes = 340_000.0
     made.files = WatchedFileStore()
     return made
