@@ -75,7 +75,7 @@ class TransientError(ExportError):
 
 
 class UploadLostError(TransientError):
-    """A bucket has not (any more) the parts of an upload that it had taken."""
+    """A bucket has not, or not any more, what it was sent."""
 
 
 class AnswerLostError(TransientError):

@@ -278,7 +278,7 @@ class ObjectStore(Protocol):
             size: Of the object.
 
         Raises:
-            TransientError: The bucket holds something else.
+            UploadLostError: The bucket has not the parts, or holds something else.
         """
         ...
 

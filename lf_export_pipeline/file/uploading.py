@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from lf_export_pipeline.core.errors import PermanentError, TransientError
+from lf_export_pipeline.core.errors import PermanentError, TransientError, UploadLostError
 from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.query.chunk_plan import estimated_bytes
 from lf_export_pipeline.core.query.export_query import (
@@ -162,4 +162,4 @@ def _check_object(sent: SentObject, files: ObjectStore) -> None:
     stored = files.head(sent.key)
     if stored is None or stored.size != sent.bytes:
         found = f"{stored.size:,} bytes" if stored else "nothing"
-        raise TransientError(f"The bucket holds {found} instead of {sent.bytes:,} bytes.")
+        raise UploadLostError(f"The bucket holds {found} instead of {sent.bytes:,} bytes.")

@@ -27,7 +27,7 @@ from lf_export_pipeline.adapters.s3.s3_client import (
     s3_client,
     s3_errors,
 )
-from lf_export_pipeline.core.errors import ConfigurationError, TransientError
+from lf_export_pipeline.core.errors import ConfigurationError, TransientError, UploadLostError
 from lf_export_pipeline.core.ports import (
     BegunUpload,
     ByteSource,
@@ -136,7 +136,8 @@ class S3ObjectStore:
             size: Of the object.
 
         Raises:
-            TransientError: The service failed, or holds other bytes than those that were sent.
+            UploadLostError: The service holds other bytes than those that were sent.
+            TransientError: It failed.
             ConfigurationError: The bucket or its credentials are wrong.
         """
         try:
@@ -149,17 +150,17 @@ class S3ObjectStore:
         if not self._is_shown(upload.key, size, sent):
             found = self._sha256s_read_back(upload.key, part_bytes)
             if found != [part.sha256 for part in parts]:
-                raise TransientError(_OTHER_BYTES)
+                raise UploadLostError(_OTHER_BYTES)
 
     def _is_shown(self, key: str, size: int, sent: SentObject | None) -> bool:
         """Whether size and checksums prove it; where the service gives none, they prove nothing.
 
         Raises:
-            TransientError: The size is another.
+            UploadLostError: The size is another.
         """
         stored = head_of(self._client, self.bucket, key, with_checksum=True)
         if stored is None or stored["ContentLength"] != size:
-            raise TransientError(
+            raise UploadLostError(
                 f"The bucket holds {stored['ContentLength'] if stored else 'none'} of the "
                 f"{size} bytes that were sent."
             )
