@@ -1,11 +1,11 @@
 """The process of the run is killed, at every stage of its work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from lf_export_pipeline_tests.faults import scenarios as s
-from lf_export_pipeline_tests.faults.bench import TRACES, Bench
+from lf_export_pipeline_tests.faults.bench import NOTHING, TRACES, Bench
 from lf_export_pipeline_tests.faults.export_process import Moment
 from lf_export_pipeline_tests.faults.fault import Fault
 from lf_export_pipeline_tests.faults.outcome import Outcome
@@ -39,7 +39,7 @@ def kills() -> Iterator[Fault]:
     for op, when, moment, mails in _moments():
         yield Fault(NAME, f"{op}, {when}", partial(_killed_at_moment, moment), op, mails)
     for when, moment in _moments_of_spool():
-        play = partial(_killed_at_moment, moment, **IN_SPOOL)
+        play = partial(_killed_at_moment, moment, environment=IN_SPOOL)
         yield Fault(NAME, f"serialize_chunk, parts in the spool, {when}", play, OPS[3])
 
 
@@ -95,19 +95,10 @@ def _moments() -> Iterator[tuple[str, str, Moment, tuple[int, ...]]]:
     yield write, "what fills no part is not kept yet", Moment("os.rename", r"/rest-1$"), (1,)
     sent = Moment("os.rename", r"/sent-00001\.json$")
     yield write, "a chunk is sent and not noted yet", sent, (1,)
-    yield upload, "the upload is not taken over yet", Moment("os.rename", note, 4), (1,)
-    yield (
-        upload,
-        "the end is sent and not noted yet",
-        Moment("os.rename", r"/sent-end\.json$"),
-        (1,),
-    )
-    yield (
-        upload,
-        "the object is proven and not noted yet",
-        Moment("os.rename", r"/stored\.json$"),
-        (1,),
-    )
+    end, proven = (Moment("os.rename", rf"/{name}\.json$") for name in ("sent-end", "stored"))
+    yield upload, "the upload is not taken over yet", Moment("os.rename", note, 3), (1,)
+    yield upload, "the end is sent and not noted yet", end, (1,)
+    yield upload, "the object is proven and not noted yet", proven, (1,)
     yield notify, "the e-mail has no mark yet", Moment("os.rename", r"/notified\.json$"), (1, 2)
     yield notify, "the spool is half empty", Moment("os.rmdir", r"^[^/]+$"), (1,)
     yield notify, "the spool is empty", Moment("os.rmdir", r"/[0-9a-f-]{36}$"), (1,)
@@ -155,7 +146,9 @@ def _killed_writing(bench: Bench) -> list[Outcome]:
     return [trial.repaired()]
 
 
-def _killed_at_moment(moment: Moment, bench: Bench, **environment: str) -> list[Outcome]:
+def _killed_at_moment(
+    moment: Moment, bench: Bench, environment: Mapping[str, str] = NOTHING
+) -> list[Outcome]:
     bench.rehearsal()
     trial = bench.new_export(environment=environment)
     assert trial.run(dies_at=moment) == -9
