@@ -165,7 +165,7 @@ class BucketFile:
     def give_up(self) -> None:
         """Let the next try begin a new upload, if that can be noted."""
         with suppress(ExportError):
-            self._ledger.begin_anew(self._ledger.note.part_bytes)
+            self._ledger.give_up(self._ledger.note.part_bytes)
 
     def close(self) -> None:
         """End the threads; a chunk that was to be noted still is."""
@@ -183,7 +183,7 @@ class BucketFile:
         """What sends a part; the upload begins with the first one."""
         note = self._ledger.note
         if self._stream.position > PART_MAX_COUNT * note.part_bytes:
-            self._ledger.begin_anew(2 * note.part_bytes)
+            self._ledger.give_up(2 * note.part_bytes)
             raise TransientError("The file is longer than it was estimated; its parts grow.")
         if note.begun is None:
             begun = self._files.begin(self._name.key(), self._writer.content_type)

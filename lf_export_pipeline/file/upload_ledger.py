@@ -53,7 +53,7 @@ class UploadLedger:
         if note is not None and self._goes_on(note):
             self._write(note.model_copy(update={"holder": _token()}))
         else:
-            self.begin_anew(part_bytes)
+            self._begin_anew(part_bytes)
 
     @property
     def note(self) -> UploadNote:
@@ -108,12 +108,16 @@ class UploadLedger:
         self._plan_folder.write(sent_name(sent.part.index if sent.part else None), sent)
         self._sent.append(sent)
 
-    def begin_anew(self, part_bytes: int) -> None:
-        """Give up what is there.
+    def give_up(self, part_bytes: int) -> None:
+        """Let who goes on begin a new upload, with parts of this size.
 
         Raises:
-            ExportError: It cannot be aborted.
+            ExportError: It cannot be aborted, or another run has taken it over.
         """
+        self._require_hold()
+        self._begin_anew(part_bytes)
+
+    def _begin_anew(self, part_bytes: int) -> None:
         abort_noted(self._folder, self._files)
         self._sent = []
         self._write(

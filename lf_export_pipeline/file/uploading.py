@@ -26,6 +26,7 @@ from lf_export_pipeline.file.object_name import ObjectName
 from lf_export_pipeline.file.part_files import PartFiles
 from lf_export_pipeline.file.sent_object import SentObject
 from lf_export_pipeline.file.upload_ahead import UploadsAhead
+from lf_export_pipeline.file.upload_note import abort_noted
 from lf_export_pipeline.settings import Settings
 
 
@@ -70,6 +71,7 @@ class SpoolFile(PartFiles):
         super().__init__(AttemptFolder(folder.spool, plan.folder), known)
         prefix, request = settings.langfuse_s3_batch_export_prefix, plan.query.request
         self._plan = plan
+        self._attempt = folder
         self._spool = folder.spool
         self._files = files
         self._ahead = ahead
@@ -95,6 +97,7 @@ class SpoolFile(PartFiles):
 
     def _send(self, parts: Iterable[PartFile], expected_bytes: int) -> tuple[str, str]:
         """Key and SHA-256; later parts may still be made while the first ones are sent."""
+        abort_noted(self._attempt, self._files)  # of a run that was told to send its parts at once
         key = self._name.key()
         file = AssembledFile(self._writer, parts, self._spool)
         return key, self._files.upload(key, file, self._writer.content_type, expected_bytes)

@@ -217,3 +217,21 @@ def test_reexecution_of_a_cancelled_export_leaves_it_cancelled(
     assert success
     assert world.state.status == "CANCELLED"
     assert not world.files.objects
+
+
+@pytest.mark.parametrize(
+    ("world", "later"), [("bucket", "spool"), ("spool", "bucket")], indirect=["world"]
+)
+def test_reexecution_after_a_change_of_where_parts_go_makes_them_anew(
+    world: World, instance: dg.DagsterInstance, later: str
+) -> None:
+    fail_on(9)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    world.environment["LF_EXPORT_PARTS"] = later
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    assert len(world.text.splitlines()) == 1 + 10
+    assert (world.files.incomplete, world.spool.folders()) == ([], [])
