@@ -10,7 +10,8 @@
       <run id>/                              of the run that made the plan
         chunks.json                          the chunks of the plan
         keys-00007                           the keys of a chunk
-        part-00007, part-00007.json          a finished chunk, and what is known of it
+        part-00007, part-00007.json          a finished chunk, and what is known of it, unless it is
+                                             in the bucket (``upload_note.py``)
         ending-00007                         what the chunk has left for the end of the file
         preview.json                         the first rows, for the run's metadata
 
