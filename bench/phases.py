@@ -14,6 +14,7 @@ from lf_export_pipeline.defs.ops.stream_chunks import planned
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.file.part_files import PartFiles
 from lf_export_pipeline.file.written_chunk import written_layout
 
 
@@ -52,6 +53,7 @@ class Phases:
         rows = ChunkReader(self.here.ports["reader"], PlanTables())
         layout = written_layout(self.query, settings, rows)
         make = partial(ChunkWriter, rows, writer, self.query, preview=False, layout=layout)
+        make = partial(make, file=PartFiles(self.folder))
         parts = [make(chunk=chunk, folder=self.folder).verified_part() for chunk in chunks]
         self.folder.remove()
         return sum(part.bytes for part in parts)

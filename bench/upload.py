@@ -8,7 +8,8 @@ presigned addresses, and the buffer itself on the socket.
 import argparse
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,9 +19,13 @@ from bench.lean_upload import send_lean
 from lf_export_localstack.processes import state
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
+from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE
+from lf_export_pipeline.file.part_stream import PartStream
 from lf_export_pipeline.settings import Settings
 
 KEY = "bench-upload"
+PART_BYTES = 10 * MEBIBYTE
+READ_BYTES = 2 * MEBIBYTE
 Way = Callable[[S3ObjectStore, Path], None]
 ENDPOINT = "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT"
 
@@ -44,14 +49,30 @@ def main() -> None:
             places["SeaweedFS"] = real, known.processes["seaweedfs"].pid
         for _ in range(options.rounds):
             for place, (store, server) in places.items():
-                _show(f"{place}: as exports are sent", sent, store, options.file, server)
+                _show(f"{place}: as spooled exports are sent", sent, store, options.file, server)
+                _show(
+                    f"{place}: as chunks are sent", sent_as_chunks_are, store, options.file, server
+                )
                 _show(f"{place}: the least there is", least, store, options.file, server)
 
 
 def sent(store: S3ObjectStore, file: Path) -> None:
-    """As the pipeline sends a file."""
+    """As the pipeline sends a file of the spool."""
     with file.open("rb") as source:
         store.upload(KEY, source, "text/plain", file.stat().st_size)
+
+
+def sent_as_chunks_are(store: S3ObjectStore, file: Path) -> None:
+    """As the pipeline sends rows while they are read, from a buffer that is used again."""
+    begun, size = store.begin(KEY, "text/plain"), file.stat().st_size
+    stream = PartStream(lambda: partial(store.send_part, begun), PART_BYTES, concurrency=3)
+    with closing(stream), file.open("rb") as source:
+        buffer = memoryview(bytearray(READ_BYTES))
+        while length := source.readinto(buffer):
+            stream.write(buffer[:length])
+        stream.send_rest()
+        parts = [part.result() for part in stream.taken()]
+        store.complete(begun, parts, PART_BYTES, size)
 
 
 def least(store: S3ObjectStore, file: Path) -> None:

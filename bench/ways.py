@@ -16,6 +16,7 @@ TABLES = ("traces", "observations")
 MEASURED_FORMATS = ("CSV", "JSONL")
 LIMIT, READ, JOB = "ClickHouse alone", "pipeline, read + serialise", "pipeline, whole job"
 ESCAPES, ELSEWHERE, COLUMNS = "with escapes", "bucket elsewhere", "by columns"
+SPOOLED = "parts in the spool"
 _LIMIT_FORMAT = {"CSV": "CSV", "JSON": "JSONL", "JSONL": "JSONL"}
 
 Ways = dict[str, Callable[[], int]]
@@ -102,6 +103,9 @@ def _ours(measured: Measured, table: str) -> Ways:
             f"{READ}, {COLUMNS}: {table} {kind}": partial(phases.read_and_serialise, "arrow"),
             f"{READ}, {ESCAPES}: {table} {kind}": hostile.read_and_serialise,
             f"{JOB}, {ELSEWHERE}: {table} {kind}": partial(export, measured.project, table, kind),
+            f"{JOB}, {ELSEWHERE}, {SPOOLED}: {table} {kind}": partial(
+                measured.elsewhere.in_spool().export, measured.project, table, kind
+            ),
             f"{JOB}, {ELSEWHERE}, {ESCAPES}: {table} {kind}": partial(
                 export, measured.with_escapes, table, kind
             ),

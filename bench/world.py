@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ class World:
     def clickhouse(self) -> Iterator[Client]:
         with clickhouse_client(self.stack.addresses()) as client:
             yield client
+
+    def in_spool(self) -> "World":
+        """The same, with all parts of a file in the spool before the first one is sent."""
+        settings = self.settings.model_copy(update={"lf_export_parts": "spool"})
+        return replace(self, settings=settings, ports={**self.ports, "settings": settings})
 
     def queue(self, project: str, table: str, file_format: str) -> StoredExport:
         """A queued export of everything in the project."""

@@ -46,6 +46,7 @@ from lf_export_pipeline.defs.ops.stream_chunks import DEFAULT_ROW_BYTES, planned
 from lf_export_pipeline.file.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
+from lf_export_pipeline.file.part_files import PartFiles
 from lf_export_pipeline.file.preview import PREVIEW, Preview
 from lf_export_pipeline.file.written_chunk import written_layout
 from lf_export_pipeline.settings import Settings
@@ -281,12 +282,8 @@ def _file(  # noqa: PLR0917 - of one export
 ) -> tuple[bytes, list[PartFile]]:
     """The file in one of the two ways that rows are made in, and its parts."""
     writer, rows = writer_of(query, settings), ChunkReader(reader, PlanTables())
-    parts = [
-        ChunkWriter(
-            rows, writer, query, chunk, folder, preview=chunk.index == 0, layout=layout
-        ).verified_part()
-        for chunk in chunks
-    ]
+    make = partial(ChunkWriter, file=PartFiles(folder), preview=True, layout=layout)
+    parts = [make(rows, writer, query, chunk, folder).verified_part() for chunk in chunks]
     return content(AssembledFile(writer, parts, folder.spool)), parts
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +12,15 @@ from email.message import EmailMessage
 from typing import BinaryIO
 
 from lf_export_pipeline.adapters.spool import safe_parts
-from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import ByteSource, IncompleteUpload, Recipient, StoredObject
+from lf_export_pipeline.core.errors import TransientError, UploadLostError
+from lf_export_pipeline.core.ports import (
+    BegunUpload,
+    ByteSource,
+    IncompleteUpload,
+    Recipient,
+    StoredObject,
+    UploadedPart,
+)
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of
@@ -190,6 +198,9 @@ class MemoryObjectStore:
         self.file_names: list[str] = []
         self.failures: list[Exception] = []
         self.incomplete: list[IncompleteUpload] = []
+        self.parts: dict[str, dict[int, bytes]] = {}
+        self.types: dict[str, str] = {}
+        self.marks: dict[str, str] = {}
 
     def upload(
         self,
@@ -205,6 +216,46 @@ class MemoryObjectStore:
         self.content_types[key] = content_type
         return hashlib.sha256(data).hexdigest()
 
+    def begin(self, key: str, content_type: str) -> BegunUpload:
+        upload_id = secrets.token_hex(4)
+        self.incomplete.append(IncompleteUpload(key, upload_id, datetime.now(UTC)))
+        self.parts[upload_id], self.types[upload_id] = {}, content_type
+        return BegunUpload(key, upload_id, mark=f"mark of {upload_id}", is_told=True)
+
+    def send_part(self, upload: BegunUpload, number: int, data: memoryview) -> UploadedPart:
+        if upload.upload_id not in self.parts:
+            raise UploadLostError(f"There is no upload {upload.upload_id}.")
+        self.parts[upload.upload_id][number] = bytes(data)
+        return UploadedPart(number, _etag(data), hashlib.sha256(data).hexdigest(), is_proven=True)
+
+    def listed_parts(self, upload: BegunUpload) -> set[tuple[int, str]] | None:
+        parts = self.parts.get(upload.upload_id)
+        return None if parts is None else {(number, _etag(data)) for number, data in parts.items()}
+
+    def is_complete(self, upload: BegunUpload) -> bool:
+        return self.marks.get(upload.key) == upload.mark
+
+    def complete(
+        self,
+        upload: BegunUpload,
+        parts: Sequence[UploadedPart],
+        part_bytes: int,
+        size: int,
+    ) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        if not self.is_complete(upload):
+            there = self.parts.get(upload.upload_id, {})
+            found = [there.get(number, b"") for number in range(1, len(parts) + 1)]
+            if [_etag(data) for data in found] != [part.etag for part in parts]:
+                raise UploadLostError("A part is another one.")
+            assert {len(data) for data in found[:-1]} <= {part_bytes}
+            self.objects[upload.key] = b"".join(found)
+            self.content_types[upload.key] = self.types[upload.upload_id]
+            self.marks[upload.key] = upload.mark
+            self.abort(upload)
+        assert len(self.objects[upload.key]) == size
+
     def head(self, key: str) -> StoredObject | None:
         if key not in self.objects:
             return None
@@ -219,12 +270,14 @@ class MemoryObjectStore:
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
+        self.marks.pop(key, None)
 
     def incomplete_uploads(self, prefix: str) -> list[IncompleteUpload]:
         return [upload for upload in self.incomplete if upload.key.startswith(prefix)]
 
-    def abort(self, upload: IncompleteUpload) -> None:
-        self.incomplete = [known for known in self.incomplete if known != upload]
+    def abort(self, upload: IncompleteUpload | BegunUpload) -> None:
+        self.parts.pop(upload.upload_id, None)
+        self.incomplete = [one for one in self.incomplete if one.upload_id != upload.upload_id]
 
 
 class OutboxMailer:
@@ -279,6 +332,10 @@ class MemorySpool:
         above = "/".join(safe_parts(folder)) + "/" if folder else ""
         inside = [path.removeprefix(above) for path in self.files if path.startswith(above)]
         return sorted({path.split("/")[0] for path in inside if "/" in path})
+
+
+def _etag(data: bytes | memoryview) -> str:
+    return hashlib.md5(data).hexdigest()
 
 
 def _cleared(row: ExportRow, status: str) -> ExportRow:

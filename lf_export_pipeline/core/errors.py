@@ -10,6 +10,7 @@
     │   └── ConfigurationError    a setting is missing or wrong; only an operator can help
     │       └── AccessRefusedError  a service knows us, and does not let us do this
     ├── TransientError            a service had a bad moment; trying again may help
+    │   ├── UploadLostError       the bucket does not have what was sent to it; it is sent anew
     │   ├── AnswerLostError       it may have done what was asked; trying again may do it twice
     │   └── MessageDeferredError  it works, and does not take this one message for now
     └── ExportCancelledError      the user or an operator stopped it; nothing is to be published
@@ -71,6 +72,10 @@ class AccessRefusedError(ConfigurationError):
 
 class TransientError(ExportError):
     """A service failed in a way that may pass; the cause is for the operator, not for the user."""
+
+
+class UploadLostError(TransientError):
+    """A bucket has not, or not any more, what it was sent."""
 
 
 class AnswerLostError(TransientError):

@@ -185,6 +185,40 @@ class IncompleteUpload:
     started_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class BegunUpload:
+    """An upload in parts that the bucket's service has begun; small, so that it can be noted.
+
+    Attributes:
+        key: Of the object.
+        upload_id: The service's name for it.
+        mark: Stored with the object, which tells it from any other one under the key.
+        is_told: Whether the service is told the checksum of each part.
+    """
+
+    key: str
+    upload_id: str
+    mark: str
+    is_told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """A part, or an object that is put at once, when the service has taken it.
+
+    Attributes:
+        number: Its place in the object, from 1.
+        etag: The service's name for it, without quotes.
+        sha256: Of its bytes, in hexadecimal digits.
+        is_proven: Whether the service has answered with a checksum of these bytes.
+    """
+
+    number: int
+    etag: str
+    sha256: str
+    is_proven: bool
+
+
 class ByteSource(Protocol):
     """Bytes in order, to be read once: an open file is one."""
 
@@ -212,6 +246,42 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def begin(self, key: str, content_type: str) -> BegunUpload:
+        """Begin an upload whose parts are sent one by one; nothing appears before it is ended."""
+        ...
+
+    def send_part(self, upload: BegunUpload, number: int, data: memoryview) -> UploadedPart:
+        """Send a part; one that is sent again takes the place of the one before. Threads may."""
+        ...
+
+    def listed_parts(self, upload: BegunUpload) -> Collection[tuple[int, str]] | None:
+        """Numbers and ETags of the parts that are there; None: the upload has ended.
+
+        Raises:
+            AccessRefusedError: A policy does not let parts be listed.
+        """
+        ...
+
+    def is_complete(self, upload: BegunUpload) -> bool:
+        """Whether the object under the key is that of this upload."""
+        ...
+
+    def complete(
+        self, upload: BegunUpload, parts: Sequence[UploadedPart], part_bytes: int, size: int
+    ) -> None:
+        """Put the parts together, unless that has been done, and prove that the bucket has them.
+
+        Args:
+            upload: Whose.
+            parts: All of them, in their order.
+            part_bytes: The size of each but the last.
+            size: Of the object.
+
+        Raises:
+            UploadLostError: The bucket has not the parts, or holds something else.
+        """
+        ...
+
     def head(self, key: str) -> StoredObject | None:
         """The object, if it is there."""
         ...
@@ -234,7 +304,7 @@ class ObjectStore(Protocol):
         """What has been begun under keys with this prefix and not been finished."""
         ...
 
-    def abort(self, upload: IncompleteUpload) -> None:
+    def abort(self, upload: IncompleteUpload | BegunUpload) -> None:
         """Throw away the parts; an upload that has ended meanwhile is no error."""
         ...
 

@@ -86,7 +86,7 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
         "compression": stored.request.compression.value,
         "project": stored.request.project_id,
         "dagster/row_count": stored.rows,
-        "sha256": stored.sha256,
+        **_checksum(stored),
         "row_limit_hit": stored.limit_hit,
         "vanished_rows": stored.vanished_rows,
         "langfuse_write_mode": stored.write_mode.value,
@@ -94,6 +94,13 @@ def facts(stored: StoredFile) -> dict[str, str | int | bool]:
         **({"remark": stored.remark} if stored.remark else {}),
         "rows_by": stored.rows_by,
     }
+
+
+def _checksum(stored: StoredFile) -> dict[str, str]:
+    """Of the file, or of its parts where it was never in one place."""
+    if stored.sha256 is not None:
+        return {"sha256": stored.sha256}
+    return {"sha256_of_parts": stored.sha256_of_parts or ""}
 
 
 def timing(stored: StoredFile, started: datetime) -> Mapping[str, float]:

@@ -1,14 +1,14 @@
 """The file as it is uploaded: the parts in order, with what the format puts around them."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import ByteSource, Spool
 from lf_export_pipeline.core.query.export_query import ExportQuery, PartFile
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline.file.spooled_bytes import read_kept, require_unchanged
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def size_of(writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> 
         TransientError: An ending is not what was written.
     """
     filled = [part for part in parts if part.rows]
+    end = len(end_of(writer, filled, spool))
     if not filled:
-        return len(writer.empty)
+        return end
     between = len(writer.separator) * (len(filled) - 1)
-    end = len(_end(writer, filled, spool))
     return len(writer.prefix) + sum(part.bytes for part in filled) + between + end
 
 
@@ -90,37 +90,32 @@ def _files(writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> I
             yield io.BytesIO(writer.separator if filled else writer.prefix)
             yield from _checked(part, spool)
             filled.append(part)
-    yield io.BytesIO(_end(writer, filled, spool) if filled else writer.empty)
+    yield io.BytesIO(end_of(writer, filled, spool))
 
 
-def _end(writer: "FormatWriter", filled: Sequence[PartFile], spool: Spool) -> bytes:
-    from lf_export_pipeline.core.formats.writer import PartEnding  # noqa: PLC0415 - as above
+def end_of(writer: "FormatWriter", parts: Iterable[PartFile], spool: Spool) -> bytes:
+    """What stands behind the rows; of a file without any, all of it.
+
+    Raises:
+        TransientError: An ending is not what was written.
+    """
+    # With it come the column kernels, which the daemon and the web server never need.
+    from lf_export_pipeline.core.formats.writer import PartEnding  # noqa: PLC0415
 
     endings, begins_at = [], len(writer.prefix)
-    for part in filled:
-        endings.append(PartEnding(begins_at, _ending(part, spool)))
-        begins_at += part.bytes + len(writer.separator)
-    return writer.end(endings)
+    for part in parts:
+        if part.rows:
+            endings.append(PartEnding(begins_at, _ending(part, spool)))
+            begins_at += part.bytes + len(writer.separator)
+    return writer.end(endings) if endings else writer.empty
 
 
 def _ending(part: PartFile, spool: Spool) -> bytes:
-    if part.ending is None:
-        return b""
-    found = PartBytes()
-    with spool.open(part.ending.location) as file:
-        data = file.read()
-    found.take(memoryview(data))
-    _require_unchanged(found, part.ending.checksum, part.ending.location)
-    return data
+    return b"" if part.ending is None else read_kept(spool, part.ending)
 
 
 def _checked(part: PartFile, spool: Spool) -> Iterator[ByteSource]:
     found = PartBytes()
     with spool.open(part.location) as file:
         yield found.read_from(file)
-    _require_unchanged(found, part.checksum, part.location)
-
-
-def _require_unchanged(found: PartBytes, checksum: str, location: str) -> None:
-    if found.checksum != checksum:
-        raise TransientError(f"The bytes of {location} have changed in the spool.")
+    require_unchanged(found, part.checksum, part.location)

@@ -10,7 +10,8 @@
       <run id>/                              of the run that made the plan
         chunks.json                          the chunks of the plan
         keys-00007                           the keys of a chunk
-        part-00007, part-00007.json          a finished chunk, and what is known of it
+        part-00007, part-00007.json          a finished chunk, and what is known of it, unless it is
+                                             in the bucket (``upload_note.py``)
         ending-00007                         what the chunk has left for the end of the file
         preview.json                         the first rows, for the run's metadata
 
@@ -28,11 +29,12 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.core.query.export_query import EndingFile, PartFile
-from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline.core.query.export_query import PartFile, SpooledBytes
+from lf_export_pipeline.file.spooled_bytes import keep
 
 Model = TypeVar("Model", bound=BaseModel)
 
+CHUNKS = "chunks"
 VALUES = "values"
 STORED = "stored"
 
@@ -80,12 +82,9 @@ class AttemptFolder:
         """The file for a chunk's bytes; it appears only if the context ends well."""
         return self.spool.create(self.part_location(index))
 
-    def write_ending(self, index: int, data: bytes) -> EndingFile:
+    def write_ending(self, index: int, data: bytes) -> SpooledBytes:
         """Store what a part has left for the end of the file."""
-        location, known = _numbered(self.path, "ending", index), PartBytes()
-        with self.spool.create(location) as file:
-            known.write(file, memoryview(data))
-        return EndingFile(location=location, checksum=known.checksum)
+        return keep(self.spool, _numbered(self.path, "ending", index), memoryview(data))
 
     def part_location(self, index: int) -> str:
         """Where in the spool a part is."""

@@ -16,18 +16,22 @@ from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.links import key_of_link, leads_to
 from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, is_key_of
+from lf_export_pipeline.file.upload_note import abort_noted
 from lf_export_pipeline.settings.s3 import S3Settings
 
 SUPERSEDED = "superseded-"
 ENDED = ("COMPLETED", "CANCELLED")
 
 
-def discard_object(folder: AttemptFolder, files: ObjectStore, row: ExportRow | None) -> str | None:
+def discard_object(
+    folder: AttemptFolder, files: ObjectStore, row: ExportRow | None, *, keeps_parts: bool = False
+) -> str | None:
     """Deletes the object of an attempt that was not published, and aborts its upload.
 
-    Gives the key, if there was one. The key was noted before the first byte was sent, so that
-    nothing but this attempt's own object is touched. In a bucket that is no longer the one of the
-    settings that is tried, and no more: it may be gone, or closed to us.
+    The upload stays with ``keeps_parts``: a re-execution goes on with it. Gives the key, if there
+    was one. It was noted before the first byte was sent, so that nothing but this attempt's own
+    object is touched. In a bucket that is no longer the one of the settings that is tried, and no
+    more: it may be gone, or closed to us.
     """
     noted = folder.read(OBJECT, ObjectKey)
     if noted is None or (row is not None and is_published_as(row, noted.key)):
@@ -37,7 +41,9 @@ def discard_object(folder: AttemptFolder, files: ObjectStore, row: ExportRow | N
     is_elsewhere = noted.bucket not in (None, files.bucket)
     there = files.of_bucket(noted.bucket) if noted.bucket and is_elsewhere else files
     with suppress(ExportError) if is_elsewhere else nullcontext():
-        abort_uploads_to(noted.key, there)
+        if not keeps_parts:
+            abort_noted(folder, files)
+            abort_uploads_to(noted.key, there)
         there.delete(noted.key)
     return noted.key
 
@@ -142,7 +148,7 @@ def discard_failed_attempt(
     noted = folder.read(OBJECT, ObjectKey)
     is_over = row is None or row.status in ENDED
     is_published = row is not None and noted is not None and is_published_as(row, noted.key)
-    discard_object(folder, files, row)
+    discard_object(folder, files, row, keeps_parts=not is_over)
     if is_over and not is_published:
         folder.remove()
 

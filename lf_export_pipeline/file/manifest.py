@@ -26,6 +26,8 @@ def manifest_of(stored: StoredFile, plan: ExportPlan) -> dict[str, Any]:
         "unfit_values": stored.unfit,
         "bytes": stored.bytes,
         "sha256": stored.sha256,
+        "sha256_of_parts": stored.sha256_of_parts,
+        "part_bytes": stored.part_bytes,
         "object_key": stored.object_key,
         "format": stored.request.format.value,
         "compression": stored.request.compression.value,

@@ -1,14 +1,11 @@
 """What is known of a part's bytes, while they are written and when they are read again."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import xxhash
 
 from lf_export_pipeline.core.ports import ByteSource
-
-if TYPE_CHECKING:
-    from lf_export_pipeline.core.formats.compression import Compressor
 
 
 class PartBytes:
@@ -18,9 +15,7 @@ class PartBytes:
     speed of SHA-256. The finished file has a SHA-256 of its own.
     """
 
-    def __init__(self, compressor: "Compressor | None" = None) -> None:
-        """``compressor``: what is written goes through it first; ``finish`` has to end it."""
-        self._compressor = compressor
+    def __init__(self) -> None:
         self.size = 0
         self._sum = xxhash.xxh3_128()
 
@@ -31,16 +26,6 @@ class PartBytes:
 
     def write(self, file: BinaryIO, piece: memoryview) -> None:
         """Append a piece to a file."""
-        if self._compressor is not None:
-            piece = memoryview(self._compressor.compress(piece))
-        self._append(file, piece)
-
-    def finish(self, file: BinaryIO) -> None:
-        """Append what the compressor has held back; after the last piece."""
-        if self._compressor is not None:
-            self._append(file, memoryview(self._compressor.flush()))
-
-    def _append(self, file: BinaryIO, piece: memoryview) -> None:
         self.take(piece)
         file.write(piece)
 

@@ -4,9 +4,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lf_export_pipeline.core.query.export_query import PartFile
-from lf_export_pipeline.file.uploading import SentObject
 
-Send = Callable[[Iterable[PartFile]], SentObject]
+Sent = tuple[str, str]
+"""Of an object: its key and its SHA-256."""
+
+Send = Callable[[Iterable[PartFile]], Sent]
 
 _ABORTING_SECONDS = 10.0
 
@@ -33,7 +35,7 @@ class UploadsAhead:
                 self._current = _UploadAhead(plan_folder, send)
             self._current.parts.offer(part)
 
-    def finished(self, plan_folder: str, parts: Sequence[PartFile]) -> SentObject | None:
+    def finished(self, plan_folder: str, parts: Sequence[PartFile]) -> Sent | None:
         """The object of exactly these parts, when the last has arrived; None: it was not begun.
 
         Raises:
@@ -117,12 +119,12 @@ class _UploadAhead:
         self.plan_folder = plan_folder
         self.parts = PartsInOrder()
         self._send = send
-        self._sent: SentObject | None = None
+        self._sent: Sent | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="upload-ahead", daemon=True)
         self._thread.start()
 
-    def result(self) -> SentObject | None:
+    def result(self) -> Sent | None:
         """What was sent, when it has arrived; raises what the upload raised."""
         self._thread.join()
         if self._error is not None:

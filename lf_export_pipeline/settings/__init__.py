@@ -158,10 +158,17 @@ class PipelineSettings(BaseModel):
     lf_export_preview: bool = Field(
         default=True, description="Show the first rows of the file in the run's metadata."
     )
+    lf_export_parts: Literal["bucket", "spool"] = Field(
+        default="bucket",
+        description="Where the bytes of a file go while they are made: `bucket` sends them as they "
+        "are read, as parts of an upload that is completed at the end; `spool` keeps all of them "
+        "in the spool until the last one is there. With an executor other than `in_process` "
+        "always the spool, since several processes make one file.",
+    )
     lf_export_upload_ahead: bool = Field(
         default=True,
-        description="Upload the first chunks while the later ones are made. Needs the executor "
-        "`in_process`, and memory for a few parts of the upload.",
+        description="With `LF_EXPORT_PARTS=spool`: upload the first chunks while the later ones "
+        "are made. Needs the executor `in_process`, and memory for a few parts of the upload.",
     )
     lf_export_chunk_target_mib: int = Field(
         default=CHUNK_TARGET_BYTES // MEBIBYTE,
@@ -311,6 +318,11 @@ class Settings(
     def link_lifetime(self) -> timedelta:
         """How long a download link lives."""
         return timedelta(hours=self.batch_export_download_link_expiration_hours)
+
+    @property
+    def parts_go_to_the_bucket(self) -> bool:
+        """Whether chunks are sent as they are read, which one process does for all of them."""
+        return self.lf_export_executor == "in_process" and self.lf_export_parts == "bucket"
 
     @property
     def spool_is_remote(self) -> bool:

@@ -3,11 +3,12 @@
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -30,7 +31,8 @@ __all__ = ["Bench", "Trial", "open_bench"]
 
 USER, ADDRESS = "user-ada", "ada@example.com"
 TRACES = Wish("traces", "JSONL")
-WIDE = SampleSize(traces=2_500, observations_per_trace=0, text_bytes=3_000, comments=20)
+NOTHING: Mapping[str, str] = MappingProxyType({})
+WIDE = SampleSize(traces=4_500, observations_per_trace=0, text_bytes=3_000, comments=20)
 MANY = SampleSize(
     traces=2_000, observations_per_trace=1, text_bytes=1_500, dataset_items=2_000, audit_logs=3_000
 )
@@ -85,8 +87,10 @@ class Bench:
             aws_secret_access_key=self.stack.addresses().credentials.s3_secret_access_key,
         )
 
-    def new_export(self, wish: Wish = TRACES, **changes: Any) -> Trial:
-        """An export that waits."""
+    def new_export(
+        self, wish: Wish = TRACES, environment: Mapping[str, str] = NOTHING, **changes: Any
+    ) -> Trial:
+        """An export that waits; its runs find this environment, on top of the usual one."""
         row = requested_row(
             project=neighbours_of(wish).exported,
             table=wish.table,
@@ -98,7 +102,7 @@ class Bench:
         self.rows.add(row)
         folder = self.folder / row.id
         folder.mkdir()
-        found = Circumstances(environment=self.environment, folder=folder)
+        found = Circumstances(environment={**self.environment, **environment}, folder=folder)
         return Trial(self, row.id, wish, found, self.keys() | set(self.uploads()))
 
     def rehearsal(self, wish: Wish = TRACES) -> Rehearsal:

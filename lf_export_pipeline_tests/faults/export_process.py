@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -37,10 +38,12 @@ class Moment:
     Attributes:
         event: What, as Python's table of audit events calls it.
         path: A pattern of the file's path, as the event has it.
+        nth: For the how manieth time.
     """
 
     event: str
     path: str
+    nth: int = 1
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,13 @@ def _set_clock(ahead: timedelta, *, jumps: bool) -> None:
 
 
 def _die_at(moment: Moment) -> None:
-    pattern = re.compile(moment.path)
+    pattern, times = re.compile(moment.path), count(1)
 
     def look(event: str, arguments: tuple[object, ...]) -> None:
         if event != moment.event:
             return
         paths = (os.fsdecode(one) for one in arguments if isinstance(one, str | os.PathLike))
-        if any(pattern.search(path) for path in paths):
+        if any(pattern.search(path) for path in paths) and next(times) == moment.nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(look)

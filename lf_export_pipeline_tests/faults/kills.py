@@ -1,17 +1,16 @@
 """The process of the run is killed, at every stage of its work."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from lf_export_pipeline_tests.faults import scenarios as s
-from lf_export_pipeline_tests.faults.bench import TRACES, Bench
+from lf_export_pipeline_tests.faults.bench import NOTHING, TRACES, Bench
 from lf_export_pipeline_tests.faults.export_process import Moment
 from lf_export_pipeline_tests.faults.fault import Fault
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.rehearsal import Wish
-from lf_export_pipeline_tests.integration.adapters.proxy import Trickle
+from lf_export_pipeline_tests.faults.wire import Word
 
 NAME = "SIGKILL of the run"
 OPS = (
@@ -23,7 +22,7 @@ OPS = (
     "notify_requester",
 )
 KILLS_PER_OP = 4
-VERY_SLOW = Trickle(pieces=20, pause_seconds=0.5)
+IN_SPOOL = {"LF_EXPORT_PARTS": "spool"}
 
 
 def kills() -> Iterator[Fault]:
@@ -39,6 +38,9 @@ def kills() -> Iterator[Fault]:
     yield Fault(NAME, "serialize_chunk, a part is being written", _killed_writing, OPS[3])
     for op, when, moment, mails in _moments():
         yield Fault(NAME, f"{op}, {when}", partial(_killed_at_moment, moment), op, mails)
+    for when, moment in _moments_of_spool():
+        play = partial(_killed_at_moment, moment, environment=IN_SPOOL)
+        yield Fault(NAME, f"serialize_chunk, parts in the spool, {when}", play, OPS[3])
 
 
 def kill_at_work(wish: Wish, *, is_short: bool) -> Fault:
@@ -53,7 +55,7 @@ def _heard(has: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _LastWord:
-    """A word with which the work of an op is done."""
+    """A word with which the work of an op, or of a part of it, is done."""
 
     op: str
     said: str
@@ -65,9 +67,13 @@ class _LastWord:
 
 
 def _last_words() -> Iterator[_LastWord]:
-    upload, notify = OPS[4:]
+    write, upload, notify = OPS[3:]
     for after in (False, True):
-        complete = "CompleteMultipartUpload"
+        begin, complete = "CreateMultipartUpload", "CompleteMultipartUpload"
+        yield _LastWord(write, begin, "S3", s.upload_begins, after)
+        yield _LastWord(write, "first part", "S3", s.first_part_is_sent, after)
+        yield _LastWord(write, "second part", "S3", s.second_part_is_sent, after)
+        yield _LastWord(upload, "last part", "S3", s.part_is_sent, after)
         yield _LastWord(upload, complete, "S3", s.upload_is_completed, after)
     yield _LastWord(upload, "COMPLETED", "Postgres", s.row_is_completed, after=False)
     committed = s.CompletedIsCommitted()
@@ -81,13 +87,26 @@ def _moments() -> Iterator[tuple[str, str, Moment, tuple[int, ...]]]:
     for op in OPS[:-1]:
         result = Moment("os.rename", rf"/values/.+/{op}[^/]*\.json$")
         yield op, "its result is not kept yet", result, (1,)
-    scan, write, _, notify = OPS[2:]
+    scan, write, upload, notify = OPS[2:]
     yield scan, "some keys are kept", Moment("os.rename", r"/keys-00002$"), (1,)
-    yield write, "a part has no name yet", Moment("os.rename", r"/part-00001$"), (1,)
-    yield write, "a part has no checksum yet", Moment("os.rename", r"/part-00001\.json$"), (1,)
+    note = r"/upload\.json$"
+    yield write, "no upload is noted yet", Moment("os.rename", note), (1,)
+    yield write, "its upload has begun and is not noted yet", Moment("os.rename", note, 2), (1,)
+    yield write, "what fills no part is not kept yet", Moment("os.rename", r"/rest-1$"), (1,)
+    sent = Moment("os.rename", r"/sent-00001\.json$")
+    yield write, "a chunk is sent and not noted yet", sent, (1,)
+    end, proven = (Moment("os.rename", rf"/{name}\.json$") for name in ("sent-end", "stored"))
+    yield upload, "the upload is not taken over yet", Moment("os.rename", note, 3), (1,)
+    yield upload, "the end is sent and not noted yet", end, (1,)
+    yield upload, "the object is proven and not noted yet", proven, (1,)
     yield notify, "the e-mail has no mark yet", Moment("os.rename", r"/notified\.json$"), (1, 2)
     yield notify, "the spool is half empty", Moment("os.rmdir", r"^[^/]+$"), (1,)
     yield notify, "the spool is empty", Moment("os.rmdir", r"/[0-9a-f-]{36}$"), (1,)
+
+
+def _moments_of_spool() -> Iterator[tuple[str, Moment]]:
+    yield "one has no name yet", Moment("os.rename", r"/part-00001$")
+    yield "one has no checksum yet", Moment("os.rename", r"/part-00001\.json$")
 
 
 def _killed(
@@ -105,7 +124,12 @@ def _killed(
 def _killed_at_last(last: _LastWord, bench: Bench) -> list[Outcome]:
     bench.rehearsal()
     trial = bench.new_export()
-    assert trial.run_to_be_killed(s.said_to(last.server, last.matches), after=last.after) == -9
+
+    def is_said(word: Word) -> bool:
+        is_it = word.server == last.server and last.matches(word.request)
+        return is_it and trial.op_at_work() == last.op
+
+    assert trial.run_to_be_killed(is_said, after=last.after) == -9
     row = bench.rows.get(trial.export_id)
     is_done = last.op == OPS[-1] or (last.said == "COMPLETED" and last.after)
     assert row
@@ -114,23 +138,19 @@ def _killed_at_last(last: _LastWord, bench: Bench) -> list[Outcome]:
 
 
 def _killed_writing(bench: Bench) -> list[Outcome]:
-    """All rows are one chunk, in two blocks, of which the second is long in coming."""
+    """All rows are one chunk, of which the bucket has the first part."""
     bench.rehearsal()
-    trial = bench.new_export()
-    bench.wire.play(s.Strike("ClickHouse", s.rows_are_read, s.always(VERY_SLOW)))
-    run = trial.begin(environment={**bench.environment, "LF_EXPORT_CHUNK_TARGET_MIB": "64"})
-    while run.is_alive() and not trial.writes_a_part():
-        time.sleep(0.01)
-    trial.kill()
-    assert trial.end_of(run) == -9
-    assert trial.writes_a_part(), "the part was finished"
-    trial.struck_in = trial.op_at_work()
+    trial = bench.new_export(environment={"LF_EXPORT_CHUNK_TARGET_MIB": "64"})
+    assert trial.run_to_be_killed(s.said_to("S3", s.part_is_sent), after=True) == -9
+    assert trial.op_at_work() == OPS[3]
     return [trial.repaired()]
 
 
-def _killed_at_moment(moment: Moment, bench: Bench) -> list[Outcome]:
+def _killed_at_moment(
+    moment: Moment, bench: Bench, environment: Mapping[str, str] = NOTHING
+) -> list[Outcome]:
     bench.rehearsal()
-    trial = bench.new_export()
+    trial = bench.new_export(environment=environment)
     assert trial.run(dies_at=moment) == -9
     trial.struck_in = trial.op_at_work()
     return [trial.repaired()]

@@ -16,6 +16,7 @@ from lf_export_localstack.services.seaweedfs_service import BUCKET
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline_tests.decompressed import decompressed
+from lf_export_pipeline_tests.told_checksums import checksums_of
 from lf_export_pipeline_tests.typed_cells import table_of
 
 
@@ -105,7 +106,7 @@ class Outcome:
         found = {
             "rows": len(self.file.rows(self.row.format)),
             "bytes": len(self.file.content),
-            "sha256": self.file.sha256,
+            **checksums_of(self.file.content, self.manifest),
             "object_key": key_of(self.row.url),
         }
         return found == {name: self.manifest.get(name) for name in found}

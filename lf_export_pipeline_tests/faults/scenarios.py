@@ -169,6 +169,14 @@ def part_is_sent(request: Request) -> bool:
     return request.method == "PUT" and "partNumber=" in request.path
 
 
+def first_part_is_sent(request: Request) -> bool:
+    return part_is_sent(request) and "partNumber=1&" in f"{request.path}&"
+
+
+def second_part_is_sent(request: Request) -> bool:
+    return part_is_sent(request) and "partNumber=2&" in f"{request.path}&"
+
+
 def upload_begins(request: Request) -> bool:
     return request.method == "POST" and "uploads" in request.path
 

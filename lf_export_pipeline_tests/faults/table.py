@@ -159,6 +159,7 @@ def _outages() -> Iterator[Fault]:
         ("Postgres", "validate_export"),
         ("Postgres", "serialize_chunk"),
         ("Postgres", "upload_file"),
+        ("S3", "serialize_chunk"),
         ("S3", "upload_file"),
         ("SMTP", "notify_requester"),
     ):
@@ -184,7 +185,7 @@ def _spoilings() -> Iterator[Fault]:
 
 def _others() -> Iterator[Fault]:
     yield Fault("disk full", "spool", _disk_is_full, "serialize_chunk")
-    yield Fault("disk full", "S3", _s3_is_full, "upload_file")
+    yield Fault("disk full", "S3", _s3_is_full, "serialize_chunk")
     for clock, said in ((timedelta(days=31), "31 days ahead"), (timedelta(hours=-30), "30 h back")):
         yield Fault(f"clock is {said}", "one run", partial(_wrong_clock, clock))
     for clock, said in ((timedelta(hours=2), "2 h ahead"), (timedelta(hours=-2), "2 h back")):

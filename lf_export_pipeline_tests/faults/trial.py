@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -125,14 +124,6 @@ class Trial:
     def spooled(self) -> int:
         """How many files the export has in the spool."""
         return len(self._spooled())
-
-    def writes_a_part(self) -> bool:
-        """Whether some bytes of a part are in the spool, in a file that has no name yet."""
-        drafts = self._folder.rglob(".part-?????.????????")
-        sizes = (path.stat().st_size for path in drafts)
-        with suppress(FileNotFoundError):  # it has its name by now
-            return any(sizes)
-        return False
 
     def is_told_without_mark(self) -> bool:
         """Whether the mail server has the message and the spool does not say so."""

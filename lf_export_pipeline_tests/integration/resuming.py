@@ -42,9 +42,10 @@ def _current(name: str) -> dg.ResourceDefinition:
 
 
 @contextmanager
-def resumable_world() -> Iterator[World]:
-    """The world that the job finds meanwhile: ten rows in four chunks."""
-    made = World(export_row(), environment={"LF_EXPORT_CHUNK_TARGET_MIB": "1"})
+def resumable_world(parts: str = "bucket") -> Iterator[World]:
+    """The world that the job finds meanwhile: ten rows in four chunks, which go there."""
+    environment = {"LF_EXPORT_CHUNK_TARGET_MIB": "1", "LF_EXPORT_PARTS": parts}
+    made = World(export_row(), environment=environment)
     made.reader.row_bytes = 340_000.0
     WORLDS.append(made)
     yield made

@@ -9,6 +9,7 @@ import xxhash
 
 from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
 from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.file import bucket_file
 from lf_export_pipeline_tests.fakes import MemoryObjectStore
 from lf_export_pipeline_tests.integration.resuming import (
     WORLDS,
@@ -21,9 +22,10 @@ from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.world import World
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    with resumable_world() as made:
+@pytest.fixture(params=["bucket", "spool"])
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(bucket_file, "_part_bytes", lambda *_: PART_BYTES)
+    with resumable_world(request.param) as made:
         yield made
 
 
@@ -31,6 +33,11 @@ def world() -> Iterator[World]:
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     with instance_in(tmp_path) as local:
         yield local
+
+
+PART_BYTES = 16
+
+in_spool = pytest.mark.parametrize("world", ["spool"], indirect=True)
 
 
 def fail_on(number: int) -> None:
@@ -59,6 +66,7 @@ def test_reexecution_makes_only_the_parts_that_are_missing(
     assert len(world.text.splitlines()) == 1 + 10
     assert len(world.files.objects) == 1
     assert len(world.mailer.sent) == 1
+    assert (world.files.incomplete, world.spool.folders()) == ([], [])
 
 
 @pytest.mark.parametrize("is_uploaded", [False, True])
@@ -153,6 +161,7 @@ def test_second_failure_of_a_reexecution_leaves_the_export_failed(
     assert (world.state.status, world.state.log) == ("FAILED", "The server gave up.")
 
 
+@in_spool
 def test_part_whose_step_died_before_it_could_say_so_is_not_made_again(
     world: World, instance: dg.DagsterInstance
 ) -> None:
@@ -208,3 +217,21 @@ def test_reexecution_of_a_cancelled_export_leaves_it_cancelled(
     assert success
     assert world.state.status == "CANCELLED"
     assert not world.files.objects
+
+
+@pytest.mark.parametrize(
+    ("world", "later"), [("bucket", "spool"), ("spool", "bucket")], indirect=["world"]
+)
+def test_reexecution_after_a_change_of_where_parts_go_makes_them_anew(
+    world: World, instance: dg.DagsterInstance, later: str
+) -> None:
+    fail_on(9)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    world.environment["LF_EXPORT_PARTS"] = later
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    assert len(world.text.splitlines()) == 1 + 10
+    assert (world.files.incomplete, world.spool.folders()) == ([], [])

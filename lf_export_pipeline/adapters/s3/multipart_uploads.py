@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from lf_export_pipeline.adapters.s3.s3_answers import status_of
 from lf_export_pipeline.adapters.s3.s3_client import s3_errors
-from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.core.ports import BegunUpload, IncompleteUpload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +26,7 @@ def incomplete_uploads(client: "S3Client", bucket: str, prefix: str) -> list[Inc
     ]
 
 
-def abort_upload(client: "S3Client", bucket: str, upload: IncompleteUpload) -> None:
+def abort_upload(client: "S3Client", bucket: str, upload: IncompleteUpload | BegunUpload) -> None:
     """Throw away the parts; an upload that has ended meanwhile is no error."""
     with s3_errors():
         try:

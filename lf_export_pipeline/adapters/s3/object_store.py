@@ -1,8 +1,7 @@
 """The bucket of the finished files."""
 
 import hashlib
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
@@ -17,7 +16,8 @@ from botocore.exceptions import ClientError
 from lf_export_pipeline.adapters.aws import aws_session
 from lf_export_pipeline.adapters.s3.multipart_uploads import abort_upload, incomplete_uploads
 from lf_export_pipeline.adapters.s3.object_upload import ObjectUpload, SentObject
-from lf_export_pipeline.adapters.s3.part_buffers import PartBuffers
+from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBuffers
+from lf_export_pipeline.adapters.s3.part_uploads import PartUploads
 from lf_export_pipeline.adapters.s3.s3_answers import status_of
 from lf_export_pipeline.adapters.s3.s3_client import (
     CLIENT_ERRORS,
@@ -27,15 +27,21 @@ from lf_export_pipeline.adapters.s3.s3_client import (
     s3_client,
     s3_errors,
 )
-from lf_export_pipeline.core.errors import ConfigurationError, TransientError
-from lf_export_pipeline.core.ports import ByteSource, IncompleteUpload, StoredObject
-from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE, part_bytes
+from lf_export_pipeline.core.errors import ConfigurationError, TransientError, UploadLostError
+from lf_export_pipeline.core.ports import (
+    BegunUpload,
+    ByteSource,
+    IncompleteUpload,
+    StoredObject,
+    UploadedPart,
+)
+from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE, OBJECT_MAX_BYTES, part_bytes
 from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_MARK = "lf-export-upload"
+_OTHER_BYTES = "The bucket holds other bytes than those that were sent."
 _DOWNLOAD = TransferConfig(max_concurrency=4, max_io_queue=100)
 """What waits for the disk are at most 100 pieces of 256 KiB; boto3 would take ten times as many."""
 
@@ -73,38 +79,105 @@ class S3ObjectStore:
         concurrency = self._settings.langfuse_s3_upload_max_concurrent_parts
         size = part_bytes(expected_bytes, self._settings.batch_export_s3_part_size_mib * MEBIBYTE)
         buffers = PartBuffers(source, size, concurrency + 1)
-        mark = {_MARK: secrets.token_hex(8)}
-        options = {"ContentType": content_type, "Metadata": mark, **encryption_of(self._settings)}
-        place = {"Bucket": self.bucket, "Key": key}
+        upload = ObjectUpload(self._uploads, key, content_type, concurrency)
         sent = None
         try:
-            sent = ObjectUpload(self._client, place, options, concurrency).send(buffers)
+            sent = upload.send(buffers)
         except CLIENT_ERRORS as error:
             # The answer to the last request may be lost, and its repetition be refused.
-            if not self._bears(key, mark):
+            if not self._bears(key, upload.mark):
                 raise_mapped(error)
-        self._require_equal(key, buffers, sent)
+        is_shown = self._is_shown(key, buffers.bytes_taken, sent)
+        if not is_shown and self._sha256s_read_back(key)[0] != buffers.sha256:
+            raise TransientError(_OTHER_BYTES)
         return buffers.sha256
 
-    def _require_equal(self, key: str, buffers: PartBuffers, sent: SentObject | None) -> None:
-        """By size and checksums; where the service gives none, by reading everything back."""
-        stored = head_of(self._client, self.bucket, key, with_checksum=True)
-        if stored is None or stored["ContentLength"] != buffers.bytes_taken:
-            raise TransientError(
-                f"The bucket holds {stored['ContentLength'] if stored else 'none'} of the "
-                f"{buffers.bytes_taken} bytes that were sent."
-            )
-        is_shown = sent is not None and sent.is_shown_by(stored)
-        if not is_shown and self._sha256_read_back(key) != buffers.sha256:
-            raise TransientError("The bucket holds other bytes than those that were sent.")
+    def begin(self, key: str, content_type: str) -> BegunUpload:
+        """Begin an upload whose parts are sent one by one; nothing appears before it is complete.
 
-    def _sha256_read_back(self, key: str) -> str:
-        digest = hashlib.sha256()
+        Raises:
+            ExportError: The service does not.
+        """
+        with s3_errors():
+            return self._uploads.begin(key, content_type)
+
+    def send_part(self, upload: BegunUpload, number: int, data: memoryview) -> UploadedPart:
+        """Send a part; one that is sent again takes the place of the one before.
+
+        Raises:
+            ExportError: The service has not taken it.
+        """
+        with s3_errors():
+            return self._uploads.send(upload, number, Part(data, hashlib.sha256(data).digest()))
+
+    def listed_parts(self, upload: BegunUpload) -> set[tuple[int, str]] | None:
+        """Numbers and ETags of the parts that are there; None: the upload has ended.
+
+        Raises:
+            AccessRefusedError: A policy does not let parts be listed.
+            ExportError: The service does not answer.
+        """
+        with s3_errors():
+            return self._uploads.listed(upload)
+
+    def is_complete(self, upload: BegunUpload) -> bool:
+        """Whether the object under the key is that of this upload."""
+        return self._bears(upload.key, upload.mark)
+
+    def complete(
+        self, upload: BegunUpload, parts: Sequence[UploadedPart], part_bytes: int, size: int
+    ) -> None:
+        """Put the parts together, unless that has been done, and prove that the bucket has them.
+
+        Args:
+            upload: Whose.
+            parts: All of them, in their order.
+            part_bytes: The size of each but the last.
+            size: Of the object.
+
+        Raises:
+            UploadLostError: The service holds other bytes than those that were sent.
+            TransientError: It failed.
+            ConfigurationError: The bucket or its credentials are wrong.
+        """
+        try:
+            self._uploads.complete(upload, parts)
+        except CLIENT_ERRORS as error:
+            # As above; or it was completed by a process that was killed before it could say so.
+            if not self._bears(upload.key, upload.mark):
+                raise_mapped(error)
+        sent = SentObject(tuple(parts), is_whole=False)
+        if not self._is_shown(upload.key, size, sent):
+            found = self._sha256s_read_back(upload.key, part_bytes)
+            if found != [part.sha256 for part in parts]:
+                raise UploadLostError(_OTHER_BYTES)
+
+    def _is_shown(self, key: str, size: int, sent: SentObject | None) -> bool:
+        """Whether size and checksums prove it; where the service gives none, they prove nothing.
+
+        Raises:
+            UploadLostError: The size is another.
+        """
+        stored = head_of(self._client, self.bucket, key, with_checksum=True)
+        if stored is None or stored["ContentLength"] != size:
+            raise UploadLostError(
+                f"The bucket holds {stored['ContentLength'] if stored else 'none'} of the "
+                f"{size} bytes that were sent."
+            )
+        return sent is not None and sent.is_shown_by(stored)
+
+    def _sha256s_read_back(self, key: str, piece_bytes: int = OBJECT_MAX_BYTES) -> list[str]:
+        """Of each so many bytes of the object, in hexadecimal digits."""
+        digests, left = [hashlib.sha256()], piece_bytes
         with s3_errors():
             body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
-            for piece in body.iter_chunks(MEBIBYTE):
-                digest.update(piece)
-        return digest.hexdigest()
+            while data := body.read(min(MEBIBYTE, left or MEBIBYTE)):
+                if not left:
+                    digests.append(hashlib.sha256())
+                    left = piece_bytes
+                digests[-1].update(data)
+                left -= len(data)
+        return [digest.hexdigest() for digest in digests]
 
     def download(self, key: str, path: Path, progress: Callable[[int], None]) -> None:
         """Write the object to a file, which appears under its name only when it is whole.
@@ -164,7 +237,7 @@ class S3ObjectStore:
         """What has been begun under keys with this prefix and not been finished."""
         return incomplete_uploads(self._client, self.bucket, prefix)
 
-    def abort(self, upload: IncompleteUpload) -> None:
+    def abort(self, upload: IncompleteUpload | BegunUpload) -> None:
         """Throw away the parts; an upload that has ended meanwhile is no error."""
         abort_upload(self._client, self.bucket, upload)
 
@@ -217,11 +290,14 @@ class S3ObjectStore:
         external = self._settings.langfuse_s3_batch_export_external_endpoint
         return s3_client(self._settings, self.bucket, external) if external else self._client
 
-    def _bears(self, key: str, mark: dict[str, str]) -> bool:
+    @cached_property
+    def _uploads(self) -> PartUploads:
+        return PartUploads(self._client, self.bucket, encryption_of(self._settings))
+
+    def _bears(self, key: str, mark: str) -> bool:
         """Whether the object that is there is the one of this upload."""
         with suppress(*CLIENT_ERRORS):
-            found = self._client.head_object(Bucket=self.bucket, Key=key)
-            return found.get("Metadata") == mark
+            return self._uploads.bears(key, mark)
         return False
 
 

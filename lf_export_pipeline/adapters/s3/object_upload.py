@@ -1,26 +1,22 @@
 """Writes one object into a bucket, at once or in parts."""
 
+import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from lf_export_pipeline.adapters.s3.checksums import SentPart, encoded, etag_of, sha256_of
-from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBody, PartBuffers
-from lf_export_pipeline.adapters.s3.s3_answers import refuses_checksums
+from lf_export_pipeline.adapters.s3.checksums import encoded, etag_of, sha256_of
+from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBuffers
+from lf_export_pipeline.adapters.s3.part_uploads import PartUploads
 from lf_export_pipeline.adapters.s3.s3_client import CLIENT_ERRORS
 from lf_export_pipeline.core.errors import ExportError
+from lf_export_pipeline.core.ports import BegunUpload, UploadedPart
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
-
-SHA256 = "SHA256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +25,10 @@ class SentObject:
 
     Attributes:
         parts: As they were taken.
-        size: In bytes.
-        sha256: Of the whole, in hexadecimal digits.
         is_whole: Whether it was put at once.
     """
 
-    parts: tuple[SentPart, ...]
-    size: int
-    sha256: str
+    parts: tuple[UploadedPart, ...]
     is_whole: bool
 
     def is_shown_by(self, found: "HeadObjectOutputTypeDef") -> bool:
@@ -44,8 +36,8 @@ class SentObject:
         etag, sha256 = etag_of(self.parts), sha256_of(self.parts)
         if self.is_whole:
             (part,) = self.parts
-            etag, sha256 = part.etag, encoded(part.sha256) if part.sha256 else None
-        if sha256 is not None and found.get("ChecksumSHA256") == sha256:
+            etag, sha256 = part.etag, encoded(bytes.fromhex(part.sha256))
+        if found.get("ChecksumSHA256") == sha256:
             return True
         is_same = found.get("ETag", "").strip('"') == etag
         return is_same and all(part.is_proven for part in self.parts)
@@ -55,18 +47,20 @@ class ObjectUpload:
     """The upload of one object.
 
     Args:
-        client: Of the service.
-        place: Bucket and key, as botocore names them.
-        options: What is stored with the object, and how it is encrypted.
+        uploads: To its bucket.
+        key: Where.
+        content_type: Stored with it.
         concurrency: How many parts are sent at the same time.
+
+    Attributes:
+        mark: Stored with it, too, once the sending has begun.
     """
 
-    def __init__(
-        self, client: "S3Client", place: dict[str, str], options: dict[str, Any], concurrency: int
-    ) -> None:
-        self._client: Any = client  # its typed parameters cannot be put together
-        self._place = place
-        self._options = options
+    def __init__(self, uploads: PartUploads, key: str, content_type: str, concurrency: int) -> None:
+        self.mark = secrets.token_hex(8)
+        self._uploads = uploads
+        self._key = key
+        self._content_type = content_type
         self._concurrency = concurrency
 
     def send(self, buffers: PartBuffers) -> SentObject:
@@ -77,63 +71,41 @@ class ObjectUpload:
         """
         parts = buffers.filled()
         first = next(parts)
-        is_whole = len(first.data) < buffers.part_bytes
-        sent = (self._put(first),) if is_whole else self._in_parts(first, parts, buffers)
-        return SentObject(sent, buffers.bytes_taken, buffers.sha256, is_whole)
-
-    def _put(self, part: Part) -> SentPart:
-        put = partial(self._client.put_object, **self._place, **self._options)
-        try:
-            return _sent(put, 1, part, is_told=True)
-        except ClientError as error:
-            if not refuses_checksums(error):
-                raise
-            return _sent(put, 1, part, is_told=False)
+        if len(first.data) < buffers.part_bytes:
+            put = self._uploads.put(self._key, self._content_type, first, self.mark)
+            return SentObject((put,), is_whole=True)
+        return SentObject(self._in_parts(first, parts, buffers), is_whole=False)
 
     def _in_parts(
         self, first: Part, others: Iterator[Part], buffers: PartBuffers
-    ) -> tuple[SentPart, ...]:
-        begun = self._begin()
-        place = {**self._place, "UploadId": begun["UploadId"]}
-        is_told = begun.get("ChecksumAlgorithm") == SHA256
+    ) -> tuple[UploadedPart, ...]:
+        begun = self._uploads.begin(self._key, self._content_type)
+        self.mark = begun.mark
 
-        def send(number: int, part: Part) -> SentPart:
-            put = partial(self._client.upload_part, **place, PartNumber=number)
+        def send(number: int, part: Part) -> UploadedPart:
             try:
-                return _sent(put, number, part, is_told=is_told)
+                return self._uploads.send(begun, number, part)
             finally:
                 buffers.give_back(part)
 
-        with self._aborted_early(place), _threads(self._concurrency) as threads:
-            sent: list[SentPart] = []
+        with self._aborted_early(begun), _threads(self._concurrency) as threads:
+            sent: list[UploadedPart] = []
             sending = deque([threads.submit(send, 1, first)])
             for number, part in enumerate(others, 2):
                 while sending and sending[0].done():
                     sent.append(sending.popleft().result())
                 sending.append(threads.submit(send, number, part))
             sent += [waiting.result() for waiting in sending]
-            parts = {"Parts": [_completed(part) for part in sent]}
-            self._client.complete_multipart_upload(**place, MultipartUpload=parts)
+            self._uploads.complete(begun, sent)
             return tuple(sent)
 
-    def _begin(self) -> dict[str, Any]:
-        """The service's answer says whether it knows the checksum; not all take the question."""
-        begin = self._client.create_multipart_upload
-        try:
-            answer = begin(**self._place, **self._options, ChecksumAlgorithm=SHA256)
-        except ClientError as error:
-            if not refuses_checksums(error):
-                raise
-            answer = begin(**self._place, **self._options)
-        return dict(answer)
-
     @contextmanager
-    def _aborted_early(self, place: dict[str, str]) -> Iterator[None]:
+    def _aborted_early(self, begun: BegunUpload) -> Iterator[None]:
         try:
             yield
         except BaseException:
             with suppress(ExportError, *CLIENT_ERRORS):  # what has ended the upload says more
-                self._client.abort_multipart_upload(**place)
+                self._uploads.abort(begun)
             raise
 
 
@@ -146,14 +118,3 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _sent(put: Callable[..., Any], number: int, part: Part, *, is_told: bool) -> SentPart:
-    checksum = {"ChecksumSHA256": encoded(part.sha256)} if is_told else {}
-    answer = put(Body=PartBody(part), **checksum)
-    return SentPart.answered(number, part, answer, is_told=is_told)
-
-
-def _completed(part: SentPart) -> dict[str, Any]:
-    checksum = {"ChecksumSHA256": encoded(part.sha256)} if part.sha256 else {}
-    return {"PartNumber": part.number, "ETag": f'"{part.etag}"', **checksum}

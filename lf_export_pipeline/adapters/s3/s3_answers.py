@@ -11,6 +11,7 @@ from lf_export_pipeline.core.errors import (
     ConfigurationError,
     ExportError,
     TransientError,
+    UploadLostError,
 )
 
 _PREFIX = "LANGFUSE_S3_BATCH_EXPORT"
@@ -56,6 +57,7 @@ _CODES = {
 
 _WRONG_REQUESTS = {"InvalidArgument", "InvalidRequest", "KeyTooLongError", "EntityTooLarge"}
 _NOT_TAKEN = {"NotImplemented", "InvalidRequest", "InvalidArgument"}
+_LOST = {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}
 _BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "Throttling"}
 _PERMISSIONS = {
     "HeadObject": "GetObject",
@@ -63,6 +65,7 @@ _PERMISSIONS = {
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",
     "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
     "ListObjectsV2": "ListBucket",
 }
 """What a policy calls the requests that it has another word for."""
@@ -103,6 +106,8 @@ def from_answer(error: ClientError) -> ExportError:
     meaning = _CODES.get(answer.code) or _CODES.get(str(answer.status))
     if meaning:
         return ConfigurationError(f"{meaning[0]}{said(answer.words)}; {meaning[1]}.")
+    if answer.code in _LOST:
+        return UploadLostError(f"The bucket has not kept what was sent to it{said(answer.words)}.")
     return _of_encryption(answer) or _of_a_quota(answer) or _by_status(answer)
 
 

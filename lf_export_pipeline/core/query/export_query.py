@@ -152,6 +152,7 @@ class ExportPlan(_Frozen):
     rows: int
     limit_hit: bool
     chunk_rows: tuple[int, ...]
+    estimated_bytes: int = 0  # of the file, by a sample of its rows; it may be far off
 
 
 class Chunk(_Frozen):
@@ -188,25 +189,28 @@ class RowsBy(StrEnum):
     ARROW = "arrow"  # it sends columns, which are serialised here
 
 
-class EndingFile(_Frozen):
-    """What a part has left for the end of the file; ``location`` is its path in the spool."""
+class SpooledBytes(_Frozen):
+    """Some bytes; ``location`` is their path in the spool."""
 
     location: str
-    checksum: str  # of its bytes, to find damage in the spool
+    checksum: str  # of the bytes, to find damage in the spool
 
 
 class PartFile(_Frozen):
-    """One chunk, serialised; ``location`` is its path in the spool."""
+    """One chunk, serialised.
+
+    ``location`` is the path of its bytes in the spool; empty: they have gone into the bucket.
+    """
 
     index: int
     rows: int
     bytes: int
-    checksum: str  # of its bytes, to find damage in the spool
-    location: str
+    checksum: str = ""  # of its bytes, to find damage in the spool
+    location: str = ""
     expected_rows: int
     seconds: float
     rows_by: RowsBy = RowsBy.ARROW
-    ending: EndingFile | None = None  # None: the format needs to know nothing of its parts
+    ending: SpooledBytes | None = None  # for the end of the file, where the format needs to know
     unfit: dict[str, int] = {}  # by column: values that are missing as they do not fit its type
 
 
@@ -227,7 +231,9 @@ class StoredFile(_Frozen):
     object_key: str
     rows: int
     bytes: int
-    sha256: str
+    sha256: str | None = None  # of the whole, where it is known
+    sha256_of_parts: str | None = None  # of the SHA-256 of each ``part_bytes`` bytes
+    part_bytes: int | None = None
     finished_at: datetime
     expires_at: datetime
     limit_hit: bool

@@ -13,7 +13,7 @@ The row of a failed export is not written here: ``fail_export`` does that when n
 also for errors that occur outside of an op's body.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,16 +21,17 @@ import dagster as dg
 
 from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
 from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
-from lf_export_pipeline.core.query.export_query import ExportPlan
+from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile
 from lf_export_pipeline.core.redaction import RedactedError
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import is_anothers, owner_of
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.bucket_file import BucketFile
 from lf_export_pipeline.file.chunk_reading import ChunkReader
 from lf_export_pipeline.file.cleanup import discard_attempt
 from lf_export_pipeline.file.run_cache import RunCache
-from lf_export_pipeline.file.uploading import Upload
+from lf_export_pipeline.file.uploading import ExportFile, SpoolFile
 from lf_export_pipeline.lifecycle.heartbeat import heartbeat
 from lf_export_pipeline.lifecycle.run_records import (
     claim_of,
@@ -165,9 +166,16 @@ class Attempt:
         """A reader of chunks, which shares the lookups that the process has read."""
         return ChunkReader(self.tagged(reader), self.cache.tables)
 
-    def upload(self, plan: ExportPlan) -> Upload:
-        """The upload of the attempt's file; nothing is sent yet."""
-        return Upload(plan, self.folder, self.files, self.settings)
+    @contextmanager
+    def file(self, plan: ExportPlan, known: Sequence[PartFile] = ()) -> Iterator[ExportFile]:
+        """The attempt's file, as earlier steps have left it; ``known`` are parts of theirs."""
+        folder, files, settings = self.folder, self.files, self.settings
+        if settings.parts_go_to_the_bucket:
+            with BucketFile.opened(plan, folder, files, settings) as file:
+                yield file
+        else:
+            ahead = self.cache.uploads
+            yield SpoolFile(plan, folder, files, settings, known=known, ahead=ahead)
 
     def discard(self) -> None:
         """Delete its files in spool and bucket.

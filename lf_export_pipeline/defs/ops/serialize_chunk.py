@@ -1,17 +1,15 @@
-"""Reads the rows of some chunks, one after the other, and writes each to a part file."""
+"""Reads the rows of some chunks, one after the other, into the bucket or into part files."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import RowReader
-from lf_export_pipeline.core.query.chunk_plan import estimated_bytes
 from lf_export_pipeline.core.query.export_query import (
     Chunk,
     ChunkList,
@@ -27,7 +25,7 @@ from lf_export_pipeline.defs.progress_format import MEGABYTE, format_progress, p
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, Keys, RowsLeft
-from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline.file.chunk_sink import ChunkSink, ChunkTarget
 from lf_export_pipeline.file.preview import PREVIEW, PREVIEW_ROWS, preview_of
 from lf_export_pipeline.file.write_behind import write_behind
 from lf_export_pipeline.file.written_chunk import WrittenChunk, written_layout
@@ -54,7 +52,7 @@ def serialize_chunk(
     attempts: dg.ResourceParam[Attempts],
     reader: dg.ResourceParam[RowReader],
 ) -> dg.Output[list[PartFile]]:
-    """Writes the part file of each chunk, unless an earlier run or try has; then it is only named.
+    """Writes each chunk, unless an earlier run or try has; then it is only named.
 
     If the export was stopped there are fewer parts, but an output all the same: Dagster would skip
     ``upload_file`` if it got none, and that is what cleans up.
@@ -62,29 +60,32 @@ def serialize_chunk(
     parts: list[PartFile] = []
     with attempts.running(context, keeps_files=True) as attempt:
         rows = attempt.chunk_reader(reader)
-        for chunk in chunks.chunks:
-            attempt.require_running()
-            part = part_of(chunk, plan.query, rows, attempt)
-            parts.append(part)
-            context.log.info(format_progress(chunk, part.seconds))
-            if chunk.chunk_count > 1:
-                expected_bytes = estimated_bytes(part.bytes, part.rows, chunk.total_rows)
-                send = partial(attempt.upload(plan).send, expected_bytes=expected_bytes)
-                attempt.cache.uploads.offer(chunk.folder, part, send)
+        attempt.require_running()
+        with attempt.file(plan) as file:
+            for chunk in (*file.missing_before(chunks.chunks[0].index), *chunks.chunks):
+                attempt.require_running()
+                part = part_of(chunk, plan.query, rows, file, attempt)
+                context.log.info(format_progress(chunk, part.seconds))
+                file.offer(chunk, part)
+            parts += filter(None, (file.finished(chunk.index) for chunk in chunks.chunks))
     return dg.Output(parts, metadata=_metadata(parts) if parts else {})
 
 
-def part_of(chunk: Chunk, query: ExportQuery, rows: ChunkReader, attempt: Attempt) -> PartFile:
-    """The part file of a chunk: the one that an earlier run has finished, or else a new one."""
-    folder, settings = AttemptFolder(attempt.spool, chunk.folder), attempt.settings
-    finished = folder.finished_part(chunk.index)
+def part_of(
+    chunk: Chunk, query: ExportQuery, rows: ChunkReader, file: ChunkTarget, attempt: Attempt
+) -> PartFile:
+    """The part of a chunk: the one that an earlier run has finished, or else a new one."""
+    finished = file.finished(chunk.index)
     if finished is not None:
         return finished
+    folder, settings = AttemptFolder(attempt.spool, chunk.folder), attempt.settings
     writer, preview = writer_of(query, settings), settings.lf_export_preview
     layout = written_layout(query, settings, rows)
-    making = ChunkWriter(rows, writer, query, chunk, folder, preview=preview, layout=layout)
+    making = ChunkWriter(
+        rows, writer, query, chunk, folder, file=file, preview=preview, layout=layout
+    )
     part = making.verified_part()
-    folder.finish_part(part)
+    file.finish(part)
     return part
 
 
@@ -99,7 +100,7 @@ class _Made:
 
 
 class ChunkWriter:
-    """Makes the part file of one chunk."""
+    """Writes one chunk."""
 
     def __init__(
         self,
@@ -109,16 +110,29 @@ class ChunkWriter:
         chunk: Chunk,
         folder: AttemptFolder,
         *,
+        file: ChunkTarget,
         preview: bool,
         layout: "Layout | None" = None,
     ) -> None:
-        """``layout``: how ClickHouse is to write the rows; None: they are serialised here."""
+        """A chunk to be written.
+
+        Args:
+            rows: Reads it.
+            writer: Of the format.
+            query: The export's.
+            chunk: Which one.
+            folder: The plan's; the keys are there.
+            file: Takes the rows.
+            preview: Whether to show the first rows.
+            layout: How ClickHouse is to write the rows; None: they are serialised here.
+        """
         self._rows = rows
         self._layout = layout
         self._writer = writer
         self._query = query
         self._chunk = chunk
         self._folder = folder
+        self._file = file
         self._preview = preview and chunk.index == 0
 
     def verified_part(self) -> PartFile:
@@ -153,15 +167,17 @@ class ChunkWriter:
 
     def _write(self) -> PartFile:
         started = time.monotonic()
-        part = PartBytes(self._new_compressor())
-        made = self._written_by_clickhouse(part) or self._serialised(part)
         index = self._chunk.index
+        with self._file.rows_of(index, self._new_compressor()) as sink:
+            made = self._written_by_clickhouse(sink) or self._serialised(sink)
+        if made.by is RowsBy.CLICKHOUSE:
+            self._show_first_rows()
         return PartFile(
             index=index,
             rows=made.rows,
-            bytes=part.size,
-            checksum=part.checksum,
-            location=self._folder.part_location(index),
+            bytes=sink.size,
+            checksum=sink.checksum,
+            location=sink.location,
             expected_rows=self._chunk.rows,
             seconds=time.monotonic() - started,
             rows_by=made.by,
@@ -169,32 +185,24 @@ class ChunkWriter:
             unfit=dict(made.unfit),
         )
 
-    def _written_by_clickhouse(self, part: PartBytes) -> _Made | None:
-        """What is now in the part; None if ClickHouse cannot write this chunk's rows."""
+    def _written_by_clickhouse(self, sink: ChunkSink) -> _Made | None:
+        """What the sink has taken; None if ClickHouse cannot write this chunk's rows."""
         if self._layout is None:
             return None
         chunk = WrittenChunk(self._rows, self._query, self._chunk, self._keys())
         with chunk.rows(self._layout) as written:
             if written is None:
                 return None
-            with self._folder.create_part(self._chunk.index) as file:
-                for buffer in written.buffers:
-                    part.write(file, buffer)
-                part.finish(file)
-            self._show_first_rows()
+            for buffer in written.buffers:
+                sink.write(buffer)
             return _Made(written.rows, RowsBy.CLICKHOUSE)
 
-    def _serialised(self, part: PartBytes) -> _Made:
+    def _serialised(self, sink: ChunkSink) -> _Made:
         encoder, rows = self._writer.part(), 0
-        with (
-            self._batches(self._keys()) as batches,
-            self._folder.create_part(self._chunk.index) as file,
-        ):
-            with write_behind(partial(part.write, file)) as write:
-                for piece in self._pieces(encoder, batches):
-                    write(piece.data)
-                    rows += piece.count
-            part.finish(file)
+        with self._batches(self._keys()) as batches, write_behind(sink.write) as write:
+            for piece in self._pieces(encoder, batches):
+                write(piece.data)
+                rows += piece.count
         return _Made(rows, RowsBy.ARROW, encoder.ending, encoder.unfit)
 
     def _pieces(

@@ -18,14 +18,13 @@ from lf_export_pipeline.core.query.chunk_plan import (
 from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, ExportQuery
 from lf_export_pipeline.core.query.freshness import with_newest
 from lf_export_pipeline.defs.ops.attempts import CLICKHOUSE_POOL, Attempts
-from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.attempt_folder import CHUNKS, AttemptFolder
 from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from lf_export_pipeline.file.key_chunks import ScannedKeys
 
 DEFAULT_ROW_BYTES = 2_000.0  # where there are no rows to take a sample from
-CHUNKS = "chunks"
 
 
 @dg.op(
@@ -89,6 +88,7 @@ def planned(
         rows=keys.rows,
         limit_hit=keys.limit_hit,
         chunk_rows=tuple(chunk.rows for chunk in chunks),
+        estimated_bytes=math.ceil(keys.rows * sum(row_bytes) / len(row_bytes)),
     )
     return plan, chunks
 

@@ -1,6 +1,6 @@
 """Puts the parts together in the bucket and publishes the file in one guarded update."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -17,12 +17,13 @@ from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.defs.metadata import asset_event
 from lf_export_pipeline.defs.ops.attempts import Attempt, Attempts
 from lf_export_pipeline.defs.ops.serialize_chunk import part_of
-from lf_export_pipeline.defs.ops.stream_chunks import CHUNKS
 from lf_export_pipeline.defs.progress_format import format_progress
-from lf_export_pipeline.file.attempt_folder import STORED, AttemptFolder
+from lf_export_pipeline.file.attempt_folder import CHUNKS, STORED, AttemptFolder
+from lf_export_pipeline.file.chunk_sink import ChunkTarget
 from lf_export_pipeline.file.cleanup import is_published_as
 from lf_export_pipeline.file.file_names import file_name
 from lf_export_pipeline.file.preview import PREVIEW, Preview
+from lf_export_pipeline.file.uploading import stored_file
 from lf_export_pipeline.lifecycle.notices import owe_ready
 
 
@@ -46,13 +47,12 @@ def upload_file(
         if stored is None:
             attempt.require_running()
             rows = attempt.chunk_reader(reader)
-            for chunk in missing_chunks(plan, made, attempt.spool):
-                attempt.require_running()
-                made.append(part_of(chunk, plan.query, rows, attempt))
-                context.log.info(format_progress(chunk, made[-1].seconds))
-            upload = attempt.upload(plan)
-            upload.require_all(made)
-            stored = upload.stored(made, attempt.cache.uploads.finished(plan.folder, made))
+            with attempt.file(plan, made) as file:
+                for chunk in missing_chunks(plan, file, attempt.spool):
+                    attempt.require_running()
+                    part = part_of(chunk, plan.query, rows, file, attempt)
+                    context.log.info(format_progress(chunk, part.seconds))
+                stored = stored_file(plan, file, attempt.files, attempt.settings)
             attempt.folder.write(STORED, stored)
             facts = {"rows": stored.rows, "size": stored.bytes}
             owe_ready(context.instance, context.run_id, stored.object_key, **facts)
@@ -60,16 +60,10 @@ def upload_file(
         line = f"{stored.rows:,} rows, {stored.bytes:,} bytes uploaded as {stored.object_key}"
         context.log.info(line)
         most, page = attempt.settings.limits.event_bytes, attempt.settings.nextauth_url
-        preview = _preview(attempt.spool, made)
+        preview = AttemptFolder(attempt.spool, plan.folder).read(PREVIEW, Preview)
         event = asset_event(context, stored, plan, preview, most, nextauth_url=page)
         context.log_event(event)
         yield dg.Output(stored)
-
-
-def _preview(spool: Spool, parts: Sequence[PartFile]) -> Preview | None:
-    """It lies beside the parts, if there are any."""
-    folders = {part.location.rpartition("/")[0] for part in parts}
-    return next((AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders), None)
 
 
 def published_before(attempt: Attempt) -> StoredFile | None:
@@ -86,17 +80,15 @@ def published_before(attempt: Attempt) -> StoredFile | None:
     return stored if row and is_done and is_published_as(row, stored.object_key) else None
 
 
-def missing_chunks(plan: ExportPlan, parts: Sequence[PartFile], spool: Spool) -> list[Chunk]:
-    """The chunks that no step has made a part of.
+def missing_chunks(plan: ExportPlan, file: ChunkTarget, spool: Spool) -> list[Chunk]:
+    """The chunks that no step has finished.
 
     Dagster resumes a run that was killed with the mapped steps that had begun, and leaves out those
     that had not; then it is up to this op.
     """
-    made = {part.index for part in parts}
-    if len(made) == len(plan.chunk_rows):
-        return []
-    known = AttemptFolder(spool, plan.folder).read(CHUNKS, ChunkList)
-    return [chunk for chunk in known.chunks if chunk.index not in made] if known else []
+    missing = {index for index in range(len(plan.chunk_rows)) if file.finished(index) is None}
+    known = AttemptFolder(spool, plan.folder).read(CHUNKS, ChunkList) if missing else None
+    return [chunk for chunk in known.chunks if chunk.index in missing] if known else []
 
 
 def publish(stored: StoredFile, attempt: Attempt) -> None:

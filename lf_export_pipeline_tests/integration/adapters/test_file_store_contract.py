@@ -9,7 +9,8 @@ from io import BytesIO
 import pytest
 
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
-from lf_export_pipeline.core.ports import ObjectStore, StoredObject
+from lf_export_pipeline.core.errors import UploadLostError
+from lf_export_pipeline.core.ports import BegunUpload, ObjectStore, StoredObject, UploadedPart
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, Pieces
 
@@ -72,6 +73,83 @@ def test_pieces_that_fail_leave_nothing(
     with pytest.raises(type(error)):
         store.upload(key, Pieces(failing()), "text/plain", 40 << 20)
     assert store.head(key) is None
+
+
+MIB = 1 << 20
+PARTS = [bytes([number]) * (5 * MIB) for number in range(3)] + [b"the end"]
+
+
+@pytest.fixture
+def upload(store: ObjectStore, key: str) -> Iterator[BegunUpload]:
+    begun = store.begin(key, "text/csv")
+    yield begun
+    store.abort(begun)
+
+
+def send(store: ObjectStore, upload: BegunUpload, parts: list[bytes]) -> list[UploadedPart]:
+    numbered = enumerate(parts, 1)
+    return [store.send_part(upload, number, memoryview(data)) for number, data in numbered]
+
+
+def complete(store: ObjectStore, upload: BegunUpload, sent: list[UploadedPart]) -> None:
+    store.complete(upload, sent, 5 * MIB, sum(map(len, PARTS)))
+
+
+def test_parts_are_listed_until_they_are_one_object(
+    store: ObjectStore, upload: BegunUpload, key: str
+) -> None:
+    assert store.listed_parts(upload) == set()
+    sent = send(store, upload, PARTS)
+    assert store.listed_parts(upload) == {(part.number, part.etag) for part in sent}
+    assert [part.number for part in sent] == [1, 2, 3, 4]
+    assert [part.sha256 for part in sent] == [hashlib.sha256(part).hexdigest() for part in PARTS]
+    assert all(part.is_proven for part in sent)
+    assert (store.head(key), store.is_complete(upload)) == (None, False)
+
+    complete(store, upload, sent)
+
+    assert store.head(key) == StoredObject(key, sum(map(len, PARTS)), "text/csv")
+    assert (store.listed_parts(upload), store.is_complete(upload)) == (None, True)
+    assert store.incomplete_uploads(key) == []
+
+
+def test_an_upload_can_be_completed_twice_and_is_no_other_one(
+    store: ObjectStore, upload: BegunUpload, key: str
+) -> None:
+    sent = send(store, upload, PARTS)
+    complete(store, upload, sent)
+    complete(store, upload, sent)
+    other = store.begin(key, "text/csv")
+    assert not store.is_complete(other)
+    store.abort(other)
+
+
+def test_a_part_that_is_sent_again_takes_the_place_of_the_one_before(
+    store: ObjectStore, upload: BegunUpload
+) -> None:
+    send(store, upload, [bytes([9]) * (5 * MIB)] * 2)
+    complete(store, upload, send(store, upload, PARTS))
+    assert store.is_complete(upload)
+
+
+def test_parts_that_nobody_names_are_dropped(store: ObjectStore, upload: BegunUpload) -> None:
+    send(store, upload, [*PARTS, b"read again, they are fewer"])
+    complete(store, upload, send(store, upload, PARTS))
+    assert store.listed_parts(upload) is None
+
+
+def test_an_upload_that_was_aborted_takes_nothing_more(
+    store: ObjectStore, upload: BegunUpload, key: str
+) -> None:
+    sent = send(store, upload, PARTS)
+    store.abort(upload)
+    assert (store.listed_parts(upload), store.is_complete(upload)) == (None, False)
+    with pytest.raises(UploadLostError):
+        send(store, upload, PARTS)
+    with pytest.raises(UploadLostError):
+        complete(store, upload, sent)
+    assert store.head(key) is None
+    store.abort(upload)
 
 
 def test_a_link_names_the_object(store: ObjectStore, key: str) -> None:

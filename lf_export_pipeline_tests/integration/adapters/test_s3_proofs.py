@@ -19,6 +19,7 @@ from lf_export_pipeline.settings import Settings
 pytestmark = pytest.mark.services
 
 MIB = 1 << 20
+PART = 10 * MIB
 SIZES = pytest.mark.parametrize("size", [1000, 25 * MIB], ids=["at once", "in parts"])
 ASKS = ("x-amz-checksum-algorithm", "x-amz-checksum-sha256")
 NO_CHECKSUMS = (
@@ -148,8 +149,20 @@ def refused(words: str) -> Iterator[None]:
 
 
 def sent(service: Service, key: str, size: int) -> None:
-    data = secrets.token_bytes(size)
-    service.store.upload(key, BytesIO(data), "text/csv", size)
+    service.store.upload(key, BytesIO(secrets.token_bytes(size)), "text/csv", size)
+    assert_there(service, key, size)
+
+
+def sent_part_by_part(service: Service, key: str, size: int) -> None:
+    data, store = memoryview(secrets.token_bytes(size)), service.store
+    begun = store.begin(key, "text/csv")
+    pieces = [data[at : at + PART] for at in range(0, size, PART)]
+    parts = [store.send_part(begun, number, piece) for number, piece in enumerate(pieces, 1)]
+    store.complete(begun, parts, PART, size)
+    assert_there(service, key, size)
+
+
+def assert_there(service: Service, key: str, size: int) -> None:
     stored = service.store.head(key)
     assert stored is not None
     assert stored.size == size
@@ -224,6 +237,36 @@ def test_a_byte_that_has_changed_on_its_way_is_noticed(
         service.spoils(operation, lambda data: data[:-1] + bytes([data[-1] ^ 1]))
     with refused("BadDigest|other bytes"):
         service.store.upload(key, BytesIO(secrets.token_bytes(size)), "text/csv", size)
+
+
+Answers = Callable[[Headers], Headers]
+PROOFS: dict[str, tuple[Answers, Callable[[Service], None] | None, list[str]]] = {
+    "checksums": (dict, None, []),
+    "checksums, other ETags": (with_other_etags, None, []),
+    "ETags": (without_checksums, Service.passes_over_checksums, []),
+    "ETags, checksums refused": (without_checksums, Service.takes_no_checksums, []),
+    "reading it back": (with_neither, Service.passes_over_checksums, ["GetObject"]),
+}
+
+
+@pytest.mark.parametrize("proof", PROOFS)
+@pytest.mark.parametrize("is_spoilt", [False, True], ids=["as it was sent", "a byte has changed"])
+def test_an_object_that_is_sent_part_by_part_is_proven_by(
+    service: Service, key: str, proof: str, is_spoilt: bool
+) -> None:
+    answers, passes, asked = PROOFS[proof]
+    service.answers_with(answers)
+    if passes:
+        passes(service)
+    if is_spoilt:
+        service.spoils("UploadPart", lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+        with refused("BadDigest|other bytes"):
+            sent_part_by_part(service, key, 25 * MIB)
+    else:
+        sent_part_by_part(service, key, 25 * MIB)
+        assert [name for name in service.asked if name == "GetObject"] == asked
+    for upload in service.store.incomplete_uploads(key):
+        service.store.abort(upload)
 
 
 def test_an_upload_that_was_not_begun_for_want_of_checksums_is_begun_once(

@@ -24,6 +24,8 @@ from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.defs.sensors import stores_of
+from lf_export_pipeline.file.attempt_folder import export_folder
+from lf_export_pipeline.file.cleanup import discard_attempts
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.ticks import tick
@@ -44,7 +46,7 @@ class Ended:
         causes: What went wrong, for the operator: each error of a failed step, and its causes.
         mails: Those about this export.
         objects: Keys and bytes of the objects of the project that were not there before.
-        uploads: Keys of its uploads that were never finished.
+        uploads: Keys of its uploads that were never finished, a day later.
         chunks: How many were made.
     """
 
@@ -123,7 +125,15 @@ class RealExports:
                 settings: Any = ports["settings"]
                 tick(self.instance, rows, settings, stores=lambda: stores_of(settings))
             ended = rows.get(row.id)
+            if not result.success:
+                self._sweep(ended, ports)
         return self._ended(ended, result, before)
+
+    def _sweep(self, row: ExportRow, ports: Mapping[str, Any]) -> None:
+        """Removes what is kept of a failed export for its re-execution, as a day later."""
+        before = set(self._keys(row.project_id))
+        discard_attempts(ports["spool"], export_folder(row.id), ports["files"], row)
+        assert set(self._keys(row.project_id)) == before
 
     @contextmanager
     def _ports(self, environment: Mapping[str, str]) -> Iterator[Mapping[str, object]]:

@@ -24,8 +24,10 @@ from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, R
 pytestmark = [pytest.mark.services, pytest.mark.sampled]
 
 PART = re.compile(r"part-\d{5}$")
+REST = re.compile(r"rest-\d$")
 ONE_CHUNK: dict[str, str] = {}
-AFTERWARDS = SOME_CHUNKS | {"LF_EXPORT_UPLOAD_AHEAD": "false"}
+SPOOL = {"LF_EXPORT_PARTS": "spool"}
+AFTERWARDS = {"LF_EXPORT_UPLOAD_AHEAD": "false"}
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def row_twice(data: bytes) -> bytes:
         (cut_short, 0, ONE_CHUNK),
         (row_twice, 0, ONE_CHUNK),
         (other_byte, 0, SOME_CHUNKS),
-        (other_byte, -1, AFTERWARDS),
+        (other_byte, -1, SOME_CHUNKS | AFTERWARDS),
     ],
     ids=["one byte", "too short", "too long", "first of some, sent ahead", "last of some"],
 )
@@ -80,10 +82,41 @@ def test_a_part_that_changes_in_the_spool_is_not_published(
         return read(spool, path)
 
     monkeypatch.setattr(DirectorySpool, "open", spoil)
-    ended = exports.run(project, **environment, LF_EXPORT_SPOOL=str(tmp_path))
+    ended = exports.run(project, **environment, **SPOOL, LF_EXPORT_SPOOL=str(tmp_path))
 
     assert len(changed) == 1
     ended.assert_nothing_is_published(f"{changed[0].name} have changed in the spool")
+
+
+@pytest.mark.parametrize("change", [other_byte, cut_short, row_twice])
+@pytest.mark.parametrize("environment", [ONE_CHUNK, SOME_CHUNKS], ids=["one chunk", "chunks"])
+def test_a_rest_that_changes_in_the_spool_is_made_again(
+    exports: RealExports,
+    project: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    change: Callable[[bytes], bytes],
+    environment: dict[str, str],
+) -> None:
+    undisturbed = exports.run(project, **environment)
+    changed: list[Path] = []
+    read = DirectorySpool.open
+
+    def spoil(spool: DirectorySpool, path: str) -> AbstractContextManager[BinaryIO]:
+        """Before the next step goes on behind it."""
+        if not changed and REST.search(path):
+            rest = next(tmp_path.rglob(path.rpartition("/")[2]))
+            rest.write_bytes(change(rest.read_bytes()))
+            changed.append(rest)
+        return read(spool, path)
+
+    monkeypatch.setattr(DirectorySpool, "open", spoil)
+    ended = exports.run(project, **environment, LF_EXPORT_SPOOL=str(tmp_path))
+
+    assert len(changed) == 1
+    assert (ended.row.status, ended.data) == ("COMPLETED", undisturbed.data)
+    assert ended.uploads == []
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """What a run tells Dagster of a file, against the bytes that its link downloads."""
 
 import csv
-import hashlib
 import io
 import json
 import urllib.request
@@ -12,6 +11,7 @@ import pytest
 
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.integration.job.real_exports import SOME_CHUNKS, Ended, RealExports
+from lf_export_pipeline_tests.told_checksums import checksums_of
 from lf_export_pipeline_tests.typed_cells import table_of
 
 pytestmark = [pytest.mark.services, pytest.mark.sampled]
@@ -47,13 +47,19 @@ def columns_and_rows(file_format: str, data: bytes) -> tuple[list[str], int]:
 
 def assert_said_of(ended: Ended, data: bytes, rows: int) -> None:
     """Rows, bytes and checksum: in the manifest, and where Dagster's pages plot them."""
-    found = {"rows": rows, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    assert {name: ended.said["manifest"][name] for name in found} == found
-    assert {name: ended.said[name] for name in found} == found
+    manifest = ended.said["manifest"]
+    found = {"rows": rows, "bytes": len(data), **checksums_of(data, manifest)}
+    assert {name: manifest[name] for name in found} == found
+    shown = {name: value for name, value in found.items() if value and name != "part_bytes"}
+    assert {name: ended.said.get(name) for name in shown} == shown
     assert ended.said["dagster/row_count"] == rows
 
 
-@pytest.mark.parametrize("environment", [{}, SOME_CHUNKS], ids=["one chunk", "chunks"])
+@pytest.mark.parametrize(
+    "environment",
+    [{}, SOME_CHUNKS, SOME_CHUNKS | {"LF_EXPORT_PARTS": "spool"}],
+    ids=["one chunk", "chunks", "chunks in the spool"],
+)
 @every_format
 def test_the_manifest_is_that_of_the_file_behind_the_link(
     exports: RealExports, project: str, file_format: str, environment: dict[str, str]
@@ -69,6 +75,8 @@ def test_the_manifest_is_that_of_the_file_behind_the_link(
     assert urlsplit(ended.row.url or "").path.endswith(f"/{manifest['object_key']}")
     assert (len(manifest["chunk_rows"]), sum(manifest["chunk_rows"])) == (ended.chunks, rows)
     assert (ended.chunks > 1) is bool(environment)
+    is_in_parts = environment == SOME_CHUNKS and len(data) > 5 << 20
+    assert (manifest["part_bytes"] is not None) is is_in_parts
     assert manifest["cutoff"] == ended.row.created_at.isoformat()
     assert manifest["versions"] == {name: version(name) for name in manifest["versions"]}
     assert {"lf-export-pipeline", "dagster", "pyarrow"} <= set(manifest["versions"])

@@ -17,6 +17,7 @@ from lf_export_pipeline.core.errors import (
     ConfigurationError,
     ExportError,
     TransientError,
+    UploadLostError,
 )
 from lf_export_pipeline.settings.s3 import S3Settings
 
@@ -70,7 +71,8 @@ ANSWERS = [
     ("SlowDown", 503, "Reduce your request rate", TransientError, "busy"),
     ("RequestTimeTooSkewed", 403, "", TransientError, "set this machine's clock"),
     ("InternalError", 500, "We encountered an internal error", TransientError, "busy"),
-    ("NoSuchUpload", 404, "The upload may have been aborted", TransientError, "refused a request"),
+    ("NoSuchUpload", 404, "The upload may have been aborted", UploadLostError, "has not kept"),
+    ("InvalidPart", 400, "One or more of the parts", UploadLostError, "has not kept"),
     ("BadDigest", 400, "did not match what we received", TransientError, "refused a request"),
 ]
 

@@ -5,8 +5,12 @@ import pytest
 
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.query.export_query import PartFile
-from lf_export_pipeline.file.upload_ahead import PartsInOrder, UploadsAhead, UploadStoppedError
-from lf_export_pipeline.file.uploading import SentObject
+from lf_export_pipeline.file.upload_ahead import (
+    PartsInOrder,
+    Sent,
+    UploadsAhead,
+    UploadStoppedError,
+)
 
 SECONDS = 10
 
@@ -32,7 +36,7 @@ class Bucket:
         self.is_complete = False
         self.aborted: BaseException | None = None
 
-    def send(self, parts: Iterable[PartFile]) -> SentObject:
+    def send(self, parts: Iterable[PartFile]) -> Sent:
         try:
             for one in parts:
                 with self.arrived:
@@ -42,7 +46,7 @@ class Bucket:
             self.aborted = error
             raise
         self.is_complete = True
-        return SentObject("key", "sum")
+        return ("key", "sum")
 
     def has(self, count: int) -> bool:
         with self.arrived:
@@ -67,7 +71,7 @@ def test_the_object_is_complete_only_when_somebody_wants_it() -> None:
     assert bucket.has(3)
     assert not bucket.is_complete
 
-    assert uploads.finished("plan", [part(0), part(1), part(2)]) == SentObject("key", "sum")
+    assert uploads.finished("plan", [part(0), part(1), part(2)]) == ("key", "sum")
     assert bucket.is_complete
 
 
@@ -91,7 +95,7 @@ def test_an_upload_of_other_parts_is_aborted(plan: str, parts: list[PartFile]) -
 
 
 def test_what_the_upload_raises_is_raised_where_it_is_wanted_and_only_once() -> None:
-    def fail(_: Iterable[PartFile]) -> SentObject:
+    def fail(_: Iterable[PartFile]) -> Sent:
         raise TransientError("The bucket is away.")
 
     uploads = UploadsAhead()
@@ -115,7 +119,7 @@ def test_a_new_plan_ends_the_upload_of_the_one_before() -> None:
     uploads.offer("old", part(0), old.send)
     uploads.offer("new", part(0), new.send)
     assert isinstance(old.aborted, UploadStoppedError)
-    assert uploads.finished("new", [part(0)]) == SentObject("key", "sum")
+    assert uploads.finished("new", [part(0)]) == ("key", "sum")
 
 
 def test_nothing_is_begun_when_it_is_off() -> None:

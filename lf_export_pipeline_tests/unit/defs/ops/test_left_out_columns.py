@@ -10,7 +10,8 @@ from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.parsing import compiled_unanswered
 from lf_export_pipeline.core.query.export_query import ExportPlan
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.uploading import Upload
+from lf_export_pipeline.file.bucket_file import BucketFile
+from lf_export_pipeline.file.uploading import stored_file
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.numbers_table import export_row
 from lf_export_pipeline_tests.unit.core.test_left_out_columns import asked
@@ -105,9 +106,12 @@ def test_what_was_forbidden_while_an_export_ran_is_not_published(
     query = compiled_unanswered(asked(None, "numbers"))
     plan = ExportPlan(query=query, folder="f", rows=0, limit_hit=False, chunk_rows=())
     settings = Settings.load(ENVIRONMENT | {"LF_EXPORT_FORBIDDEN_COLUMNS": "*:name"})
-    upload = Upload(plan, AttemptFolder(world.spool, "f"), world.files, settings)
-    with pytest.raises(PermanentError, match="has forbidden name since"):
-        upload.stored([], None)
+    folder = AttemptFolder(world.spool, "f")
+    with (
+        BucketFile.opened(plan, folder, world.files, settings) as file,
+        pytest.raises(PermanentError, match="has forbidden name since"),
+    ):
+        stored_file(plan, file, world.files, settings)
     assert world.files.objects == {}
 
 

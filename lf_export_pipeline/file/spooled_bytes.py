@@ -1,0 +1,38 @@
+"""Some bytes in the spool that are read as a whole, and found out if they have changed."""
+
+from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.ports import Spool
+from lf_export_pipeline.core.query.export_query import SpooledBytes
+from lf_export_pipeline.file.part_bytes import PartBytes
+
+
+def keep(spool: Spool, location: str, data: memoryview) -> SpooledBytes:
+    """Write them; what was there before is replaced."""
+    known = PartBytes()
+    with spool.create(location) as file:
+        known.write(file, data)
+    return SpooledBytes(location=location, checksum=known.checksum)
+
+
+def read_kept(spool: Spool, kept: SpooledBytes) -> bytes:
+    """The same bytes.
+
+    Raises:
+        TransientError: They are others.
+    """
+    found = PartBytes()
+    with spool.open(kept.location) as file:
+        data = file.read()
+    found.take(memoryview(data))
+    require_unchanged(found, kept.checksum, kept.location)
+    return data
+
+
+def require_unchanged(found: PartBytes, checksum: str, location: str) -> None:
+    """Nothing, if what was read is what was written.
+
+    Raises:
+        TransientError: It is something else.
+    """
+    if found.checksum != checksum:
+        raise TransientError(f"The bytes of {location} have changed in the spool.")
