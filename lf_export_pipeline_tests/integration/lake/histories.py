@@ -154,7 +154,7 @@ class Daemon:
         asked, self.waiting = self.waiting, set()
         world = self.history.world
         bucket = InterruptedBucket(self._bucket, before, lost)
-        reader: RowReader = InterruptedReader(world.reader, before)  # type: ignore[assignment]
+        reader: RowReader = InterruptedReader(world.reader, before)
         settings = world.settings.model_copy(update={"lf_export_lake_projects": world.project})
         heal = partial(open_lake, settings, reader, NOW, bucket)
         try:
