@@ -1,10 +1,9 @@
 """The lake that the settings describe."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import RowReader
@@ -15,10 +14,8 @@ from lf_export_pipeline.lake.layout import LakeLayout
 from lf_export_pipeline.lake.manifests import Manifests
 from lf_export_pipeline.lake.objects import LakeObjects
 from lf_export_pipeline.lake.ports import LakeBucket
-from lf_export_pipeline.lake.source import LakeTable
-from lf_export_pipeline.lake.tables import LAKE_TABLES
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.settings.lake import LakeSettings, listed
+from lf_export_pipeline.settings.lake import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +65,6 @@ def open_lake(
     objects, manifests = LakeObjects(place, keys, layout), Manifests(place, keys)
     healer = Healer(observer, objects, manifests, _rules(settings))
     return Lake(observer, objects, manifests, healer)
-
-
-def lake_tables(settings: LakeSettings) -> Mapping[str, LakeTable]:
-    """The tables of the lake.
-
-    Raises:
-        ConfigurationError: There is no table of a name that is set.
-    """
-    names = listed(settings.lf_export_lake_tables)
-    unknown = [name for name in names if name not in LAKE_TABLES]
-    if unknown:
-        raise ConfigurationError(
-            f"LF_EXPORT_LAKE_TABLES names {', '.join(unknown)}; the tables of the lake are "
-            f"{', '.join(LAKE_TABLES)}."
-        )
-    chosen = {name: LAKE_TABLES[name] for name in names or LAKE_TABLES}
-    return MappingProxyType(chosen)
 
 
 def _rules(settings: Settings) -> LakeRules:

@@ -35,7 +35,7 @@ def new_world(
     environment = isolated_stack.environment()
 
     def made(**settings: str) -> LakeWorld:
-        lake = {"url": f"file://{tmp_path / 'lake'}", "start": "2031-01-01", **settings}
+        lake = {"url": f"file://{tmp_path / 'lake'}", "start": "2025-01-01", **settings}
         given = {f"LF_EXPORT_LAKE_{name.upper()}": value for name, value in lake.items()}
         loaded = Settings.load({**environment, **given})
         return LakeWorld(isolated_stack.addresses(), lake_writer, lake_reader, loaded)

@@ -24,8 +24,8 @@ from lf_export_pipeline_tests.integration.lake.interrupted import (
 from lf_export_pipeline_tests.integration.lake.lake_world import NOW, LakeWorld, moment
 
 MOVED_DAYS: Final = 2
-LONG_AGO: Final = "2031-03-01"
-DAYS: Final = tuple(f"2031-03-{day:02d}" for day in (1, 2, 4, 7))  # some near, some too far
+LONG_AGO: Final = "2025-03-01"
+DAYS: Final = tuple(f"2025-03-{day:02d}" for day in (1, 2, 4, 7))  # some near, some too far
 NAMES: Final = ("a", "b", "ü/c")
 
 VARIED: Final = {"traces": "name", "observations": "type", "scores": "name"}

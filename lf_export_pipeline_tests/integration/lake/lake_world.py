@@ -29,8 +29,8 @@ from lf_export_pipeline.lake.source import LakeTable
 from lf_export_pipeline.lake.tables import LAKE_TABLES
 from lf_export_pipeline.settings import Settings
 
-NOW = datetime(2031, 4, 1, tzinfo=UTC)
-DAYS = tuple(f"2031-03-{day:02d}" for day in range(1, 11))
+NOW = datetime(2025, 4, 1, tzinfo=UTC)
+DAYS = tuple(f"2025-03-{day:02d}" for day in range(1, 11))
 STORED_AS = {"observations": "observations", "events": "events_full"}
 
 Row = Mapping[str, Any]

@@ -30,7 +30,7 @@ ROW = {
     "output": None,
 }
 EXPECTED: dict[str, Any] = {
-    "start_time": datetime(2031, 3, 1, 12, tzinfo=UTC),
+    "start_time": datetime(2025, 3, 1, 12, tzinfo=UTC),
     "latency": 1.5,
     "total_cost": Decimal("1.25"),
     "prompt_version": 3,
@@ -113,7 +113,7 @@ def test_clickhouse_reads_the_values(world: LakeWorld, glob: str) -> None:
     assert world.client.query(query).result_rows == [
         (
             "a",
-            datetime.fromisoformat("2031-03-01T12:00:00"),
+            datetime.fromisoformat("2025-03-01T12:00:00"),
             Decimal("1.25"),
             {"input": Decimal("0.000000000123")},
             ["one", "two"],

@@ -115,7 +115,7 @@ def test_a_deletion_marker_changes_its_day(world: LakeWorld, stored: str) -> Non
 @EACH
 def test_a_stale_version_changes_nothing(world: LakeWorld, stored: str) -> None:
     before = fill(world, stored)
-    stale = {"id": f"one of {SECOND}", "at": moment(SECOND), "event_ts": moment("2031-01-01")}
+    stale = {"id": f"one of {SECOND}", "at": moment(SECOND), "event_ts": moment("2025-01-01")}
     world.add(stored, {**stale, "name": "good" if stored == "scores" else "stale"})
     assert changed(world, stored, before) == set()
 
@@ -143,7 +143,7 @@ def other_value(column: str) -> str:
     if column in ("bookmarked", "public"):
         return "true"
     if column.endswith(("_at", "_time")):
-        return "toDateTime64('2031-03-05 01:02:03', 3)"
+        return "toDateTime64('2025-03-05 01:02:03', 3)"
     return "7" if column in ("value", "prompt_version", "total_cost") else "'other'"
 
 

@@ -64,8 +64,8 @@ def test_a_lake_that_is_written_anew_has_the_same_bytes(new_world: NewWorld) -> 
 @pytest.mark.parametrize(
     "change",
     [
-        "DELETE FROM traces WHERE {here} AND id = 'a of 2031-03-02'",
-        "ALTER TABLE traces UPDATE bookmarked = true WHERE {here} AND id = 'a of 2031-03-02'",
+        "DELETE FROM traces WHERE {here} AND id = 'a of 2025-03-02'",
+        "ALTER TABLE traces UPDATE bookmarked = true WHERE {here} AND id = 'a of 2025-03-02'",
     ],
 )
 def test_what_is_changed_behind_its_back_is_healed(world: LakeWorld, change: str) -> None:
@@ -137,7 +137,7 @@ def test_an_older_version_on_another_day_comes_forth_when_the_newer_one_goes(
     """The newer one's day has to remember the other, which it has never lost a row to."""
     fill(world)
     world.heal("traces")
-    late = {"id": f"a of {FIRST}", "event_ts": moment("2031-01-01")}
+    late = {"id": f"a of {FIRST}", "event_ts": moment("2025-01-01")}
     world.add("traces", {**late, "at": moment(THIRD)})
     done = world.written("traces", [THIRD])
     assert done == {FIRST: Action.NOTED, THIRD: EMPTIED}

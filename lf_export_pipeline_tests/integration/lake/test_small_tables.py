@@ -12,7 +12,7 @@ from lf_export_pipeline_tests.integration.lake.lake_world import DAYS, LakeWorld
 pytestmark = pytest.mark.services
 
 FIRST, SECOND, *_ = DAYS
-NOON = "2031-03-01T12:00:00.123"
+NOON = "2025-03-01T12:00:00.123"
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "sessions": ("trace_sessions", {"bookmarked": True, "environment": "prod"}),
     "comments": (
@@ -44,7 +44,7 @@ def test_a_table_without_days_is_one_object_of_a_project(world: LakeWorld, table
     add(world, table, "b", "a")
     assert world.written(table, []) == {WHOLE: Action.WRITTEN}
     assert names(world, table) == ["a", "b"]
-    assert world.rows(table, WHOLE)[0]["created_at"] == datetime(2031, 3, 1, 12, 0, 0, 123000, UTC)
+    assert world.rows(table, WHOLE)[0]["created_at"] == datetime(2025, 3, 1, 12, 0, 0, 123000, UTC)
     assert world.written(table, []) == {}
 
 
@@ -56,7 +56,7 @@ def test_edits_and_deletions_in_postgres_are_followed(world: LakeWorld, table: s
     world.run_on_postgres(f"DELETE FROM {stored} WHERE id = %s", f"a-{world.project}")
     assert world.written(table, []) == {WHOLE: Action.WRITTEN}
     assert names(world, table) == ["b"]
-    edit = "bookmarked = false" if table == "sessions" else "created_at = '2031-01-01'"
+    edit = "bookmarked = false" if table == "sessions" else "created_at = '2025-01-01'"
     world.run_on_postgres(f"UPDATE {stored} SET {edit} WHERE id = %s", f"b-{world.project}")
     assert world.written(table, []) == {WHOLE: Action.WRITTEN}
     world.run_on_postgres(f"DELETE FROM {stored} WHERE project_id = %s", world.project)
@@ -100,7 +100,7 @@ def test_dataset_run_items_are_one_object(world: LakeWorld) -> None:
     assert world.written("dataset_run_items", []) == {WHOLE: Action.WRITTEN}
     world.add(
         "dataset_run_items_rmt",
-        {"id": "a", "dataset_run_name": "renamed", "event_ts": "2031-03-09T00:00:00Z"},
+        {"id": "a", "dataset_run_name": "renamed", "event_ts": "2025-03-09T00:00:00Z"},
     )
     assert world.written("dataset_run_items", []) == {WHOLE: Action.WRITTEN}
     assert [r["dataset_run_name"] for r in world.rows("dataset_run_items", WHOLE)] == ["renamed"]
