@@ -71,12 +71,11 @@ class LakeObjects:
         found = self._bucket.head(self._keys.object(place))
         return found.etag if found else ""
 
-    def places(self, table: str) -> Iterator[Place]:
-        """The objects that a table has."""
-        for stored in self._bucket.listed(self._keys.objects(table)):
-            place = self._keys.object_place(table, stored.key)
-            if place is not None:
-                yield place
+    def etags(self, table: str) -> dict[Place, str]:
+        """The tags of all objects of a table."""
+        stored = self._bucket.listed(self._keys.objects(table))
+        found = ((self._keys.object_place(table, each.key), each.etag) for each in stored)
+        return {place: etag for place, etag in found if place is not None}
 
 
 class _Counted:

@@ -78,6 +78,7 @@ class Source:
         time: The column that days are of; None: the table has no days.
         joins: Other tables that fields need.
         project: The column of the project.
+        unused: Columns that Langfuse has and the lake does without, so that a new one shows.
     """
 
     store: Store
@@ -91,6 +92,7 @@ class Source:
     time: str | None = None
     joins: str = ""
     project: str = "t.project_id"
+    unused: frozenset[str] = frozenset({"is_deleted"})
 
     @property
     def is_postgres(self) -> bool:
@@ -104,6 +106,12 @@ class Source:
             known: The names of the columns that the server's table has.
         """
         return tuple(name for name, sql in self.fields.items() if not _is_there(sql, known))
+
+    def unknown(self, known: frozenset[str]) -> tuple[str, ...]:
+        """The columns of the server's table that this version knows nothing of."""
+        used = (*self.fields.values(), *self.narrow, self.version, self.identity)
+        named = {name for sql in used for name in _COLUMN.findall(sql)}
+        return tuple(sorted(known - named - self.unused))
 
     def narrow_of(self, known: frozenset[str]) -> tuple[str, ...]:
         """What the fingerprint can be made of on this server."""

@@ -1,13 +1,13 @@
 """When the lake is looked at, and who asks for what has to be written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
 from lf_export_pipeline.defs.lake.observed import DAYS_TAG
-from lf_export_pipeline.defs.lake.shape import RUN_TAGS, LakeShape, lake_key
+from lf_export_pipeline.defs.lake.shape import RUN_TAGS, LakeShape
 
 OBSERVE_JOB: Final = "observe_langfuse"
 SLICE_DAYS: Final = 92
@@ -56,14 +56,17 @@ def slices(first: date, now: datetime) -> list[str]:
     return found
 
 
-def healing_sensor(shape: LakeShape) -> dg.AutomationConditionSensorDefinition:
+def healing_sensor(
+    shape: LakeShape, lake_assets: Sequence[dg.AssetsDefinition]
+) -> dg.AutomationConditionSensorDefinition:
     """Asks for runs of the days that were observed to have changed."""
+    assets = dg.AssetSelection.assets(*lake_assets)
     return dg.AutomationConditionSensorDefinition(
         name=f"heal_{shape.group}",
-        target=dg.AssetSelection.assets(*(lake_key(table) for table in shape.tables)),
+        target=assets | dg.AssetSelection.checks_for_assets(*lake_assets),
         run_tags=RUN_TAGS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
         description="Asks for runs of the days that have changed in Langfuse since they were "
-        "written; of what has failed again each hour.",
+        "written; of what has failed again each hour; of the checks once a day.",
     )

@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from lf_export_pipeline.defs.lake.automation import OBSERVE_JOB, healing_sensor, observe_schedules
+from lf_export_pipeline.defs.lake.checks import freshness_checks, lake_checks
 from lf_export_pipeline.defs.lake.observed import DAYS_TAG, observed_asset
 from lf_export_pipeline.defs.lake.shape import RUN_TAG, RUN_TAGS, LakeShape, source_keys
 from lf_export_pipeline.defs.lake.stores import RESOURCE, LoadSettings, stores_resource
@@ -30,14 +31,17 @@ def lake_definitions(
         f"the tag {DAYS_TAG} (2026-01-01/2026-02-01).",
     )
     with warnings.catch_warnings():
-        # Observed source assets and backfill policies: what they do was tried with this version.
-        warnings.simplefilter("ignore", dg.BetaWarning)
+        # Of observed source assets, backfill policies and checks of freshness Dagster says that they
+        # may change; they were tried with the versions that this package asks for.
+        warnings.simplefilter("ignore")
         observed = [observed_asset(shape, table) for table in shape.tables]
         written = [lake_asset(shape, table, retries) for table in shape.tables]
+        checks = [*lake_checks(shape), *freshness_checks(shape, written)]
     return dg.Definitions(
         assets=[*observed, *written],
+        asset_checks=checks,
         jobs=[observe],
         schedules=observe_schedules(shape),
-        sensors=[healing_sensor(shape)],
+        sensors=[healing_sensor(shape, written)],
         resources={RESOURCE: stores_resource(load)},
     )

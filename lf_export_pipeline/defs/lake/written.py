@@ -8,6 +8,7 @@ import dagster as dg
 
 from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.defs.column_descriptions import column_description
+from lf_export_pipeline.defs.lake.checks import ROWS, rows_check
 from lf_export_pipeline.defs.lake.shape import POOL, RUN_TAG, LakeShape, lake_key, source_key
 from lf_export_pipeline.defs.lake.stores import RESOURCE, LakeStores
 from lf_export_pipeline.defs.redacted import (
@@ -68,6 +69,15 @@ def lake_asset(
         op_tags={RUN_TAG: table.name},
         retry_policy=retries,
         required_resource_keys={RESOURCE},
+        check_specs=[
+            dg.AssetCheckSpec(
+                ROWS,
+                asset=lake_key(table),
+                blocking=True,
+                description="Fails when a day of the run has other rows than Langfuse, although "
+                "nothing has changed since it was written.",
+            )
+        ],
         metadata={
             "dagster/column_schema": dg.TableSchema(_columns(table)),
             "dagster/uri": f"{shape.url.rstrip('/')}/v1/{table.name}",
@@ -75,15 +85,17 @@ def lake_asset(
         description=f"Langfuse's {table.name.replace('_', ' ')} as Parquet, one object per project"
         f"{' and day' if table.has_days else ''}. A run writes only what differs from Langfuse.",
     )
-    def heal(context: dg.AssetExecutionContext) -> None:
+    def heal(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]  # as Dagster reads it
         stores: LakeStores = getattr(context.resources, RESOURCE)
         with permanent_errors_end_the_step(), redact_unexpected_errors():
-            _heal(context, stores, table)
+            return dg.MaterializeResult(check_results=[_heal(context, stores, table)])
 
     return heal
 
 
-def _heal(context: dg.AssetExecutionContext, stores: LakeStores, table: LakeTable) -> None:
+def _heal(
+    context: dg.AssetExecutionContext, stores: LakeStores, table: LakeTable
+) -> dg.AssetCheckResult:
     """Day by day, so that what is looked at together is bounded, and a stop loses little."""
     days = sorted(context.partition_keys) if table.has_days else [""]
     lake = stores.lake(run_id=context.run.run_id, op=f"lake/{table.name}")
@@ -99,6 +111,9 @@ def _heal(context: dg.AssetExecutionContext, stores: LakeStores, table: LakeTabl
                 *(each.place.day, each.place.project, day, each.action.value),
             )
         context.log.info("%s of %s days: %s", number, len(days), told(done))
+    from lf_export_pipeline.lake.inspection import rows_found  # noqa: PLC0415 - only in a run
+
+    return rows_check(table, rows_found(lake.observer, lake.manifests, table, days))
 
 
 def _watched(

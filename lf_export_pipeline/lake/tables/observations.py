@@ -92,6 +92,22 @@ _NARROW = (
 
 _NULLABLE = frozenset({"t.end_time", "t.completion_start_time", "t.prompt_version"})
 
+_UNUSED_OF_EVENTS = frozenset(
+    {
+        *("is_deleted", "is_app_root", "source", "event_bytes", "blob_storage_file_path"),
+        *("calculated_input_cost", "calculated_output_cost", "calculated_total_cost"),
+        *("total_cost", "input_length", "output_length"),
+        *("experiment_id", "experiment_name", "experiment_description", "experiment_dataset_id"),
+        *("experiment_metadata_names", "experiment_metadata_values", "experiment_item_id"),
+        *("experiment_item_version", "experiment_item_expected_output"),
+        *("experiment_item_metadata_names", "experiment_item_metadata_values"),
+        *("experiment_item_root_span_id", "service_name", "service_version"),
+        *("scope_name", "scope_version", "telemetry_sdk_language", "telemetry_sdk_name"),
+        *("telemetry_sdk_version", "ingestion_api_key", "ingestion_sdk_name"),
+        "ingestion_sdk_version",
+    }
+)
+
 LEGACY = Source(
     store=Store.CLICKHOUSE,
     table="observations",
@@ -134,6 +150,7 @@ EVENTS = Source(
     ),
     nullable=_NULLABLE | {"t.usage_pricing_tier_id", "t.usage_pricing_tier_name"},
     time="t.start_time",
+    unused=_UNUSED_OF_EVENTS,
 )
 
 OBSERVATIONS = LakeTable(

@@ -52,6 +52,9 @@ SCORES = LakeTable(
             ),
             nullable=frozenset(_NULLABLE),
             time="t.timestamp",
+            unused=frozenset(
+                {"is_deleted", "ingestion_api_key", "ingestion_sdk_name", "ingestion_sdk_version"}
+            ),
         ),
     ),
 )

@@ -35,6 +35,7 @@ def _postgres(
     time: str | None = None,
     joins: str = "",
     narrow: tuple[str, ...] = ("CAST(t AS text)",),
+    unused: frozenset[str] = frozenset(),
     **others: str,
 ) -> LakeTable:
     source = Source(
@@ -47,6 +48,7 @@ def _postgres(
         narrow=narrow,
         time=time,
         joins=joins,
+        unused=unused,
     )
     return LakeTable(
         name={"trace_sessions": "sessions"}.get(table, table), columns=columns, sources=(source,)
@@ -120,6 +122,7 @@ COMMENTS = _postgres(
     ),
     "t.id",
     version="t.updated_at",
+    unused=frozenset({"range_start", "range_end"}),
     _version="t.updated_at",
 )
 

@@ -159,3 +159,17 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert dagster.heal("traces", DAYS[:3]).success
     objects = [key for key in written if key.endswith(".parquet")]
     assert [key.split("day=")[1][:10] for key in objects] == [SECOND, THIRD]
+
+
+def test_a_run_says_whether_its_rows_are_right(dagster: DagsterWorld, world: LakeWorld) -> None:
+    world.add("traces", {"id": "a", "at": moment(FIRST)}, {"id": "b", "at": moment(FIRST)})
+    done = dagster.heal("traces", [FIRST])
+    found = {check.check_name: check for check in done.get_asset_check_evaluations()}
+    assert (found["rows"].passed, found["rows"].metadata["rows"].value) == (True, 2)
+    assert found["objects"].passed
+    assert found["columns"].passed
+
+
+def test_definitions_have_checks_of_their_own_time(dagster: DagsterWorld) -> None:
+    names = {key.name for key in dagster.defs.resolve_asset_graph().asset_check_keys}
+    assert names == {"rows", "days", "objects", "columns", "erased", "freshness_check"}
