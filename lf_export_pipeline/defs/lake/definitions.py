@@ -31,8 +31,8 @@ def lake_definitions(
         f"the tag {DAYS_TAG} (2026-01-01/2026-02-01).",
     )
     with warnings.catch_warnings():
-        # Of observed source assets, backfill policies and checks of freshness Dagster says that they
-        # may change; they were tried with the versions that this package asks for.
+        # Dagster says of observed assets, backfill policies and checks of freshness that they may
+        # change; they were tried with the versions that this package asks for.
         warnings.simplefilter("ignore")
         observed = [observed_asset(shape, table) for table in shape.tables]
         written = [lake_asset(shape, table, retries) for table in shape.tables]
