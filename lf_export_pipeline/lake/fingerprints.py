@@ -6,12 +6,13 @@ from datetime import datetime
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.export_query import WriteMode
+from lf_export_pipeline.core.query.statement import Store
 from lf_export_pipeline.core.query.write_mode import written_tables
 from lf_export_pipeline.lake.days import WHOLE, Span, spans
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.manifest import Fingerprint
 from lf_export_pipeline.lake.source import LakeTable, Source
-from lf_export_pipeline.lake.statements import Reading, known_columns
+from lf_export_pipeline.lake.statements import Reading, known_columns, server_version
 
 Fingerprints = dict[Place, Fingerprint]
 
@@ -33,6 +34,7 @@ class Observer:
         self._now = now
         self._readings: dict[str, Reading] = {}
         self._modes: dict[str, WriteMode] = {}
+        self._versions: dict[Store, str] = {}
 
     def of(
         self, table: LakeTable, days: Iterable[str], projects: Collection[str] | None = None
@@ -72,6 +74,13 @@ class Observer:
     def source(self, table: LakeTable, fingerprint: Fingerprint) -> Source:
         """Where the rows of a fingerprint are."""
         return next(each for each in table.sources if each.table == fingerprint.source)
+
+    def version(self, source: Source) -> str:
+        """The version of the server that a source is on."""
+        if source.store not in self._versions:
+            ((version,),) = self.reader.rows(server_version(source.store))
+            self._versions[source.store] = str(version)
+        return self._versions[source.store]
 
     def mode(self, project: str) -> WriteMode:
         """Which tables Langfuse writes for a project."""

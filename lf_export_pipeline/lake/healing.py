@@ -21,7 +21,6 @@ from lf_export_pipeline.lake.objects import LakeObjects, WrittenObject
 from lf_export_pipeline.lake.overlaps import DayOverlap, day_overlap
 from lf_export_pipeline.lake.row_reading import RowReading
 from lf_export_pipeline.lake.source import LakeTable
-from lf_export_pipeline.lake.statements import server_version
 
 _WRITES_MAX = 5
 
@@ -227,7 +226,6 @@ class Healer:
     ) -> Manifest:
         place, observer = state.place, self._observer
         source = observer.source(table, state.fingerprint)
-        ((server,),) = observer.reader.rows(server_version(source.store))
         mode = observer.mode(place.project).value if len(table.sources) > 1 else ""
         return Manifest(
             table=place.table,
@@ -247,7 +245,7 @@ class Healer:
             settled=is_settled,
             write_mode=mode,
             unfit=written.unfit,
-            versions={**dict(our_versions()), source.store.value: str(server)},
+            versions={**dict(our_versions()), source.store.value: observer.version(source)},
         )
 
     def _state(self, table: LakeTable, place: Place, fingerprint: Fingerprint | None) -> _State:
