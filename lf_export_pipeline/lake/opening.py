@@ -12,6 +12,7 @@ from lf_export_pipeline.lake.healing import Healer, LakeRules
 from lf_export_pipeline.lake.keys import LakeKeys
 from lf_export_pipeline.lake.layout import LakeLayout
 from lf_export_pipeline.lake.manifests import Manifests
+from lf_export_pipeline.lake.named_settings import NamedSettings
 from lf_export_pipeline.lake.objects import LakeObjects
 from lf_export_pipeline.lake.ports import LakeBucket
 from lf_export_pipeline.settings import Settings
@@ -43,7 +44,9 @@ def open_bucket(settings: Settings) -> tuple[LakeBucket, LakeKeys]:
     if settings.lake_path is not None:
         return ObjectFolder(Path(settings.lake_path)), LakeKeys()
     _, prefix = settings.lake_bucket
-    return S3ObjectStore(settings.lake_service(settings)), LakeKeys(prefix)
+    store = S3ObjectStore(settings.lake_service(settings))
+    own = settings.lake_has_own_service
+    return NamedSettings(store, has_own_service=own), LakeKeys(prefix)
 
 
 def open_lake(

@@ -69,6 +69,11 @@ class LakeSettings(BaseModel):
         description="Have the day that has not ended in the lake, too. It is written anew whenever "
         "its rows were found changed, with all that it has by then.",
     )
+    lf_export_lake_cron: str = Field(
+        default="7 * * * *",
+        description="When it is looked which of the last 35 days have changed: a cron expression "
+        "in UTC. All days are looked at once a night.",
+    )
     lf_export_lake_columns_excluded: str = Field(
         default="",
         description="Columns that are null in the lake, with commas between them, such as "

@@ -11,7 +11,6 @@ from lf_export_pipeline.defs.lake.shape import RUN_TAGS, LakeShape
 
 OBSERVE_JOB: Final = "observe_langfuse"
 SLICE_DAYS: Final = 92
-HOURLY: Final = "7 * * * *"
 DAILY: Final = "21 2 * * *"
 
 
@@ -21,10 +20,10 @@ def observe_schedules(shape: LakeShape) -> list[dg.ScheduleDefinition]:
     @dg.schedule(
         name="observe_recent_days",
         job_name=OBSERVE_JOB,
-        cron_schedule=HOURLY,
+        cron_schedule=shape.cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Looks every hour which of the last 35 days have changed.",
+        description="Looks which of the last 35 days have changed.",
     )
     def recent(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         return dg.RunRequest(run_key=f"recent-{context.scheduled_execution_time.isoformat()}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lf_export_pipeline.lake.keys import Place
 
 ROWS, DAYS, OBJECTS, COLUMNS, ERASED = "rows", "days", "objects", "columns", "erased"
-DAILY: Final = dg.AutomationCondition.cron_tick_passed("11 6 * * *")
+DAILY: Final[dg.AutomationCondition[Any]] = dg.AutomationCondition.cron_tick_passed("11 6 * * *")
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 ERASURE_DAYS: Final = 90
 NAMED_MAX: Final = 10
@@ -46,7 +46,8 @@ def freshness_checks(
     found = dg.build_time_partition_freshness_checks(
         assets=with_days, deadline_cron="0 6 * * *", timezone="UTC"
     )
-    return [each.with_attributes(automation_condition=DAILY) for each in found]
+    daily = (each.with_attributes(automation_condition=DAILY) for each in found)
+    return [each for each in daily if isinstance(each, dg.AssetChecksDefinition)]
 
 
 _DAYS_TEXT = (

@@ -27,6 +27,7 @@ class LangfuseLake(dg.Component, dg.Model, dg.Resolvable):
         default_factory=list, description="Columns that are null in the lake, such as input."
     )
     today: bool = Field(default=False, description="Have the day that has not ended, too.")
+    cron: str = Field(default="7 * * * *", description="When the last 35 days are looked at, UTC.")
     compression: Literal["zstd", "snappy"] = "zstd"
     maps: Literal["map", "json"] = "map"
     moved_days: int = Field(

@@ -30,6 +30,7 @@ class LakeShape:
         has_today: Whether the day that has not ended is one of them.
         group: Of all its assets.
         owners: Of all its assets.
+        cron: When the last days are looked at.
     """
 
     url: str
@@ -38,6 +39,7 @@ class LakeShape:
     has_today: bool = False
     group: str = GROUP
     owners: tuple[str, ...] = (OWNER,)
+    cron: str = "7 * * * *"
 
     @classmethod
     def of(cls, settings: LakeSettings) -> "LakeShape":
@@ -51,6 +53,7 @@ class LakeShape:
             tables=tables_named(listed(settings.lf_export_lake_tables)),
             first_day=settings.lake_first_day,
             has_today=settings.lf_export_lake_today,
+            cron=settings.lf_export_lake_cron,
         )
 
     @property

@@ -95,13 +95,13 @@ def test_the_key_of_the_lake_opens_nothing_else(access: Restricted) -> None:
     }
     lake, exports = s3_client(access.environment | keys), s3_client(access.environment)
     bucket = access.environment[f"{KEY}_BUCKET"]
-    for client, place in (
-        (lake, {"Bucket": bucket, "Key": "exports/a"}),
-        (lake, {"Bucket": BUCKET, "Key": "elsewhere/a"}),
-        (exports, {"Bucket": BUCKET, "Key": "langfuse/v1/a"}),
+    for client, place, key in (
+        (lake, bucket, "exports/a"),
+        (lake, BUCKET, "elsewhere/a"),
+        (exports, BUCKET, "langfuse/v1/a"),
     ):
         with pytest.raises(ClientError, match="AccessDenied"):
-            client.put_object(**place, Body=b"x")
+            client.put_object(Bucket=place, Key=key, Body=b"x")
 
 
 def test_no_secret_is_in_the_lake(access: Restricted) -> None:
