@@ -46,8 +46,7 @@ def freshness_checks(
     found = dg.build_time_partition_freshness_checks(
         assets=with_days, deadline_cron="0 6 * * *", timezone="UTC"
     )
-    daily = (each.with_attributes(automation_condition=DAILY) for each in found)
-    return [each for each in daily if isinstance(each, dg.AssetChecksDefinition)]
+    return [each.with_attributes(automation_condition=DAILY) for each in found]  # type: ignore[misc]
 
 
 _DAYS_TEXT = (
