@@ -32,6 +32,13 @@ class Span:
         more = timedelta(days=days)
         return Span(self.first - more, self.end + more)
 
+    @property
+    def halves(self) -> "tuple[Span, Span] | None":
+        """Its days in two spans; None: it is one day."""
+        days = (self.end - self.first).days
+        middle = self.first + timedelta(days=days // 2)
+        return (Span(self.first, middle), Span(middle, self.end)) if days > 1 else None
+
     def __iter__(self) -> Iterator[str]:
         """Each day's date."""
         for number in range((self.end - self.first).days):

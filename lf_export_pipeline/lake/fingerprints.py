@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from lf_export_pipeline.core.errors import ConfigurationError
+from lf_export_pipeline.core.errors import ConfigurationError, TimeLimitError
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.export_query import WriteMode
 from lf_export_pipeline.core.query.statement import Store
@@ -53,7 +53,7 @@ class Observer:
             reading = self.reading(source)
             each: Fingerprints = {}
             for span in parts:
-                for row in self.reader.rows(reading.fingerprints(span, asked)):
+                for row in self._rows(reading, span, asked):
                     place, fingerprint = _read(table, source, row)
                     each[place] = fingerprint
             found.append(each)
@@ -87,6 +87,18 @@ class Observer:
         if project not in self._modes:
             self._modes[project] = written_tables(project, self._now, self.reader.rows).mode
         return self._modes[project]
+
+    def _rows(
+        self, reading: Reading, span: Span | None, projects: Collection[str] | None
+    ) -> list[tuple[object, ...]]:
+        """Fewer days at a time, where a server takes longer for them than it may."""
+        try:
+            return self.reader.rows(reading.fingerprints(span, projects))
+        except TimeLimitError:
+            halves = span.halves if span else None
+            if halves is None:
+                raise
+            return [row for half in halves for row in self._rows(reading, half, projects)]
 
     def _there(self, table: LakeTable) -> list[Source]:
         """The sources that the server has.

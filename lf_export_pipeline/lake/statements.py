@@ -50,7 +50,7 @@ class Reading:
         sql = (
             f"SELECT {self.source.project} AS project, {day} AS day, {asked.integer('count(*)')}, "
             f"{asked.integer(newest)}, {self._digest()} "
-            f"FROM {asked.table} WHERE {asked.condition} GROUP BY 1, 2"
+            f"FROM {asked.table} WHERE {asked.condition} GROUP BY project, day"
         )
         return asked.statement(sql)
 

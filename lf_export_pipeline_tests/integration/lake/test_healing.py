@@ -1,6 +1,7 @@
 """The lake follows the tables: what is written, what is left, and in which order."""
 
 import hashlib
+from dataclasses import replace
 from io import BytesIO
 
 import pyarrow.parquet as pq
@@ -224,3 +225,14 @@ def test_objects_have_row_groups_and_a_page_index(world: LakeWorld) -> None:
     assert column.compression == "ZSTD"
     assert column.has_column_index
     assert column.has_offset_index
+
+
+def test_columns_that_are_forbidden_for_a_project_are_null(new_world: NewWorld) -> None:
+    world = new_world()
+    forbidden = f"{world.project}:input,userId"
+    settings = world.settings.model_copy(update={"lf_export_forbidden_columns": forbidden})
+    barred = replace(world, settings=settings)
+    barred.add("traces", {"id": "a", "user_id": "somebody"})
+    barred.heal("traces")
+    (row,) = barred.rows("traces", FIRST)
+    assert (row["input"], row["user_id"], row["output"]) == (None, None, "out")

@@ -35,3 +35,13 @@ def test_rows_of_days_too_far_away_do_not_count() -> None:
     rows = [("a", "2026-01-01", "k1", 1), ("a", "2026-01-09", "k2", 2)]
     assert day_overlap("2026-01-01", rows, 7).left_out == frozenset()
     assert day_overlap("2026-01-01", rows, 8).left_out == {"k1"}
+
+
+@given(st.sets(days, min_size=1))
+def test_halves_are_the_days_of_a_span(wanted: set[str]) -> None:
+    for span in spans(wanted):
+        halves = span.halves
+        assert (halves is None) == (len([*span]) == 1)
+        if halves:
+            assert [day for half in halves for day in half] == [*span]
+            assert all([*half] for half in halves)
