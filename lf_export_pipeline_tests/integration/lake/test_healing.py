@@ -7,10 +7,12 @@ from io import BytesIO
 import pyarrow.parquet as pq
 import pytest
 
+from lf_export_pipeline.core.ports import ByteSource
 from lf_export_pipeline.lake.healing import Action
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.opening import open_bucket
 from lf_export_pipeline_tests.integration.lake.conftest import NewWorld
+from lf_export_pipeline_tests.integration.lake.interrupted import InterruptedBucket
 from lf_export_pipeline_tests.integration.lake.lake_world import DAYS, LakeWorld, ids, moment
 
 pytestmark = pytest.mark.services
@@ -236,3 +238,28 @@ def test_columns_that_are_forbidden_for_a_project_are_null(new_world: NewWorld) 
     barred.heal("traces")
     (row,) = barred.rows("traces", FIRST)
     assert (row["input"], row["user_id"], row["output"]) == (None, None, "out")
+
+
+def test_an_object_of_a_rival_beside_our_manifest_is_noticed(world: LakeWorld) -> None:
+    """He has read before a row came, and his object arrives between our object and our manifest."""
+    fill(world)
+    world.heal("traces")
+    bucket, keys = open_bucket(world.settings)
+    key = keys.object(Place("traces", world.project, FIRST))
+    rivals = bucket.read(key)
+    assert rivals is not None
+    world.add("traces", {"id": "late", "at": moment(FIRST)})
+    arrives = [True]
+
+    class Disturbed(InterruptedBucket):
+        def upload(self, key_: str, source: ByteSource, kind: str, size: int) -> str:
+            if key_.endswith(f"{FIRST}.json") and arrives:
+                arrives.clear()
+                bucket.upload(key, BytesIO(rivals), kind, len(rivals))
+            return super().upload(key_, source, kind, size)
+
+    done = world.heal("traces", [FIRST], bucket=Disturbed(bucket, lambda: None))
+    assert done[FIRST].action is WRITTEN
+    assert not arrives
+    assert "late" in ids(world.rows("traces", FIRST))
+    assert world.written("traces") == {}

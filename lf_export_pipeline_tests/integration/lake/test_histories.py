@@ -1,9 +1,11 @@
 """Whatever happens to rows and to those who follow them, the lake is true in the end."""
 
+import itertools
 import shutil
 import threading
 import uuid
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ changes = st.one_of(
     st.tuples(st.just("merge"), st.none()),
 )
 followers = st.one_of(
+    st.tuples(st.just("round"), st.none()),
+    st.tuples(st.just("round"), st.none()),
     st.tuples(st.just("observe"), st.none()),
     st.tuples(st.just("run"), st.none() | st.integers(0, 60)),
     st.tuples(st.just("lost"), st.integers(1, 2)),
@@ -73,6 +77,9 @@ def change(history: History, what: str, how: Any) -> None:
 def follow(daemon: Daemon, what: str, how: Any) -> None:
     if what == "observe":
         daemon.observe()
+    elif what == "round":
+        daemon.observe()
+        daemon.run()
     elif what == "lost":
         daemon.run(lost=how)
     else:
@@ -88,7 +95,7 @@ def test_the_lake_equals_what_final_says(
     history = fresh(base, table)
     daemon = Daemon(history)
     for what, how in steps:
-        if what in ("observe", "run", "lost"):
+        if what in ("observe", "round", "run", "lost"):
             follow(daemon, what, how)
         else:
             change(history, what, how)
@@ -100,55 +107,81 @@ def test_the_lake_equals_what_final_says(
     assert daemon.waiting == set()
 
 
+@dataclass
+class Rivals:
+    """Two daemons whose calls are interleaved, while rows come in and one of them may die.
+
+    Attributes:
+        daemons: Both.
+        order: Whose turn it is.
+        late: The rows that come before the call of that number, of both together.
+        kill: Before which of its calls the second one dies.
+    """
+
+    daemons: tuple[Daemon, Daemon]
+    order: Turns
+    late: dict[int, dict[str, Any]]
+    kill: int | None
+    calls: Iterator[int] = field(default_factory=itertools.count)
+
+    def run(self) -> None:
+        """Until both have ended."""
+        threads = [threading.Thread(target=self._run, args=(who,)) for who in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _run(self, who: int) -> None:
+        wait = self.order.of(who)
+        dies = killed_before(self.kill) if who and self.kill is not None else lambda: None
+
+        def before() -> None:
+            wait()
+            number = next(self.calls)
+            if number in self.late:
+                self.daemons[who].history.insert(self.late[number])
+            dies()
+
+        try:
+            self.daemons[who].run(before)
+        finally:
+            self.order.end(who)
+
+
+stretches = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 25)), max_size=8)
+"""Who makes how many calls without the other one."""
+
+
 @EACH
 @FEW
 @given(
     begin=st.lists(inserts, min_size=1, max_size=5),
-    meanwhile=st.lists(inserts, max_size=3),
-    order=st.lists(st.integers(0, 1), max_size=60),
+    late=st.dictionaries(st.integers(0, 60), inserts, max_size=3),
+    turns=stretches,
     kill=st.none() | st.integers(0, 40),
 )
 def test_two_daemons_at_once_leave_a_true_lake(  # noqa: PLR0917 - drawn by name
     base: LakeWorld,
     table: str,
     begin: list[dict[str, Any]],
-    meanwhile: list[dict[str, Any]],
-    order: list[int],
+    late: dict[int, dict[str, Any]],
+    turns: list[tuple[int, int]],
     kill: int | None,
 ) -> None:
+    """Rows come in while both write, before the call of one of them that has this number."""
     history = fresh(base, table)
-    one, other = Daemon(history), Daemon(history)
+    daemons = (Daemon(history), Daemon(history))
     for each in begin:
         history.insert(each)
-    one.observe()
-    for each in meanwhile:
-        history.insert(each)
-    other.observe()
-    turns = Turns(order)
-    dies = killed_before(kill) if kill is not None else lambda: None
-
-    def run(daemon: Daemon, who: int) -> None:
-        wait = turns.of(who)
-
-        def before() -> None:
-            wait()
-            if who:
-                dies()
-
-        try:
-            daemon.run(before)
-        finally:
-            turns.end(who)
-
-    threads = [threading.Thread(target=run, args=pair) for pair in ((one, 0), (other, 1))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    one.settle()
-    other.settle()
+    for daemon in daemons:
+        daemon.observe()
+    rivals = Rivals(daemons, Turns([who for who, calls in turns for _ in range(calls)]), late, kill)
+    rivals.run()
+    for daemon in daemons:
+        daemon.settle()
     assert history.lake() == history.truth()
-    assert one.rewritten() == []
+    assert daemons[0].rewritten() == []
 
 
 @EACH
