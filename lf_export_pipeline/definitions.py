@@ -14,11 +14,12 @@ from lf_export_pipeline.defs.schedule_jobs import schedule_export, standing_expo
 from lf_export_pipeline.defs.sensors import export_sensor
 from lf_export_pipeline.defs.standing_exports import queue_standing_exports
 from lf_export_pipeline.defs.sweep_jobs import sweep, sweep_schedule
-from lf_export_pipeline.settings import PipelineSettings
+from lf_export_pipeline.settings import PipelineSettings, Settings
+from lf_export_pipeline.settings.lake import LakeSettings
 from lf_export_pipeline.settings.sentences import in_sentences
 
 
-class LoadSettings(PipelineSettings, BaseSettings):
+class LoadSettings(LakeSettings, PipelineSettings, BaseSettings):
     """The few settings that shape the definitions; the others are read when a run starts."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
@@ -48,6 +49,17 @@ def definitions_for(settings: PipelineSettings) -> dg.Definitions:
     )
 
 
+def definitions_with_lake(settings: LoadSettings) -> dg.Definitions:
+    """The same, and the lake's if there is one."""
+    exports = definitions_for(settings)
+    if settings.lf_export_lake_url is None:
+        return exports
+    from lf_export_pipeline.defs.lake.definitions import lake_definitions  # noqa: PLC0415
+    from lf_export_pipeline.defs.lake.shape import LakeShape  # noqa: PLC0415
+
+    return dg.Definitions.merge(exports, lake_definitions(LakeShape.of(settings), Settings.load))
+
+
 _settings = LoadSettings.load()
 set_niceness(_settings.lf_export_niceness)
-defs = definitions_for(_settings)
+defs = definitions_with_lake(_settings)

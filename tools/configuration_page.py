@@ -17,6 +17,7 @@ from lf_export_pipeline.settings import (
     clickhouse_url,
     smtp_url,
 )
+from lf_export_pipeline.settings.lake import LakeSettings
 from lf_export_pipeline.settings.langfuse_names import READ_BY_LIBRARIES, WITHOUT_EFFECT
 from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
@@ -32,6 +33,7 @@ _GROUPS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Limits", LimitSettings),
     ("This pipeline", PipelineSettings),
     ("Operating", OperatingSettings),
+    ("The lake", LakeSettings),
 )
 
 _PARAMETERS = (

@@ -5,7 +5,7 @@ The real ones are in ``adapters``, fakes in the tests.
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
@@ -174,6 +174,8 @@ class StoredObject:
     key: str
     size: int
     content_type: str | None
+    etag: str = field(default="", compare=False)
+    """What changes with its bytes, as the bucket tells it; no two services make it in one way."""
 
 
 @dataclass(frozen=True, slots=True)

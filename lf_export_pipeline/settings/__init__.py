@@ -18,6 +18,7 @@ from lf_export_pipeline.core.request.column_groups import forbidden_columns
 from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.core.tables import column_names
+from lf_export_pipeline.settings.lake import LakeSettings
 from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
 from lf_export_pipeline.settings.postgres import PostgresSettings
@@ -243,6 +244,7 @@ class PipelineSettings(BaseModel):
 
 
 class Settings(
+    LakeSettings,
     OperatingSettings,
     PipelineSettings,
     LimitSettings,

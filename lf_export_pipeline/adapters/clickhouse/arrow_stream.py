@@ -147,6 +147,9 @@ def _decoded(column: pa.Array) -> pa.Array:
         raw = column.cast(pa.binary()).to_pylist()
         texts = [None if item is None else item.decode("utf-8", "replace") for item in raw]
         return pa.array(texts, pa.string())
+    if pa.types.is_map(kind):
+        keys, items = _decoded(column.keys), _decoded(column.items)
+        return pa.MapArray.from_arrays(column.offsets, keys, items)  # no map of a server is null
     if pa.types.is_list(kind):
         values = _decoded(column.flatten())
         return pa.ListArray.from_arrays(_offsets(column), values, mask=column.is_null())

@@ -1,7 +1,7 @@
 """The bucket of the finished files."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
@@ -210,7 +210,35 @@ class S3ObjectStore:
         found = head_of(self._client, self.bucket, key)
         if found is None:
             return None
-        return StoredObject(key, found["ContentLength"], found.get("ContentType"))
+        etag = found.get("ETag", "").strip('"')
+        return StoredObject(key, found["ContentLength"], found.get("ContentType"), etag)
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes of a small object; None: there is none."""
+        with s3_errors():
+            try:
+                return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if status_of(error) == 404:
+                    return None
+                raise
+
+    def listed(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects whose keys begin with a prefix, in the order of their keys."""
+        with s3_errors():
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+                for each in page.get("Contents", []):
+                    etag = each.get("ETag", "").strip('"')
+                    yield StoredObject(each["Key"], each["Size"], None, etag)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What stands between a prefix and the next slash, each once."""
+        with s3_errors():
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/"):
+                for each in page.get("CommonPrefixes", []):
+                    yield each["Prefix"].removeprefix(prefix).rstrip("/")
 
     def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
         """A link that downloads the object under a name, for the external endpoint.

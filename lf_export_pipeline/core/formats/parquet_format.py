@@ -20,7 +20,7 @@ ROW_GROUP_MAX_BYTES: Final = 32 * 1024 * 1024
 """Of values before they are encoded: half of what readers are promised, as it is held in memory."""
 
 _LIST, _KEY = ".list.element", ".key_value.key"
-_PATHS: Final = {
+REPEATING_PATHS: Final = {
     ColumnType.TEXT: "",
     ColumnType.TEXTS: _LIST,
     ColumnType.TEXT_MAP: _KEY,
@@ -28,9 +28,9 @@ _PATHS: Final = {
     ColumnType.USAGE_MAP: _KEY,
     ColumnType.COST_MAP: _KEY,
 }
-"""Which values of a column are likely to repeat, as the end of their path."""
+"""Which values of a column are likely to repeat, as the end of their path in a file."""
 
-_WITH_STATISTICS: Final = frozenset(
+WITH_STATISTICS: Final = frozenset(
     {
         *(ColumnType.TEXT, ColumnType.INSTANT, ColumnType.BOOLEAN, ColumnType.INTEGER),
         *(ColumnType.USAGE, ColumnType.DOUBLE, ColumnType.COST, ColumnType.COST_SUM),
@@ -152,6 +152,8 @@ def _opened(sink: Any, layout: Layout) -> pq.ParquetWriter:
         schema_of(layout),
         compression="zstd",
         compression_level=1,
-        use_dictionary=[f"{name}{_PATHS[kind]}" for name, kind in columns if kind in _PATHS],
-        write_statistics=[name for name, kind in columns if kind in _WITH_STATISTICS],
+        use_dictionary=[
+            f"{name}{REPEATING_PATHS[kind]}" for name, kind in columns if kind in REPEATING_PATHS
+        ],
+        write_statistics=[name for name, kind in columns if kind in WITH_STATISTICS],
     )

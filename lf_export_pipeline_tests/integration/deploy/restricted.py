@@ -93,20 +93,31 @@ def policy(name: str) -> dict[str, Any]:
     return found
 
 
-def bucket_key(stack: LocalStack, name: str, *policies: dict[str, Any]) -> dict[str, str]:
-    """The key of a new identity that has these policies and nothing else."""
+def bucket_key(
+    stack: LocalStack, name: str, *policies: dict[str, Any], may_write_to: str | None = None
+) -> dict[str, str]:
+    """The key of a new identity that has these policies and nothing else.
+
+    Args:
+        stack: Whose bucket service.
+        name: Of the identity.
+        policies: Its rights.
+        may_write_to: ``bucket/key`` that these allow, if it is not one of the exports.
+    """
     key = {"accessKey": name, "secretKey": secrets.token_urlsafe(18)}
     texts = {f"{name}-{number}": json.dumps(each) for number, each in enumerate(policies)}
     identity = {"name": name, "credentials": [key], "actions": [], "policyNames": list(texts)}
     file = stack.state_dir / "seaweedfs" / "identities.json"
-    known = json.loads(file.read_text())
-    known["policies"] = known.get("policies", [])
-    known["policies"] += [{"name": each, "content": text} for each, text in texts.items()]
-    known["identities"].append(identity)
-    file.write_text(json.dumps(known))
+    identities = json.loads(file.read_text())
+    identities["policies"] = identities.get("policies", [])
+    identities["policies"] += [{"name": each, "content": text} for each, text in texts.items()]
+    identities["identities"].append(identity)
+    file.write_text(json.dumps(identities))
     os.kill(_running(stack, "seaweedfs").pid, signal.SIGHUP)  # it reads the file again
     variables = {f"{KEY}_ACCESS_KEY_ID": name, f"{KEY}_SECRET_ACCESS_KEY": key["secretKey"]}
-    clickhouse.wait_for(lambda: may_write({**stack.environment(), **variables}))
+    known = {**stack.environment(), **variables}
+    place = may_write_to or f"{known[f'{KEY}_BUCKET']}/exports/known"
+    clickhouse.wait_for(lambda: may_write(known, place))
     return variables
 
 
@@ -182,12 +193,11 @@ def s3_client(environment: dict[str, str]) -> "S3Client":
     )
 
 
-def may_write(environment: dict[str, str]) -> bool:
+def may_write(environment: dict[str, str], place: str) -> bool:
     """Whether the server knows the key by now."""
+    bucket, _, key = place.partition("/")
     try:
-        s3_client(environment).put_object(
-            Bucket=environment[f"{KEY}_BUCKET"], Key="exports/known", Body=b""
-        )
+        s3_client(environment).put_object(Bucket=bucket, Key=key, Body=b"")
     except ClientError:
         return False
     return True

@@ -1,0 +1,1 @@
+"""The lake as Dagster sees it: what is observed, what is written from it, checks, and when."""

@@ -1,0 +1,99 @@
+"""What Langfuse holds, as source assets that are observed: a version per day, over all projects."""
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+
+from lf_export_pipeline.defs.lake.shape import LakeShape, source_key
+from lf_export_pipeline.defs.lake.stores import RESOURCE, LakeStores
+from lf_export_pipeline.defs.redacted import (
+    permanent_errors_end_the_step,
+    redact_unexpected_errors,
+)
+from lf_export_pipeline.lake.source import LakeTable
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.lake.fingerprints import Fingerprints
+
+RECENT_DAYS: Final = 35
+DAYS_TAG: Final = "lf_export/lake_days"
+"""``2026-01-01/2026-02-01``: the days that a run observes, the last one not among them."""
+
+NOTHING: Final = "no rows"
+_VERSION_TAG: Final = "dagster/data_version"
+
+
+def observed_asset(shape: LakeShape, table: LakeTable) -> dg.SourceAsset:
+    """The asset that stands for what Langfuse's tables hold of a table of the lake."""
+
+    @dg.observable_source_asset(
+        key=source_key(table),
+        partitions_def=shape.partitions(table),
+        group_name=shape.group,
+        description=f"The rows that Langfuse has for the lake's table {table.name}. Its version "
+        "is made of narrow columns, and changes with late rows, new versions, edits and deletions.",
+        required_resource_keys={RESOURCE},
+        tags={f"dagster/kind/{'postgres' if table.sources[0].is_postgres else 'clickhouse'}": ""},
+    )
+    def observe(
+        context: dg.OpExecutionContext,
+    ) -> dg.DataVersionsByPartition | dg.DataVersion:
+        with permanent_errors_end_the_step(), redact_unexpected_errors():
+            stores: LakeStores = getattr(context.resources, RESOURCE)
+            days = days_to_observe(shape, context.run.tags.get(DAYS_TAG), datetime.now(UTC))
+            lake = stores.lake(run_id=context.run.run_id, op="observe")
+            found = lake.observer.of(table, days if table.has_days else [])
+            if not table.has_days:
+                return dg.DataVersion(version_of(found))
+            return _by_partition(_news(context, table, days, found))
+
+    return observe
+
+
+def days_to_observe(shape: LakeShape, asked: str | None, now: datetime) -> list[str]:
+    """The days of a run: those that its tag names, or the last ones."""
+    days = shape.days_until(now)
+    if not asked:
+        return days[-RECENT_DAYS:]
+    first, _, end = asked.partition("/")
+    return [day for day in days if first <= day < end]
+
+
+def versions_by_day(days: Iterable[str], found: "Fingerprints") -> dict[str, str]:
+    """The version of each day, of the fingerprints of its projects."""
+    by_day: dict[str, Fingerprints] = {day: {} for day in days}
+    for place, fingerprint in found.items():
+        if place.day in by_day:
+            by_day[place.day][place] = fingerprint
+    return {day: version_of(of_day) for day, of_day in by_day.items()}
+
+
+def version_of(found: "Fingerprints") -> str:
+    """One version of the fingerprints of some projects."""
+    lines = sorted(f"{place.project}={fingerprint}" for place, fingerprint in found.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32] if lines else NOTHING
+
+
+def _by_partition(versions: Mapping[str, str]) -> dg.DataVersionsByPartition:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.DataVersionsByPartition(versions)
+
+
+def _news(
+    context: dg.OpExecutionContext, table: LakeTable, days: list[str], found: "Fingerprints"
+) -> Mapping[str, str]:
+    """The days whose version is another than the last time: the others need no event."""
+    versions = versions_by_day(days, found)
+    known = context.instance.event_log_storage.get_latest_tags_by_partition(
+        source_key(table), dg.DagsterEventType.ASSET_OBSERVATION, [_VERSION_TAG], days
+    )
+    return {
+        day: version
+        for day, version in versions.items()
+        if known.get(day, {}).get(_VERSION_TAG) != version
+    }

@@ -1,0 +1,99 @@
+"""What every place of a lake must do: a folder, and a real bucket."""
+
+import hashlib
+import secrets
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from lf_export_pipeline.adapters.object_folder import ObjectFolder
+from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
+from lf_export_pipeline.core.errors import ConfigurationError
+from lf_export_pipeline.lake.ports import LakeBucket
+from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.fakes import Pieces
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def bucket(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> LakeBucket:
+    return ObjectFolder(tmp_path / "lake") if request.param == "folder" else S3ObjectStore(settings)
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"lake-contract/{secrets.token_hex(8)}/"
+
+
+def put(bucket: LakeBucket, key: str, data: bytes) -> str:
+    return bucket.upload(key, BytesIO(data), "application/json", len(data))
+
+
+def test_an_object_is_there_whole_and_can_be_replaced(bucket: LakeBucket, prefix: str) -> None:
+    key = f"{prefix}a/project=a%2Fb/day=2026-01-01/data.parquet"
+    sha256 = put(bucket, key, b"one")
+    assert sha256 == hashlib.sha256(b"one").hexdigest()
+    first = bucket.head(key)
+    assert (bucket.read(key), first and first.size) == (b"one", 3)
+    put(bucket, key, b"two")
+    second = bucket.head(key)
+    assert first is not None
+    assert second is not None
+    assert (bucket.read(key), first.etag == second.etag) == (b"two", False)
+    put(bucket, key, b"one")
+    again = bucket.head(key)
+    assert again is not None
+    assert again.etag == first.etag
+
+
+def test_what_is_not_there_is_none_and_can_be_deleted(bucket: LakeBucket, prefix: str) -> None:
+    key = f"{prefix}nothing"
+    assert (bucket.read(key), bucket.head(key)) == (None, None)
+    bucket.delete(key)
+    put(bucket, key, b"x")
+    bucket.delete(key)
+    assert bucket.read(key) is None
+
+
+def test_objects_and_folders_are_listed_below_a_prefix(bucket: LakeBucket, prefix: str) -> None:
+    keys = [f"{prefix}t/project=a/1", f"{prefix}t/project=a/2", f"{prefix}t/project=b/1"]
+    for key in (*keys, f"{prefix}other/project=c/1"):
+        put(bucket, key, b"x")
+    assert [each.key for each in bucket.listed(f"{prefix}t/")] == keys
+    assert [*bucket.folders(f"{prefix}t/")] == ["project=a", "project=b"]
+    assert [*bucket.listed(f"{prefix}none/")] == []
+    assert [*bucket.folders(f"{prefix}none/")] == []
+    heads = [bucket.head(key) for key in keys]
+    assert [head.etag for head in heads if head] == [
+        each.etag for each in bucket.listed(f"{prefix}t/")
+    ]
+
+
+def test_a_source_that_fails_leaves_the_object_that_was_there(
+    bucket: LakeBucket, prefix: str
+) -> None:
+    key = f"{prefix}a/data.parquet"
+    put(bucket, key, b"before")
+
+    class Failing(Pieces):
+        def readinto(self, _: memoryview, /) -> int:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        bucket.upload(key, Failing([b""]), "application/json", 1)
+    assert bucket.read(key) == b"before"
+    assert [each.key for each in bucket.listed(f"{prefix}a/")] == [key]
+
+
+def test_a_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConfigurationError, match="change LF_EXPORT_LAKE_URL"):
+        put(ObjectFolder(tmp_path / "file" / "lake"), "a", b"x")
+
+
+@pytest.mark.parametrize("key", ["../a", "a//b", "a/../../b", ""])
+def test_keys_stay_in_the_folder(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="no key"):
+        put(ObjectFolder(tmp_path), key, b"x")
