@@ -61,12 +61,12 @@ class Check:
     Attributes:
         name: The part.
         ok: Whether an export can rely on it.
-        sentence: What is good about it, or what is wrong and what to do.
+        message: What is good about it, or what is wrong and what to do.
     """
 
     name: str
     ok: bool
-    sentence: str
+    message: str
 
 
 Probe = Callable[[], str]
@@ -101,9 +101,7 @@ def _told(checks: Iterable[Check]) -> list[Check]:
     console, done = Console(highlight=False), []
     for check in checks:
         mark = "[green]good [/]" if check.ok else "[red]wrong[/]"
-        console.print(
-            f"{mark}  {check.name:<{_NAME_WIDTH}}{escape(check.sentence)}", soft_wrap=True
-        )
+        console.print(f"{mark}  {check.name:<{_NAME_WIDTH}}{escape(check.message)}", soft_wrap=True)
         done.append(check)
     return done
 
@@ -113,9 +111,9 @@ def _checks() -> Iterator[Check]:
     try:
         settings = Settings.load()
     except ConfigurationError as error:
-        yield Check("settings", ok=False, sentence=str(error))
+        yield Check("settings", ok=False, message=str(error))
         return
-    yield Check("settings", ok=True, sentence="read")
+    yield Check("settings", ok=True, message="read")
     yield from run_checks(settings)
 
 
@@ -139,11 +137,11 @@ def _environ_of_dagster() -> Mapping[str, str]:
 
 def _check(name: str, probe: Probe) -> Check:
     try:
-        return Check(name, ok=True, sentence=probe())
+        return Check(name, ok=True, message=probe())
     except ExportError as error:
-        return Check(name, ok=False, sentence=str(error))
+        return Check(name, ok=False, message=str(error))
     except Exception as error:  # noqa: BLE001 - a doctor that dies helps nobody
-        return Check(name, ok=False, sentence=f"The check itself failed ({type(error).__name__}).")
+        return Check(name, ok=False, message=f"The check itself failed ({type(error).__name__}).")
 
 
 def _postgres(settings: Settings) -> str:

@@ -27,7 +27,7 @@ class ExportError(Exception):
     """The base of everything an export raises on purpose."""
 
     @property
-    def sentence(self) -> str:
+    def user_message(self) -> str:
         """What the user reads in ``batch_exports.log``: never a dump, never a secret."""
         return GENERIC_USER_MESSAGE
 
@@ -36,7 +36,7 @@ class PermanentError(ExportError):
     """Trying again cannot help; the message is a sentence that a user can act on."""
 
     @property
-    def sentence(self) -> str:
+    def user_message(self) -> str:
         """The message itself: permanent errors are written for users."""
         return str(self)
 
@@ -90,6 +90,6 @@ class ExportCancelledError(ExportError):
     """The export was cancelled while it ran."""
 
     @property
-    def sentence(self) -> str:
+    def user_message(self) -> str:
         """What the run's log says; a cancelled row keeps its own log."""
         return "The export was cancelled."

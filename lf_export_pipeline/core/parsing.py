@@ -21,7 +21,11 @@ from lf_export_pipeline.core.request.model import (
     StoredExport,
 )
 from lf_export_pipeline.core.request.options import Compression, ExportOptions
-from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value, sentence
+from lf_export_pipeline.core.request.validation_messages import (
+    join_limited,
+    message_of,
+    quote_value,
+)
 from lf_export_pipeline.core.tables import table_names, table_source
 
 _QUERY_KEYS = (
@@ -176,7 +180,7 @@ def _query(stored: object, limits: ExportLimits) -> BatchExportQuery:
     try:
         return BatchExportQuery.model_validate({k: stored[k] for k in _QUERY_KEYS if k in stored})
     except ValidationError as error:
-        raise InvalidQueryError(sentence(error, stored)) from None
+        raise InvalidQueryError(message_of(error, stored)) from None
 
 
 def _check_table(name: object) -> None:

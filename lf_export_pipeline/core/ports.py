@@ -132,7 +132,7 @@ class BatchExportRepository(Protocol):
     def fail(
         self,
         export_id: str,
-        sentence: str,
+        user_message: str,
         finished_at: datetime,
         claim: Claim | None = None,
     ) -> bool:

@@ -38,4 +38,4 @@ def permanent_errors_end_the_step() -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
-        raise dg.Failure(description=error.sentence, allow_retries=False) from error
+        raise dg.Failure(description=error.user_message, allow_retries=False) from error

@@ -136,14 +136,14 @@ class Decision:
     Attributes:
         action: What is done.
         run: Which run it is done to, or, of FAIL and CANCEL, which run has ended.
-        sentence: What FAIL tells the user.
+        user_message: What FAIL tells the user.
         claim: The state of the row that the change is guarded by.
         recovery: Of REQUEUE, which recovery this is, from 1.
     """
 
     action: Action
     run: Run | None = None
-    sentence: str = ""
+    user_message: str = ""
     claim: Claim | None = None
     recovery: int = 0
 

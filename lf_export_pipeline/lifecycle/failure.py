@@ -27,7 +27,7 @@ def set_failed(
     instance: dg.DagsterInstance,
     run: dg.DagsterRun,
     export_rows: BatchExportRepository,
-    sentence: str,
+    user_message: str,
 ) -> bool:
     """Whether the row of a run that has failed is FAILED by this call.
 
@@ -46,13 +46,13 @@ def set_failed(
         reraise=True,
     )
     now, claim = datetime.now(UTC), claim_of(run)
-    return bool(patiently(export_rows.fail, export_id, sentence, now, claim))
+    return bool(patiently(export_rows.fail, export_id, user_message, now, claim))
 
 
 def user_message_of(error: BaseException | None) -> str:
     """What the user reads; the nearest error that was raised on purpose has the word."""
     raised = _raised_on_purpose(error)
-    return raised.sentence if raised else GENERIC_USER_MESSAGE
+    return raised.user_message if raised else GENERIC_USER_MESSAGE
 
 
 def failure_of(error: BaseException | None) -> Failure:

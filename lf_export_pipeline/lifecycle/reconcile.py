@@ -170,10 +170,10 @@ class Reconciler:
                 assert_never(decision.action)
 
     def _fail(self, export_id: str, decision: Decision) -> None:
-        claim, sentence = decision.claim, decision.sentence
-        if not self.export_rows.fail(export_id, sentence, datetime.now(UTC), claim):
+        claim, user_message = decision.claim, decision.user_message
+        if not self.export_rows.fail(export_id, user_message, datetime.now(UTC), claim):
             return
-        self.done.append(f"Export {export_id} set FAILED: {sentence}")
+        self.done.append(f"Export {export_id} set FAILED: {user_message}")
         if decision.run is not None:
             owe_failure(self.instance, decision.run.id)
 
@@ -204,15 +204,15 @@ class Reconciler:
 
     def _report_failed(self, export_id: str, decision: Decision) -> None:
         """Dagster's run retries then resume the run, as any whose worker has died."""
-        sentence, run_id = DEAD_MESSAGE, _run_of(decision).id
+        user_message, run_id = DEAD_MESSAGE, _run_of(decision).id
         if decision.action is Action.ASK_RETRY:
             # First the tag: Dagster reads and writes all of a run's tags, and sets its own now.
             self.instance.add_run_tags(run_id, {ASKED_AGAIN_TAG: "true"})
-            sentence = RETRY_MESSAGE
+            user_message = RETRY_MESSAGE
         run = self.instance.get_run_by_id(run_id)
         if run is not None:
-            self.instance.report_run_failed(run, sentence)
-            self.done.append(f"Run {run_id} of export {export_id}: {sentence}")
+            self.instance.report_run_failed(run, user_message)
+            self.done.append(f"Run {run_id} of export {export_id}: {user_message}")
 
     def _stop(self, export_id: str, decision: Decision) -> None:
         run = _run_of(decision)

@@ -148,8 +148,8 @@ def _instant(name: str, text: str) -> datetime | None:
         instant = datetime.fromisoformat(text)
         return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        sentence = f"{name} is not a valid time; write it like 2031-03-01T08:00:00Z."
-        raise PermanentError(sentence) from error
+        user_message = f"{name} is not a valid time; write it like 2031-03-01T08:00:00Z."
+        raise PermanentError(user_message) from error
 
 
 def summary_of(requeued: Iterable[Requeued]) -> str:

@@ -77,7 +77,7 @@ class Queueing:
         except ConfigurationError as error:
             return [self._problem(standing, progress, str(error))]
         except PermanentError as error:
-            return [self._pause(standing, progress, error.sentence)]
+            return [self._pause(standing, progress, error.user_message)]
         except ExportError as error:
             return [Done(f"{standing.id}: {error}", is_problem=True)]
 

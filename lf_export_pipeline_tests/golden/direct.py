@@ -72,7 +72,7 @@ class DirectRunner:
         try:
             return DirectOutcome("COMPLETED", None, self._file(row, case))
         except PermanentError as error:
-            return DirectOutcome("FAILED", error.sentence, None)
+            return DirectOutcome("FAILED", error.user_message, None)
 
     def export(self, row: StoredExport) -> Exported:
         """The file of an export that no row asks for."""

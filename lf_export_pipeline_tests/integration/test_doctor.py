@@ -37,9 +37,9 @@ def test_the_doctor_speaks_json_to_programs(environment: dict[str, str]) -> None
     checks = {one["name"]: one for one in json.loads(result.stdout)}
     assert result.exit_code == 1
     assert len(checks) == 10
-    assert checks["settings"] == {"name": "settings", "ok": True, "sentence": "read"}
+    assert checks["settings"] == {"name": "settings", "ok": True, "message": "read"}
     assert not checks["S3"]["ok"]
-    assert f"{S3}_ENABLED" in checks["S3"]["sentence"]
+    assert f"{S3}_ENABLED" in checks["S3"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_doctor_says_who_makes_the_rows(
     settings = Settings.load(environment | {"LF_EXPORT_ROWS": way})
     checks = {check.name: check for check in run_checks(settings, environment)}
     for name in ("ClickHouse", "ClickHouse, events"):
-        assert checks[name].sentence.endswith(said)
+        assert checks[name].message.endswith(said)
 
 
 def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_one_bad_part_is_named_with_what_to_do_and_the_others_stay_good(
     bad = [check for check in run_checks(Settings.load(changed), changed) if not check.ok]
     names = {check.name for check in bad}
     assert names == ({part, "ClickHouse, events"} if variable == "CLICKHOUSE_DB" else {part})
-    assert says in bad[0].sentence
+    assert says in bad[0].message
 
 
 def test_a_postgres_elsewhere_that_is_not_verified_is_good_with_a_warning(
@@ -105,9 +105,9 @@ def test_a_postgres_elsewhere_that_is_not_verified_is_good_with_a_warning(
     }
     checks = {check.name: check for check in run_checks(Settings.load(elsewhere), elsewhere)}
     for name, place in (("Postgres", "DATABASE_URL"), ("Dagster storage", "dagster.yaml")):
-        assert checks[name].ok, checks[name].sentence
-        assert "with sslmode=allow its certificate" in checks[name].sentence
-        assert checks[name].sentence.endswith(place)
+        assert checks[name].ok, checks[name].message
+        assert "with sslmode=allow its certificate" in checks[name].message
+        assert checks[name].message.endswith(place)
 
 
 @pytest.mark.parametrize(("mode", "is_warned_of"), [(0o755, True), (0o710, True), (0o700, False)])
@@ -120,7 +120,7 @@ def test_a_spool_that_was_there_before_and_is_open_to_others_is_warned_of(
     folder.chmod(mode)
     checks = {each.name: each for each in run_checks(Settings.load(environment), environment)}
     assert checks["spool"].ok
-    assert ("chmod 700 the spool" in checks["spool"].sentence) is is_warned_of
+    assert ("chmod 700 the spool" in checks["spool"].message) is is_warned_of
     assert folder.stat().st_mode & 0o777 == mode
 
 
@@ -142,7 +142,7 @@ def test_roles_in_projects_that_may_not_be_read_are_missed(
     }
     postgres, *others = run_checks(Settings.load(narrow), narrow)
     assert not postgres.ok
-    assert "grant it what deploy/sql/postgres_role.sql has" in postgres.sentence
+    assert "grant it what deploy/sql/postgres_role.sql has" in postgres.message
     assert [check for check in others if not check.ok] == []
 
 
@@ -154,7 +154,7 @@ def test_storage_elsewhere_than_in_postgres_is_refused(
         Settings.load(environment), environment | {"DAGSTER_HOME": str(tmp_path)}
     )
     assert not storage.ok
-    assert "take this project's" in storage.sentence
+    assert "take this project's" in storage.message
 
 
 def test_the_command_prints_a_line_for_each_part_and_succeeds(

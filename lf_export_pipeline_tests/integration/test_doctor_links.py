@@ -67,7 +67,7 @@ def test_a_link_is_opened_with_the_authorities_of_awss_own_settings(
 ) -> None:
     monkeypatch.setenv(variable, fronts[0].authority)
     found = s3_check({ENDPOINT: fronts[0].address})
-    assert found.ok, found.sentence
+    assert found.ok, found.message
 
 
 def test_a_private_authority_within_and_a_public_one_without_are_both_good(
@@ -77,7 +77,7 @@ def test_a_private_authority_within_and_a_public_one_without_are_both_good(
     monkeypatch.setenv("SSL_CERT_FILE", without.authority)  # as if it were a public one
     changes = {ENDPOINT: within.address, CA_FILE: within.authority, EXTERNAL: without.address}
     found = s3_check(changes)
-    assert found.ok, found.sentence
+    assert found.ok, found.message
 
 
 def test_a_link_whose_host_nobody_vouches_for_is_wrong(
@@ -87,8 +87,8 @@ def test_a_link_whose_host_nobody_vouches_for_is_wrong(
     changes = {ENDPOINT: within.address, CA_FILE: within.authority, EXTERNAL: without.address}
     found = s3_check(changes)
     assert not found.ok
-    assert found.sentence.startswith("The host of download links has a certificate that is signed")
-    assert CA_FILE in found.sentence
+    assert found.message.startswith("The host of download links has a certificate that is signed")
+    assert CA_FILE in found.message
 
 
 def test_an_empty_variable_names_no_authorities_and_switches_nothing_off(
@@ -98,7 +98,7 @@ def test_an_empty_variable_names_no_authorities_and_switches_nothing_off(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
     assert s3_check({}).ok
     found = s3_check({ENDPOINT: fronts[0].address})
-    assert "signed by no known authority" in found.sentence
+    assert "signed by no known authority" in found.message
 
 
 def test_a_file_of_authorities_that_is_none_is_said(
@@ -107,7 +107,7 @@ def test_a_file_of_authorities_that_is_none_is_said(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
     found = s3_check({})
     assert not found.ok
-    assert found.sentence.startswith("AWS_CA_BUNDLE (or")
+    assert found.message.startswith("AWS_CA_BUNDLE (or")
 
 
 def answered_with(answer: Refuse) -> Spoiler:
@@ -139,11 +139,11 @@ def test_what_is_wrong_with_a_link_is_said_in_the_services_own_words(
     with proxy(target, answered_with(answer)) as outside:
         found = s3_check({EXTERNAL: outside})
     assert not found.ok
-    assert said in found.sentence
-    assert EXTERNAL in found.sentence
-    assert "X-Amz" not in found.sentence
+    assert said in found.message
+    assert EXTERNAL in found.message
+    assert "X-Amz" not in found.message
 
 
 def test_a_link_to_nobody_is_wrong_and_says_where_it_leads(s3_check: CheckOf) -> None:
     found = s3_check({EXTERNAL: "http://127.0.0.1:9"})
-    assert "by nobody at 127.0.0.1 (ConnectionRefusedError" in found.sentence
+    assert "by nobody at 127.0.0.1 (ConnectionRefusedError" in found.message

@@ -212,6 +212,6 @@ def test_the_doctor_counts_them(environment: dict[str, str], export_id: str) -> 
     checks = {one.name: one for one in run_checks(Settings.load(environment), environment)}
 
     assert checks["standing exports"].ok
-    assert checks["standing exports"].sentence == (
+    assert checks["standing exports"].message == (
         "there are 2, 1 of them paused, and their exports can be queued"
     )

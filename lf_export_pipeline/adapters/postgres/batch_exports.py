@@ -163,13 +163,13 @@ class PostgresBatchExportRepository:
     def fail(
         self,
         export_id: str,
-        sentence: str,
+        user_message: str,
         finished_at: datetime,
         claim: Claim | None = None,
     ) -> bool:
         """QUEUED or PROCESSING → FAILED with the user's sentence."""
         return self._change(
-            export_id, endable(claim), status="FAILED", log=sentence, finished_at=finished_at
+            export_id, endable(claim), status="FAILED", log=user_message, finished_at=finished_at
         )
 
     def cancel(self, export_id: str, claim: Claim | None = None) -> bool:

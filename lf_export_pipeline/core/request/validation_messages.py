@@ -31,7 +31,7 @@ _EXPECTED_TYPES = {
 }
 
 
-def sentence(error: ValidationError, query: object) -> str:
+def message_of(error: ValidationError, query: object) -> str:
     """The first thing that is wrong, in one line of less than 500 characters.
 
     A list of everything would be a dump; whoever mends the first error sees the next one.

@@ -98,7 +98,7 @@ class Attempts:
             if not keeps_files and owner not in live_attempts(context.instance, context.run):
                 attempt.discard()
         except PermanentError as error:
-            raise dg.Failure(description=error.sentence, allow_retries=False) from error
+            raise dg.Failure(description=error.user_message, allow_retries=False) from error
         except RedactedError as error:
             if not error.is_mistake:
                 raise

@@ -196,7 +196,7 @@ def test_a_query_that_makes_no_sense_says_nothing_of_itself(
 ) -> None:
     with pytest.raises(PermanentError) as caught:
         reader.rows(dialect.statement("SELECT FROM WHERE secret_word"))
-    assert "secret_word" not in caught.value.sentence
+    assert "secret_word" not in caught.value.user_message
 
 
 def test_tags_change_nothing_in_the_result(reader: RowReader, dialect: Dialect) -> None:

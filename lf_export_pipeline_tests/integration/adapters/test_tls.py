@@ -285,7 +285,7 @@ def test_the_doctor_signs_in_to_no_database_that_dagster_would_refuse(
     storage = checks["Dagster storage"]
     assert not storage.ok
     advice = "another name" if said.endswith("host name") else "sslrootcert of dagster.yaml"
-    assert advice in storage.sentence
+    assert advice in storage.message
 
 
 def refusal(part: Part, settings: Settings) -> str:

@@ -185,8 +185,8 @@ def test_a_hostile_filter_leaves_exactly_the_rows_that_it_says(
     for wanted in hostile_filters(source, project):
         found = found_by(project, source, wanted)
         if isinstance(found, InvalidFilterError):
-            assert "\n" not in found.sentence
-            assert len(found.sentence) < 1_000
+            assert "\n" not in found.user_message
+            assert len(found.user_message) < 1_000
         elif is_full_text(wanted):
             assert found <= set(held)
         else:

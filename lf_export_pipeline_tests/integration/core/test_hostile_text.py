@@ -160,8 +160,8 @@ def compiled(project: Project, request: ExportRequest) -> list[Statement] | Perm
 
 
 def assert_one_line(refusal: PermanentError) -> None:
-    assert "\n" not in refusal.sentence
-    assert len(refusal.sentence) < 1_000
+    assert "\n" not in refusal.user_message
+    assert len(refusal.user_message) < 1_000
 
 
 def accepted(

@@ -54,4 +54,4 @@ def test_its_filters_are_applied_and_others_are_refused(project: Project, ninth_
 def test_without_its_file_it_is_refused_with_the_tables_that_there_are(project: Project) -> None:
     with pytest.raises(InvalidQueryError, match=r"trace_users.* cannot be exported") as refusal:
         project.request("trace_users")
-    assert "audit_logs" in refusal.value.sentence
+    assert "audit_logs" in refusal.value.user_message

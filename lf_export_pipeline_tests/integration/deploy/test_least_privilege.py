@@ -127,7 +127,7 @@ def test_the_doctor_finds_these_rights_good(access: Restricted, settings: Settin
     checks = list(run_checks(settings, access.environment))
 
     assert [check for check in checks if not check.ok] == []
-    said = {check.name: check.sentence for check in checks}
+    said = {check.name: check.message for check in checks}
     assert "writes the rows of files itself" in said["ClickHouse"]
     assert "writes the rows of files itself" in said["ClickHouse, events"]
 
@@ -208,7 +208,7 @@ def test_standing_exports_need_the_optional_right_and_no_more(
 
     assert (refused.rows, refused.is_problem, wrong.ok) == (0, True, False)
     assert "GRANT INSERT (id, project_id, " in refused.line
-    assert "GRANT INSERT (id, project_id, " in wrong.sentence
+    assert "GRANT INSERT (id, project_id, " in wrong.message
     assert (queued.rows, queued.is_problem, good.ok) == (1, False, True)
 
 

@@ -65,8 +65,8 @@ def test_an_export_is_made_with_a_key_that_may_list_nothing(environment: dict[st
 def test_the_doctor_says_what_such_a_key_leaves_undone(environment: dict[str, str]) -> None:
     (s3,) = [c for c in run_checks(Settings.load(environment), environment) if c.name == "S3"]
 
-    assert s3.ok, s3.sentence
-    assert "ListBucketMultipartUploads" in s3.sentence
+    assert s3.ok, s3.message
+    assert "ListBucketMultipartUploads" in s3.message
 
 
 def test_what_is_refused_is_named_by_its_permission(environment: dict[str, str]) -> None:
@@ -107,8 +107,8 @@ def test_an_export_is_made_with_the_spool_of_kubernetes(with_spool: dict[str, st
 
 def test_the_doctor_finds_both_policies_good(with_spool: dict[str, str]) -> None:
     checks = {check.name: check for check in run_checks(Settings.load(with_spool), with_spool)}
-    assert checks["spool"].ok, checks["spool"].sentence
-    assert "ListBucketMultipartUploads" not in checks["S3"].sentence
+    assert checks["spool"].ok, checks["spool"].message
+    assert "ListBucketMultipartUploads" not in checks["S3"].message
 
 
 @pytest.mark.parametrize("asked", [{}, {"Prefix": ""}, {"Prefix": "exports/"}, {"Prefix": "s"}])

@@ -18,7 +18,7 @@ def test_each_line_is_written_before_the_next_check_begins(
     def checks() -> Iterator[Check]:
         for name in ("first", "second"):
             seen.append(written.getvalue().decode())
-            yield Check(name, ok=True, sentence="is good")
+            yield Check(name, ok=True, message="is good")
 
     monkeypatch.setattr(doctor, "_checks", checks)
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))

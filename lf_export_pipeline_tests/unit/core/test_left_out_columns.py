@@ -31,8 +31,8 @@ def kept(options: dict[str, Any] | None, table: str = "traces", forbidden: str =
 def sentence_of(options: dict[str, Any], table: str = "traces", forbidden: str = "") -> str:
     with pytest.raises(InvalidQueryError) as caught:
         asked(options, table, forbidden)
-    assert len(caught.value.sentence) < 700
-    return caught.value.sentence
+    assert len(caught.value.user_message) < 700
+    return caught.value.user_message
 
 
 def test_a_row_of_langfuse_leaves_nothing_out() -> None:

@@ -51,7 +51,7 @@ def request_for(**query: Any) -> ExportRequest:
 def refusal(query: Any, **changes: Any) -> str:
     with pytest.raises(InvalidQueryError) as caught:
         parse_request(stored(query, **changes))
-    return caught.value.sentence
+    return caught.value.user_message
 
 
 def filter_refusal(**wanted: Any) -> str:

@@ -69,9 +69,9 @@ def statements_of(request: ExportRequest, found: Answers | None = None) -> list[
 
 def assert_is_a_sentence(error: ExportError) -> None:
     assert isinstance(error, PermanentError)
-    assert "\n" not in error.sentence
-    assert 0 < len(error.sentence) < 2_000
-    assert "Traceback" not in error.sentence
+    assert "\n" not in error.user_message
+    assert 0 < len(error.user_message) < 2_000
+    assert "Traceback" not in error.user_message
 
 
 @FUZZED

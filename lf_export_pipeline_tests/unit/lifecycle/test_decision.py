@@ -170,7 +170,7 @@ def test_id_that_no_partition_can_have_fails_with_a_sentence(
 ) -> None:
     decision = decide(replace(QUEUED, id=export_id), runs, NOW, LIMITS)
 
-    assert (decision.action, decision.sentence) == (Action.FAIL, BAD_ID_MESSAGE)
+    assert (decision.action, decision.user_message) == (Action.FAIL, BAD_ID_MESSAGE)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_failure_says_why_and_is_guarded_by_the_row_as_it_was_seen(
 ) -> None:
     decision = decide(found, [last], NOW, LIMITS)
 
-    assert decision.sentence == sentence
+    assert decision.user_message == sentence
     assert decision.claim == Claim(owner=owner, unchanged_since=found.updated_at)
 
 

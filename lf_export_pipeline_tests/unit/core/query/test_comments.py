@@ -168,7 +168,7 @@ def test_comment_filters_work_by_their_names_in_the_table(filters: list[dict[str
 def test_a_comment_filter_of_another_type_is_refused(wanted: dict[str, Any], expected: str) -> None:
     with pytest.raises(InvalidFilterError) as caught:
         statements(wanted)
-    assert caught.value.sentence == expected
+    assert caught.value.user_message == expected
 
 
 def test_included_ids_become_a_filter_beside_the_others() -> None:
@@ -217,7 +217,7 @@ def test_too_many_matches_are_refused_with_their_number(
     rows: list[tuple[object, ...]] = [(str(index), 1_234_567) for index in range(50_001)]
     with pytest.raises(InvalidFilterError) as caught:
         apply_comment_filters(request(count("=", 9), table=table), {name: rows}, LIMITS)
-    assert caught.value.sentence == (
+    assert caught.value.user_message == (
         f"Comment filter matches 1,234,567 {objects} (limit: 50,000). "
         "Please add additional filters to narrow your search."
     )

@@ -65,7 +65,7 @@ def wanted(kind: str, column: str, **changes: Any) -> Filter:
 def refusal(wanted: Filter) -> str:
     with pytest.raises(InvalidFilterError) as caught:
         compile_filter(wanted, TABLE, Params())
-    return caught.value.sentence
+    return caught.value.user_message
 
 
 def test_filters_become_conditions_in_their_order_with_their_relations() -> None:

@@ -56,7 +56,7 @@ def test_too_many_filters_are_refused_in_a_sentence(table: str) -> None:
     with pytest.raises(InvalidFilterError, match="There are too many filters") as refusal:
         compiled(table, filters, {}).require_short_sql()
 
-    assert "\n" not in refusal.value.sentence
+    assert "\n" not in refusal.value.user_message
 
 
 def test_many_filters_are_no_reason_to_refuse() -> None:

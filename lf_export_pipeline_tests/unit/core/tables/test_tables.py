@@ -44,8 +44,8 @@ def test_a_table_is_found_under_its_name() -> None:
 def test_an_unknown_table_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(InvalidQueryError) as refusal:
         table_source("trcaes")
-    assert refusal.value.sentence.startswith("The table 'trcaes' cannot be exported.")
-    assert all(name in refusal.value.sentence for name in EIGHT)
+    assert refusal.value.user_message.startswith("The table 'trcaes' cannot be exported.")
+    assert all(name in refusal.value.user_message for name in EIGHT)
 
 
 def test_a_later_table_of_the_same_name_replaces_the_earlier_one() -> None:
