@@ -76,8 +76,12 @@ class History:
             f"ALTER TABLE {self.table} UPDATE {column} = {value} WHERE {{here}} AND id = '{name}'"
         )
 
-    def delete(self, name: str, day: str) -> None:
-        """Delete all versions that a row has on a day."""
+    def delete(self, number: int) -> None:
+        """Delete all versions that a row has on a day: the row of that number, if there are any."""
+        rows = [(row[0], day) for day, of_day in sorted(self.truth().items()) for row in of_day]
+        if not rows:
+            return
+        name, day = rows[number % len(rows)]
         condition = f"{{here}} AND id = '{name}' AND toDate({self._time}) = '{day}'"
         self.world.run(f"DELETE FROM {self.table} WHERE {condition}")
 
