@@ -15,10 +15,10 @@ from pathlib import Path
 import click
 
 from lf_export_pipeline.core.markdown import markdown_table
+from lf_export_pipeline_tests.faults.baseline import Baseline, ExportSpec
 from lf_export_pipeline_tests.faults.bench import Bench, open_bench
 from lf_export_pipeline_tests.faults.fault import Fault, problems_of
 from lf_export_pipeline_tests.faults.outcome import Outcome
-from lf_export_pipeline_tests.faults.rehearsal import Rehearsal, Wish
 from lf_export_pipeline_tests.faults.table import all_faults
 
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
@@ -73,13 +73,13 @@ def play_all(faults: Sequence[Fault], benches: int, folder: Path) -> list[Verdic
     for numbered in enumerate(faults):
         waiting.put(numbered)
     found: dict[int, Verdict] = {}
-    known: dict[Wish, Rehearsal] = {}  # the benches have the same rows
+    known: dict[ExportSpec, Baseline] = {}  # the benches have the same rows
 
     def work(number: int) -> None:
         own = folder / str(number)
         own.mkdir()
         with open_bench(own) as bench:
-            bench.rehearsals = known
+            bench.baselines = known
             while (numbered := _next(waiting)) is not None:
                 at, fault = numbered
                 found[at] = judged(fault, bench)

@@ -21,16 +21,16 @@ from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.request import requested_row
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.faults.baseline import Baseline, ExportSpec, record_baseline
 from lf_export_pipeline_tests.faults.export_process import Circumstances
+from lf_export_pipeline_tests.faults.fault_proxy import FaultProxy, tapped
+from lf_export_pipeline_tests.faults.fault_run import FaultRun
 from lf_export_pipeline_tests.faults.outcome import Mail, mail_at
-from lf_export_pipeline_tests.faults.rehearsal import Rehearsal, Wish, rehearse
-from lf_export_pipeline_tests.faults.trial import Trial
-from lf_export_pipeline_tests.faults.wire import Wire, tapped
 
-__all__ = ["Bench", "Trial", "open_bench"]
+__all__ = ["Bench", "FaultRun", "open_bench"]
 
 USER, ADDRESS = "user-ada", "ada@example.com"
-TRACES = Wish("traces", "JSONL")
+TRACES = ExportSpec("traces", "JSONL")
 NOTHING: Mapping[str, str] = MappingProxyType({})
 WIDE = SampleSize(traces=4_500, observations_per_trace=0, text_bytes=3_000, comments=20)
 MANY = SampleSize(
@@ -69,10 +69,10 @@ class Bench:
     """
 
     stack: LocalStack
-    wire: Wire
+    fault_proxy: FaultProxy
     environment: dict[str, str]
     folder: Path
-    rehearsals: dict[Wish, Rehearsal] = field(default_factory=dict)
+    baselines: dict[ExportSpec, Baseline] = field(default_factory=dict)
     returning: threading.Thread | None = None
 
     def __post_init__(self) -> None:
@@ -88,14 +88,14 @@ class Bench:
         )
 
     def new_export(
-        self, wish: Wish = TRACES, environment: Mapping[str, str] = NOTHING, **changes: Any
-    ) -> Trial:
+        self, spec: ExportSpec = TRACES, environment: Mapping[str, str] = NOTHING, **changes: Any
+    ) -> FaultRun:
         """An export that waits; its runs find this environment, on top of the usual one."""
         row = requested_row(
-            project=neighbours_of(wish).exported,
-            table=wish.table,
-            file_format=wish.format,
-            compression=wish.compression,
+            project=neighbours_of(spec).exported,
+            table=spec.table,
+            file_format=spec.format,
+            compression=spec.compression,
             user=USER,
         )
         row = replace(row, name=f"faults {row.id}", **changes)
@@ -103,14 +103,14 @@ class Bench:
         folder = self.folder / row.id
         folder.mkdir()
         found = Circumstances(environment={**self.environment, **environment}, folder=folder)
-        return Trial(self, row.id, wish, found, self.keys() | set(self.uploads()))
+        return FaultRun(self, row.id, spec, found, self.keys() | set(self.uploads()))
 
-    def rehearsal(self, wish: Wish = TRACES) -> Rehearsal:
+    def baseline(self, spec: ExportSpec = TRACES) -> Baseline:
         """What an undisturbed export gives and says; made when it is asked for first."""
-        if wish not in self.rehearsals:
-            pair = neighbours_of(wish)
-            self.rehearsals[wish] = rehearse(self, wish, pair.exported, pair.other)
-        return self.rehearsals[wish]
+        if spec not in self.baselines:
+            pair = neighbours_of(spec)
+            self.baselines[spec] = record_baseline(self, spec, pair.exported, pair.other)
+        return self.baselines[spec]
 
     def kill(self, server: str) -> None:
         """End a server as a power cut does; it is dead when this returns."""
@@ -177,22 +177,22 @@ class Bench:
         return sorted(self.stack.addresses().inbox.glob("*.eml"))
 
 
-def neighbours_of(wish: Wish) -> Neighbours:
+def neighbours_of(spec: ExportSpec) -> Neighbours:
     """The projects for an export: traces are wide, so that there are many chunks of few rows."""
-    return WIDE_ROWS if wish.table == "traces" else MANY_TABLES
+    return WIDE_ROWS if spec.table == "traces" else MANY_TABLES
 
 
 @contextmanager
 def open_bench(folder: Path) -> Iterator[Bench]:
     """A bench on servers of its own, with its projects and other customers' beside them."""
-    wire = Wire()
+    fault_proxy = FaultProxy()
     with LocalStack(folder / "stack").temporary() as stack:
         addresses = stack.addresses()
         for pair in (WIDE_ROWS, MANY_TABLES):
             for seed, project in enumerate((pair.exported, pair.other)):
                 generate_sample(addresses, project, pair.size, until=UNTIL, seed=seed)
-        with tapped(addresses, wire) as environment:
-            bench = Bench(stack, wire, {**environment, **QUICK}, folder)
+        with tapped(addresses, fault_proxy) as environment:
+            bench = Bench(stack, fault_proxy, {**environment, **QUICK}, folder)
             try:
                 yield bench
             finally:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from lf_export_pipeline_tests.faults import scenarios as s
+from lf_export_pipeline_tests.faults.baseline import ExportSpec
 from lf_export_pipeline_tests.faults.bench import NOTHING, TRACES, Bench
 from lf_export_pipeline_tests.faults.export_process import Moment
 from lf_export_pipeline_tests.faults.fault import Fault
+from lf_export_pipeline_tests.faults.fault_proxy import Word
 from lf_export_pipeline_tests.faults.outcome import Outcome
-from lf_export_pipeline_tests.faults.rehearsal import Wish
-from lf_export_pipeline_tests.faults.wire import Word
 
 NAME = "SIGKILL of the run"
 OPS = (
@@ -43,10 +43,10 @@ def kills() -> Iterator[Fault]:
         yield Fault(NAME, f"serialize_chunk, parts in the spool, {when}", play, OPS[3])
 
 
-def kill_at_work(wish: Wish, *, is_short: bool) -> Fault:
+def kill_at_work(spec: ExportSpec, *, is_short: bool) -> Fault:
     """In the middle of the reading of another table."""
-    play = partial(_killed, OPS[3], 2, wish=wish, after=True)
-    return Fault(NAME, f"{OPS[3]}, {wish}", play, OPS[3], is_short=is_short)
+    play = partial(_killed, OPS[3], 2, spec=spec, after=True)
+    return Fault(NAME, f"{OPS[3]}, {spec}", play, OPS[3], is_short=is_short)
 
 
 def _heard(has: bool) -> str:
@@ -110,47 +110,49 @@ def _moments_of_spool() -> Iterator[tuple[str, Moment]]:
 
 
 def _killed(
-    op: str, nth: int, bench: Bench, *, wish: Wish = TRACES, after: bool | None = None
+    op: str, nth: int, bench: Bench, *, spec: ExportSpec = TRACES, after: bool | None = None
 ) -> list[Outcome]:
-    words = bench.rehearsal(wish).words_of(op)
+    words = bench.baseline(spec).words_of(op)
     number = words[(len(words) - 1) * nth // KILLS_PER_OP].number
-    trial = bench.new_export(wish)
+    fault_run = bench.new_export(spec)
     is_after = nth % 2 == 1 if after is None else after
-    assert trial.run_to_be_killed(s.Within(op, trial.op_at_work, number), after=is_after) == -9
-    trial.may_repeat = trial.is_told_without_mark()
-    return [trial.repaired()]
+    assert (
+        fault_run.run_to_be_killed(s.Within(op, fault_run.op_at_work, number), after=is_after) == -9
+    )
+    fault_run.may_repeat = fault_run.is_told_without_mark()
+    return [fault_run.repaired()]
 
 
 def _killed_at_last(last: _LastWord, bench: Bench) -> list[Outcome]:
-    bench.rehearsal()
-    trial = bench.new_export()
+    bench.baseline()
+    fault_run = bench.new_export()
 
     def is_said(word: Word) -> bool:
         is_it = word.server == last.server and last.matches(word.request)
-        return is_it and trial.op_at_work() == last.op
+        return is_it and fault_run.op_at_work() == last.op
 
-    assert trial.run_to_be_killed(is_said, after=last.after) == -9
-    row = bench.rows.get(trial.export_id)
+    assert fault_run.run_to_be_killed(is_said, after=last.after) == -9
+    row = bench.rows.get(fault_run.export_id)
     is_done = last.op == OPS[-1] or (last.said == "COMPLETED" and last.after)
     assert row
     assert row.status == ("COMPLETED" if is_done else "PROCESSING")
-    return [trial.repaired()]
+    return [fault_run.repaired()]
 
 
 def _killed_writing(bench: Bench) -> list[Outcome]:
     """All rows are one chunk, of which the bucket has the first part."""
-    bench.rehearsal()
-    trial = bench.new_export(environment={"LF_EXPORT_CHUNK_TARGET_MIB": "64"})
-    assert trial.run_to_be_killed(s.said_to("S3", s.part_is_sent), after=True) == -9
-    assert trial.op_at_work() == OPS[3]
-    return [trial.repaired()]
+    bench.baseline()
+    fault_run = bench.new_export(environment={"LF_EXPORT_CHUNK_TARGET_MIB": "64"})
+    assert fault_run.run_to_be_killed(s.said_to("S3", s.part_is_sent), after=True) == -9
+    assert fault_run.op_at_work() == OPS[3]
+    return [fault_run.repaired()]
 
 
 def _killed_at_moment(
     moment: Moment, bench: Bench, environment: Mapping[str, str] = NOTHING
 ) -> list[Outcome]:
-    bench.rehearsal()
-    trial = bench.new_export(environment=environment)
-    assert trial.run(dies_at=moment) == -9
-    trial.struck_in = trial.op_at_work()
-    return [trial.repaired()]
+    bench.baseline()
+    fault_run = bench.new_export(environment=environment)
+    assert fault_run.run(dies_at=moment) == -9
+    fault_run.struck_in = fault_run.op_at_work()
+    return [fault_run.repaired()]

@@ -6,11 +6,11 @@ from functools import partial
 
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline_tests.faults import scenarios as s
-from lf_export_pipeline_tests.faults.bench import Bench, Trial
+from lf_export_pipeline_tests.faults.bench import Bench, FaultRun
 from lf_export_pipeline_tests.faults.export_process import instance_of
 from lf_export_pipeline_tests.faults.fault import Fault
+from lf_export_pipeline_tests.faults.fault_proxy import Scenario
 from lf_export_pipeline_tests.faults.outcome import Outcome
-from lf_export_pipeline_tests.faults.wire import Scenario
 from lf_export_pipeline_tests.integration.adapters.proxy import Beforehand
 from lf_export_pipeline_tests.integration.operations.deployment import eventually
 
@@ -25,26 +25,26 @@ def pairs() -> Iterator[Fault]:
 
 
 def _twice(delay_seconds: float, bench: Bench) -> list[Outcome]:
-    trial = _trial(bench)
-    bench.wire.play(_reading_when_both_are_there(trial))
-    first = trial.begin()
+    fault_run = _trial(bench)
+    bench.fault_proxy.play(_reading_when_both_are_there(fault_run))
+    first = fault_run.begin()
     time.sleep(delay_seconds)
-    second = trial.begin()
+    second = fault_run.begin()
     for run in (first, second):
-        trial.end_of(run)
-    assert trial.overlapped(), "they ran one after the other"
-    return [trial.repaired()]
+        fault_run.end_of(run)
+    assert fault_run.overlapped(), "they ran one after the other"
+    return [fault_run.repaired()]
 
 
-def _reading_when_both_are_there(trial: Trial) -> Scenario:
+def _reading_when_both_are_there(fault_run: FaultRun) -> Scenario:
     """Neither reads rows before both have begun: a busy machine may begin one much later."""
-    both_there = Beforehand(lambda: eventually(lambda: trial.begun() == 2))
+    both_there = Beforehand(lambda: eventually(lambda: fault_run.begun() == 2))
     return lambda word: both_there if READING(word) else None
 
 
-def _trial(bench: Bench) -> Trial:
-    bench.rehearsal()
-    trial = bench.new_export()
-    with instance_of(trial.circumstances.folder) as records:
+def _trial(bench: Bench) -> FaultRun:
+    bench.baseline()
+    fault_run = bench.new_export()
+    with instance_of(fault_run.circumstances.folder) as records:
         records.get_dynamic_partitions(PARTITIONS_NAME)  # makes the databases, which two may not
-    return trial
+    return fault_run

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_plus
 
-from lf_export_pipeline_tests.faults.wire import Word
+from lf_export_pipeline_tests.faults.fault_proxy import Word
 from lf_export_pipeline_tests.integration.adapters.proxy import Answer as Answered
 from lf_export_pipeline_tests.integration.adapters.proxy import (
     Drop,
@@ -25,7 +25,7 @@ When = Callable[[Word], bool]
 
 
 @dataclass
-class Strike:
+class FaultAction:
     """Spoils the words that match, so many of them.
 
     Attributes:

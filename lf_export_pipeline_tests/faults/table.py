@@ -8,28 +8,28 @@ from typing import Any
 
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline_tests.faults import scenarios as s
+from lf_export_pipeline_tests.faults.baseline import IN_POSTGRES, ExportSpec
 from lf_export_pipeline_tests.faults.bench import TRACES, Bench
 from lf_export_pipeline_tests.faults.export_process import CLOCK_JUMPS
 from lf_export_pipeline_tests.faults.fault import Fault
+from lf_export_pipeline_tests.faults.fault_actions import PATIENCE_SECONDS, Spoils, fault_actions
+from lf_export_pipeline_tests.faults.fault_run import FaultRun
 from lf_export_pipeline_tests.faults.kills import OPS, kill_at_work, kills
 from lf_export_pipeline_tests.faults.outcome import Outcome
 from lf_export_pipeline_tests.faults.pairs import pairs
-from lf_export_pipeline_tests.faults.rehearsal import IN_POSTGRES, Wish
-from lf_export_pipeline_tests.faults.strikes import PATIENCE_SECONDS, Spoils, strikes
-from lf_export_pipeline_tests.faults.trial import Trial
 from lf_export_pipeline_tests.integration.adapters.proxy import Beforehand
 
 SERVERS = ("ClickHouse", "Postgres", "S3", "SMTP")
 OTHER_TABLES = (
-    Wish("observations", "CSV"),
-    Wish("events", "JSON"),
-    Wish("scores", "CSV"),
-    Wish("sessions", "JSONL"),
-    Wish("dataset_items", "JSON"),
-    Wish("dataset_run_items", "CSV"),
-    Wish("audit_logs", "JSONL"),
-    Wish("observations", "PARQUET"),
-    Wish("events", "JSONL", Compression.ZSTD),
+    ExportSpec("observations", "CSV"),
+    ExportSpec("events", "JSON"),
+    ExportSpec("scores", "CSV"),
+    ExportSpec("sessions", "JSONL"),
+    ExportSpec("dataset_items", "JSON"),
+    ExportSpec("dataset_run_items", "CSV"),
+    ExportSpec("audit_logs", "JSONL"),
+    ExportSpec("observations", "PARQUET"),
+    ExportSpec("events", "JSONL", Compression.ZSTD),
 )
 CANCEL = (
     "UPDATE batch_exports SET status = 'CANCELLED', updated_at = now() AT TIME ZONE 'UTC' "
@@ -38,105 +38,105 @@ CANCEL = (
 DELETE = "DELETE FROM batch_exports WHERE id = %s"
 
 
-def _power_cut(server: str, op: str, bench: Bench, wish: Wish = TRACES) -> list[Outcome]:
+def _power_cut(server: str, op: str, bench: Bench, spec: ExportSpec = TRACES) -> list[Outcome]:
     """The server is dead when the export asks it for something, and is being started meanwhile."""
-    trial = _befallen(op, lambda _: bench.kill_and_restart(server), bench, wish, server)
-    return [trial.repaired()]
+    fault_run = _befallen(op, lambda _: bench.kill_and_restart(server), bench, spec, server)
+    return [fault_run.repaired()]
 
 
 def _away(server: str, op: str, bench: Bench) -> list[Outcome]:
     """The server is dead when the export asks it for something, until the run has ended."""
-    assert bench.rehearsal().words_of(op, server), f"{op} says nothing to {server}"
+    assert bench.baseline().words_of(op, server), f"{op} says nothing to {server}"
     return [_befallen(op, lambda _: bench.kill(server), bench, server=server).repaired()]
 
 
 def _befallen(
     op: str,
-    deed: Callable[[Trial], object],
+    deed: Callable[[FaultRun], object],
     bench: Bench,
-    wish: Wish = TRACES,
+    spec: ExportSpec = TRACES,
     server: str | None = None,
     **circumstances: Any,
-) -> Trial:
+) -> FaultRun:
     """An export to which something is done before the op's middle word to the server.
 
     Before a word to another server if the op says nothing to this one.
     """
-    rehearsal = bench.rehearsal(wish)
-    own = rehearsal.words_of(op, server)
-    words = own or rehearsal.words_of(op)
-    trial = bench.new_export(wish)
+    baseline = bench.baseline(spec)
+    own = baseline.words_of(op, server)
+    words = own or baseline.words_of(op)
+    fault_run = bench.new_export(spec)
     number, asked = words[len(words) // 2].number, server if own else None
-    when = s.Within(op, trial.op_at_work, number, asked)
-    scenario = s.Once(when, s.always(Beforehand(lambda: deed(trial))))
-    trial.run(scenario, **circumstances)
+    when = s.Within(op, fault_run.op_at_work, number, asked)
+    scenario = s.Once(when, s.always(Beforehand(lambda: deed(fault_run))))
+    fault_run.run(scenario, **circumstances)
     assert scenario.struck, f"{op} did not come so far"
-    return trial
+    return fault_run
 
 
 def _spoiled(make: Callable[[], Spoils], bench: Bench) -> list[Outcome]:
-    bench.rehearsal()
-    trial, strike = bench.new_export(), make()
-    trial.run(strike, patience_seconds=PATIENCE_SECONDS)
-    assert strike.struck, "nothing was spoiled"
-    said = f"what was spoiled came to the export as it should: {strike}"
-    assert strike.has_bitten(), said
-    return [trial.repaired()]
+    bench.baseline()
+    fault_run, fault_action = bench.new_export(), make()
+    fault_run.run(fault_action, patience_seconds=PATIENCE_SECONDS)
+    assert fault_action.struck, "nothing was spoiled"
+    said = f"what was spoiled came to the export as it should: {fault_action}"
+    assert fault_action.has_bitten(), said
+    return [fault_run.repaired()]
 
 
 def _disk_is_full(bench: Bench) -> list[Outcome]:
-    bench.rehearsal()
-    trial = bench.new_export()
-    assert trial.run(file_max_bytes=1_500_000) == 1, "the disk was not full"
-    assert "The spool failed (File too large)" in trial.said(), "it failed for another reason"
-    return [trial.repaired()]
+    bench.baseline()
+    fault_run = bench.new_export()
+    assert fault_run.run(file_max_bytes=1_500_000) == 1, "the disk was not full"
+    assert "The spool failed (File too large)" in fault_run.said(), "it failed for another reason"
+    return [fault_run.repaired()]
 
 
 def _wrong_clock(ahead: timedelta, bench: Bench) -> list[Outcome]:
-    bench.rehearsal()
-    trial = bench.new_export()
-    trial.run(clock_ahead=ahead)
-    assert _errors(trial, ahead) == {True}, "the clock was right"
-    return [trial.repaired()]
+    bench.baseline()
+    fault_run = bench.new_export()
+    fault_run.run(clock_ahead=ahead)
+    assert _errors(fault_run, ahead) == {True}, "the clock was right"
+    return [fault_run.repaired()]
 
 
 def _clock_jumps(ahead: timedelta, op: str, bench: Bench) -> list[Outcome]:
-    def jump(trial: Trial) -> None:
-        trial.signal(CLOCK_JUMPS)
+    def jump(fault_run: FaultRun) -> None:
+        fault_run.signal(CLOCK_JUMPS)
 
-    trial = _befallen(op, jump, bench, clock_ahead=ahead, clock_jumps=True)
-    assert _errors(trial, ahead) == {False, True}, "the clock did not jump"
-    return [trial.repaired()]
+    fault_run = _befallen(op, jump, bench, clock_ahead=ahead, clock_jumps=True)
+    assert _errors(fault_run, ahead) == {False, True}, "the clock did not jump"
+    return [fault_run.repaired()]
 
 
-def _errors(trial: Trial, ahead: timedelta) -> set[bool]:
+def _errors(fault_run: FaultRun, ahead: timedelta) -> set[bool]:
     """Whether the clock was wrong by that much, as far as the run's own events tell."""
     now, wrong = time.time(), ahead.total_seconds()
-    return {abs(instant - now) > abs(wrong) / 2 for instant in trial.instants()}
+    return {abs(instant - now) > abs(wrong) / 2 for instant in fault_run.instants()}
 
 
 def _s3_is_full(bench: Bench) -> list[Outcome]:
-    bench.rehearsal()
-    trial = bench.new_export()
+    bench.baseline()
+    fault_run = bench.new_export()
     with bench.full_disk("S3"):
-        assert trial.run() == 1, "the disk was not full"
-    return [trial.repaired()]
+        assert fault_run.run() == 1, "the disk was not full"
+    return [fault_run.repaired()]
 
 
 def _changed(op: str, sql: str, bench: Bench) -> list[Outcome]:
     changed: list[int] = []
 
-    def change(trial: Trial) -> None:
-        changed.append(bench.change_row(trial.export_id, sql))
+    def change(fault_run: FaultRun) -> None:
+        changed.append(bench.change_row(fault_run.export_id, sql))
 
-    trial = _befallen(op, change, bench)
+    fault_run = _befallen(op, change, bench)
     is_too_late = sql == CANCEL and op == OPS[-1]  # Langfuse cancels nothing that is COMPLETED
     assert changed == [0 if is_too_late else 1], "the row was not what it should be"
-    first = trial.repaired()
+    first = fault_run.repaired()
     if first.status != "CANCELLED":
         return [first]
-    bench.rows.requeue(trial.export_id)
-    return [first, trial.repaired()]
+    bench.rows.requeue(fault_run.export_id)
+    return [first, fault_run.repaired()]
 
 
 def all_faults() -> list[Fault]:
@@ -169,16 +169,16 @@ def _outages() -> Iterator[Fault]:
 
 
 def _of_other_tables() -> Iterator[Fault]:
-    for wish in OTHER_TABLES:
-        yield kill_at_work(wish, is_short=wish.table == "scores")
-        store = "Postgres" if wish.table in IN_POSTGRES else "ClickHouse"
-        cut = partial(_power_cut, store, "serialize_chunk", wish=wish)
-        where = f"serialize_chunk, {wish}"
+    for spec in OTHER_TABLES:
+        yield kill_at_work(spec, is_short=spec.table == "scores")
+        store = "Postgres" if spec.table in IN_POSTGRES else "ClickHouse"
+        cut = partial(_power_cut, store, "serialize_chunk", spec=spec)
+        where = f"serialize_chunk, {spec}"
         yield Fault(f"{store} is killed and restarted", where, cut, "serialize_chunk")
 
 
 def _spoilings() -> Iterator[Fault]:
-    for one in strikes():
+    for one in fault_actions():
         play = partial(_spoiled, one.make)
         yield Fault(one.name, one.where, play, one.op, one.mails, one.is_short)
 

@@ -6,8 +6,8 @@ import pytest
 
 from lf_export_pipeline_tests.faults import scenarios as s
 from lf_export_pipeline_tests.faults.fault import Fault, problems_of
+from lf_export_pipeline_tests.faults.fault_proxy import FaultProxy, Word
 from lf_export_pipeline_tests.faults.outcome import Outcome
-from lf_export_pipeline_tests.faults.wire import Wire, Word
 from lf_export_pipeline_tests.integration.adapters.proxy import (
     Answer,
     Drop,
@@ -42,38 +42,40 @@ def fails() -> None:
 def test_a_strike_has_bitten_only_if_each_query_that_was_rewritten_was_answered(
     *, must_break: bool
 ) -> None:
-    strike = s.Strike(
+    fault_action = s.FaultAction(
         "ClickHouse", s.anything, s.always(Instead(ASKED)), times=None, must_break=must_break
     )
-    words = [strike(Word("ClickHouse", number, ASKED)) for number in (1, 2)]
-    assert not strike.has_bitten()
+    words = [fault_action(Word("ClickHouse", number, ASKED)) for number in (1, 2)]
+    assert not fault_action.has_bitten()
     for word in words:
         assert isinstance(word, Instead)
-        assert not strike.has_bitten()
+        assert not fault_action.has_bitten()
         word.answered(BROKEN_OFF)
-    assert strike.has_bitten()
+    assert fault_action.has_bitten()
 
 
 def test_a_strike_that_must_break_answers_has_not_bitten_without_any() -> None:
-    assert not s.Strike("ClickHouse", s.anything, s.always(Drop()), must_break=True).has_bitten()
+    assert not s.FaultAction(
+        "ClickHouse", s.anything, s.always(Drop()), must_break=True
+    ).has_bitten()
 
 
 def test_what_a_scenario_or_its_deed_raises_is_raised_again_at_the_end() -> None:
-    wire = Wire()
-    wire.play(lambda _word: fails())
+    fault_proxy = FaultProxy()
+    fault_proxy.play(lambda _word: fails())
     with pytest.raises(AssertionError):
-        wire.listener("S3")(ASKED)
+        fault_proxy.listener("S3")(ASKED)
     with pytest.raises(AssertionError, match="not so"):
-        wire.raise_failure()
+        fault_proxy.raise_failure()
 
-    wire.play(s.always(Meanwhile(fails)))
-    spoiling = wire.listener("S3")(ASKED)
-    wire.raise_failure()
+    fault_proxy.play(s.always(Meanwhile(fails)))
+    spoiling = fault_proxy.listener("S3")(ASKED)
+    fault_proxy.raise_failure()
     assert isinstance(spoiling, Meanwhile)
     with pytest.raises(AssertionError):
         spoiling.deed()
     with pytest.raises(AssertionError, match="not so"):
-        wire.raise_failure()
+        fault_proxy.raise_failure()
 
 
 def test_a_row_is_completed_when_its_transaction_is_committed() -> None:
@@ -91,12 +93,12 @@ def test_a_row_is_completed_when_its_transaction_is_committed() -> None:
 
 
 def test_a_server_whose_answer_was_lost_stays_away() -> None:
-    strike = s.LostAndAway("S3", s.upload_is_completed)
+    fault_action = s.LostAndAway("S3", s.upload_is_completed)
     complete = Request("POST", "/bucket/key?uploadId=1", b"")
     said = [("S3", ASKED), ("S3", complete), ("SMTP", ASKED), ("S3", ASKED)]
-    found = [type(strike(Word(server, at, asked))) for at, (server, asked) in enumerate(said)]
+    found = [type(fault_action(Word(server, at, asked))) for at, (server, asked) in enumerate(said)]
     assert found == [type(None), Lose, type(None), Drop]
-    assert strike.has_bitten()
+    assert fault_action.has_bitten()
 
 
 def test_the_same_number_in_another_op_is_passed_by() -> None:
@@ -114,11 +116,11 @@ def test_a_fault_that_befell_another_op_ends_badly() -> None:
 
 
 def test_what_is_raised_when_another_scenario_has_begun_is_not_held_against_that_one() -> None:
-    wire = Wire()
-    wire.play(s.always(Meanwhile(fails)))
-    spoiling = wire.listener("S3")(ASKED)
+    fault_proxy = FaultProxy()
+    fault_proxy.play(s.always(Meanwhile(fails)))
+    spoiling = fault_proxy.listener("S3")(ASKED)
     assert isinstance(spoiling, Meanwhile)
-    wire.play()
+    fault_proxy.play()
     with pytest.raises(AssertionError):
         spoiling.deed()
-    wire.raise_failure()
+    fault_proxy.raise_failure()

@@ -18,9 +18,14 @@ from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.faults import scenarios as s
-from lf_export_pipeline_tests.faults.bench import Bench, Trial, open_bench
-from lf_export_pipeline_tests.faults.needles import ENCODINGS, left_behind, mail_text, places_of
-from lf_export_pipeline_tests.faults.plants import PLANTS, into_row
+from lf_export_pipeline_tests.faults.bench import Bench, FaultRun, open_bench
+from lf_export_pipeline_tests.faults.injected_secrets import PLANTS, into_row
+from lf_export_pipeline_tests.faults.secret_texts import (
+    ENCODINGS,
+    left_behind,
+    mail_text,
+    places_of,
+)
 from lf_export_pipeline_tests.integration.adapters.proxy import Drop, Meanwhile, Request
 
 pytestmark = [pytest.mark.services, pytest.mark.faults, pytest.mark.long]
@@ -57,18 +62,18 @@ def passwords(bench: Bench) -> list[str]:
     return [*(word for _, word in pairs), *map(ENCODINGS["base64"], sent)]
 
 
-def assert_silent(trial: Trial, *needles: str, mails_with_link: int = 0) -> None:
+def assert_silent(fault_run: FaultRun, *secret_texts: str, mails_with_link: int = 0) -> None:
     """Neither passwords nor signatures are anywhere; a link may be in an e-mail."""
-    places = left_behind(trial)
-    assert places_of([*passwords(trial.bench), NASTY], places) == set()
-    linked = places_of([*SIGNED, *needles], places)
+    places = left_behind(fault_run)
+    assert places_of([*passwords(fault_run.bench), NASTY], places) == set()
+    linked = places_of([*SIGNED, *secret_texts], places)
     assert {Path(place).suffix for place in linked} <= {".eml"}
-    assert len(linked & {str(path) for path in trial.bench.inbox()}) == mails_with_link
+    assert len(linked & {str(path) for path in fault_run.bench.inbox()}) == mails_with_link
 
 
-def link_of(trial: Trial) -> tuple[str, str]:
+def link_of(fault_run: FaultRun) -> tuple[str, str]:
     """The row's link, and the signature that makes it one."""
-    row = trial.bench.rows.get(trial.export_id)
+    row = fault_run.bench.rows.get(fault_run.export_id)
     assert row
     assert row.url
     (signature,) = parse_qs(urlsplit(row.url).query)["X-Amz-Signature"]
@@ -76,35 +81,35 @@ def link_of(trial: Trial) -> tuple[str, str]:
 
 
 def test_a_finished_export_tells_neither_passwords_nor_its_link(bench: Bench) -> None:
-    trial = bench.new_export()
-    assert trial.run(environment={**bench.environment, **LOUD}) == 0
-    assert_silent(trial, *link_of(trial))
+    fault_run = bench.new_export()
+    assert fault_run.run(environment={**bench.environment, **LOUD}) == 0
+    assert_silent(fault_run, *link_of(fault_run))
 
 
 def test_a_run_that_was_killed_and_goes_on_tells_neither_passwords_nor_its_link(
     bench: Bench,
 ) -> None:
     """It dies when the link is published and the e-mail is not, and the spool is full."""
-    trial = bench.new_export()
-    strike = s.Strike("SMTP", s.anything, s.always(Meanwhile(trial.kill)))
-    assert trial.run(strike) == -9
-    assert trial.spooled() > 0
-    link = link_of(trial)
-    assert_silent(trial, *link)
-    assert trial.repaired().repairs[0] == "resumed"
-    assert link_of(trial) == link
-    assert_silent(trial, *link)
+    fault_run = bench.new_export()
+    fault_action = s.FaultAction("SMTP", s.anything, s.always(Meanwhile(fault_run.kill)))
+    assert fault_run.run(fault_action) == -9
+    assert fault_run.spooled() > 0
+    link = link_of(fault_run)
+    assert_silent(fault_run, *link)
+    assert fault_run.repaired().repairs[0] == "resumed"
+    assert link_of(fault_run) == link
+    assert_silent(fault_run, *link)
 
 
 def test_a_spool_in_the_bucket_holds_neither_passwords_nor_the_link(bench: Bench) -> None:
     """The run is killed when all that it keeps there is there."""
-    trial = bench.new_export()
-    strike = s.Strike("SMTP", s.anything, s.always(Meanwhile(trial.kill)))
+    fault_run = bench.new_export()
+    fault_action = s.FaultAction("SMTP", s.anything, s.always(Meanwhile(fault_run.kill)))
     spool = {"LF_EXPORT_SPOOL": f"s3://{BUCKET}/spool"}
-    assert trial.run(strike, environment=bench.environment | spool) == -9
-    kept = bench.objects(f"spool/{export_folder(trial.export_id)}/")
+    assert fault_run.run(fault_action, environment=bench.environment | spool) == -9
+    kept = bench.objects(f"spool/{export_folder(fault_run.export_id)}/")
     assert any("values" in key for key in kept)
-    assert places_of([*passwords(bench), *SIGNED, *link_of(trial)], kept) == set()
+    assert places_of([*passwords(bench), *SIGNED, *link_of(fault_run)], kept) == set()
 
 
 def link_is_told(request: Request) -> bool:
@@ -112,14 +117,16 @@ def link_is_told(request: Request) -> bool:
 
 
 @pytest.mark.parametrize(
-    "strike",
+    "fault_action",
     [
-        s.Strike("ClickHouse", s.rows_are_read, s.with_failure_at_row),
-        s.Strike("ClickHouse", s.anything, s.always(Drop()), times=None),
-        s.Strike("Postgres", s.row_is_completed, s.always(Drop()), times=None),
-        s.Strike("Postgres", link_is_told, s.always(Drop()), times=None),
-        s.Strike("S3", s.anything, s.always(s.s3_error(403, "SignatureDoesNotMatch")), times=None),
-        s.Strike("SMTP", s.anything, s.always(s.reply(535, "no")), times=None),
+        s.FaultAction("ClickHouse", s.rows_are_read, s.with_failure_at_row),
+        s.FaultAction("ClickHouse", s.anything, s.always(Drop()), times=None),
+        s.FaultAction("Postgres", s.row_is_completed, s.always(Drop()), times=None),
+        s.FaultAction("Postgres", link_is_told, s.always(Drop()), times=None),
+        s.FaultAction(
+            "S3", s.anything, s.always(s.s3_error(403, "SignatureDoesNotMatch")), times=None
+        ),
+        s.FaultAction("SMTP", s.anything, s.always(s.reply(535, "no")), times=None),
     ],
     ids=[
         "query fails",
@@ -130,23 +137,23 @@ def link_is_told(request: Request) -> bool:
         "SMTP refuses",
     ],
 )
-def test_a_run_that_fails_tells_no_secrets(bench: Bench, strike: s.Strike) -> None:
-    trial = bench.new_export()
-    trial.run(strike)
-    assert strike.struck
-    assert_silent(trial)
+def test_a_run_that_fails_tells_no_secrets(bench: Bench, fault_action: s.FaultAction) -> None:
+    fault_run = bench.new_export()
+    fault_run.run(fault_action)
+    assert fault_action.struck
+    assert_silent(fault_run)
 
 
 def test_a_link_that_postgres_refuses_is_not_in_the_log_of_postgres(bench: Bench) -> None:
-    trial = bench.new_export()
+    fault_run = bench.new_export()
     with bench.database.engine.begin() as connection:
         connection.execute(sa.text(REFUSE_THE_LINK))
-    assert trial.run() == 1
+    assert fault_run.run() == 1
     with bench.database.engine.begin() as connection:
         connection.execute(sa.text(ACCEPT_IT_AGAIN))
     log = bench.stack.state_dir / "logs" / "postgres.log"
     assert "STATEMENT:  UPDATE batch_exports" in log.read_text()
-    assert_silent(trial)
+    assert_silent(fault_run)
 
 
 def wrong(bench: Bench) -> dict[str, str]:
@@ -175,10 +182,10 @@ def wrong(bench: Bench) -> dict[str, str]:
 def test_a_run_with_a_wrong_password_does_not_tell_it(
     bench: Bench, variable: str, status: str
 ) -> None:
-    trial = bench.new_export()
-    trial.run(environment=bench.environment | {variable: wrong(bench)[variable]})
-    assert trial.outcome().status == status
-    assert_silent(trial)
+    fault_run = bench.new_export()
+    fault_run.run(environment=bench.environment | {variable: wrong(bench)[variable]})
+    assert fault_run.outcome().status == status
+    assert_silent(fault_run)
 
 
 def of_the_chain(bench: Bench, **variables: str) -> dict[str, str]:
@@ -196,28 +203,28 @@ def of_the_chain(bench: Bench, **variables: str) -> dict[str, str]:
 @pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
 def test_a_credential_that_makes_no_header_is_not_quoted(bench: Bench, variable: str) -> None:
     """As a mounted secret ends with a line break; botocore quotes the header that it refuses."""
-    trial = bench.new_export()
+    fault_run = bench.new_export()
     mounted = f"{secrets.token_hex(16)}\n"
-    assert trial.run(environment=of_the_chain(bench, **{variable: mounted})) == 1
-    row = trial.outcome().row
+    assert fault_run.run(environment=of_the_chain(bench, **{variable: mounted})) == 1
+    row = fault_run.outcome().row
     assert row
     assert variable in (row.log or "")
-    assert_silent(trial, mounted.strip())
+    assert_silent(fault_run, mounted.strip())
 
 
 def test_keys_that_end_with_a_line_break_make_an_export(bench: Bench) -> None:
     names = ("CLICKHOUSE_PASSWORD", "LANGFUSE_S3_BATCH_EXPORT_ACCESS_KEY_ID", "DATABASE_URL")
-    trial = bench.new_export()
+    fault_run = bench.new_export()
     changes = {name: f"{bench.environment[name]}\n" for name in names}
-    assert trial.run(environment=bench.environment | changes) == 0
-    assert_silent(trial, *link_of(trial))
+    assert fault_run.run(environment=bench.environment | changes) == 0
+    assert_silent(fault_run, *link_of(fault_run))
 
 
 def test_only_the_email_tells_the_link_where_there_is_no_page_to_lead_to(bench: Bench) -> None:
-    trial = bench.new_export()
-    assert trial.run(environment=bench.environment | {"NEXTAUTH_URL": ""}) == 0
-    assert_silent(trial, *link_of(trial), mails_with_link=1)
-    (mail,) = [path for path in bench.inbox() if trial.export_id.encode() in mail_text(path)]
+    fault_run = bench.new_export()
+    assert fault_run.run(environment=bench.environment | {"NEXTAUTH_URL": ""}) == 0
+    assert_silent(fault_run, *link_of(fault_run), mails_with_link=1)
+    (mail,) = [path for path in bench.inbox() if fault_run.export_id.encode() in mail_text(path)]
     mail.unlink()  # so that the others may go on to find none
 
 
@@ -230,11 +237,11 @@ def output_of(bench: Bench, *words: str, **environment: str) -> tuple[int, bytes
 
 
 @pytest.fixture(scope="module")
-def finished(bench: Bench) -> Trial:
+def finished(bench: Bench) -> FaultRun:
     """An export whose row has a link."""
-    trial = bench.new_export()
-    assert trial.run() == 0
-    return trial
+    fault_run = bench.new_export()
+    assert fault_run.run() == 0
+    return fault_run
 
 
 @pytest.mark.parametrize(
@@ -244,13 +251,15 @@ def finished(bench: Bench) -> Trial:
         *itertools.product(("doctor", "status", "requeue"), ("no servers",)),
     ],
 )
-def test_commands_tell_no_secrets(bench: Bench, finished: Trial, command: str, state: str) -> None:
-    trial = bench.new_export()
-    bench.wire.play(s.always(Drop()) if state == "no servers" else None)
+def test_commands_tell_no_secrets(
+    bench: Bench, finished: FaultRun, command: str, state: str
+) -> None:
+    fault_run = bench.new_export()
+    bench.fault_proxy.play(s.always(Drop()) if state == "no servers" else None)
     changes = wrong(bench) if state == "wrong passwords" else {}
-    words = (command, trial.export_id) if command == "run" else (command,)
+    words = (command, fault_run.export_id) if command == "run" else (command,)
     code, said = output_of(bench, *words, **changes)
-    bench.wire.play()
+    bench.fault_proxy.play()
     assert code == (0 if state == "well" else 1), said
     assert said.strip()
     assert places_of([*passwords(bench), NASTY, *SIGNED, *link_of(finished)], {"": said}) == set()
@@ -266,14 +275,14 @@ def test_nothing_that_holds_a_secret_shows_it(bench: Bench) -> None:
 
 
 def test_the_search_finds_what_is_planted_in_every_place_and_form(bench: Bench) -> None:
-    trial = bench.new_export()
-    trial.run()
-    for name, plant in PLANTS.items():
+    fault_run = bench.new_export()
+    fault_run.run()
+    for name, inject in PLANTS.items():
         for encode in ENCODINGS.values():  # all of them in HTML on top
-            needle = f"https://planted/é?a=1&b=\"<'{secrets.token_hex(8)}"
-            plant(trial, html.escape(encode(needle)))
-            found = places_of([needle], left_behind(trial))
+            secret = f"https://planted/é?a=1&b=\"<'{secrets.token_hex(8)}"
+            inject(fault_run, html.escape(encode(secret)))
+            found = places_of([secret], left_behind(fault_run))
             assert [Path(place.partition(" ")[0]).name for place in found] == [name]
-    into_row(trial, needle := secrets.token_hex(8))
+    into_row(fault_run, secret := secrets.token_hex(8))
     _, said = output_of(bench, "status")
-    assert places_of([needle], {"said": said}) == {"said"}
+    assert places_of([secret], {"said": said}) == {"said"}

@@ -23,8 +23,8 @@ from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.faults.baseline import ids_of
 from lf_export_pipeline_tests.faults.outcome import downloaded
-from lf_export_pipeline_tests.faults.rehearsal import ids_of
 
 PROJECTS = tuple(f"project-load-{number}" for number in range(5))
 WISHES = tuple(
@@ -38,7 +38,7 @@ SIZE = SampleSize(traces=30_000, observations_per_trace=1, text_bytes=2_000)
 USER, ADDRESS = "user-ada", "ada@example.com"
 WAITING = {"QUEUED", "PROCESSING"}
 
-Wish = tuple[tuple[str, str], str]
+ExportSpec = tuple[tuple[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class LoadDeployment:
     settings: Settings
     database: LangfusePostgres
     instance: dg.DagsterInstance
-    expected: dict[Wish, str]
+    expected: dict[ExportSpec, str]
 
     @contextmanager
     def daemon(self, at_once: int | None = None) -> Iterator[ProcessRecord]:
@@ -72,9 +72,9 @@ class LoadDeployment:
         with dagster.running("daemon", arguments, self.environment, self.home) as record:
             yield record
 
-    def queue(self, wish: Wish) -> str:
+    def queue(self, spec: ExportSpec) -> str:
         """The id of a new export that waits."""
-        (table, file_format), project = wish
+        (table, file_format), project = spec
         row = requested_row(project=project, table=table, file_format=file_format, user=USER)
         row = replace(row, name=f"load {row.id}")
         self.database.exports.add(row)
@@ -101,14 +101,14 @@ class LoadDeployment:
 
 @contextmanager
 def open_deployment(
-    folder: Path, size: SampleSize = SIZE, wishes: Sequence[Wish] = WISHES
+    folder: Path, size: SampleSize = SIZE, specs: Sequence[ExportSpec] = WISHES
 ) -> Iterator[LoadDeployment]:
     """The deployment without its daemon."""
     with LocalStack(folder / "stack").temporary() as stack:
         for seed, project in enumerate(PROJECTS):
             generate_sample(stack.addresses(), project, size, until=datetime.now(UTC), seed=seed)
         with _opened(stack, folder) as deployment:
-            deployment.expected.update({wish: _made_in_peace(deployment, wish) for wish in wishes})
+            deployment.expected.update({spec: _made_in_peace(deployment, spec) for spec in specs})
             yield deployment
 
 
@@ -140,8 +140,8 @@ def _allow(home: Path, at_once: int) -> None:
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
-def _made_in_peace(deployment: LoadDeployment, wish: Wish) -> str:
-    export_id = deployment.queue(wish)
+def _made_in_peace(deployment: LoadDeployment, spec: ExportSpec) -> str:
+    export_id = deployment.queue(spec)
     with open_resources(deployment.settings) as ports, dg.DagsterInstance.ephemeral() as instance:
         result = run_export(batch_export_job(), instance, export_id, ports)
     row = deployment.database.exports.get(export_id)
@@ -149,12 +149,12 @@ def _made_in_peace(deployment: LoadDeployment, wish: Wish) -> str:
     assert row is not None
     assert row.url is not None
     file = downloaded(row.url)
-    (table, file_format), project = wish
+    (table, file_format), project = spec
     held = ids_of(deployment.stack.addresses(), table, project)
     assert sorted(row["id"] for row in file.rows(file_format)) == held
     return file.sha256
 
 
-def endless_wishes() -> Iterator[Wish]:
+def endless_wishes() -> Iterator[ExportSpec]:
     """All wishes again and again."""
     return cycle(WISHES)

@@ -13,8 +13,8 @@ from lf_export_pipeline_tests.load.deployment import (
     PROJECTS,
     USER,
     WAITING,
+    ExportSpec,
     LoadDeployment,
-    Wish,
     endless_wishes,
 )
 from lf_export_pipeline_tests.load.watch import Watch
@@ -39,7 +39,7 @@ FROM generate_series(1, :many) AS n
 class Made:
     """What was made under load, and how long that took."""
 
-    asked: dict[str, Wish]
+    asked: dict[str, ExportSpec]
     seconds: float
 
 
@@ -60,15 +60,15 @@ class Ticks:
 
 def keep_making(deployment: LoadDeployment, watch: Watch, seconds: float, unfinished: int) -> Made:
     """Keeps so many exports unfinished for so long, then lets them end; with 0 s each ends once."""
-    asked: dict[str, Wish] = {}
-    wishes = endless_wishes()
+    asked: dict[str, ExportSpec] = {}
+    specs = endless_wishes()
     began = time.monotonic()
     left: set[str] = set()
     while True:
         is_kept = time.monotonic() - began <= seconds or not asked
         for _ in range(unfinished - len(left) if is_kept else 0):
-            wish = next(wishes)
-            asked[deployment.queue(wish)] = wish
+            spec = next(specs)
+            asked[deployment.queue(spec)] = spec
         (watch.look if is_kept else watch.look_at_the_end)()
         time.sleep(LOOK_SECONDS)
         left = {

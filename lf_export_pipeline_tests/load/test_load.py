@@ -20,11 +20,11 @@ def test_of_ten_exports_at_once_none_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LF_EXPORT_STARTS_PER_TICK", str(AT_ONCE))
-    wishes = WISHES[:AT_ONCE]
-    with open_deployment(tmp_path, SIZE, wishes) as deployment:
+    specs = WISHES[:AT_ONCE]
+    with open_deployment(tmp_path, SIZE, specs) as deployment:
         with deployment.daemon(AT_ONCE) as daemon:
             watch = Watch(deployment, daemon, AT_ONCE)
             made = keep_making(deployment, watch, seconds=0, unfinished=AT_ONCE)
-        assert set(made.asked.values()) == set(wishes)
+        assert set(made.asked.values()) == set(specs)
         assert problems(deployment, made.asked) == []
     assert watch.peaks["runs at once"] > 1

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Mapping
 
 from lf_export_pipeline_tests.faults.outcome import downloaded, mail_at
-from lf_export_pipeline_tests.load.deployment import ADDRESS, LoadDeployment, Wish
+from lf_export_pipeline_tests.load.deployment import ADDRESS, ExportSpec, LoadDeployment
 
 EXPORT_ID = re.compile(r"lf-export-[0-9a-f]+")
 
 
-def problems(deployment: LoadDeployment, asked: Mapping[str, Wish]) -> list[str]:
+def problems(deployment: LoadDeployment, asked: Mapping[str, ExportSpec]) -> list[str]:
     """What is wrong with these exports, and what lies about that belongs to none of them."""
     inbox = deployment.stack.addresses().inbox
     sent = [mail_at(path) for path in inbox.glob("*.eml")]
@@ -18,8 +18,8 @@ def problems(deployment: LoadDeployment, asked: Mapping[str, Wish]) -> list[str]
     strangers = {mail.recipient for mail in sent} - {ADDRESS}
     found = [
         f"{export_id}: {problem}"
-        for export_id, wish in asked.items()
-        for problem in _problems_of(deployment, export_id, wish, mails)
+        for export_id, spec in asked.items()
+        for problem in _problems_of(deployment, export_id, spec, mails)
     ]
     spooled = [path for path in deployment.settings.spool_directory.rglob("*") if path.is_file()]
     found += [f"{stranger} got an e-mail" for stranger in strangers]
@@ -27,13 +27,13 @@ def problems(deployment: LoadDeployment, asked: Mapping[str, Wish]) -> list[str]
 
 
 def _problems_of(
-    deployment: LoadDeployment, export_id: str, wish: Wish, mails: Counter[str]
+    deployment: LoadDeployment, export_id: str, spec: ExportSpec, mails: Counter[str]
 ) -> list[str]:
     row = deployment.database.exports.get(export_id)
     if row is None or row.status != "COMPLETED" or row.url is None:
         return [f"is {row.status}: {row.log}" if row else "has no row"]
     found = []
-    if downloaded(row.url).sha256 != deployment.expected[wish]:
+    if downloaded(row.url).sha256 != deployment.expected[spec]:
         found.append("the link gives another file than without load")
     if mails[export_id] != 1:
         found.append(f"{mails[export_id]} e-mails")

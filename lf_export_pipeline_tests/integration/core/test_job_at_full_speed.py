@@ -19,15 +19,19 @@ from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.exporting import Project
-from lf_export_pipeline_tests.integration.core.busy_clickhouse import (
+from lf_export_pipeline_tests.integration.core.concurrent_clickhouse import (
     add_first_versions,
     clickhouse_writers,
 )
-from lf_export_pipeline_tests.integration.core.busy_items import SHOWN_OF_ITEMS, Items, item_writers
-from lf_export_pipeline_tests.integration.core.busy_promises import Promises
-from lf_export_pipeline_tests.integration.core.busy_reader import BesideWriters
-from lf_export_pipeline_tests.integration.core.busy_subjects import TRACES
-from lf_export_pipeline_tests.integration.core.busy_writers import CREATED_AT, Busy, iso
+from lf_export_pipeline_tests.integration.core.concurrent_items import (
+    SHOWN_OF_ITEMS,
+    Items,
+    item_writers,
+)
+from lf_export_pipeline_tests.integration.core.concurrent_promises import Promises
+from lf_export_pipeline_tests.integration.core.concurrent_reader import BesideWriters
+from lf_export_pipeline_tests.integration.core.concurrent_subjects import TRACES
+from lf_export_pipeline_tests.integration.core.concurrent_writers import CREATED_AT, Busy, iso
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 

@@ -6,25 +6,33 @@ from typing import Any
 import pytest
 
 from lf_export_pipeline_tests.exporting import Project
-from lf_export_pipeline_tests.integration.core.busy_clickhouse import (
+from lf_export_pipeline_tests.integration.core.concurrent_clickhouse import (
     add_first_versions,
     clickhouse_writers,
     versions_merged_away,
 )
-from lf_export_pipeline_tests.integration.core.busy_exports import Beside, export_beside
-from lf_export_pipeline_tests.integration.core.busy_items import SHOWN_OF_ITEMS, Items, item_writers
-from lf_export_pipeline_tests.integration.core.busy_logs import SHOWN_OF_LOGS, Logs, log_writers
-from lf_export_pipeline_tests.integration.core.busy_sessions import (
+from lf_export_pipeline_tests.integration.core.concurrent_exports import Beside, export_beside
+from lf_export_pipeline_tests.integration.core.concurrent_items import (
+    SHOWN_OF_ITEMS,
+    Items,
+    item_writers,
+)
+from lf_export_pipeline_tests.integration.core.concurrent_logs import (
+    SHOWN_OF_LOGS,
+    Logs,
+    log_writers,
+)
+from lf_export_pipeline_tests.integration.core.concurrent_sessions import (
     Sessions,
     is_whole,
     session_writers,
 )
-from lf_export_pipeline_tests.integration.core.busy_subjects import (
+from lf_export_pipeline_tests.integration.core.concurrent_subjects import (
     ORDERED_SUBJECTS,
     SUBJECTS,
     Subject,
 )
-from lf_export_pipeline_tests.integration.core.busy_writers import QUIET, SIZES
+from lf_export_pipeline_tests.integration.core.concurrent_writers import QUIET, SIZES
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 

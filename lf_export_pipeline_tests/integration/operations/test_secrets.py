@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 from lf_export_localstack.processes.process import ProcessRecord
-from lf_export_pipeline_tests.faults.needles import Places, places_of
+from lf_export_pipeline_tests.faults.secret_texts import Places, places_of
 from lf_export_pipeline_tests.integration.operations.deployment import Deployment, eventually
 
 pytestmark = [pytest.mark.services, pytest.mark.daemon, pytest.mark.long]
@@ -104,8 +104,8 @@ def test_a_tick_that_fails_tells_no_password(quiet_deployment: Deployment) -> No
         tick = eventually(lambda: failed_tick(quiet_deployment))
         arguments = arguments_of(daemon)
     assert "Postgres refuses the sign-in" in str(tick.error)
-    needles = [WRONG, url, *secrets_of(quiet_deployment.environment)]
-    assert places_of(needles, arguments | left_behind(quiet_deployment)) == set()
+    secret_texts = [WRONG, url, *secrets_of(quiet_deployment.environment)]
+    assert places_of(secret_texts, arguments | left_behind(quiet_deployment)) == set()
 
 
 def test_daemon_and_run_worker_tell_neither_passwords_nor_the_link(
@@ -124,13 +124,13 @@ def test_daemon_and_run_worker_tell_neither_passwords_nor_the_link(
     (signature,) = parse_qs(urlsplit(row.url).query)["X-Amz-Signature"]
     assert f"arguments of {worker}" in arguments
     assert any("part-" in place or "/spool/" in place for place in while_at_work)
-    needles = [row.url, signature, *secrets_of(quiet_deployment.environment)]
+    secret_texts = [row.url, signature, *secrets_of(quiet_deployment.environment)]
     for places in (arguments, while_at_work, left_behind(quiet_deployment)):
-        assert places_of(needles, places) == set()
+        assert places_of(secret_texts, places) == set()
 
 
 def test_the_search_finds_what_a_record_holds(quiet_deployment: Deployment) -> None:
-    needle = f"https://planted/é?a=\"<'{secrets.token_hex(8)}"
-    quiet_deployment.instance.run_storage.set_cursor_values({"planted": needle})
-    assert places_of([needle], records_of(quiet_deployment.environment)) == {"table kvs"}
+    secret = f"https://planted/é?a=\"<'{secrets.token_hex(8)}"
+    quiet_deployment.instance.run_storage.set_cursor_values({"planted": secret})
+    assert places_of([secret], records_of(quiet_deployment.environment)) == {"table kvs"}
     quiet_deployment.instance.run_storage.set_cursor_values({"planted": ""})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportSpec:
     """What is exported."""
 
     table: str
@@ -40,7 +40,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Baseline:
     """An undisturbed export.
 
     Attributes:
@@ -84,22 +84,22 @@ def ids_of(addresses: StackAddresses, table: str, project: str) -> list[str]:
         return sorted(row[0] for row in found)
 
 
-def rehearse(bench: "Bench", wish: Wish, project: str, neighbour: str) -> Rehearsal:
+def record_baseline(bench: "Bench", spec: ExportSpec, project: str, neighbour: str) -> Baseline:
     """Export once undisturbed, and see that the file is what the databases hold."""
-    trial = bench.new_export(wish)
-    trial.run()
-    heard = list(bench.wire.heard)
-    began = trial.began()
-    outcome = trial.outcome()
+    fault_run = bench.new_export(spec)
+    fault_run.run()
+    heard = list(bench.fault_proxy.heard)
+    began = fault_run.began()
+    outcome = fault_run.outcome()
     assert outcome.status == "COMPLETED", outcome.row
     assert (outcome.repairs, outcome.mails, len(outcome.objects)) == ((), 1, 1)
     assert outcome.file is not None
-    ids = [row["id"] for row in outcome.file.rows(wish.format)]
-    wanted = ids_of(bench.stack.addresses(), wish.table, project)
+    ids = [row["id"] for row in outcome.file.rows(spec.format)]
+    wanted = ids_of(bench.stack.addresses(), spec.table, project)
     assert sorted(ids) == wanted, f"{len(ids)} rows of {len(wanted)}"
     assert len(wanted) > 1
-    assert not set(ids) & set(ids_of(bench.stack.addresses(), wish.table, neighbour))
-    return Rehearsal(outcome.file.sha256, _words(heard, began))
+    assert not set(ids) & set(ids_of(bench.stack.addresses(), spec.table, neighbour))
+    return Baseline(outcome.file.sha256, _words(heard, began))
 
 
 def _words(heard: Sequence[tuple[str, float]], began: Sequence[tuple[str, float]]) -> list[Said]:

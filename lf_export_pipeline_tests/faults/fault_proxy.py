@@ -47,7 +47,7 @@ Scenario = Callable[[Word], Spoiling]
 
 
 @dataclass
-class Wire:
+class FaultProxy:
     """Hands every word to the scenario of the moment, one at a time: scenarios count.
 
     Attributes:
@@ -112,15 +112,15 @@ def _noting(act: Callable[..., Given], failures: list[BaseException]) -> Callabl
 
 
 @contextmanager
-def tapped(addresses: StackAddresses, wire: Wire) -> Iterator[dict[str, str]]:
+def tapped(addresses: StackAddresses, fault_proxy: FaultProxy) -> Iterator[dict[str, str]]:
     """The environment of a process that reaches its servers through the wire."""
     credentials = addresses.credentials
     mail = f"smtp://{credentials.smtp_user}:{credentials.smtp_password}@"
     with ExitStack() as open_taps:
-        clickhouse = proxy(addresses.clickhouse_url, wire.listener("ClickHouse"))
-        s3 = proxy(addresses.s3_endpoint, wire.listener("S3"))
-        postgres = tap(addresses.postgres_port, wire.listener("Postgres"))
-        smtp = tap(addresses.smtp_port, wire.listener("SMTP"))
+        clickhouse = proxy(addresses.clickhouse_url, fault_proxy.listener("ClickHouse"))
+        s3 = proxy(addresses.s3_endpoint, fault_proxy.listener("S3"))
+        postgres = tap(addresses.postgres_port, fault_proxy.listener("Postgres"))
+        smtp = tap(addresses.smtp_port, fault_proxy.listener("SMTP"))
         port = open_taps.enter_context(postgres)
         url = addresses.database_url.replace(f":{addresses.postgres_port}/", f":{port}/")
         yield {

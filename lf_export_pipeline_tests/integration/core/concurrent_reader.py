@@ -11,7 +11,7 @@ from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
-from lf_export_pipeline_tests.integration.core.busy_writers import Busy
+from lf_export_pipeline_tests.integration.core.concurrent_writers import Busy
 
 RESULTS = 8
 

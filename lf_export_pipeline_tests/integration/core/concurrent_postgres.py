@@ -8,7 +8,7 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from lf_export_pipeline_tests.exporting import Project
-from lf_export_pipeline_tests.integration.core.busy_writers import Busy, at_full_speed
+from lf_export_pipeline_tests.integration.core.concurrent_writers import Busy, at_full_speed
 
 
 class Table(Protocol):

@@ -14,13 +14,13 @@ from itertools import count
 from typing import Any
 
 from lf_export_pipeline_tests.exporting import Project, Row
-from lf_export_pipeline_tests.integration.core.busy_clickhouse import (
+from lf_export_pipeline_tests.integration.core.concurrent_clickhouse import (
     at_work,
     erase_rows,
     merge_rows,
     versions_merged_away,
 )
-from lf_export_pipeline_tests.integration.core.busy_writers import (
+from lf_export_pipeline_tests.integration.core.concurrent_writers import (
     AT_ONCE,
     BEGINNING,
     CHANGES_BEFORE,

@@ -20,15 +20,15 @@ from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG
 from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT
 from lf_export_pipeline.notify.outbox import MARKS, Outbox, open_channels
+from lf_export_pipeline_tests.faults.baseline import ExportSpec
 from lf_export_pipeline_tests.faults.export_process import (
     Circumstances,
     instance_of,
     start,
 )
+from lf_export_pipeline_tests.faults.fault_proxy import Scenario, Word
 from lf_export_pipeline_tests.faults.outcome import Outcome, downloaded
-from lf_export_pipeline_tests.faults.rehearsal import Wish
 from lf_export_pipeline_tests.faults.scenarios import Once, When
-from lf_export_pipeline_tests.faults.wire import Scenario, Word
 from lf_export_pipeline_tests.integration.adapters.proxy import Drop, Meanwhile, Spoiling
 from lf_export_pipeline_tests.ticks import tick
 
@@ -41,12 +41,12 @@ RUN_MAX_SECONDS = 180
 
 
 @dataclass
-class Trial:
+class FaultRun:
     """One export with what happens to it."""
 
     bench: "Bench"
     export_id: str
-    wish: Wish
+    spec: ExportSpec
     circumstances: Circumstances
     keys_before: set[str]
     struck_in: str | None = None
@@ -60,7 +60,7 @@ class Trial:
 
         The op that is at work at the first word that is spoiled is noted.
         """
-        self.bench.wire.play(scenario and self._noting(scenario))
+        self.bench.fault_proxy.play(scenario and self._noting(scenario))
         return self.end_of(self.begin(**circumstances))
 
     def begin(self, **circumstances: Any) -> ForkServerProcess:
@@ -76,7 +76,7 @@ class Trial:
         code: int = child.exitcode
         self.children.remove(child)
         child.close()
-        self.bench.wire.raise_failure()
+        self.bench.fault_proxy.raise_failure()
         return code
 
     def _noting(self, scenario: Scenario) -> Scenario:
@@ -142,7 +142,7 @@ class Trial:
 
     def repaired(self) -> Outcome:
         """The outcome once Dagster and an operator have done what they do after a fault."""
-        self.bench.wire.play()
+        self.bench.fault_proxy.play()
         self.bench.bring_back()
         while self._repair_once():
             assert len(self.repairs) < REPAIRS_MAX, self.repairs
@@ -156,7 +156,7 @@ class Trial:
     def outcome(self) -> Outcome:
         """What is there now."""
         row = self.bench.rows.get(self.export_id)
-        known = self.bench.rehearsals.get(self.wish)
+        known = self.bench.baselines.get(self.spec)
         file = downloaded(row.url) if row and row.url else None
         return Outcome(
             row=row,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Self
 
-from lf_export_pipeline_tests.integration.core.busy_writers import (
+from lf_export_pipeline_tests.integration.core.concurrent_writers import (
     LATE,
     LEAVING,
     QUIET,

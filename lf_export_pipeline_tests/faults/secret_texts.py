@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from lf_export_pipeline.core.request.export_search import ExportSearch
-from lf_export_pipeline_tests.faults.bench import Bench, Trial
+from lf_export_pipeline_tests.faults.bench import Bench, FaultRun
 
 Places = dict[str, bytes]
 
@@ -44,11 +44,11 @@ def forms_of(secret: str) -> set[str]:
     return {encode(form) for form in once for encode in ENCODINGS.values()}
 
 
-def left_behind(trial: Trial) -> Places:
+def left_behind(fault_run: FaultRun) -> Places:
     """Dagster's records and the output of every process, the spool, logs, rows and e-mails."""
-    bench = trial.bench
+    bench = fault_run.bench
     logs = bench.stack.state_dir / "logs"
-    places = (trial.circumstances.folder, bench.settings.spool_directory, logs)
+    places = (fault_run.circumstances.folder, bench.settings.spool_directory, logs)
     files = [path for place in places for path in place.rglob("*") if path.is_file()]
     assert {path.name for path in files} >= EXPECTED
     found = {str(path): path.read_bytes() + _unpacked(path) for path in files}
@@ -80,7 +80,7 @@ def mail_text(path: Path) -> bytes:
     return b"\n".join([data, *(part for part in seen if isinstance(part, bytes))])
 
 
-def places_of(needles: Sequence[str], places: Places) -> set[str]:
+def places_of(secret_texts: Sequence[str], places: Places) -> set[str]:
     """Where one of the needles is, in one form or another."""
-    forms = {form.encode() for needle in needles for form in forms_of(needle)}
+    forms = {form.encode() for secret in secret_texts for form in forms_of(secret)}
     return {place for place, data in places.items() if any(form in data for form in forms)}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lf_export_pipeline_tests.exporting import Exported, Project
-from lf_export_pipeline_tests.integration.core.busy_promises import Promises
-from lf_export_pipeline_tests.integration.core.busy_reader import BesideWriters
-from lf_export_pipeline_tests.integration.core.busy_writers import CREATED_AT, Busy
+from lf_export_pipeline_tests.integration.core.concurrent_promises import Promises
+from lf_export_pipeline_tests.integration.core.concurrent_reader import BesideWriters
+from lf_export_pipeline_tests.integration.core.concurrent_writers import CREATED_AT, Busy
 
 CHUNK_ROWS = 200
 

@@ -12,8 +12,8 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from lf_export_localstack.sample.rows import postgres_transaction
 from lf_export_pipeline_tests.exporting import Project
-from lf_export_pipeline_tests.integration.core.busy_postgres import at_work
-from lf_export_pipeline_tests.integration.core.busy_writers import (
+from lf_export_pipeline_tests.integration.core.concurrent_postgres import at_work
+from lf_export_pipeline_tests.integration.core.concurrent_writers import (
     AT_ONCE,
     BEGINNING,
     CHANGING,

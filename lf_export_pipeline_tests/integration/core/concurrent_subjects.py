@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from lf_export_pipeline_tests.exporting import Row
-from lf_export_pipeline_tests.integration.core.busy_writers import (
+from lf_export_pipeline_tests.integration.core.concurrent_writers import (
     BEGINNING,
     DAYS,
     DELETION,

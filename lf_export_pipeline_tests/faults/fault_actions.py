@@ -21,7 +21,7 @@ SLOW = Trickle(pieces=20, pause_seconds=0.1)
 DROPPED, LOST, CUT = s.always(Drop()), s.always(Lose()), s.always(Cut(1000))
 SCAN, WRITE, UPLOAD, NOTIFY = "stream_chunks", "serialize_chunk", "upload_file", "notify_requester"
 
-Spoils = s.Strike | s.LostAndAway
+Spoils = s.FaultAction | s.LostAndAway
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Spoiled:
     is_short: bool = False
 
 
-def strikes() -> Iterator[Spoiled]:
+def fault_actions() -> Iterator[Spoiled]:
     """All of them, by server."""
     yield from _of_rows()
     yield from _of_keys()
@@ -55,7 +55,7 @@ def strikes() -> Iterator[Spoiled]:
 
 
 def _of_rows() -> Iterator[Spoiled]:
-    where, rows = "ClickHouse", partial(s.Strike, "ClickHouse", s.rows_are_read)
+    where, rows = "ClickHouse", partial(s.FaultAction, "ClickHouse", s.rows_are_read)
     breaks = partial(rows, s.with_failure_at_row, must_break=True)
     full = partial(s.with_settings, max_memory_usage=1_000_000)
     yield Spoiled("throwIf in the middle of a response", where, breaks, WRITE, is_short=True)
@@ -72,7 +72,7 @@ def _of_rows() -> Iterator[Spoiled]:
 
 def _of_keys() -> Iterator[Spoiled]:
     """The scan decides which rows there are: no later count misses what it lacks."""
-    where, keys = "ClickHouse, key scan", partial(s.Strike, "ClickHouse", s.keys_are_read)
+    where, keys = "ClickHouse, key scan", partial(s.FaultAction, "ClickHouse", s.keys_are_read)
     breaks = partial(keys, s.with_failure_at_row, must_break=True)
     yield Spoiled("throwIf in the middle of a response", where, breaks, SCAN, is_short=True)
     yield Spoiled("response is cut off", where, partial(keys, CUT), SCAN)
@@ -85,7 +85,7 @@ def _of_s3() -> Iterator[Spoiled]:
         (s.part_is_sent, "UploadPart", None),
         (s.upload_is_completed, "CompleteMultipartUpload", UPLOAD),
     ):
-        s3 = partial(s.Strike, "S3", matches)
+        s3 = partial(s.FaultAction, "S3", matches)
         for said, answer in (
             ("500", s.s3_error(500, "InternalError")),
             ("503 SlowDown", s.s3_error(503, "SlowDown")),
@@ -102,7 +102,7 @@ def _of_s3() -> Iterator[Spoiled]:
         yield Spoiled("403, each time", where, partial(s3, refusal, times=None), op)
     # The embedded server makes a bucket that is missing.
     missing = s.always(s.s3_error(404, "NoSuchBucket"))
-    no_bucket = partial(s.Strike, "S3", s.anything, missing, times=None)
+    no_bucket = partial(s.FaultAction, "S3", s.anything, missing, times=None)
     yield Spoiled("no bucket", "S3, all requests", no_bucket)
     error = partial(s3, s.always(s.s3_error(200, "InternalError")))
     yield Spoiled("200 that holds an error", "CompleteMultipartUpload", error, UPLOAD)
@@ -113,8 +113,8 @@ def _of_s3() -> Iterator[Spoiled]:
 
 def _of_mail() -> Iterator[Spoiled]:
     greeting, message = "SMTP, greeting", "SMTP, the message"
-    begins = partial(s.Strike, "SMTP", s.anything)
-    ends = partial(s.Strike, "SMTP", s.message_ends)
+    begins = partial(s.FaultAction, "SMTP", s.anything)
+    ends = partial(s.FaultAction, "SMTP", s.message_ends)
     later, no = s.always(s.reply(451, "later")), s.always(s.reply(550, "no"))
     deferred = partial(begins, later)
     yield Spoiled("refuses for now (451)", greeting, deferred, NOTIFY, is_short=True)
@@ -134,14 +134,14 @@ def _of_postgres() -> Iterator[Spoiled]:
     where = "Postgres, COMPLETED"
     said = "update is done, and the answer is lost"
     yield Spoiled(said, where, _commit_is_lost, UPLOAD, is_short=True)
-    closed = partial(s.Strike, "Postgres", s.row_is_completed, DROPPED)
+    closed = partial(s.FaultAction, "Postgres", s.row_is_completed, DROPPED)
     yield Spoiled("connection is closed", where, closed, UPLOAD)
     said = "update is done, the answer lost, Postgres stays away"
     yield Spoiled(said, where, _commit_is_lost_and_more, UPLOAD)
 
 
 def _commit_is_lost() -> Spoils:
-    return s.Strike("Postgres", s.CompletedIsCommitted(), LOST)
+    return s.FaultAction("Postgres", s.CompletedIsCommitted(), LOST)
 
 
 def _commit_is_lost_and_more() -> Spoils:

@@ -8,8 +8,8 @@ from itertools import count
 
 from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_pipeline_tests.exporting import Project
-from lf_export_pipeline_tests.integration.core.busy_subjects import RUN_ITEMS, Subject
-from lf_export_pipeline_tests.integration.core.busy_writers import (
+from lf_export_pipeline_tests.integration.core.concurrent_subjects import RUN_ITEMS, Subject
+from lf_export_pipeline_tests.integration.core.concurrent_writers import (
     AT_ONCE,
     CHANGES_BEFORE,
     CHANGING,
