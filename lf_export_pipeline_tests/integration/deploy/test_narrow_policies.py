@@ -29,6 +29,7 @@ from lf_export_pipeline_tests.integration.deploy.restricted import (
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
 PROJECT = "narrow-project"
+DENIED = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,38 @@ def test_what_is_refused_is_named_by_its_permission(environment: dict[str, str])
         store.upload("elsewhere/a", BytesIO(b"1"), "text/plain", 1)
     with pytest.raises(AccessRefusedError, match="allow DeleteObject on"):
         store.delete("elsewhere/a")
+
+
+def listed_by(environment: dict[str, str]) -> object:
+    """What a key is told of an upload that it has begun."""
+    store = S3ObjectStore(Settings.load(environment))
+    begun = store.begin("exports/in-parts.csv", "text/csv")
+    try:
+        sent = store.send_part(begun, 1, memoryview(bytes(5 << 20)))
+        return store.listed_parts(begun) == {(1, sent.etag)}
+    finally:
+        store.abort(begun)
+
+
+def test_such_a_key_may_ask_for_the_parts_of_an_upload(environment: dict[str, str]) -> None:
+    assert listed_by(environment) is True
+
+
+def test_who_may_not_ask_for_parts_is_told_by_which_permission(
+    environment: dict[str, str],
+) -> None:
+    """SeaweedFS lets everybody ask who may write; AWS asks for a permission of its own."""
+
+    def refuse(request: Request) -> Refuse | None:
+        is_asked = request.method == "GET" and "uploadId=" in request.path
+        return Refuse(403, DENIED) if is_asked else None
+
+    endpoint = f"{KEY}_ENDPOINT"
+    with (
+        proxy(environment[endpoint], refuse) as address,
+        pytest.raises(AccessRefusedError, match="allow ListMultipartUploadParts on"),
+    ):
+        listed_by({**environment, endpoint: address})
 
 
 @pytest.fixture(scope="module")
