@@ -7,9 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from lf_export_localstack.cli.ending import signals_as_interrupts
+from lf_export_localstack.cli.ending import ENDING, signals_as_interrupts
 
 ASK = "import signal; print(signal.getsignal(signal.SIGHUP) is signal.SIG_DFL)"
+
+
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    """Nothing is switched off, though these tests may be run in the background of a script.
+
+    There SIGINT is, and Dagster does with SIGTERM what is done with SIGINT.
+    """
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -19,7 +31,8 @@ def as_under_nohup() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("request_to_end", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("as_in_a_terminal")
+@pytest.mark.parametrize("request_to_end", ENDING)
 def test_signal_interrupts_and_is_as_before_afterwards(request_to_end: signal.Signals) -> None:
     before = signal.getsignal(request_to_end)
 
