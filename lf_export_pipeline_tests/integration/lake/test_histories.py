@@ -1,6 +1,7 @@
 """Whatever happens to rows and to those who follow them, the lake is true in the end."""
 
 import itertools
+import os
 import shutil
 import threading
 import uuid
@@ -31,8 +32,11 @@ pytestmark = [pytest.mark.services, pytest.mark.long]
 
 FIRST, SECOND, _ = DAYS
 EACH = pytest.mark.parametrize("table", list(VARIED))
+HISTORIES = int(os.environ.get("LF_EXPORT_LAKE_HISTORIES", examples(24)))
+"""How many each test plays for each table; there are three of both."""
+
 FEW = settings(
-    max_examples=examples(24),
+    max_examples=HISTORIES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
