@@ -1,21 +1,46 @@
 """(c) Each phase apart: key scan, read and serialise, upload."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.world import World
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE
-from lf_export_pipeline.core.query.export_query import Chunk, ExportPlan, ExportQuery
+from lf_export_pipeline.core.query.export_query import Chunk, ExportPlan, ExportQuery, PartFile
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
 from lf_export_pipeline.defs.ops.stream_chunks import planned
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.file.part_files import PartFiles
+from lf_export_pipeline.file.chunk_sink import ChunkSink
 from lf_export_pipeline.file.written_chunk import written_layout
+
+if TYPE_CHECKING:
+    from lf_export_pipeline.core.formats.compression import Compressor
+
+
+class _Nowhere:
+    """Takes the rows of chunks and forgets them: where they go is the upload's phase."""
+
+    def finished(self, _index: int) -> PartFile | None:
+        return None
+
+    def missing_before(self, _index: int) -> Sequence[Chunk]:
+        return ()
+
+    @contextmanager
+    def rows_of(self, _index: int, compressor: "Compressor | None") -> Iterator[ChunkSink]:
+        sink = ChunkSink(len, compressor)
+        yield sink
+        sink.finish()
+
+    def finish(self, part: PartFile) -> None:
+        """Nothing is noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +67,7 @@ class Phases:
         return plan.rows * 8
 
     def read_and_serialise(self, rows_by: str = "clickhouse") -> int:
-        """Scan, rows, lookups, part files; the bytes of these.
+        """Scan, rows, lookups; the bytes of the rows, which go nowhere.
 
         Args:
             rows_by: Who makes the rows, as LF_EXPORT_ROWS.
@@ -53,7 +78,7 @@ class Phases:
         rows = ChunkReader(self.here.ports["reader"], PlanTables())
         layout = written_layout(self.query, settings, rows)
         make = partial(ChunkWriter, rows, writer, self.query, preview=False, layout=layout)
-        make = partial(make, file=PartFiles(self.folder))
+        make = partial(make, file=_Nowhere())
         parts = [make(chunk=chunk, folder=self.folder).verified_part() for chunk in chunks]
         self.folder.remove()
         return sum(part.bytes for part in parts)
