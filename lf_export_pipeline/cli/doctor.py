@@ -28,6 +28,7 @@ from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.tls import unverified_postgres
 from lf_export_pipeline.cli.dagster_storage import check_dagster_storage
 from lf_export_pipeline.cli.instances import configured_instance
+from lf_export_pipeline.cli.lake_check import lake
 from lf_export_pipeline.cli.link_check import require_download
 from lf_export_pipeline.cli.write_mode_check import write_mode
 from lf_export_pipeline.core.errors import (
@@ -127,6 +128,8 @@ def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
     yield "spool", lambda: _spool(settings)
     yield "Dagster storage", lambda: check_dagster_storage(environ)
     yield "standing exports", lambda: _standing_exports(settings)
+    if settings.lf_export_lake_url is not None:
+        yield "lake", lambda: lake(settings)
 
 
 def _environ_of_dagster() -> Mapping[str, str]:

@@ -42,6 +42,16 @@ def test_the_doctor_speaks_json_to_programs(environment: dict[str, str]) -> None
     assert f"{S3}_ENABLED" in checks["S3"]["message"]
 
 
+def test_a_lake_is_tried_where_there_is_one(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
+    for url in (f"file://{folder}", f"s3://{environment[f'{S3}_BUCKET']}/lake-of-the-doctor"):
+        settings = Settings.load(environment | {"LF_EXPORT_LAKE_URL": url})
+        *_, found = run_checks(settings, environment)
+        said = "an object was written, read, listed and deleted"
+        assert (found.name, found.ok, found.message) == ("lake", True, said)
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize(
     ("way", "said"),
     [
@@ -77,6 +87,7 @@ def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path:
         (f"{S3}_EXTERNAL_ENDPOINT", "http://127.0.0.1:9", "S3", "EXTERNAL_ENDPOINT"),
         (f"{S3}_SECRET_ACCESS_KEY", "wrong", "S3", f"{S3}_SECRET_ACCESS_KEY"),
         ("SMTP_CONNECTION_URL", "smtp://127.0.0.1:9", "e-mail", "host and port in SMTP"),
+        ("LF_EXPORT_LAKE_URL", "file:///dev/null/lake", "lake", "LF_EXPORT_LAKE_URL"),
         ("LF_EXPORT_SPOOL", "/dev/null/spool", "spool", "LF_EXPORT_SPOOL"),
         ("DAGSTER_POSTGRES_HOST", "", "Dagster storage", "DAGSTER_POSTGRES_HOST not set"),
         ("DAGSTER_POSTGRES_PASSWORD", "wrong", "Dagster storage", "Cannot sign in"),
