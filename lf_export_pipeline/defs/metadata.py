@@ -44,7 +44,9 @@ def asset_event(
             **times,
             "queue_wait_seconds": waited,
             "attempt": attempt_of(context),
-            "dagster/column_schema": column_schema(plan),
+            # Under Dagster's own key it would be merged with that of the asset, and Dagster's UI
+            # shows names in small letters then.
+            "columns": column_schema(plan),
             "manifest": dg.MetadataValue.json(manifest_of(stored, plan)),
             **({"preview": dg.MetadataValue.md(preview.markdown)} if preview else {}),
         },

@@ -9,7 +9,7 @@ COLUMNS = dg.TableSchema([dg.TableColumn("n" * 2_000, "json")] * 500)
 LARGE = {
     "preview": dg.MetadataValue.md("x" * 300_000),
     "manifest": dg.MetadataValue.json({"columns": ["n" * 2_000] * 500}),
-    "dagster/column_schema": COLUMNS,
+    "columns": COLUMNS,
 }
 
 

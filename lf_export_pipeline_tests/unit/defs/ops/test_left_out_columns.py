@@ -55,7 +55,7 @@ def test_a_forbidden_column_is_nowhere_and_everybody_is_told(
     assert found["manifest"]["columns"] == ["id"]
     assert found["manifest"]["columns_forbidden"] == ["name"]
     assert found["manifest"]["columns_left_out"] == ["name"]
-    assert [each.name for each in found["dagster/column_schema"].columns] == ["id"]
+    assert [each.name for each in found["columns"].columns] == ["id"]
     events = "".join(map(str, instance.all_logs(result.run_id)))
     assert NEEDLE not in f"{found} {events}"
 
