@@ -49,7 +49,7 @@ def test_run_page_says_who_asked_for_what_and_what_came_out(
     operator.sees("3000")
     operator.clicks("(//*[text()[contains(., '[Show Markdown]')]])[1]")
     operator.sees(f"Traces for Ada ({export_id})")
-    operator.photographs("glance-end")
+    operator.photographs("summary")
 
     operator.opens(f"/runs/{run.run_id}")
     operator.presses("View tags and config")
