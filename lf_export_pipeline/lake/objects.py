@@ -1,10 +1,8 @@
 """Writes the rows of one project and day as one object."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
-
-import pyarrow as pa
 
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.lake.keys import LakeKeys, Place
@@ -45,22 +43,20 @@ class LakeObjects:
             TransientError: A server or the bucket failed; the object is as it was before.
         """
         table = rows.chosen.table
-        counted = _Counted(TypedBatches(self.layout.schema(table)))
-        groups = row_groups(counted.typed(rows.batches()))
+        typed = TypedBatches(self.layout.schema(table))
+        groups = row_groups(typed(batch) for batch in rows.batches() if batch.num_rows)
         first = next(groups, None)
         if first is None:
             self.remove(rows.place)
             return WrittenObject()
-        pieces = parquet_bytes(table, self.layout, _with(first, groups))
+        pieces = parquet_bytes(table, self.layout, chain((first,), groups))
         key = self._keys.object(rows.place)
         expected_bytes = expected_rows * ROW_BYTES_EXPECTED
         sha256 = self._bucket.upload(key, PulledBytes(pieces), CONTENT_TYPE, expected_bytes)
         stored = self._bucket.head(key)
         if stored is None:
             raise TransientError("An object of the lake was removed while it was written.")
-        return WrittenObject(
-            counted.rows, stored.size, sha256, stored.etag, dict(counted.convert.unfit)
-        )
+        return WrittenObject(typed.rows, stored.size, sha256, stored.etag, dict(typed.unfit))
 
     def remove(self, place: Place) -> None:
         """See that there is no object."""
@@ -76,22 +72,3 @@ class LakeObjects:
         stored = self._bucket.listed(self._keys.objects(table))
         found = ((self._keys.object_place(table, each.key), each.etag) for each in stored)
         return {place: etag for place, etag in found if place is not None}
-
-
-class _Counted:
-    """Batches of the schema, and how many rows they have."""
-
-    def __init__(self, convert: TypedBatches) -> None:
-        self.convert = convert
-        self.rows = 0
-
-    def typed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            if batch.num_rows:
-                self.rows += batch.num_rows
-                yield self.convert(batch)
-
-
-def _with(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from others

@@ -14,15 +14,18 @@ class TypedBatches:
     """Makes batches fit a schema; a column that is not sent is null.
 
     Attributes:
+        rows: How many there were so far.
         unfit: By column, how many values have become null as they do not fit its type.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
+        self.rows = 0
         self.unfit = Counter[str]()
         self._schema = schema
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The same rows."""
+        self.rows += batch.num_rows
         arrays = [self._column(batch, field) for field in self._schema]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
