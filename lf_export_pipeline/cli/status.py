@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -135,8 +135,3 @@ def people_of(database: LangfusePostgres, rows: Sequence[ExportRow]) -> dict[str
         found = database.directory.people({row.user_id for row in rows})
         return {one.id: one.known_as for one in found.values()}
     return {}
-
-
-def status_table(rows: Sequence[ExportRow], runs: Mapping[str, Run], now: datetime) -> StatusView:
-    """Exports whose users are known by their ids, for who has no database to ask."""
-    return StatusView(status_lines(rows, runs, {}), now)

@@ -54,10 +54,6 @@ class LakeKeys:
         """What the keys of all manifests of a table begin with."""
         return f"{self._root}{_MANIFESTS}/{table}/"
 
-    def manifests_of(self, table: str, project: str) -> str:
-        """What the keys of a project's manifests begin with; of a table that has days."""
-        return f"{self.manifests(table)}{_PROJECT}{_encoded(project)}/"
-
     def object_place(self, table: str, key: str) -> Place | None:
         """Whose object it is; None: nobody's."""
         path = key.removeprefix(self.objects(table))
