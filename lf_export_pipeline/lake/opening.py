@@ -37,14 +37,14 @@ def open_bucket(settings: Settings) -> tuple[LakeBucket, LakeKeys]:
     """
     # With it comes the client of the service, which loading definitions does not need.
     from lf_export_pipeline.adapters.object_folder import ObjectFolder  # noqa: PLC0415
-    from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415
+    from lf_export_pipeline.adapters.object_stores import open_object_store  # noqa: PLC0415
 
     if settings.lf_export_lake_url is None:
         raise ConfigurationError("There is no lake; set LF_EXPORT_LAKE_URL.")
     if settings.lake_path is not None:
         return ObjectFolder(Path(settings.lake_path)), LakeKeys()
     _, prefix = settings.lake_bucket
-    store = S3ObjectStore(settings.lake_service(settings))
+    store = open_object_store(settings.lake_service(settings))
     own = settings.lake_has_own_service
     return NamedSettings(store, has_own_service=own), LakeKeys(prefix)
 
