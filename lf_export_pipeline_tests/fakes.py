@@ -13,17 +13,16 @@ from typing import BinaryIO
 
 from lf_export_pipeline.adapters.spool import safe_parts
 from lf_export_pipeline.core.errors import TransientError, UploadLostError
-from lf_export_pipeline.core.ports import (
-    BegunUpload,
-    ByteSource,
-    IncompleteUpload,
-    Recipient,
-    StoredObject,
-    UploadedPart,
-)
+from lf_export_pipeline.core.ports import ByteSource, Recipient
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of
+from lf_export_pipeline.core.stored_objects import (
+    BegunUpload,
+    IncompleteUpload,
+    StoredObject,
+    UploadedPart,
+)
 
 
 class FakeBatchExportRepository:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
-from lf_export_pipeline.core.ports import ByteSource, StoredObject
+from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.stored_objects import StoredObject
 
 _READ_BYTES = 1 << 20
 _ENDING_BYTES = 1 << 16

@@ -21,8 +21,8 @@ from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.cli.export_lookup import existing_export, known_export_ids
 from lf_export_pipeline.core.errors import AccessRefusedError, PermanentError
-from lf_export_pipeline.core.ports import StoredObject
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.stored_objects import StoredObject
 from lf_export_pipeline.file.file_names import saved_name
 from lf_export_pipeline.file.links import key_of_link
 from lf_export_pipeline.file.object_keys import extension_of

@@ -5,7 +5,7 @@ The real ones are in ``adapters``, fakes in the tests.
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
@@ -15,6 +15,12 @@ from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatemen
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRow, StoredExport
 from lf_export_pipeline.core.request.ownership import Claim
+from lf_export_pipeline.core.stored_objects import (
+    BegunUpload,
+    IncompleteUpload,
+    StoredObject,
+    UploadedPart,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -167,66 +173,11 @@ class BatchExportRepository(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object as the bucket reports it."""
-
-    key: str
-    size: int
-    content_type: str | None
-    etag: str = field(default="", compare=False)
-    """What changes with its bytes, as the bucket tells it; no two services make it in one way."""
-
-
-@dataclass(frozen=True, slots=True)
-class IncompleteUpload:
-    """Parts of an object that has not been finished; the bucket bills them."""
-
-    key: str
-    upload_id: str
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BegunUpload:
-    """An upload in parts that the bucket's service has begun; small, so that it can be noted.
-
-    Attributes:
-        key: Of the object.
-        upload_id: The service's name for it.
-        mark: Stored with the object, which tells it from any other one under the key.
-        is_told: Whether the service is told the checksum of each part.
-    """
-
-    key: str
-    upload_id: str
-    mark: str
-    is_told: bool
-
-
-@dataclass(frozen=True, slots=True)
-class UploadedPart:
-    """A part, or an object that is put at once, when the service has taken it.
-
-    Attributes:
-        number: Its place in the object, from 1.
-        etag: The service's name for it, without quotes.
-        sha256: Of its bytes, in hexadecimal digits.
-        is_proven: Whether the service has answered with a checksum of these bytes.
-    """
-
-    number: int
-    etag: str
-    sha256: str
-    is_proven: bool
-
-
 class ByteSource(Protocol):
     """Bytes in order, to be read once: an open file is one."""
 
     def readinto(self, buffer: memoryview, /) -> int:
         """How many bytes now stand at the beginning of the buffer; 0: there are no more."""
-        ...
 
 
 class ObjectStore(Protocol):

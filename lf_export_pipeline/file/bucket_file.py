@@ -27,12 +27,13 @@ from lf_export_pipeline.core.query.export_query import (
     PartFile,
     SpooledBytes,
 )
+from lf_export_pipeline.core.stored_objects import sum_of_parts
 from lf_export_pipeline.file.assembled_file import end_of, writer_of
 from lf_export_pipeline.file.attempt_folder import CHUNKS, AttemptFolder
 from lf_export_pipeline.file.chunk_sink import ChunkSink
 from lf_export_pipeline.file.object_name import ObjectName
 from lf_export_pipeline.file.part_stream import PartStream, Send, Sending
-from lf_export_pipeline.file.sent_object import SentObject, sha256_of_parts
+from lf_export_pipeline.file.sent_object import SentObject
 from lf_export_pipeline.file.spooled_bytes import keep
 from lf_export_pipeline.file.upload_ledger import UploadLedger
 from lf_export_pipeline.file.upload_note import SentChunk
@@ -148,7 +149,7 @@ class BucketFile:
         return SentObject(
             note.begun.key,
             size,
-            sha256_of_parts=sha256_of_parts(parts_sent),
+            sha256_of_parts=sum_of_parts(parts_sent).hex(),
             part_bytes=note.part_bytes,
         )
 

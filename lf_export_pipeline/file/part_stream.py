@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from lf_export_pipeline.core.ports import UploadedPart
+from lf_export_pipeline.core.stored_objects import UploadedPart
 
 Send = Callable[[int, memoryview], UploadedPart]
 Sending = Sequence[Future[UploadedPart]]

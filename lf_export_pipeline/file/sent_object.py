@@ -1,10 +1,6 @@
 """An object that has arrived in the bucket."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from lf_export_pipeline.core.ports import UploadedPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +20,3 @@ class SentObject:
     sha256: str | None = None
     sha256_of_parts: str | None = None
     part_bytes: int | None = None
-
-
-def sha256_of_parts(parts: Iterable[UploadedPart]) -> str:
-    """The SHA-256 of those of the parts, as S3 makes it, in hexadecimal digits."""
-    digests = b"".join(bytes.fromhex(part.sha256) for part in parts)
-    return hashlib.sha256(digests).hexdigest()

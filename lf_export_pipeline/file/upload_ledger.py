@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Iterator
 
 from lf_export_pipeline.core.errors import AccessRefusedError, TransientError
-from lf_export_pipeline.core.ports import BegunUpload, ObjectStore, UploadedPart
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.query.export_query import ExportPlan
+from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.object_keys import ObjectKey
 from lf_export_pipeline.file.spooled_bytes import read_kept

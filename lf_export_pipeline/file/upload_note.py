@@ -17,8 +17,9 @@ from contextlib import suppress
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.errors import AccessRefusedError, ExportError
-from lf_export_pipeline.core.ports import BegunUpload, ObjectStore, UploadedPart
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.query.export_query import PartFile, SpooledBytes
+from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 
 UPLOAD = "upload"

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import ByteSource, StoredObject
+from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.stored_objects import StoredObject
 from lf_export_pipeline.lake.ports import LakeBucket
 
 _EXPORTS: Final = "LANGFUSE_S3_BATCH_EXPORT"

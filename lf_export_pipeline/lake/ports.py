@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from lf_export_pipeline.core.ports import ByteSource, StoredObject
+from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.stored_objects import StoredObject
 
 
 class LakeBucket(Protocol):

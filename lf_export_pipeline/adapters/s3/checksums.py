@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from lf_export_pipeline.adapters.s3.part_buffers import Part
-from lf_export_pipeline.core.ports import UploadedPart
+from lf_export_pipeline.core.stored_objects import UploadedPart, sum_of_parts
 
 
 def answered(number: int, part: Part, answer: Mapping[str, str]) -> UploadedPart:
@@ -45,8 +45,7 @@ def etag_of(parts: Sequence[UploadedPart]) -> str | None:
 
 def sha256_of(parts: Sequence[UploadedPart]) -> str:
     """The SHA-256 that S3 gives an object of these parts."""
-    digests = b"".join(bytes.fromhex(part.sha256) for part in parts)
-    return f"{encoded(hashlib.sha256(digests).digest())}-{len(parts)}"
+    return f"{encoded(sum_of_parts(parts))}-{len(parts)}"
 
 
 def _md5(part: Part) -> str:

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from lf_export_pipeline.adapters.s3.s3_answers import status_of
 from lf_export_pipeline.adapters.s3.s3_client import s3_errors
-from lf_export_pipeline.core.ports import BegunUpload, IncompleteUpload
+from lf_export_pipeline.core.stored_objects import BegunUpload, IncompleteUpload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

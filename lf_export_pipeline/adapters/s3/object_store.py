@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from lf_export_pipeline.adapters.aws import aws_session
 from lf_export_pipeline.adapters.s3.multipart_uploads import abort_upload, incomplete_uploads
-from lf_export_pipeline.adapters.s3.object_upload import ObjectUpload, SentObject
+from lf_export_pipeline.adapters.s3.object_upload import ObjectUpload, SentParts
 from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBuffers
 from lf_export_pipeline.adapters.s3.part_uploads import PartUploads
 from lf_export_pipeline.adapters.s3.s3_answers import status_of
@@ -28,14 +28,14 @@ from lf_export_pipeline.adapters.s3.s3_client import (
     s3_errors,
 )
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError, UploadLostError
-from lf_export_pipeline.core.ports import (
+from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE, OBJECT_MAX_BYTES, part_bytes
+from lf_export_pipeline.core.stored_objects import (
     BegunUpload,
-    ByteSource,
     IncompleteUpload,
     StoredObject,
     UploadedPart,
 )
-from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE, OBJECT_MAX_BYTES, part_bytes
 from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
@@ -146,13 +146,13 @@ class S3ObjectStore:
             # As above; or it was completed by a process that was killed before it could say so.
             if not self._bears(upload.key, upload.mark):
                 raise_mapped(error)
-        sent = SentObject(tuple(parts), is_whole=False)
+        sent = SentParts(tuple(parts), is_whole=False)
         if not self._is_shown(upload.key, size, sent):
             found = self._sha256s_read_back(upload.key, part_bytes)
             if found != [part.sha256 for part in parts]:
                 raise UploadLostError(_OTHER_BYTES)
 
-    def _is_shown(self, key: str, size: int, sent: SentObject | None) -> bool:
+    def _is_shown(self, key: str, size: int, sent: SentParts | None) -> bool:
         """Whether size and checksums prove it; where the service gives none, they prove nothing.
 
         Raises:

@@ -13,14 +13,14 @@ from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBuffers
 from lf_export_pipeline.adapters.s3.part_uploads import PartUploads
 from lf_export_pipeline.adapters.s3.s3_client import CLIENT_ERRORS
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import BegunUpload, UploadedPart
+from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 
 @dataclass(frozen=True, slots=True)
-class SentObject:
+class SentParts:
     """An object that the service says it has.
 
     Attributes:
@@ -63,7 +63,7 @@ class ObjectUpload:
         self._content_type = content_type
         self._concurrency = concurrency
 
-    def send(self, buffers: PartBuffers) -> SentObject:
+    def send(self, buffers: PartBuffers) -> SentParts:
         """Everything that the buffers give; nothing is left of what ends early.
 
         Raises:
@@ -73,8 +73,8 @@ class ObjectUpload:
         first = next(parts)
         if len(first.data) < buffers.part_bytes:
             put = self._uploads.put(self._key, self._content_type, first, self.mark)
-            return SentObject((put,), is_whole=True)
-        return SentObject(self._in_parts(first, parts, buffers), is_whole=False)
+            return SentParts((put,), is_whole=True)
+        return SentParts(self._in_parts(first, parts, buffers), is_whole=False)
 
     def _in_parts(
         self, first: Part, others: Iterator[Part], buffers: PartBuffers

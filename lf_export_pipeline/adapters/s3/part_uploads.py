@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from lf_export_pipeline.adapters.s3.checksums import answered, encoded
 from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBody
 from lf_export_pipeline.adapters.s3.s3_answers import refuses_checksums, status_of
-from lf_export_pipeline.core.ports import BegunUpload, UploadedPart
+from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,7 +10,8 @@ import pytest
 
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.core.errors import UploadLostError
-from lf_export_pipeline.core.ports import BegunUpload, ObjectStore, StoredObject, UploadedPart
+from lf_export_pipeline.core.ports import ObjectStore
+from lf_export_pipeline.core.stored_objects import BegunUpload, StoredObject, UploadedPart
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, Pieces
 

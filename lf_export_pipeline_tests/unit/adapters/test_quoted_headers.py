@@ -14,7 +14,7 @@ import pytest
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.adapters.smtp.mailer import SesMailer
 from lf_export_pipeline.core.errors import ConfigurationError
-from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.core.stored_objects import IncompleteUpload
 from lf_export_pipeline.settings.s3 import S3Settings
 
 NOWHERE = "http://127.0.0.1:9"

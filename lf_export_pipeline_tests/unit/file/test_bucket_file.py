@@ -16,8 +16,8 @@ from lf_export_pipeline.core.errors import (
     UploadLostError,
 )
 from lf_export_pipeline.core.parsing import compiled_unanswered
-from lf_export_pipeline.core.ports import BegunUpload
 from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, PartFile
+from lf_export_pipeline.core.stored_objects import BegunUpload
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.file import bucket_file
 from lf_export_pipeline.file.attempt_folder import CHUNKS, AttemptFolder

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
-from lf_export_pipeline.core.ports import IncompleteUpload
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.stored_objects import IncompleteUpload
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import discard_failed_attempt, discard_object

@@ -9,7 +9,7 @@ import pytest
 
 from lf_export_pipeline.core.errors import AccessRefusedError, ConfigurationError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.ports import StoredObject
+from lf_export_pipeline.core.stored_objects import StoredObject
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.object_keys import is_export_key, is_key_of, object_key
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool

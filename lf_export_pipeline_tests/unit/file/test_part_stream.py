@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import UploadedPart
+from lf_export_pipeline.core.stored_objects import UploadedPart
 from lf_export_pipeline.file.part_stream import PartStream, Send
 from lf_export_pipeline_tests.effort import examples
 

@@ -10,9 +10,10 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE, TransientError
-from lf_export_pipeline.core.ports import IncompleteUpload, ObjectStore, Spool
+from lf_export_pipeline.core.ports import ObjectStore, Spool
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import owner_of
+from lf_export_pipeline.core.stored_objects import IncompleteUpload
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.sensors import reconciled
 from lf_export_pipeline.file.attempt_folder import AttemptFolder

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import ConfigurationError
-from lf_export_pipeline.core.ports import IncompleteUpload
+from lf_export_pipeline.core.stored_objects import IncompleteUpload
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.sweep_jobs import sweep, sweep_schedule
 from lf_export_pipeline.file.attempt_folder import AttemptFolder

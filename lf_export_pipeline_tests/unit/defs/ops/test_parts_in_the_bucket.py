@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.core.errors import PermanentError, TransientError
-from lf_export_pipeline.core.ports import BegunUpload, UploadedPart
+from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 from lf_export_pipeline.file import bucket_file
 from lf_export_pipeline_tests.fakes import MemoryObjectStore
 from lf_export_pipeline_tests.numbers_table import export_row
