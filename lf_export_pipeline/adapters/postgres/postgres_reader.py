@@ -1,6 +1,7 @@
 """Langfuse's Postgres: an engine and streamed reads."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
@@ -17,8 +18,10 @@ from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatemen
 from lf_export_pipeline.core.request.model import ExportFormat
 
 TOO_DEEP = "nested too deeply to be read"
+JSON_MAX_DEPTH = 100  # no query needs ten
 STATEMENT_SECONDS = 60
 _BATCH_ROWS = 2_000
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]')
 
 
 def connect(database_url: str, statement_seconds: int = STATEMENT_SECONDS) -> sa.Engine:
@@ -54,13 +57,26 @@ def connect(database_url: str, statement_seconds: int = STATEMENT_SECONDS) -> sa
 def exact_json(text: str) -> Any:
     """JSON with numbers as they were written.
 
-    What is nested too deeply for Python becomes a text that says so: one such value must not keep
-    the rows beside it from being read.
+    What is nested too deeply becomes a text that says so: one such value must not keep the rows
+    beside it from being read. How much Python itself reads depends on its version and on who calls.
     """
-    try:
-        return json.loads(text, parse_float=Decimal, parse_int=_exact_int)
-    except RecursionError:
+    if _is_too_deep(text):
         return TOO_DEEP
+    return json.loads(text, parse_float=Decimal, parse_int=_exact_int)
+
+
+def _is_too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= JSON_MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in ("[", "{"):
+            depth += 1
+            if depth > JSON_MAX_DEPTH:
+                return True
+        elif token[0] in ("]", "}"):
+            depth -= 1
+    return False
 
 
 class PostgresReader:
