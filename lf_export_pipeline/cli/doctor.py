@@ -1,14 +1,12 @@
 """Tries every part that an export needs, and says of each whether it is good or what to do."""
 
-import io
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 
 import click
 import sqlalchemy as sa
@@ -17,22 +15,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
-from lf_export_pipeline.adapters.object_stores import open_object_store
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.adapters.postgres.postgres_errors import MAY_NOT_INSERT, postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
-from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
-from lf_export_pipeline.adapters.s3.s3_client import trust_of_links
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.tls import unverified_postgres
+from lf_export_pipeline.cli.bucket_check import bucket
 from lf_export_pipeline.cli.dagster_storage import check_dagster_storage
 from lf_export_pipeline.cli.instances import configured_instance
 from lf_export_pipeline.cli.lake_check import lake
-from lf_export_pipeline.cli.link_check import require_download
 from lf_export_pipeline.cli.write_mode_check import write_mode
 from lf_export_pipeline.core.errors import (
-    AccessRefusedError,
     ConfigurationError,
     ExportError,
 )
@@ -123,7 +117,7 @@ def _probes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
     yield "ClickHouse", lambda: _clickhouse(settings, Store.CLICKHOUSE)
     yield "ClickHouse, events", lambda: _clickhouse(settings, Store.EVENTS)
     yield "write mode", lambda: write_mode(settings)
-    yield "S3", lambda: _s3(settings)
+    yield "S3", lambda: bucket(settings)
     yield "e-mail", lambda: _mail(settings)
     yield "spool", lambda: _spool(settings)
     yield "Dagster storage", lambda: check_dagster_storage(environ)
@@ -217,45 +211,6 @@ def _rows_by(settings: Settings, reader: ClickHouseReader, store: Store) -> str:
 def _select(reader: RowReader, store: Store, tables: Iterable[str]) -> None:
     for table in tables:
         reader.rows(Statement(store=store, sql=f"SELECT 1 FROM {table} LIMIT 1"))
-
-
-def _s3(settings: Settings) -> str:
-    if not settings.langfuse_s3_batch_export_enabled:
-        raise ConfigurationError(
-            "Exports are switched off; set LANGFUSE_S3_BATCH_EXPORT_ENABLED to true."
-        )
-    store = open_object_store(settings)
-    key = f"{settings.langfuse_s3_batch_export_prefix}lf-export-doctor-{secrets.token_hex(8)}.txt"
-    data = secrets.token_bytes(64)
-    with suppress(AccessRefusedError):  # AWS's answer to those who may not list the bucket
-        store.head(key)
-    store.upload(key, io.BytesIO(data), "text/plain", len(data))
-    try:
-        link = store.signed_url(key, timedelta(minutes=5), "lf-export-doctor.txt")
-        require_download(link, data, trust_of_links(settings))
-    finally:
-        store.delete(key)
-    done = "an object was written, downloaded through its link and deleted"
-    return "; but ".join([done, *_shortcomings(store, key)])
-
-
-def _shortcomings(store: S3ObjectStore, key: str) -> Iterator[str]:
-    """What exports can do without."""
-    if store.credentials_are_temporary:
-        yield "the credentials are temporary, and links die with them: use a permanent key"
-    try:
-        store.incomplete_uploads(key)
-    except AccessRefusedError:
-        yield (
-            "unfinished uploads cannot be found, and their parts are billed until a rule of the "
-            "bucket removes them: allow ListBucketMultipartUploads"
-        )
-    with suppress(ExportError):  # who may not read the rules is not told of them
-        if not store.has_lifecycle():
-            yield (
-                "no rule of the bucket aborts uploads that were never finished and deletes files "
-                "whose link has expired: see deploy/s3/lifecycle.json"
-            )
 
 
 def _mail(settings: Settings) -> str:
