@@ -50,9 +50,29 @@ def _shortcomings(store: S3ObjectStore, key: str) -> Iterator[str]:
             "unfinished uploads cannot be found, and their parts are billed until a rule of the "
             "bucket removes them: allow ListBucketMultipartUploads"
         )
+    yield from _refusals_of_uploads(store, key)
     with suppress(ExportError):  # who may not read the rules is not told of them
         if not store.has_lifecycle():
             yield (
                 "no rule of the bucket aborts uploads that were never finished and deletes files "
                 "whose link has expired: see deploy/s3/lifecycle.json"
             )
+
+
+def _refusals_of_uploads(store: S3ObjectStore, key: str) -> Iterator[str]:
+    """What may not be done with an upload that was begun."""
+    upload = store.begin(key, "text/plain")
+    try:
+        store.listed_parts(upload)
+    except AccessRefusedError:
+        yield (
+            "a run that goes on with an upload has to believe its own notes of the parts: "
+            "allow ListMultipartUploadParts"
+        )
+    try:
+        store.abort(upload)
+    except AccessRefusedError:
+        yield (
+            "unfinished uploads cannot be thrown away, and their parts are billed until a rule of "
+            "the bucket removes them: allow AbortMultipartUpload"
+        )

@@ -70,6 +70,26 @@ def test_the_doctor_says_what_such_a_key_leaves_undone(environment: dict[str, st
     assert "ListBucketMultipartUploads" in s3.message
 
 
+@pytest.mark.parametrize(
+    ("method", "permission"),
+    [("GET", "ListMultipartUploadParts"), ("DELETE", "AbortMultipartUpload")],
+)
+def test_the_doctor_says_what_may_not_be_done_with_an_upload(
+    environment: dict[str, str], method: str, permission: str
+) -> None:
+    def refuse(request: Request) -> Refuse | None:
+        is_asked = request.method == method and "uploadId=" in request.path
+        return Refuse(403, DENIED) if is_asked else None
+
+    with proxy(environment[f"{KEY}_ENDPOINT"], refuse) as endpoint:
+        behind = {**environment, f"{KEY}_ENDPOINT": endpoint}
+        (s3,) = [c for c in run_checks(Settings.load(behind), behind) if c.name == "S3"]
+
+    assert s3.ok, s3.message
+    of_uploads = ("ListMultipartUploadParts", "AbortMultipartUpload")
+    assert [name for name in of_uploads if f"allow {name}" in s3.message] == [permission]
+
+
 def test_what_is_refused_is_named_by_its_permission(environment: dict[str, str]) -> None:
     store = S3ObjectStore(Settings.load(environment))
 
