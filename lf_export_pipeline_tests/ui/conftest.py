@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,16 +121,27 @@ def deployment(
     isolated_stack: LocalStack,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
-    """Webserver and daemon as `docs/operating.md` starts them, on records of their own."""
-    generate_sample(isolated_stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
-    home = dagster.prepare_home(tmp_path_factory.mktemp("dagster"))
-    spool = home / "spool"
     sizes = {"LF_EXPORT_CHUNK_TARGET_MIB": "1", "LF_EXPORT_STEP_TARGET_MIB": "1"}
-    changes = {"LF_EXPORT_SPOOL": str(spool), **sizes}
-    environment = dagster.environment_for(isolated_stack.environment() | changes, home)
+    with deployed(isolated_stack, tmp_path_factory.mktemp("dagster"), sizes) as found:
+        yield found
+
+
+@contextmanager
+def deployed(stack: LocalStack, folder: Path, changes: Mapping[str, str]) -> Iterator[Deployment]:
+    """Webserver and daemon as `docs/operating.md` starts them, on records of their own.
+
+    Args:
+        stack: Without other traces than the sample's.
+        folder: For what Dagster keeps.
+        changes: Settings that differ from those of the stack.
+    """
+    generate_sample(stack.addresses(), PROJECT, SIZE, until=datetime.now(UTC))
+    home = dagster.prepare_home(folder)
+    spool = home / "spool"
+    settings = stack.environment() | {"LF_EXPORT_SPOOL": str(spool), **changes}
+    environment = dagster.environment_for(settings, home)
     (port,) = choose(["webserver"], earlier={}, configured={}).values()
-    settings = Settings.load(isolated_stack.environment())
-    database = LangfusePostgres(settings)
+    database = LangfusePostgres(Settings.load(settings))
     with (
         dagster.running("daemon", dagster.daemon_arguments(), environment, home),
         dagster.running("webserver", dagster.webserver_arguments(port), environment, home) as ui,
@@ -140,7 +152,7 @@ def deployment(
         dagster.wait_for_ui(ui, port, home / "webserver.log")
         with dg.DagsterInstance.get() as instance:
             address = f"http://{dagster.HOST}:{port}"
-            yield Deployment(database.exports, instance, spool, address, settings)
+            yield Deployment(database.exports, instance, spool, address, Settings.load(settings))
     database.close()
 
 
