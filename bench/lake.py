@@ -52,19 +52,19 @@ class Size:
     days: int
     projects: int
     rows: int  # of each day, project and table
-    large_rows: int  # of one day of one project
-    written_days: int
+    large_rows: int = 0  # of one day of one project
+    written_days: int = 0
 
 
 def main() -> None:
     asked = _arguments()
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder, _stack(Path(folder)) as stack:
+    with tempfile.TemporaryDirectory() as folder, a_stack(Path(folder)) as stack:
         remembered = state.load(stack.state_dir)
         assert remembered
         server = psutil.Process(remembered.processes["clickhouse"].pid)
-        _fill(stack, asked)
-        settings = _settings(stack, Path(folder) / "lake")
+        fill(stack, asked)
+        settings = Settings.load(environment(stack, Path(folder) / "lake"))
         with open_stores(settings) as stores:
             figures = _figures(settings, stores.lake(), server, asked)
     print(json.dumps(figures, indent=1))
@@ -143,22 +143,25 @@ def _told(sample: Sample, factor: float = 1) -> dict[str, float]:
     }
 
 
-def _settings(stack: LocalStack, folder: Path) -> Settings:
+def environment(stack: LocalStack, folder: Path) -> dict[str, str]:
+    """That of a lake in a folder, which begins with the first of the days."""
     lake = {
         "LF_EXPORT_LAKE_URL": f"file://{folder}",
         "LF_EXPORT_LAKE_START": FIRST.isoformat(),
         "LF_EXPORT_LAKE_TABLES": ",".join(TABLES),
     }
-    return Settings.load({**stack.environment(), **lake})
+    return {**stack.environment(), **lake}
 
 
 @contextmanager
-def _stack(folder: Path) -> Iterator[LocalStack]:
+def a_stack(folder: Path) -> Iterator[LocalStack]:
+    """The embedded servers, with their data in a folder."""
     with LocalStack(folder / "stack").temporary() as stack:
         yield stack
 
 
-def _fill(stack: LocalStack, size: Size) -> None:
+def fill(stack: LocalStack, size: Size) -> None:
+    """Rows in all tables, days and projects."""
     start = datetime.combine(FIRST, datetime.min.time(), UTC).timestamp()
     each = size.projects * size.rows
     with clickhouse_client(stack.addresses()) as client:
