@@ -7,6 +7,7 @@
     │   ├── InvalidQueryError     the stored query is not one that can be exported
     │   ├── InvalidFilterError    a filter or an order cannot be applied to this table
     │   ├── TimeLimitError        a store took longer than it may; trying again costs it as much
+    │   ├── InterruptedExportError  whoever started it in a shell has ended it
     │   └── ConfigurationError    a setting is missing or wrong; only an operator can help
     │       └── AccessRefusedError  a service knows us, and does not let us do this
     ├── TransientError            a service had a bad moment; trying again may help
@@ -68,6 +69,13 @@ class ConfigurationError(PermanentError):
 
 class AccessRefusedError(ConfigurationError):
     """A service knows us, and does not let us do what was asked; it may grant other things."""
+
+
+class InterruptedExportError(PermanentError):
+    """Whoever has started the export ended it with its process."""
+
+    def __init__(self) -> None:
+        super().__init__("The export was interrupted. Please request it again.")
 
 
 class TransientError(ExportError):

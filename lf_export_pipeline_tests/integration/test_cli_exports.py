@@ -1,9 +1,14 @@
 """``lf-export request``, ``run`` and ``status`` against real parts."""
 
 import json
+import os
 import re
 import secrets
 import shlex
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -26,8 +31,10 @@ from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.main import main
 from lf_export_pipeline.cli.request import request as request_command
 from lf_export_pipeline.cli.request import requested_row
+from lf_export_pipeline.core.errors import InterruptedExportError
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.settings import Settings
+from lf_export_pipeline_tests.integration.adapters.proxy import Beforehand, proxy
 
 pytestmark = pytest.mark.services
 
@@ -98,6 +105,52 @@ def test_completed_export_is_made_again_only_by_force(cli: CliRunner) -> None:
 
     assert call(cli, "run", export_id).exit_code == 0
     assert call(cli, "run", export_id, "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("begins", "request_to_end"),
+    [("", signal.SIGINT), ("", signal.SIGTERM), ("trap '' INT; ", signal.SIGTERM)],
+    ids=["Ctrl-C", "SIGTERM", "SIGTERM in the background of a script"],
+)
+def test_command_that_is_asked_to_end_ends_and_its_export_is_failed(
+    sampled: LocalStack,
+    database: LangfusePostgres,
+    tmp_path: Path,
+    begins: str,
+    request_to_end: signal.Signals,
+) -> None:
+    """In the background of a script SIGINT is ignored, and programs inherit that."""
+    row = requested_row(**TRACES)
+    database.exports.add(row)
+    is_at_work, goes_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_at_work.set()
+        goes_on.wait(60)
+
+    environment = {**os.environ, **sampled.environment()}
+    environment.pop("DAGSTER_HOME", None)
+    command = f"{begins}exec {sys.executable} -m lf_export_pipeline.cli run {row.id}"
+    with proxy(environment["CLICKHOUSE_URL"], lambda _: Beforehand(hold)) as url:
+        process = subprocess.Popen(
+            ["sh", "-c", command], env={**environment, "CLICKHOUSE_URL": url}, cwd=tmp_path
+        )
+        try:
+            assert is_at_work.wait(60)
+            process.send_signal(request_to_end)
+            assert process.wait(60) == 1
+        finally:
+            process.kill()
+            process.wait()
+            goes_on.set()
+
+    found = database.exports.get(row.id)
+    assert found
+    assert (found.status, found.url, found.log) == (
+        "FAILED",
+        None,
+        InterruptedExportError().user_message,
+    )
 
 
 def test_export_that_does_not_exist_is_said_to_be_missing_and_no_run_begins(

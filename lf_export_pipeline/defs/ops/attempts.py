@@ -19,7 +19,11 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from lf_export_pipeline.core.errors import ExportCancelledError, PermanentError
+from lf_export_pipeline.core.errors import (
+    ExportCancelledError,
+    InterruptedExportError,
+    PermanentError,
+)
 from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
 from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile
 from lf_export_pipeline.core.redaction import RedactedError
@@ -105,9 +109,7 @@ class Attempts:
             description = f"A bug or unexpected data ({error.kind})."
             raise dg.Failure(description=description, allow_retries=False) from error
         except dg.DagsterExecutionInterruptedError as interrupt:
-            if attempt.cancel_if_terminated():
-                # Dagster's retry policy would otherwise start the step again in a run that ends.
-                raise dg.Failure("The run was terminated.", allow_retries=False) from interrupt
+            attempt.end_if_asked_to(interrupt)
             raise
 
 
@@ -185,12 +187,24 @@ class Attempt:
         self.cache.close()
         discard_attempt(self.folder, self.files, self.row())
 
-    def cancel_if_terminated(self) -> bool:
-        """True, and the export is cancelled, if a person terminates the run.
+    def end_if_asked_to(self, interrupt: BaseException) -> None:
+        """Nothing, if the interrupt is of a run worker that is shut down: that is a failure.
 
-        A run worker that is shut down is a failure. Another run of the export that goes on is not
-        stopped by the end of this one, and what has been queued since this run was asked for is
-        another attempt.
+        Raises:
+            Failure: A person wants the run to end; Dagster's retry policy would otherwise start the
+                step again.
+        """
+        if self._cancel_if_terminated():
+            raise dg.Failure("The run was terminated.", allow_retries=False) from interrupt
+        if self.context.run.remote_job_origin is None:  # it was started in a shell, where Ctrl-C is
+            error = InterruptedExportError()
+            raise dg.Failure(error.user_message, allow_retries=False) from error
+
+    def _cancel_if_terminated(self) -> bool:
+        """True, and the export is cancelled, if a person terminates the run in Dagster.
+
+        Another run of the export that goes on is not stopped by the end of this one, and what has
+        been queued since this run was asked for is another attempt.
         """
         instance = self.context.instance
         run = instance.get_run_by_id(self.context.run_id)
