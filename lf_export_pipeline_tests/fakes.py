@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -263,6 +264,10 @@ class MemoryObjectStore:
     def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
         self.file_names.append(file_name)
         return f"https://bucket.test/{key}?expires={int(expires_in.total_seconds())}&secret=s3cr3t"
+
+    def keys_of_link(self, url: str) -> list[str]:
+        found = re.fullmatch(r"https://bucket\.test/([^?]+)(\?.*)?", url)
+        return [found[1]] if found else []
 
     def of_bucket(self, bucket: str) -> "MemoryObjectStore":
         return self.others.setdefault(bucket, MemoryObjectStore(bucket))

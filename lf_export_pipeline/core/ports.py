@@ -3,7 +3,7 @@
 The real ones are in ``adapters``, fakes in the tests.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -246,6 +246,13 @@ class ObjectStore(Protocol):
             key: Of the object.
             expires_in: How long the link lives.
             file_name: What a browser calls the saved file.
+        """
+        ...
+
+    def keys_of_link(self, url: str) -> Iterable[str]:
+        """The keys that a link may be one to, also one that was signed before; most likely first.
+
+        None of a link that leads elsewhere, and of a text that is no link.
         """
         ...
 

@@ -14,6 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from lf_export_pipeline.adapters.aws import aws_session
+from lf_export_pipeline.adapters.s3.links import keys_of_link
 from lf_export_pipeline.adapters.s3.multipart_uploads import abort_upload, incomplete_uploads
 from lf_export_pipeline.adapters.s3.object_upload import ObjectUpload, SentParts
 from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBuffers
@@ -255,6 +256,10 @@ class S3ObjectStore:
                 },
                 ExpiresIn=int(expires_in.total_seconds()),
             )
+
+    def keys_of_link(self, url: str) -> Iterator[str]:
+        """The keys that a link may be one to, now or by the endpoint of before."""
+        return keys_of_link(url, self._settings)
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""
