@@ -5,11 +5,13 @@ import io
 import re
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
+from ssl import SSLContext, create_default_context
 from typing import BinaryIO
 
 from lf_export_pipeline.adapters.spool import safe_parts
@@ -259,7 +261,22 @@ class MemoryObjectStore:
     def head(self, key: str) -> StoredObject | None:
         if key not in self.objects:
             return None
-        return StoredObject(key, len(self.objects[key]), self.content_types[key])
+        data = self.objects[key]
+        return StoredObject(key, len(data), self.content_types.get(key), _etag(data))
+
+    def read(self, key: str) -> bytes | None:
+        return self.objects.get(key)
+
+    def listed(self, prefix: str) -> Iterator[StoredObject]:
+        keys = sorted(key for key in self.objects if key.startswith(prefix))
+        return (found for key in keys if (found := self.head(key)))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        below = (each.key.removeprefix(prefix) for each in self.listed(prefix))
+        return iter(dict.fromkeys(key.split("/")[0] for key in below if "/" in key))
+
+    def download(self, key: str, path: Path, progress: Callable[[int], None]) -> None:
+        progress(path.write_bytes(self.objects[key]))
 
     def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
         self.file_names.append(file_name)
@@ -268,6 +285,12 @@ class MemoryObjectStore:
     def keys_of_link(self, url: str) -> list[str]:
         found = re.fullmatch(r"https://bucket\.test/([^?]+)(\?.*)?", url)
         return [found[1]] if found else []
+
+    def trust_of_links(self) -> SSLContext:
+        return create_default_context()
+
+    def doubts(self, prefix: str) -> Iterable[str]:  # noqa: ARG002
+        return ()
 
     def of_bucket(self, bucket: str) -> "MemoryObjectStore":
         return self.others.setdefault(bucket, MemoryObjectStore(bucket))

@@ -21,8 +21,6 @@ from lf_export_pipeline.adapters.object_stores import open_object_store
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.adapters.postgres.postgres_errors import MAY_NOT_INSERT, postgres_errors
 from lf_export_pipeline.adapters.postgres.secret_values import hand_over
-from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
-from lf_export_pipeline.adapters.s3.s3_client import trust_of_links
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.adapters.tls import unverified_postgres
@@ -232,30 +230,11 @@ def _s3(settings: Settings) -> str:
     store.upload(key, io.BytesIO(data), "text/plain", len(data))
     try:
         link = store.signed_url(key, timedelta(minutes=5), "lf-export-doctor.txt")
-        require_download(link, data, trust_of_links(settings))
+        require_download(link, data, store.trust_of_links())
     finally:
         store.delete(key)
     done = "an object was written, downloaded through its link and deleted"
-    return "; but ".join([done, *_shortcomings(store, key)])
-
-
-def _shortcomings(store: S3ObjectStore, key: str) -> Iterator[str]:
-    """What exports can do without."""
-    if store.credentials_are_temporary:
-        yield "the credentials are temporary, and links die with them: use a permanent key"
-    try:
-        store.incomplete_uploads(key)
-    except AccessRefusedError:
-        yield (
-            "unfinished uploads cannot be found, and their parts are billed until a rule of the "
-            "bucket removes them: allow ListBucketMultipartUploads"
-        )
-    with suppress(ExportError):  # who may not read the rules is not told of them
-        if not store.has_lifecycle():
-            yield (
-                "no rule of the bucket aborts uploads that were never finished and deletes files "
-                "whose link has expired: see deploy/s3/lifecycle.json"
-            )
+    return "; but ".join([done, *store.doubts(key)])
 
 
 def _mail(settings: Settings) -> str:

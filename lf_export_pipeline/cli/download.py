@@ -18,7 +18,6 @@ from rich.progress import (
 
 from lf_export_pipeline.adapters.object_stores import open_object_store
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.cli.export_lookup import existing_export, known_export_ids
 from lf_export_pipeline.core.errors import AccessRefusedError, PermanentError
 from lf_export_pipeline.core.ports import ObjectStore
@@ -93,7 +92,7 @@ def object_key(row: ExportRow, store: ObjectStore, prefix: str) -> str:
     return key
 
 
-def stored_object(store: S3ObjectStore, key: str, row: ExportRow, now: datetime) -> StoredObject:
+def stored_object(store: ObjectStore, key: str, row: ExportRow, now: datetime) -> StoredObject:
     """The object of a file that is there.
 
     Raises:

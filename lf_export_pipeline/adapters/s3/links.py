@@ -1,9 +1,9 @@
-"""Where a bucket's links lead, and where they led under the settings of before."""
+"""Links to a bucket's objects: what a browser saves, and where they lead."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from lf_export_pipeline.settings.s3 import S3Settings
 
@@ -11,6 +11,17 @@ _AWS_HOST = (  # in every partition of AWS
     r"s3(-fips)?(\.dualstack)?([.-][a-z0-9-]+)?\."
     r"(amazonaws\.(com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
 )
+
+
+def content_disposition(file_name: str) -> str:
+    """The header that makes a browser save the file, under a name that cannot leave its quotes."""
+    printable = "".join(character for character in file_name if character.isprintable())
+    plain = printable.encode("ascii", "replace").decode().replace("\\", "\\\\")
+    quoted = plain.replace('"', '\\"')
+    header = f'attachment; filename="{quoted}"'
+    if printable.isascii():
+        return header
+    return f"{header}; filename*=UTF-8''{quote(printable, safe='')}"
 
 
 def keys_of_link(url: str, settings: S3Settings) -> Iterator[str]:
