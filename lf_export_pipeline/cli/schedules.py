@@ -3,7 +3,6 @@
 import json
 import sys
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,7 +12,7 @@ from rich.text import Text
 from lf_export_pipeline.cli.instances import required_instance
 from lf_export_pipeline.cli.status_view import as_tabs, blocks
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.schedules.requests import HEADINGS, Action, cells_of, change
+from lf_export_pipeline.schedules.requests import Action, change
 from lf_export_pipeline.schedules.store import StandingExports
 
 NONE = "There are no standing exports; `lf-export schedule` makes one."
@@ -55,12 +54,7 @@ def schedules_command(action: str, ids: tuple[str, ...], *, as_json: bool) -> No
     """
     wanted = Action(action)
     with required_instance() as instance:
-        found = change(StandingExports(instance), wanted, ids, datetime.now(UTC))
-    records: list[dict[str, Any]] = [
-        dict(zip(HEADINGS, cells_of(*each), strict=True)) for each in found
-    ]
-    if wanted is Action.REMOVE:
-        records = [record | {"state": "removed"} for record in records]
+        records = change(StandingExports(instance), wanted, ids, datetime.now(UTC))
     if as_json:
         click.echo(json.dumps(records, indent=2))
     elif sys.stdout.isatty():
