@@ -84,11 +84,9 @@ def newest_runs(
     return {export_id: records[0].dagster_run for export_id, records in runs.items()}
 
 
-def in_flight_runs(
-    instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus] = IN_FLIGHT
-) -> list[dg.RunRecord]:
-    """The runs of the job that have not ended, or those in one of these states, newest first."""
-    wanted = dg.RunsFilter(job_name=JOB_NAME, statuses=list(statuses))
+def in_flight_runs(instance: dg.DagsterInstance) -> list[dg.RunRecord]:
+    """The runs of the job that have not ended, newest first."""
+    wanted = dg.RunsFilter(job_name=JOB_NAME, statuses=list(IN_FLIGHT))
     return list(instance.get_run_records(wanted))
 
 
