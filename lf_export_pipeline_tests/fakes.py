@@ -19,7 +19,7 @@ from lf_export_pipeline.core.errors import TransientError, UploadLostError
 from lf_export_pipeline.core.ports import ByteSource, Recipient
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
-from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of
+from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of, owner_of
 from lf_export_pipeline.core.stored_objects import (
     BegunUpload,
     IncompleteUpload,
@@ -43,9 +43,6 @@ class FakeBatchExportRepository:
         assert row is None or isinstance(row, StoredExport)
         return row
 
-    def queued(self, limit: int) -> list[ExportRow]:
-        return sorted(self._waiting(), key=lambda row: (row.created_at, row.id))[:limit]
-
     def oldest_queued(self) -> ExportRow | None:
         return min(self._waiting(), key=lambda row: (row.updated_at, row.id), default=None)
 
@@ -54,7 +51,7 @@ class FakeBatchExportRepository:
     ) -> list[ExportRow]:
         taken = Counter[str]()
         turns: list[tuple[int, ExportRow]] = []
-        for row in self.queued(len(self.rows)):
+        for row in sorted(self._waiting(), key=lambda row: (row.created_at, row.id)):
             if row.id not in without:
                 taken[row.project_id] += 1
                 turns.append((taken[row.project_id], row))
@@ -62,7 +59,7 @@ class FakeBatchExportRepository:
         return [row for turn, row in in_turns if turn <= per_project][:limit]
 
     def find(self, search: ExportSearch) -> list[ExportRow]:
-        meant = [row for row in self.rows.values() if search.matches(row)]
+        meant = [row for row in self.rows.values() if _is_meant(row, search)]
         return sorted(meant, key=lambda row: (row.created_at, row.id))[: search.limit]
 
     def recent(self, limit: int) -> list[ExportRow]:
@@ -146,7 +143,7 @@ class FakeBatchExportRepository:
 
     def _in_work(self, export_id: str, claim: Claim | None) -> ExportRow | None:
         row = self._in(export_id, "QUEUED", "PROCESSING")
-        return row if row is not None and (claim is None or claim.covers(row)) else None
+        return row if row is not None and (claim is None or _covers(claim, row)) else None
 
     def _put(self, row: ExportRow) -> bool:
         self.rows[row.id] = replace(row, updated_at=datetime.now(UTC))
@@ -359,6 +356,28 @@ class MemorySpool:
         above = "/".join(safe_parts(folder)) + "/" if folder else ""
         inside = [path.removeprefix(above) for path in self.files if path.startswith(above)]
         return sorted({path.split("/")[0] for path in inside if "/" in path})
+
+
+def _covers(claim: Claim, row: ExportRow) -> bool:
+    is_own = claim.owner is not None and owner_of(row) == claim.owner
+    return is_own or row.updated_at == claim.unchanged_since
+
+
+def _is_meant(row: ExportRow, search: ExportSearch) -> bool:
+    chosen = (
+        (search.ids, row.id),
+        (search.statuses, row.status),
+        (search.projects, row.project_id),
+        (search.tables, row.table),
+    )
+    text, finished = (search.log_contains or "").casefold(), search.finished_since
+    return (
+        all(not wanted or value in wanted for wanted, value in chosen)
+        and text in (row.log or "").casefold()
+        and (search.created_since is None or row.created_at >= search.created_since)
+        and (search.created_until is None or row.created_at < search.created_until)
+        and (finished is None or (row.finished_at is not None and row.finished_at >= finished))
+    )
 
 
 def _etag(data: bytes | memoryview) -> str:

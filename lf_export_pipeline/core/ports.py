@@ -81,10 +81,6 @@ class BatchExportRepository(Protocol):
         """The row with its query, or with an ``OversizedQuery`` in its place."""
         ...
 
-    def queued(self, limit: int) -> list[ExportRow]:
-        """Rows that wait, oldest first."""
-        ...
-
     def oldest_queued(self) -> ExportRow | None:
         """The row that was queued before all others, however long ago it was asked for."""
         ...

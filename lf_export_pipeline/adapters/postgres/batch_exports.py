@@ -77,10 +77,6 @@ class PostgresBatchExportRepository:
             found = connection.execute(query).mappings().first()
         return stored_export(found, self._query_max_bytes) if found else None
 
-    def queued(self, limit: int) -> list[ExportRow]:
-        """Rows that wait, oldest first."""
-        return self._read(self._rows().where(_IS_WAITING).order_by(*_OLDEST_FIRST).limit(limit))
-
     def oldest_queued(self) -> ExportRow | None:
         """The row that was queued before all others, however long ago it was asked for."""
         waiting = self._rows().where(_IS_WAITING)

@@ -246,4 +246,4 @@ class StoredFile(_Frozen):
 
 
 Answers = Mapping[str, list[tuple[object, ...]]]
-"""The rows of each prerequisite statement of a table, by its name."""
+"""The rows of each preflight query of a table, by its name."""
