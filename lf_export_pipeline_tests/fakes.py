@@ -46,7 +46,7 @@ class FakeBatchExportRepository:
     def oldest_queued(self) -> ExportRow | None:
         return min(self._waiting(), key=lambda row: (row.updated_at, row.id), default=None)
 
-    def waiting(
+    def list_queued(
         self, per_project: int, limit: int, without: Collection[str] = ()
     ) -> list[ExportRow]:
         taken = Counter[str]()
@@ -58,9 +58,9 @@ class FakeBatchExportRepository:
         in_turns = sorted(turns, key=lambda turn: turn[0])
         return [row for turn, row in in_turns if turn <= per_project][:limit]
 
-    def find(self, search: ExportSearch) -> list[ExportRow]:
-        meant = [row for row in self.rows.values() if _is_meant(row, search)]
-        return sorted(meant, key=lambda row: (row.created_at, row.id))[: search.limit]
+    def search(self, wanted: ExportSearch) -> list[ExportRow]:
+        found = [row for row in self.rows.values() if _matches(row, wanted)]
+        return sorted(found, key=lambda row: (row.created_at, row.id))[: wanted.limit]
 
     def recent(self, limit: int) -> list[ExportRow]:
         by_id = sorted(self.rows.values(), key=lambda row: row.id)
@@ -121,7 +121,7 @@ class FakeBatchExportRepository:
         row = self._in(export_id, *([only] if only else ["FAILED", "CANCELLED", "COMPLETED"]))
         return row is not None and self._put(_cleared(row, "QUEUED"))
 
-    def release(self, export_id: str, untouched_since: datetime) -> bool:
+    def requeue_lost(self, export_id: str, untouched_since: datetime) -> bool:
         row = self._in(export_id, "PROCESSING")
         if row is None or row.updated_at > untouched_since:
             return False
@@ -363,7 +363,7 @@ def _covers(claim: Claim, row: ExportRow) -> bool:
     return is_own or row.updated_at == claim.unchanged_since
 
 
-def _is_meant(row: ExportRow, search: ExportSearch) -> bool:
+def _matches(row: ExportRow, search: ExportSearch) -> bool:
     chosen = (
         (search.ids, row.id),
         (search.statuses, row.status),

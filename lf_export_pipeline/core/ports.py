@@ -85,10 +85,10 @@ class BatchExportRepository(Protocol):
         """The row that was queued before all others, however long ago it was asked for."""
         ...
 
-    def waiting(
+    def list_queued(
         self, per_project: int, limit: int, without: Collection[str] = ()
     ) -> list[ExportRow]:
-        """Rows that wait, at most so many of each project, in turns.
+        """Rows that are QUEUED, at most so many of each project, in turns.
 
         The oldest of every project comes before the second oldest of any, so that thousands of rows
         of one project do not hide those of the others.
@@ -103,8 +103,8 @@ class BatchExportRepository(Protocol):
         """
         ...
 
-    def find(self, search: ExportSearch) -> list[ExportRow]:
-        """The rows that are meant, oldest first."""
+    def search(self, wanted: ExportSearch) -> list[ExportRow]:
+        """The rows for which all conditions hold, oldest first."""
         ...
 
     def start(self, export_id: str, owner: str, unchanged_since: datetime | None = None) -> bool:
@@ -155,7 +155,7 @@ class BatchExportRepository(Protocol):
         """FAILED, CANCELLED or COMPLETED, or only one of them → QUEUED, as if it had never run."""
         ...
 
-    def release(self, export_id: str, untouched_since: datetime) -> bool:
+    def requeue_lost(self, export_id: str, untouched_since: datetime) -> bool:
         """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
         ...
 

@@ -43,7 +43,7 @@ def prune_partitions(
 def _items(instance: dg.DagsterInstance, export_rows: BatchExportRepository) -> Iterator[SweepItem]:
     now = datetime.now(UTC)
     for ids in batches_of(instance.get_dynamic_partitions(PARTITIONS_NAME)):
-        rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
+        rows = {row.id: row for row in export_rows.search(ExportSearch(ids=ids, limit=len(ids)))}
         runs = runs_by_export(instance, ids)
         for one in ids:
             records, row = runs.get(one, []), rows.get(one)

@@ -83,7 +83,7 @@ def _items(
     kept_for: timedelta,
 ) -> list[SweepItem]:
     ids = tuple(unquote(folder) for folder in folders)
-    rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
+    rows = {row.id: row for row in export_rows.search(ExportSearch(ids=ids, limit=len(ids)))}
     runs = runs_of_exports(instance, ids)
     now = datetime.now(UTC)
     return [

@@ -169,7 +169,7 @@ def test_without_dagsters_records_it_says_what_to_set(
 
 def rows_of(database: LangfusePostgres, export_id: str) -> list[StoredExport]:
     """The rows of windows, in their order."""
-    rows = database.exports.find(ExportSearch(projects=(PROJECT,)))
+    rows = database.exports.search(ExportSearch(projects=(PROJECT,)))
     stored = [database.exports.stored(row.id) for row in rows if row.id != export_id]
     return sorted((row for row in stored if row), key=lambda row: row.id)
 

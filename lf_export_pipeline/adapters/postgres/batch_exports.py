@@ -83,10 +83,10 @@ class PostgresBatchExportRepository:
         found = self._read(waiting.order_by(_C.updated_at, _C.id).limit(1))
         return found[0] if found else None
 
-    def waiting(
+    def list_queued(
         self, per_project: int, limit: int, without: Collection[str] = ()
     ) -> list[ExportRow]:
-        """Rows that wait, in turns of the projects; two short sorts, however many rows wait."""
+        """QUEUED rows, in turns of the projects; two short sorts, however many rows wait."""
         turn = sa.func.row_number().over(partition_by=_C.project_id, order_by=_OLDEST_FIRST)
         queued = sa.select(_C.id, turn.label("turn")).where(
             _IS_WAITING, _C.id != sa.all_(_text_array(without))
@@ -96,10 +96,10 @@ class PostgresBatchExportRepository:
         in_turns = chosen.where(turns.c.turn <= per_project).order_by(turns.c.turn, *_OLDEST_FIRST)
         return self._read(in_turns.limit(limit))
 
-    def find(self, search: ExportSearch) -> list[ExportRow]:
-        """The rows that are meant, oldest first."""
-        meant = self._rows().where(*_conditions(search))
-        return self._read(meant.order_by(*_OLDEST_FIRST).limit(search.limit))
+    def search(self, wanted: ExportSearch) -> list[ExportRow]:
+        """The rows for which all conditions hold, oldest first."""
+        found = self._rows().where(*_conditions(wanted))
+        return self._read(found.order_by(*_OLDEST_FIRST).limit(wanted.limit))
 
     def recent(self, limit: int) -> list[ExportRow]:
         """The newest rows of any status, newest first."""
@@ -177,7 +177,7 @@ class PostgresBatchExportRepository:
         ended = _C.status.in_([only] if only else ["FAILED", "CANCELLED", "COMPLETED"])
         return self._change(export_id, ended, status="QUEUED", **_NOTHING_LEFT)
 
-    def release(self, export_id: str, untouched_since: datetime) -> bool:
+    def requeue_lost(self, export_id: str, untouched_since: datetime) -> bool:
         """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
         lost = sa.and_(_C.status == "PROCESSING", _C.updated_at <= storable(untouched_since))
         return self._change(export_id, lost, status="QUEUED", **_NOTHING_LEFT)

@@ -200,8 +200,8 @@ def test_nothing_but_the_check_of_a_request_fetches_a_query(
     try:
         known = [
             rows.get(export_id),
-            *rows.waiting(1_000, 1),
-            *rows.find(ExportSearch(ids=(export_id,), tables=("traces",))),
+            *rows.list_queued(1_000, 1),
+            *rows.search(ExportSearch(ids=(export_id,), tables=("traces",))),
             *(one for one in rows.recent(10_000) if one.id == export_id),
         ]
         assert not any(fetched)
