@@ -118,7 +118,7 @@ def python_json(plain: pa.RecordBatch) -> int:
 
 
 def written(writer: FormatWriter, batch: pa.RecordBatch) -> int:
-    return sum(piece.data.nbytes for piece in writer.part().rows(batch))
+    return sum(piece.data.nbytes for piece in writer.encoder().rows(batch))
 
 
 def measure(name: str, work: Callable[[], int], repeat: int) -> None:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from bench.world import World
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE
-from lf_export_pipeline.core.query.export_query import Chunk, ExportPlan, ExportQuery, PartFile
+from lf_export_pipeline.core.query.export_query import (
+    Chunk,
+    ExportPlan,
+    ExportQuery,
+    SerializedChunk,
+)
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
 from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
 from lf_export_pipeline.defs.ops.stream_chunks import planned
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 class _Nowhere:
     """Takes the rows of chunks and forgets them: where they go is the upload's phase."""
 
-    def finished(self, _index: int) -> PartFile | None:
+    def finished(self, _index: int) -> SerializedChunk | None:
         return None
 
     def missing_before(self, _index: int) -> Sequence[Chunk]:
@@ -39,7 +44,7 @@ class _Nowhere:
         yield sink
         sink.finish()
 
-    def finish(self, part: PartFile) -> None:
+    def finish(self, part: SerializedChunk) -> None:
         """Nothing is noted."""
 
 
@@ -79,7 +84,7 @@ class Phases:
         layout = written_layout(self.query, settings, rows)
         make = partial(ChunkWriter, rows, writer, self.query, preview=False, layout=layout)
         make = partial(make, file=_Nowhere())
-        parts = [make(chunk=chunk, folder=self.folder).verified_part() for chunk in chunks]
+        parts = [make(chunk=chunk, folder=self.folder).verified() for chunk in chunks]
         self.folder.remove()
         return sum(part.bytes for part in parts)
 

@@ -32,8 +32,8 @@ from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.core.query.export_query import (
     Chunk,
     ExportQuery,
-    PartFile,
     RowsBy,
+    SerializedChunk,
     unfit_of,
 )
 from lf_export_pipeline.core.request.column_groups import forbidden_columns
@@ -45,8 +45,8 @@ from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
 from lf_export_pipeline.defs.ops.stream_chunks import DEFAULT_ROW_BYTES, planned
 from lf_export_pipeline.file.assembled_file import AssembledFile, writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_files import ChunkFiles
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.file.part_files import PartFiles
 from lf_export_pipeline.file.preview import PREVIEW, Preview
 from lf_export_pipeline.file.written_chunk import written_layout
 from lf_export_pipeline.settings import Settings
@@ -261,7 +261,7 @@ def exported(
     )
 
 
-def _preview(parts: Sequence[PartFile], spool: MemorySpool) -> str:
+def _preview(parts: Sequence[SerializedChunk], spool: MemorySpool) -> str:
     folders = {part.location.rpartition("/")[0] for part in parts}
     found = [AttemptFolder(spool, path).read(PREVIEW, Preview) for path in folders]
     return "".join(each.markdown for each in found if each)
@@ -279,11 +279,11 @@ def _file(  # noqa: PLR0917 - of one export
     chunks: Sequence[Chunk],
     folder: AttemptFolder,
     layout: Layout | None,
-) -> tuple[bytes, list[PartFile]]:
+) -> tuple[bytes, list[SerializedChunk]]:
     """The file in one of the two ways that rows are made in, and its parts."""
     writer, rows = writer_of(query, settings), ChunkReader(reader, PlanTables())
-    make = partial(ChunkWriter, file=PartFiles(folder), preview=True, layout=layout)
-    parts = [make(rows, writer, query, chunk, folder).verified_part() for chunk in chunks]
+    make = partial(ChunkWriter, file=ChunkFiles(folder), preview=True, layout=layout)
+    parts = [make(rows, writer, query, chunk, folder).verified() for chunk in chunks]
     return content(AssembledFile(writer, parts, folder.spool)), parts
 
 

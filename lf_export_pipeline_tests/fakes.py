@@ -2,13 +2,16 @@
 
 import hashlib
 import io
+import re
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
+from ssl import SSLContext, create_default_context
 from typing import BinaryIO
 
 from lf_export_pipeline.adapters.spool import safe_parts
@@ -16,7 +19,7 @@ from lf_export_pipeline.core.errors import TransientError, UploadLostError
 from lf_export_pipeline.core.ports import ByteSource, Recipient
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
-from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of
+from lf_export_pipeline.core.request.ownership import Claim, is_anothers, mark_of, owner_of
 from lf_export_pipeline.core.stored_objects import (
     BegunUpload,
     IncompleteUpload,
@@ -40,27 +43,24 @@ class FakeBatchExportRepository:
         assert row is None or isinstance(row, StoredExport)
         return row
 
-    def queued(self, limit: int) -> list[ExportRow]:
-        return sorted(self._waiting(), key=lambda row: (row.created_at, row.id))[:limit]
-
     def oldest_queued(self) -> ExportRow | None:
         return min(self._waiting(), key=lambda row: (row.updated_at, row.id), default=None)
 
-    def waiting(
+    def list_queued(
         self, per_project: int, limit: int, without: Collection[str] = ()
     ) -> list[ExportRow]:
         taken = Counter[str]()
         turns: list[tuple[int, ExportRow]] = []
-        for row in self.queued(len(self.rows)):
+        for row in sorted(self._waiting(), key=lambda row: (row.created_at, row.id)):
             if row.id not in without:
                 taken[row.project_id] += 1
                 turns.append((taken[row.project_id], row))
         in_turns = sorted(turns, key=lambda turn: turn[0])
         return [row for turn, row in in_turns if turn <= per_project][:limit]
 
-    def find(self, search: ExportSearch) -> list[ExportRow]:
-        meant = [row for row in self.rows.values() if search.matches(row)]
-        return sorted(meant, key=lambda row: (row.created_at, row.id))[: search.limit]
+    def search(self, wanted: ExportSearch) -> list[ExportRow]:
+        found = [row for row in self.rows.values() if _matches(row, wanted)]
+        return sorted(found, key=lambda row: (row.created_at, row.id))[: wanted.limit]
 
     def recent(self, limit: int) -> list[ExportRow]:
         by_id = sorted(self.rows.values(), key=lambda row: row.id)
@@ -121,7 +121,7 @@ class FakeBatchExportRepository:
         row = self._in(export_id, *([only] if only else ["FAILED", "CANCELLED", "COMPLETED"]))
         return row is not None and self._put(_cleared(row, "QUEUED"))
 
-    def release(self, export_id: str, untouched_since: datetime) -> bool:
+    def requeue_lost(self, export_id: str, untouched_since: datetime) -> bool:
         row = self._in(export_id, "PROCESSING")
         if row is None or row.updated_at > untouched_since:
             return False
@@ -143,7 +143,7 @@ class FakeBatchExportRepository:
 
     def _in_work(self, export_id: str, claim: Claim | None) -> ExportRow | None:
         row = self._in(export_id, "QUEUED", "PROCESSING")
-        return row if row is not None and (claim is None or claim.covers(row)) else None
+        return row if row is not None and (claim is None or _covers(claim, row)) else None
 
     def _put(self, row: ExportRow) -> bool:
         self.rows[row.id] = replace(row, updated_at=datetime.now(UTC))
@@ -258,11 +258,36 @@ class MemoryObjectStore:
     def head(self, key: str) -> StoredObject | None:
         if key not in self.objects:
             return None
-        return StoredObject(key, len(self.objects[key]), self.content_types[key])
+        data = self.objects[key]
+        return StoredObject(key, len(data), self.content_types.get(key), _etag(data))
+
+    def read(self, key: str) -> bytes | None:
+        return self.objects.get(key)
+
+    def listed(self, prefix: str) -> Iterator[StoredObject]:
+        keys = sorted(key for key in self.objects if key.startswith(prefix))
+        return (found for key in keys if (found := self.head(key)))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        below = (each.key.removeprefix(prefix) for each in self.listed(prefix))
+        return iter(dict.fromkeys(key.split("/")[0] for key in below if "/" in key))
+
+    def download(self, key: str, path: Path, progress: Callable[[int], None]) -> None:
+        progress(path.write_bytes(self.objects[key]))
 
     def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
         self.file_names.append(file_name)
         return f"https://bucket.test/{key}?expires={int(expires_in.total_seconds())}&secret=s3cr3t"
+
+    def keys_of_link(self, url: str) -> list[str]:
+        found = re.fullmatch(r"https://bucket\.test/([^?]+)(\?.*)?", url)
+        return [found[1]] if found else []
+
+    def trust_of_links(self) -> SSLContext:
+        return create_default_context()
+
+    def doubts(self, prefix: str) -> Iterable[str]:  # noqa: ARG002
+        return ()
 
     def of_bucket(self, bucket: str) -> "MemoryObjectStore":
         return self.others.setdefault(bucket, MemoryObjectStore(bucket))
@@ -331,6 +356,28 @@ class MemorySpool:
         above = "/".join(safe_parts(folder)) + "/" if folder else ""
         inside = [path.removeprefix(above) for path in self.files if path.startswith(above)]
         return sorted({path.split("/")[0] for path in inside if "/" in path})
+
+
+def _covers(claim: Claim, row: ExportRow) -> bool:
+    is_own = claim.owner is not None and owner_of(row) == claim.owner
+    return is_own or row.updated_at == claim.unchanged_since
+
+
+def _matches(row: ExportRow, search: ExportSearch) -> bool:
+    chosen = (
+        (search.ids, row.id),
+        (search.statuses, row.status),
+        (search.projects, row.project_id),
+        (search.tables, row.table),
+    )
+    text, finished = (search.log_contains or "").casefold(), search.finished_since
+    return (
+        all(not wanted or value in wanted for wanted, value in chosen)
+        and text in (row.log or "").casefold()
+        and (search.created_since is None or row.created_at >= search.created_since)
+        and (search.created_until is None or row.created_at < search.created_until)
+        and (finished is None or (row.finished_at is not None and row.finished_at >= finished))
+    )
 
 
 def _etag(data: bytes | memoryview) -> str:

@@ -18,9 +18,9 @@ from rich.progress import (
 
 from lf_export_pipeline.adapters.object_stores import open_object_store
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.cli.export_lookup import existing_export, known_export_ids
 from lf_export_pipeline.core.errors import AccessRefusedError, PermanentError
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.stored_objects import StoredObject
 from lf_export_pipeline.file.file_names import saved_name
@@ -57,7 +57,8 @@ def download(export_id: str, output: Path | None) -> None:
     settings, now = Settings.load(), datetime.now(UTC)
     with closing(LangfusePostgres(settings)) as database:
         row = existing_export(database.exports, export_id)
-    key, store = object_key(row, settings), open_object_store(settings)
+    store = open_object_store(settings)
+    key = object_key(row, store, settings.langfuse_s3_batch_export_prefix)
     stored = stored_object(store, key, row, now)
     if is_expired(row, now):
         click.echo(f"The link expired on {row.expires_at:%Y-%m-%d}; the file is there.", err=True)
@@ -68,7 +69,7 @@ def download(export_id: str, output: Path | None) -> None:
     click.echo(path)
 
 
-def object_key(row: ExportRow, settings: Settings) -> str:
+def object_key(row: ExportRow, store: ObjectStore, prefix: str) -> str:
     """The key of the file of an export.
 
     Raises:
@@ -81,17 +82,17 @@ def object_key(row: ExportRow, settings: Settings) -> str:
             f"The export {row.id} is COMPLETED and has no link, so nobody knows its file; "
             f"`lf-export run {row.id} --force` makes it again."
         )
-    key = key_of_link(row.url, settings)
+    key = key_of_link(row.url, store, prefix)
     if key is None:
         raise PermanentError(
             f"The link of export {row.id} does not lead to an export in the bucket "
-            f"{settings.langfuse_s3_batch_export_bucket}; check LANGFUSE_S3_BATCH_EXPORT_BUCKET, "
+            f"{store.bucket}; check LANGFUSE_S3_BATCH_EXPORT_BUCKET, "
             "_PREFIX and _ENDPOINT, which may have changed since."
         )
     return key
 
 
-def stored_object(store: S3ObjectStore, key: str, row: ExportRow, now: datetime) -> StoredObject:
+def stored_object(store: ObjectStore, key: str, row: ExportRow, now: datetime) -> StoredObject:
     """The object of a file that is there.
 
     Raises:

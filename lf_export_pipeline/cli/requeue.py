@@ -1,18 +1,16 @@
 """``lf-export requeue``: failed exports again, from the shell."""
 
-import json
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console, Group
+from rich.console import Group
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.export_lookup import known_export_ids
-from lf_export_pipeline.cli.status_view import as_tabs, blocks
+from lf_export_pipeline.cli.records import blocks, print_records
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value
 from lf_export_pipeline.lifecycle.requeue import (
@@ -65,12 +63,8 @@ def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
     with closing(LangfusePostgres(settings)) as database:
         requeued = requeue_failed(database.exports, config, datetime.now(UTC), settings.limits)
     records = [dict(zip(HEADINGS, one.cells, strict=True)) for one in requeued]
-    if as_json:
-        click.echo(json.dumps(records, indent=2))
-    elif sys.stdout.isatty():
-        Console(highlight=False).print(Group(*blocks(records, head=("export", "outcome"))))
-    else:
-        click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
+    view = Group(*blocks(records, head=("export", "outcome")))
+    print_records(records, view, as_json=as_json)
     click.echo(f"{summary_of(requeued)}.{_advice(requeued, config.ids)}", err=True)
     if _unmatched(requeued, config.ids):
         click.get_current_context().exit(1)

@@ -12,10 +12,9 @@ from lf_export_pipeline.cli.export_lookup import known_export_ids
 from lf_export_pipeline.cli.instances import required_instance
 from lf_export_pipeline.core.request.windowed_query import written
 from lf_export_pipeline.schedules.requests import (
-    HEADINGS,
     LAG_MINUTES,
     ScheduleConfig,
-    cells_of,
+    record_of,
     schedule,
 )
 from lf_export_pipeline.schedules.store import StandingExports
@@ -78,9 +77,8 @@ def schedule_command(*, as_json: bool, **values: Any) -> None:
         kept = StandingExports(instance)
         config = ScheduleConfig(**values)
         standing = schedule(kept, database.exports, config, now, settings)
-        ((_, progress),) = kept.these([standing.id])
-    cells = cells_of(standing, progress)
-    click.echo(json.dumps(dict(zip(HEADINGS, cells, strict=True))) if as_json else standing.id)
+        (new,) = kept.these([standing.id])
+    click.echo(json.dumps(record_of(*new)) if as_json else standing.id)
     due = due_after(standing.timetable, standing.begin)
     when = f"at {written(due)}" if due > now else f"at once, as it was due at {written(due)}"
     click.echo(

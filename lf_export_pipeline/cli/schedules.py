@@ -1,19 +1,16 @@
 """``lf-export schedules``: standing exports, listed, paused, resumed, removed."""
 
-import json
-import sys
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
-from rich.console import Console, Group
+from rich.console import Group
 from rich.text import Text
 
 from lf_export_pipeline.cli.instances import required_instance
-from lf_export_pipeline.cli.status_view import as_tabs, blocks
+from lf_export_pipeline.cli.records import blocks, print_records
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.schedules.requests import HEADINGS, Action, cells_of, change
+from lf_export_pipeline.schedules.requests import Action, change
 from lf_export_pipeline.schedules.store import StandingExports
 
 NONE = "There are no standing exports; `lf-export schedule` makes one."
@@ -55,19 +52,9 @@ def schedules_command(action: str, ids: tuple[str, ...], *, as_json: bool) -> No
     """
     wanted = Action(action)
     with required_instance() as instance:
-        found = change(StandingExports(instance), wanted, ids, datetime.now(UTC))
-    records: list[dict[str, Any]] = [
-        dict(zip(HEADINGS, cells_of(*each), strict=True)) for each in found
-    ]
-    if wanted is Action.REMOVE:
-        records = [record | {"state": "removed"} for record in records]
-    if as_json:
-        click.echo(json.dumps(records, indent=2))
-    elif sys.stdout.isatty():
-        shown = Group(*blocks(records, head=("id", "state", "name"))) if records else Text(NONE)
-        Console(highlight=False).print(shown)
-    else:
-        click.echo("".join(f"{line}\n" for line in as_tabs(records)), nl=False)
+        records = change(StandingExports(instance), wanted, ids, datetime.now(UTC))
+    view = Group(*blocks(records, head=("id", "state", "name"))) if records else Text(NONE)
+    print_records(records, view, as_json=as_json)
     done = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMOVE: "removed"}
     if wanted in done:
         click.echo(f"{len(records)} {done[wanted]}.", err=True)

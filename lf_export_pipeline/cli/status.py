@@ -1,6 +1,5 @@
 """``lf-export status``: exports and their runs."""
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -10,15 +9,15 @@ from datetime import UTC, datetime
 
 import click
 import dagster as dg
-from rich.console import Console
 from rich.live import Live
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.export_lookup import known_export_ids, missing_export
 from lf_export_pipeline.cli.instances import configured_instance
+from lf_export_pipeline.cli.records import print_records
 from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.cli.status_lines import Run, StatusLine, status_lines
-from lf_export_pipeline.cli.status_view import StatusView, as_tabs
+from lf_export_pipeline.cli.status_view import StatusView
 from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow
@@ -66,7 +65,8 @@ def status(ids: tuple[str, ...], limit: int, *, watch: bool, as_json: bool, link
         if watch:
             _watch(exports)
         else:
-            _print(exports, as_json=as_json)
+            lines = exports.lines()
+            print_records([line.as_json() for line in lines], _view(lines), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +88,11 @@ class _Exports:
     def _rows(self) -> list[ExportRow]:
         if not self.ids:
             return self.database.exports.recent(self.limit)
-        found = {row.id: row for row in self.database.exports.find(ExportSearch(ids=self.ids))}
+        found = {row.id: row for row in self.database.exports.search(ExportSearch(ids=self.ids))}
         missing = [export_id for export_id in self.ids if export_id not in found]
         if missing:
             raise PermanentError(missing_export(missing[0]))
         return [found[export_id] for export_id in self.ids]
-
-
-def _print(exports: _Exports, *, as_json: bool) -> None:
-    if sys.stdout.isatty() and not as_json:
-        Console(highlight=False).print(_view(exports.lines()), crop=False)
-        return
-    records = [line.as_json() for line in exports.lines()]
-    if as_json:
-        click.echo(json.dumps(records, indent=2))
-    for text in () if as_json else as_tabs(records):
-        click.echo(text)
 
 
 def _watch(exports: _Exports) -> None:

@@ -1,6 +1,6 @@
-"""Exports on a terminal of any width, and as lines for other programs."""
+"""Exports on a terminal of any width."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
+from lf_export_pipeline.cli.records import one_line
 from lf_export_pipeline.cli.status_lines import StatusLine
 
 TABLE_MIN_WIDTH = 170
@@ -42,33 +43,10 @@ class StatusView:
                 yield from _block(line, self.now)
 
 
-def as_tabs(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """A heading and one line per record, with tabs between the values, for other programs."""
-    for at, record in enumerate(records):
-        if not at:
-            yield "\t".join(record)
-        yield "\t".join(_one_line(value) for value in record.values())
-
-
-def blocks(records: Iterable[dict[str, str]], head: Sequence[str]) -> Iterator[RenderableType]:
-    """Some lines per record: the values that it is known by, and below them the others by name."""
-    for record in records:
-        yield Text("  ".join(_one_line(record[name]) for name in head), overflow="fold")
-        rest = {name: _one_line(value) for name, value in record.items() if name not in head}
-        named = [f"{name.replace('_', ' ')}: {text}" for name, text in rest.items() if text]
-        yield Padding(Text(", ".join(named), overflow="fold"), (0, 0, 0, 2), expand=False)
-
-
-def _one_line(value: object) -> str:
-    """A value without tabs, ends of lines, and what a terminal would obey instead of showing it."""
-    text = "" if value is None else str(value)
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
-
-
 def _plain(line: StatusLine) -> StatusLine:
     """Users choose names, and servers the words of errors: for a terminal they are only text."""
     values: dict[str, Any] = {name: getattr(line, name) for name in line.__slots__}
-    texts = {name: _one_line(value) for name, value in values.items() if isinstance(value, str)}
+    texts = {name: one_line(value) for name, value in values.items() if isinstance(value, str)}
     return replace(line, **values | texts)
 
 

@@ -3,11 +3,13 @@
 The real ones are in ``adapters``, fakes in the tests.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
+from ssl import SSLContext
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from lf_export_pipeline.core.query.statement import Statement, Store
@@ -79,18 +81,14 @@ class BatchExportRepository(Protocol):
         """The row with its query, or with an ``OversizedQuery`` in its place."""
         ...
 
-    def queued(self, limit: int) -> list[ExportRow]:
-        """Rows that wait, oldest first."""
-        ...
-
     def oldest_queued(self) -> ExportRow | None:
         """The row that was queued before all others, however long ago it was asked for."""
         ...
 
-    def waiting(
+    def list_queued(
         self, per_project: int, limit: int, without: Collection[str] = ()
     ) -> list[ExportRow]:
-        """Rows that wait, at most so many of each project, in turns.
+        """Rows that are QUEUED, at most so many of each project, in turns.
 
         The oldest of every project comes before the second oldest of any, so that thousands of rows
         of one project do not hide those of the others.
@@ -105,8 +103,8 @@ class BatchExportRepository(Protocol):
         """
         ...
 
-    def find(self, search: ExportSearch) -> list[ExportRow]:
-        """The rows that are meant, oldest first."""
+    def search(self, wanted: ExportSearch) -> list[ExportRow]:
+        """The rows for which all conditions hold, oldest first."""
         ...
 
     def start(self, export_id: str, owner: str, unchanged_since: datetime | None = None) -> bool:
@@ -157,7 +155,7 @@ class BatchExportRepository(Protocol):
         """FAILED, CANCELLED or COMPLETED, or only one of them → QUEUED, as if it had never run."""
         ...
 
-    def release(self, export_id: str, untouched_since: datetime) -> bool:
+    def requeue_lost(self, export_id: str, untouched_since: datetime) -> bool:
         """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
         ...
 
@@ -180,8 +178,46 @@ class ByteSource(Protocol):
         """How many bytes now stand at the beginning of the buffer; 0: there are no more."""
 
 
-class ObjectStore(Protocol):
-    """The bucket of the finished files."""
+class Bucket(Protocol):
+    """Objects by key: a bucket, or a folder.
+
+    Every method raises ``TransientError`` for what may pass, ``PermanentError`` for the rest.
+    """
+
+    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+        """Write an object, whole or not at all; the SHA-256 of its bytes, in hexadecimal digits.
+
+        Args:
+            key: Its key, prefix included.
+            source: Its bytes in order; read once.
+            content_type: Stored with it, where that can be.
+            expected_bytes: An estimate.
+        """
+        ...
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes of a small object; None: there is none."""
+        ...
+
+    def head(self, key: str) -> StoredObject | None:
+        """The object, if it is there, with a tag that other bytes would not have."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object; a missing one is no error."""
+        ...
+
+    def listed(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects whose keys begin with a prefix."""
+        ...
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What stands between a prefix, which ends in a slash, and the next slash, each once."""
+        ...
+
+
+class ObjectStore(Bucket, Protocol):
+    """A bucket whose service takes uploads in parts, and signs links that browsers open."""
 
     @property
     def bucket(self) -> str:
@@ -190,13 +226,6 @@ class ObjectStore(Protocol):
 
     def of_bucket(self, bucket: str) -> "ObjectStore":
         """Another bucket of the same service, for the same user."""
-        ...
-
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
-        """Write an object in parts; nothing appears in the bucket unless all of it was written.
-
-        Returns the SHA-256 of its bytes, in hexadecimal digits.
-        """
         ...
 
     def begin(self, key: str, content_type: str) -> BegunUpload:
@@ -235,8 +264,17 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def head(self, key: str) -> StoredObject | None:
-        """The object, if it is there."""
+    def download(self, key: str, path: Path, progress: Callable[[int], None]) -> None:
+        """Write the object to a file, which appears under its name only when it is whole.
+
+        Args:
+            key: Of the object.
+            path: The file; one that is there is replaced.
+            progress: Told of each number of bytes that has come, by several threads.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         ...
 
     def signed_url(self, key: str, expires_in: timedelta, file_name: str) -> str:
@@ -249,8 +287,15 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def delete(self, key: str) -> None:
-        """Remove the object; a missing one is no error."""
+    def keys_of_link(self, url: str) -> Iterable[str]:
+        """The keys that a link may be one to, also one that was signed before; most likely first.
+
+        None of a link that leads elsewhere, and of a text that is no link.
+        """
+        ...
+
+    def trust_of_links(self) -> SSLContext:
+        """Whose certificates are good for the host of a link, which browsers open."""
         ...
 
     def incomplete_uploads(self, prefix: str) -> list[IncompleteUpload]:
@@ -259,6 +304,14 @@ class ObjectStore(Protocol):
 
     def abort(self, upload: IncompleteUpload | BegunUpload) -> None:
         """Throw away the parts; an upload that has ended meanwhile is no error."""
+        ...
+
+    def doubts(self, prefix: str) -> Iterable[str]:
+        """What exports can do without and this bucket does not give: a sentence each.
+
+        Args:
+            prefix: Nothing but keys that begin with it need be seen to find out.
+        """
         ...
 
 

@@ -88,7 +88,7 @@ def failures_of(
     now: datetime,
 ) -> dg.AssetCheckResult:
     """Whether too many exports failed in the hour before now."""
-    failed = export_rows.find(ExportSearch(statuses=("FAILED",), finished_since=now - HOUR))
+    failed = export_rows.search(ExportSearch(statuses=("FAILED",), finished_since=now - HOUR))
     newest = newest_runs(instance, [row.id for row in failed])
     refused = {export_id for export_id, run in newest.items() if is_request_failure(run)}
     return failure_check(failed, refused, settings)

@@ -60,8 +60,8 @@ def batch_export() -> None:
     """One row of ``batch_exports``: validate, read, write, upload, publish, notify."""
     query = resolve_filters(validate_export())
     plan, chunks = stream_chunks(query)
-    parts = chunks.map(lambda step: serialize_chunk(plan, step))
-    notify_requester(upload_file(plan, parts.collect()))
+    serialized = chunks.map(lambda step: serialize_chunk(plan, step))
+    notify_requester(upload_file(plan, serialized.collect()))
 
 
 def batch_export_job(

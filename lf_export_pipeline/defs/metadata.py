@@ -16,7 +16,7 @@ from lf_export_pipeline.file.manifest import manifest_of
 from lf_export_pipeline.file.preview import Preview
 from lf_export_pipeline.lifecycle.partitions import ATTEMPT_TAG
 from lf_export_pipeline.lifecycle.run_records import (
-    first_word,
+    first_event_at,
     number_in,
     root_run_id,
     runs_by_export,
@@ -123,7 +123,7 @@ def queue_wait_seconds(context: dg.OpExecutionContext, stored: StoredFile) -> fl
     """
     first = root_run_id(context.run)
     started = _started(context, first)
-    queued = stored.request.queued_at or first_word(context.instance, first) or started
+    queued = stored.request.queued_at or first_event_at(context.instance, first) or started
     return round(max((started - queued).total_seconds(), 0.0), 1)
 
 

@@ -1,6 +1,6 @@
 """The jobs that make, list and change standing exports, as ``lf-export`` does from a shell."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -13,14 +13,12 @@ from lf_export_pipeline.defs.redacted import (
     redact_unexpected_errors,
 )
 from lf_export_pipeline.schedules.requests import (
-    HEADINGS,
     Action,
     ScheduleConfig,
-    cells_of,
     change,
+    record_of,
     schedule,
 )
-from lf_export_pipeline.schedules.standing import Progress, StandingExport
 from lf_export_pipeline.schedules.store import StandingExports
 from lf_export_pipeline.settings import Settings
 
@@ -50,9 +48,8 @@ def make_standing_export(
     kept = StandingExports(context.instance)
     with permanent_errors_end_the_step():
         standing = schedule(kept, export_rows, config, datetime.now(UTC), settings)
-    found = kept.these([standing.id])
     context.log.info("The standing export %s was made.", standing.id)
-    context.add_output_metadata(report_of(found))
+    context.add_output_metadata(report_of([record_of(*each) for each in kept.these([standing.id])]))
 
 
 @dg.op
@@ -66,14 +63,11 @@ def change_standing_exports(context: dg.OpExecutionContext, config: StandingExpo
     context.add_output_metadata(report_of(found))
 
 
-def report_of(
-    found: Iterable[tuple[StandingExport, Progress]],
-) -> dict[str, dg.MetadataValue]:
+def report_of(records: Sequence[Mapping[str, str]]) -> dict[str, dg.MetadataValue]:
     """What the run's page shows: a block for each, since the table would be too wide."""
-    cells = [cells_of(standing, progress) for standing, progress in found]
-    blocks = [markdown_table(("", ""), zip(HEADINGS, each, strict=True)) for each in cells]
+    blocks = [markdown_table(("", ""), record.items()) for record in records]
     return {
-        "standing_exports": dg.MetadataValue.int(len(cells)),
+        "standing_exports": dg.MetadataValue.int(len(records)),
         "report": dg.MetadataValue.md("\n\n".join(blocks) or "There are no standing exports."),
     }
 

@@ -20,6 +20,7 @@ from dagster_aws.s3 import S3Resource as DagsterS3Resource
 from pydantic import Field, PrivateAttr
 
 from lf_export_pipeline.core.errors import ConfigurationError
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
@@ -27,7 +28,6 @@ from lf_export_pipeline.settings.clickhouse_url import clickhouse_url
 if TYPE_CHECKING:
     from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
     from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
-    from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
     from lf_export_pipeline.adapters.smtp.mailer import MailSender
 
 NOT_SET = "not set"
@@ -177,7 +177,7 @@ class S3Resource(_ServiceResource, DagsterS3Resource):
         bucket = settings.langfuse_s3_batch_export_bucket or ""
         return s3_client(settings, bucket, settings.langfuse_s3_batch_export_endpoint)
 
-    def opened(self) -> "AbstractContextManager[S3ObjectStore]":
+    def opened(self) -> AbstractContextManager[ObjectStore]:
         """The store of finished files; a missing setting is said by its first use."""
         from lf_export_pipeline.adapters.object_stores import open_object_store  # noqa: PLC0415
 

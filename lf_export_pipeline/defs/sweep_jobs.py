@@ -8,9 +8,9 @@ from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, Sp
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.defs.sweep_reports import TAGS, SweepConfig, report_of, summary_of
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline.sweeps.findings import SweepItem
 from lf_export_pipeline.sweeps.old_partitions import prune_partitions
 from lf_export_pipeline.sweeps.spool_folders import sweep_spool
+from lf_export_pipeline.sweeps.sweep_item import SweepItem
 
 
 @dg.op
@@ -47,7 +47,7 @@ def _tell(context: dg.OpExecutionContext, found: Sequence[SweepItem], config: Sw
     """Puts down what was done; a run fails in the end if something could not be removed."""
     said = summary_of(found, dry_run=config.dry_run)
     report = report_of(found, dry_run=config.dry_run)
-    if any(finding.failure for finding in found):
+    if any(item.failure for item in found):
         raise dg.Failure(description=said, metadata=report, allow_retries=False)
     context.log.info(said)
     context.add_output_metadata(report)

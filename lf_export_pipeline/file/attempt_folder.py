@@ -16,7 +16,7 @@
         preview.json                         the first rows, for the run's metadata
 
 The root run is the first of a chain of re-executions, so each of them finds what the ones before
-it have finished. Parts belong to a plan: a run that scans the keys anew makes its parts anew.
+it have finished. Chunks belong to a plan: a run that scans the keys anew makes its chunks anew.
 """
 
 import json
@@ -29,7 +29,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from lf_export_pipeline.core.ports import Spool
-from lf_export_pipeline.core.query.export_query import PartFile, SpooledBytes
+from lf_export_pipeline.core.query.export_query import SerializedChunk, SpooledBytes
 from lf_export_pipeline.file.spooled_bytes import keep
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -78,27 +78,27 @@ class AttemptFolder:
         keys: list[str] = json.loads(self.read_packed_keys(index))
         return keys
 
-    def create_part(self, index: int) -> AbstractContextManager[BinaryIO]:
+    def create_chunk(self, index: int) -> AbstractContextManager[BinaryIO]:
         """The file for a chunk's bytes; it appears only if the context ends well."""
-        return self.spool.create(self.part_location(index))
+        return self.spool.create(self.chunk_location(index))
 
     def write_ending(self, index: int, data: bytes) -> SpooledBytes:
-        """Store what a part has left for the end of the file."""
+        """Store what a chunk has left for the end of the file."""
         return keep(self.spool, _numbered(self.path, "ending", index), memoryview(data))
 
-    def part_location(self, index: int) -> str:
-        """Where in the spool a part is."""
+    def chunk_location(self, index: int) -> str:
+        """Where in the spool the bytes of a chunk are."""
         return _numbered(self.path, "part", index)
 
-    def finished_part(self, index: int) -> PartFile | None:
-        """The part, if an earlier run has finished it: its bytes and what is known of them."""
-        if not self.spool.exists(self.part_location(index)):
+    def finished_chunk(self, index: int) -> SerializedChunk | None:
+        """What is known of a chunk's bytes, if an earlier run has finished it."""
+        if not self.spool.exists(self.chunk_location(index)):
             return None
-        return self.read(_part_name(index), PartFile)
+        return self.read(_chunk_name(index), SerializedChunk)
 
-    def finish_part(self, part: PartFile) -> None:
-        """Note what is known of a part; from now on it is a finished one."""
-        self.write(_part_name(part.index), part)
+    def finish_chunk(self, chunk: SerializedChunk) -> None:
+        """Note what is known of a chunk; from now on it is a finished one."""
+        self.write(_chunk_name(chunk.index), chunk)
 
     def write(self, name: str, value: BaseModel) -> None:
         """Store a small value as ``<name>.json``."""
@@ -128,7 +128,7 @@ class AttemptFolder:
         self.spool.remove(self.path)
 
 
-def _part_name(index: int) -> str:
+def _chunk_name(index: int) -> str:
     return f"part-{index:05d}"
 
 

@@ -24,7 +24,7 @@ from lf_export_pipeline.core.query.export_query import (
     Chunk,
     ChunkList,
     ExportPlan,
-    PartFile,
+    SerializedChunk,
     SpooledBytes,
 )
 from lf_export_pipeline.core.stored_objects import sum_of_parts
@@ -93,11 +93,11 @@ class BucketFile:
             file.give_up()
             raise
 
-    def finished(self, index: int) -> PartFile | None:
+    def finished(self, index: int) -> SerializedChunk | None:
         """The chunk, if all that comes before its end has been sent."""
         return self._finished[index] if index < len(self._finished) else None
 
-    def offer(self, chunk: Chunk, part: PartFile) -> None:
+    def offer(self, chunk: Chunk, serialized: SerializedChunk) -> None:
         """Nothing: it is in the bucket."""
 
     def missing_before(self, index: int) -> Sequence[Chunk]:
@@ -116,40 +116,40 @@ class BucketFile:
             raise TransientError(f"Chunk {index} comes before {len(self._finished)} is sent.")
         if self._stream.position != self._ends_at:
             self._go_back()
-        has_rows = any(part.rows for part in self._finished)
+        has_rows = any(chunk.rows for chunk in self._finished)
         lead = self._writer.separator if has_rows else self._writer.prefix
         with self._not_held_up():
             sink = ObjectSink(self._stream, lead, compressor)
             yield sink
             sink.finish()
 
-    def finish(self, part: PartFile) -> None:
+    def finish(self, chunk: SerializedChunk) -> None:
         """Note the chunk when the bucket has taken it; those before it have been noted."""
         self.settle()
-        self._note(part, self._kept_rest(part.index))
-        self._finished.append(part)
+        self._note(chunk, self._kept_rest(chunk.index))
+        self._finished.append(chunk)
 
-    def sent(self, parts: Sequence[PartFile]) -> SentObject:
+    def sent(self, chunks: Sequence[SerializedChunk]) -> SentObject:
         """The object of all chunks, complete and proven.
 
         Raises:
             ExportError: The bucket has not taken it.
         """
         if not self._ledger.is_ended:
-            self._stream.write(memoryview(end_of(self._writer, parts, self._folder.spool)))
+            self._stream.write(memoryview(end_of(self._writer, chunks, self._folder.spool)))
             self.settle()
             if self._ledger.note.begun is None:
                 return self._put()
             self._stream.send_rest()
             self._note(None, None)
             self.settle()
-        note, parts_sent, size = self._ledger.note, self._ledger.parts, self._ledger.ends_at
+        note, parts, size = self._ledger.note, self._ledger.parts, self._ledger.ends_at
         assert note.begun is not None  # noqa: S101 - there are parts, or it was put at once
-        self._files.complete(note.begun, parts_sent, note.part_bytes, size)
+        self._files.complete(note.begun, parts, note.part_bytes, size)
         return SentObject(
             note.begun.key,
             size,
-            sha256_of_parts=sum_of_parts(parts_sent).hex(),
+            sha256_of_parts=sum_of_parts(parts).hex(),
             part_bytes=note.part_bytes,
         )
 
@@ -202,10 +202,10 @@ class BucketFile:
         rest = self._stream.rest
         return keep(self._folder.spool, location, rest) if rest else None
 
-    def _note(self, part: PartFile | None, rest: SpooledBytes | None) -> None:
+    def _note(self, chunk: SerializedChunk | None, rest: SpooledBytes | None) -> None:
         sent = SentChunk(
             token=self._ledger.note.token,
-            part=part,
+            part=chunk,
             begins_at=self._ends_at,
             ends_at=self._stream.position,
             parts=[],

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from lf_export_pipeline.core.query.export_query import Chunk, PartFile
+from lf_export_pipeline.core.query.export_query import Chunk, SerializedChunk
 
 if TYPE_CHECKING:
     from lf_export_pipeline.core.formats.compression import Compressor
@@ -58,7 +58,7 @@ class ChunkSink:
 class ChunkTarget(Protocol):
     """A file in the making, which takes its rows a chunk at a time."""
 
-    def finished(self, index: int) -> PartFile | None:
+    def finished(self, index: int) -> SerializedChunk | None:
         """The chunk, if it was finished, perhaps by an earlier run."""
         ...
 
@@ -72,6 +72,6 @@ class ChunkTarget(Protocol):
         """Takes the rows of a chunk; when it is read again, those of before are void."""
         ...
 
-    def finish(self, part: PartFile) -> None:
+    def finish(self, chunk: SerializedChunk) -> None:
         """The rows of the chunk are the right ones."""
         ...

@@ -17,7 +17,6 @@ from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.links import key_of_link, leads_to
 from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, is_key_of
 from lf_export_pipeline.file.upload_note import abort_noted
-from lf_export_pipeline.settings.s3 import S3Settings
 
 SUPERSEDED = "superseded-"
 ENDED = ("COMPLETED", "CANCELLED")
@@ -60,7 +59,7 @@ def abort_uploads_to(key: str, files: ObjectStore) -> None:
                 files.abort(upload)
 
 
-def note_superseded(row: ExportRow, spool: Spool, settings: S3Settings) -> str | None:
+def note_superseded(row: ExportRow, spool: Spool, files: ObjectStore, prefix: str) -> str | None:
     """Notes the file that an export has already, before its row forgets it; gives the key.
 
     The note lies beside the attempts, as that of one that has left nothing but this object. So it
@@ -70,14 +69,12 @@ def note_superseded(row: ExportRow, spool: Spool, settings: S3Settings) -> str |
     Only an object that was named for this export's table and project is noted, by Langfuse's own
     worker or by us.
     """
-    key = key_of_link(row.url or "", settings)
-    prefix = settings.langfuse_s3_batch_export_prefix
+    key = key_of_link(row.url or "", files, prefix)
     if key is None or not is_key_of(key, prefix, row.table or "", row.project_id):
         return None
     name = f"{SUPERSEDED}{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     folder = AttemptFolder.of(spool, row.id, name)
-    bucket = settings.langfuse_s3_batch_export_bucket
-    folder.write(OBJECT, ObjectKey(key=key, bucket=bucket, kept_until=row.expires_at))
+    folder.write(OBJECT, ObjectKey(key=key, bucket=files.bucket, kept_until=row.expires_at))
     return key
 
 

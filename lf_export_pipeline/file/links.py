@@ -1,17 +1,10 @@
 """Which object of the bucket a download link leads to."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.file.object_keys import is_export_key
-from lf_export_pipeline.settings.s3 import S3Settings
-
-_AWS_HOST = (  # in every partition of AWS
-    r"s3(-fips)?(\.dualstack)?([.-][a-z0-9-]+)?\."
-    r"(amazonaws\.(com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
-)
 
 
 def leads_to(url: str, key: str) -> bool:
@@ -24,49 +17,6 @@ def leads_to(url: str, key: str) -> bool:
     return unquote(path).endswith(f"/{key}")
 
 
-def key_of_link(url: str, settings: S3Settings) -> str | None:
-    """The key of an export in our bucket that a link leads to; None for any other link.
-
-    The bucket stands in the host's name or is the first segment of the path, never both, so that
-    nothing of a key is taken for the bucket.
-    """
-    bucket, prefix = (
-        settings.langfuse_s3_batch_export_bucket,
-        settings.langfuse_s3_batch_export_prefix,
-    )
-    keys = (service.key_at(url, bucket) for service in _services(settings) if bucket)
-    return next((key for key in keys if key and is_export_key(key, prefix)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Service:
-    """An address of the bucket's service: a pattern of the host, and a path of its own."""
-
-    host: str
-    path: str
-
-    def key_at(self, url: str, bucket: str) -> str | None:
-        """The key, if the link is one to this service and bucket."""
-        try:
-            link = urlsplit(url)
-        except ValueError:
-            return None
-        host, path = link.hostname or "", unquote(link.path)
-        if re.fullmatch(rf"{re.escape(bucket)}\.{self.host}", host):
-            above = f"{self.path}/"
-        elif re.fullmatch(self.host, host):
-            above = f"{self.path}/{bucket}/"
-        else:
-            return None
-        return path.removeprefix(above) if path.startswith(above) else None
-
-
-def _services(settings: S3Settings) -> Iterator[_Service]:
-    """Where links lead now, and where they led before an external endpoint was set."""
-    endpoint = settings.langfuse_s3_batch_export_endpoint
-    for address in (settings.langfuse_s3_batch_export_external_endpoint or endpoint, endpoint):
-        if address is None:
-            yield _Service(_AWS_HOST, "")
-        else:
-            parts = urlsplit(address)
-            yield _Service(re.escape(parts.hostname or ""), unquote(parts.path).rstrip("/"))
+def key_of_link(url: str, files: ObjectStore, prefix: str) -> str | None:
+    """The key of an export in the bucket that a link leads to; None for any other link."""
+    return next((key for key in files.keys_of_link(url) if is_export_key(key, prefix)), None)

@@ -3,12 +3,12 @@
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import Spool
 from lf_export_pipeline.core.query.export_query import SpooledBytes
-from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline.file.running_checksum import RunningChecksum
 
 
 def keep(spool: Spool, location: str, data: memoryview) -> SpooledBytes:
     """Write them; what was there before is replaced."""
-    known = PartBytes()
+    known = RunningChecksum()
     with spool.create(location) as file:
         known.write(file, data)
     return SpooledBytes(location=location, checksum=known.checksum)
@@ -20,7 +20,7 @@ def read_kept(spool: Spool, kept: SpooledBytes) -> bytes:
     Raises:
         TransientError: They are others.
     """
-    found = PartBytes()
+    found = RunningChecksum()
     with spool.open(kept.location) as file:
         data = file.read()
     found.take(memoryview(data))
@@ -28,7 +28,7 @@ def read_kept(spool: Spool, kept: SpooledBytes) -> bytes:
     return data
 
 
-def require_unchanged(found: PartBytes, checksum: str, location: str) -> None:
+def require_unchanged(found: RunningChecksum, checksum: str, location: str) -> None:
     """Nothing, if what was read is what was written.
 
     Raises:

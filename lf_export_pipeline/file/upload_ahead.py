@@ -1,14 +1,14 @@
-"""Sends the parts of a file while the later ones are made."""
+"""Sends the chunks of a file while the later ones are made."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.core.query.export_query import SerializedChunk
 
 Sent = tuple[str, str]
 """Of an object: its key and its SHA-256."""
 
-Send = Callable[[Iterable[PartFile]], Sent]
+Send = Callable[[Iterable[SerializedChunk]], Sent]
 
 _ABORTING_SECONDS = 10.0
 
@@ -17,7 +17,7 @@ class UploadsAhead:
     """The upload that runs beside the steps of one run. Nobody sees its object before the end.
 
     It only saves time: whatever happens to it, the step that uploads can do all of it anew, from
-    the same parts.
+    the same chunks.
     """
 
     def __init__(self, *, is_on: bool = True) -> None:
@@ -25,25 +25,25 @@ class UploadsAhead:
         self._lock = threading.Lock()
         self._current: _UploadAhead | None = None
 
-    def offer(self, plan_folder: str, part: PartFile, send: Send) -> None:
-        """Send this part when those before it have been sent; the first one begins the upload."""
+    def offer(self, plan_folder: str, chunk: SerializedChunk, send: Send) -> None:
+        """Send this chunk when those before it have been sent; the first one begins the upload."""
         if not self._is_on:
             return
         with self._lock:
             if self._current is None or self._current.plan_folder != plan_folder:
                 self._stop()
                 self._current = _UploadAhead(plan_folder, send)
-            self._current.parts.offer(part)
+            self._current.chunks.offer(chunk)
 
-    def finished(self, plan_folder: str, parts: Sequence[PartFile]) -> Sent | None:
-        """The object of exactly these parts, when the last has arrived; None: it was not begun.
+    def finished(self, plan_folder: str, chunks: Sequence[SerializedChunk]) -> Sent | None:
+        """The object of exactly these chunks, when the last has arrived; None: it was not begun.
 
         Raises:
             ExportError: As the upload itself.
         """
         with self._lock:
             ahead, self._current = self._current, None
-        if ahead is None or ahead.plan_folder != plan_folder or not ahead.parts.end_with(parts):
+        if ahead is None or ahead.plan_folder != plan_folder or not ahead.chunks.end_with(chunks):
             if ahead is not None:
                 ahead.stop()
             return None
@@ -60,52 +60,52 @@ class UploadsAhead:
             self._current = None
 
 
-class PartsInOrder:
-    """Parts that arrive in any order, for one who takes them in the order of the file."""
+class ChunksInOrder:
+    """Chunks that arrive in any order, for one who takes them in the order of the file."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._parts: dict[int, PartFile] = {}
+        self._chunks: dict[int, SerializedChunk] = {}
         self._count: int | None = None
         self._is_stopped = False
 
-    def offer(self, part: PartFile) -> None:
-        """Add a part."""
+    def offer(self, chunk: SerializedChunk) -> None:
+        """Add a chunk."""
         with self._changed:
-            self._parts[part.index] = part
+            self._chunks[chunk.index] = chunk
             self._changed.notify_all()
 
-    def end_with(self, parts: Sequence[PartFile]) -> bool:
-        """Let the taker come to an end behind these parts; false if others were offered."""
+    def end_with(self, chunks: Sequence[SerializedChunk]) -> bool:
+        """Let the taker come to an end behind these chunks; false if others were offered."""
         with self._changed:
-            wanted = {part.index: part for part in parts}
-            if any(wanted.get(index) != part for index, part in self._parts.items()):
+            wanted = {chunk.index: chunk for chunk in chunks}
+            if any(wanted.get(index) != chunk for index, chunk in self._chunks.items()):
                 return False
-            self._parts, self._count = wanted, len(wanted)
+            self._chunks, self._count = wanted, len(wanted)
             self._changed.notify_all()
             return True
 
     def stop(self) -> None:
-        """Raise ``UploadStoppedError`` where the parts are taken."""
+        """Raise ``UploadStoppedError`` where the chunks are taken."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[PartFile]:
-        """Each part as soon as it is there; ends only after ``end_with``."""
+    def __iter__(self) -> Iterator[SerializedChunk]:
+        """Each chunk as soon as it is there; ends only after ``end_with``."""
         index = 0
-        while (part := self._taken(index)) is not None:
-            yield part
+        while (chunk := self._taken(index)) is not None:
+            yield chunk
             index += 1
 
-    def _taken(self, index: int) -> PartFile | None:
+    def _taken(self, index: int) -> SerializedChunk | None:
         with self._changed:
             self._changed.wait_for(
-                lambda: self._is_stopped or index in self._parts or index == self._count
+                lambda: self._is_stopped or index in self._chunks or index == self._count
             )
             if self._is_stopped:
                 raise UploadStoppedError
-            return self._parts.get(index)
+            return self._chunks.get(index)
 
 
 class UploadStoppedError(Exception):
@@ -117,7 +117,7 @@ class _UploadAhead:
 
     def __init__(self, plan_folder: str, send: Send) -> None:
         self.plan_folder = plan_folder
-        self.parts = PartsInOrder()
+        self.chunks = ChunksInOrder()
         self._send = send
         self._sent: Sent | None = None
         self._error: BaseException | None = None
@@ -133,11 +133,11 @@ class _UploadAhead:
 
     def stop(self) -> None:
         """Abort it, and give the bucket a moment to hear of that."""
-        self.parts.stop()
+        self.chunks.stop()
         self._thread.join(_ABORTING_SECONDS)
 
     def _run(self) -> None:
         try:
-            self._sent = self._send(self.parts)
+            self._sent = self._send(self.chunks)
         except BaseException as error:  # noqa: BLE001 - it is raised where the object is wanted
             self._error = error

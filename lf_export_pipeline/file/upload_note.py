@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from lf_export_pipeline.core.errors import AccessRefusedError, ExportError
 from lf_export_pipeline.core.ports import ObjectStore
-from lf_export_pipeline.core.query.export_query import PartFile, SpooledBytes
+from lf_export_pipeline.core.query.export_query import SerializedChunk, SpooledBytes
 from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 
@@ -50,7 +50,7 @@ class SentChunk(BaseModel):
 
     Attributes:
         token: Of the note.
-        part: The chunk; None: this is the end of the file.
+        part: The chunk, by the name that older notes have; None: this is the end of the file.
         begins_at: Behind which byte of the object.
         ends_at: Behind which byte it ends.
         parts: Those that it has filled, as the service has taken them.
@@ -58,7 +58,7 @@ class SentChunk(BaseModel):
     """
 
     token: str
-    part: PartFile | None
+    part: SerializedChunk | None
     begins_at: int
     ends_at: int
     parts: list[UploadedPart]

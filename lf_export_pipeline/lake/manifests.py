@@ -5,10 +5,10 @@ from io import BytesIO
 
 from pydantic import ValidationError
 
+from lf_export_pipeline.core.ports import Bucket
 from lf_export_pipeline.lake.keys import LakeKeys, Place, project_of
 from lf_export_pipeline.lake.layout import LakeLayout
 from lf_export_pipeline.lake.manifest import Manifest, manifest_json
-from lf_export_pipeline.lake.ports import LakeBucket
 from lf_export_pipeline.lake.source import LakeTable
 
 _JSON = "application/json"
@@ -17,7 +17,7 @@ _JSON = "application/json"
 class Manifests:
     """Reads and writes manifests, and the schemas that they name."""
 
-    def __init__(self, bucket: LakeBucket, keys: LakeKeys) -> None:
+    def __init__(self, bucket: Bucket, keys: LakeKeys) -> None:
         self._bucket = bucket
         self._keys = keys
         self._described: set[str] = set()

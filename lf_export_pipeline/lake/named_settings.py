@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from lf_export_pipeline.core.errors import ExportError
-from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.ports import Bucket, ByteSource
 from lf_export_pipeline.core.stored_objects import StoredObject
-from lf_export_pipeline.lake.ports import LakeBucket
 
 _EXPORTS: Final = "LANGFUSE_S3_BATCH_EXPORT"
 _BUCKET: Final = (f"{_EXPORTS}_BUCKET", "LF_EXPORT_LAKE_URL")
@@ -15,14 +14,14 @@ _OWN: Final = (_EXPORTS, "LF_EXPORT_LAKE_S3")
 
 
 class NamedSettings:
-    """A ``LakeBucket`` on a client that was written for the bucket of exports.
+    """A ``Bucket`` on a client that was written for the bucket of exports.
 
     Args:
         bucket: That client.
         has_own_service: Whether the lake has an endpoint, a region or a key of its own.
     """
 
-    def __init__(self, bucket: LakeBucket, *, has_own_service: bool) -> None:
+    def __init__(self, bucket: Bucket, *, has_own_service: bool) -> None:
         self._bucket = bucket
         self._names = (_BUCKET, _OWN) if has_own_service else (_BUCKET,)
 

@@ -5,10 +5,10 @@ from itertools import chain
 from typing import Final
 
 from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.ports import Bucket
 from lf_export_pipeline.lake.keys import LakeKeys, Place
 from lf_export_pipeline.lake.layout import LakeLayout
 from lf_export_pipeline.lake.parquet_bytes import CONTENT_TYPE, PulledBytes, parquet_bytes
-from lf_export_pipeline.lake.ports import LakeBucket
 from lf_export_pipeline.lake.row_groups import row_groups
 from lf_export_pipeline.lake.row_reading import RowReading
 from lf_export_pipeline.lake.typed_batches import TypedBatches
@@ -31,7 +31,7 @@ class WrittenObject:
 class LakeObjects:
     """The objects of the lake."""
 
-    def __init__(self, bucket: LakeBucket, keys: LakeKeys, layout: LakeLayout) -> None:
+    def __init__(self, bucket: Bucket, keys: LakeKeys, layout: LakeLayout) -> None:
         self._bucket = bucket
         self._keys = keys
         self.layout = layout

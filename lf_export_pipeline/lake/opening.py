@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lf_export_pipeline.core.errors import ConfigurationError
-from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.ports import Bucket, RowReader
 from lf_export_pipeline.lake.fingerprints import Observer
 from lf_export_pipeline.lake.healing import Healer, LakeRules
 from lf_export_pipeline.lake.keys import LakeKeys
@@ -14,7 +14,6 @@ from lf_export_pipeline.lake.layout import LakeLayout
 from lf_export_pipeline.lake.manifests import Manifests
 from lf_export_pipeline.lake.named_settings import NamedSettings
 from lf_export_pipeline.lake.objects import LakeObjects
-from lf_export_pipeline.lake.ports import LakeBucket
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline.settings.lake import listed
 
@@ -29,7 +28,7 @@ class Lake:
     healer: Healer
 
 
-def open_bucket(settings: Settings) -> tuple[LakeBucket, LakeKeys]:
+def open_bucket(settings: Settings) -> tuple[Bucket, LakeKeys]:
     """Where the lake is, and its keys there.
 
     Raises:
@@ -50,7 +49,7 @@ def open_bucket(settings: Settings) -> tuple[LakeBucket, LakeKeys]:
 
 
 def open_lake(
-    settings: Settings, reader: RowReader, now: datetime, bucket: LakeBucket | None = None
+    settings: Settings, reader: RowReader, now: datetime, bucket: Bucket | None = None
 ) -> Lake:
     """The lake as of now.
 

@@ -27,9 +27,7 @@ class Reading:
     source: Source
     known: frozenset[str]
 
-    def fingerprints(
-        self, span: Span | None, projects: Collection[str] | None = None, *, is_whole: bool = False
-    ) -> Statement:
+    def fingerprints(self, span: Span | None, projects: Collection[str] | None = None) -> Statement:
         """``project, day, rows, newest, digest`` of each project and day that has rows.
 
         ``FINAL``, so that a merge changes nothing; only narrow columns are read. A hash of a NULL
@@ -38,14 +36,13 @@ class Reading:
         Args:
             span: The days; None: all rows.
             projects: Their ids; None: of all projects.
-            is_whole: The projects' rows in all, not by day.
         """
         asked = _Asked(self.source)
         if span is not None:
             asked.within(span)
         if projects is not None:
             asked.of_projects(projects)
-        day = "''" if is_whole or self.source.time is None else asked.day
+        day = "''" if self.source.time is None else asked.day
         newest = f"max({self.source.version})"
         sql = (
             f"SELECT {self.source.project} AS project, {day} AS day, {asked.integer('count(*)')}, "

@@ -88,8 +88,8 @@ class Run:
         ended_at: When it ended; None: it is active.
         retry: Whether it will be started again, once it has failed.
         recovery: Which recovery of a lost export it is; 0: none.
-        heard_at: When it recorded its newest event; None: not looked up, or nothing recorded.
-        steps: The steps that have begun and not ended; looked up together with ``heard_at``.
+        last_event_at: When it recorded its newest event; None: not looked up, or nothing recorded.
+        steps: The steps that have begun and not ended; looked up together with ``last_event_at``.
         is_clean: Whether what it has left in spool and bucket was removed, or it left nothing.
     """
 
@@ -101,7 +101,7 @@ class Run:
     ended_at: datetime | None = None
     retry: Retry = Retry.NONE
     recovery: int = 0
-    heard_at: datetime | None = None
+    last_event_at: datetime | None = None
     steps: tuple[str, ...] = ()
     is_clean: bool = True
 
@@ -175,7 +175,7 @@ def decide(row: ExportRow | None, runs: Runs, now: datetime, limits: Limits) -> 
 
 
 def needs_history(row: ExportRow | None, run: Run, now: datetime, limits: Limits) -> bool:
-    """Whether ``heard_at`` and ``steps`` of a run matter: they cost two queries each.
+    """Whether ``last_event_at`` and ``steps`` of a run matter: they cost two queries each.
 
     A run that has begun lately, or whose row has had a heartbeat lately, is believed without them.
     """
@@ -227,7 +227,7 @@ def _is_dead(row: ExportRow | None, run: Run, now: datetime, limits: Limits) -> 
     """
     if not needs_history(row, run, now, limits):
         return False
-    heard = run.heard_at or run.started_at
+    heard = run.last_event_at or run.started_at
     if heard is None:
         return False
     silence = now - heard

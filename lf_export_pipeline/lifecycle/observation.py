@@ -19,7 +19,7 @@ from lf_export_pipeline.lifecycle.retries import (
 )
 from lf_export_pipeline.lifecycle.run_records import (
     JOB_NAME,
-    last_word,
+    last_event_at,
     number_in,
     queued_at_of,
     root_run_id,
@@ -119,7 +119,7 @@ def _retry_of(run: dg.DagsterRun, *, retries_enabled: bool) -> Retry:
 def _with_history(instance: dg.DagsterInstance, run: Run) -> Run:
     stats = instance.get_run_step_stats(run.id)
     steps = [one.step_key for one in stats if one.status and one.status.value == "IN_PROGRESS"]
-    return replace(run, heard_at=last_word(instance, run.id), steps=tuple(steps))
+    return replace(run, last_event_at=last_event_at(instance, run.id), steps=tuple(steps))
 
 
 def _instant(seconds: float) -> datetime:

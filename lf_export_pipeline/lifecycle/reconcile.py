@@ -103,11 +103,11 @@ class Reconciler:
         """Decides about all exports but the queued ones; returns which runs are to be stopped."""
         unsettled = unsettled_runs(self.instance, self.now - self.settings.lost_after)
         processing = ExportSearch(statuses=("PROCESSING",), limit=PROCESSING_MAX_ROWS)
-        rows = {row.id: row for row in self.export_rows.find(processing)}
+        rows = {row.id: row for row in self.export_rows.search(processing)}
         known = [export_id_of(record.dagster_run) for record in (*active, *unsettled)]
         others = {one for one in known if one is not None} - rows.keys()
         found = ExportSearch(ids=tuple(sorted(others)), limit=max(1, len(others)))
-        rows |= {row.id: row for row in self.export_rows.find(found)} if others else {}
+        rows |= {row.id: row for row in self.export_rows.search(found)} if others else {}
         records = self._records([*rows, *sorted(others - rows.keys())])
         to_stop: list[tuple[str, Decision]] = []
         for export_id in records.keys() | rows.keys():
@@ -124,7 +124,7 @@ class Reconciler:
         room = self.settings.lf_export_max_runs - taken.runs
         passed_by = set(taken.export_ids)
         for _ in range(PAGES_MAX):
-            rows = self.export_rows.waiting(max(room, 1), PAGE_ROWS, passed_by)
+            rows = self.export_rows.list_queued(max(room, 1), PAGE_ROWS, passed_by)
             records = self._records([row.id for row in rows])
             waiting = [row for row in rows if self._is_to_launch(row, records.get(row.id, ()))]
             in_turns = fair_order(waiting, taken.by_project)
@@ -198,7 +198,7 @@ class Reconciler:
     def _requeue(self, export_id: str, decision: Decision) -> None:
         """Queues an export again that nobody works on, unless it was changed meanwhile."""
         seen = decision.claim.unchanged_since if decision.claim else None
-        if seen is not None and self.export_rows.release(export_id, seen):
+        if seen is not None and self.export_rows.requeue_lost(export_id, seen):
             self.recovered[export_id] = decision.recovery
             self.done.append(f"Export {export_id} requeued: no run is working on it")
 

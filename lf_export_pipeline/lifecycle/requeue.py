@@ -111,7 +111,7 @@ def requeue_failed(
         now: Exports of more than 30 days before are too old.
         limits: What a request may hold.
     """
-    rows = export_rows.find(search_of(config, now))
+    rows = export_rows.search(search_of(config, now))
     return [Requeued(row, _outcome(export_rows, row, now, limits, config)) for row in rows]
 
 

@@ -84,11 +84,9 @@ def newest_runs(
     return {export_id: records[0].dagster_run for export_id, records in runs.items()}
 
 
-def in_flight_runs(
-    instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus] = IN_FLIGHT
-) -> list[dg.RunRecord]:
-    """The runs of the job that have not ended, or those in one of these states, newest first."""
-    wanted = dg.RunsFilter(job_name=JOB_NAME, statuses=list(statuses))
+def in_flight_runs(instance: dg.DagsterInstance) -> list[dg.RunRecord]:
+    """The runs of the job that have not ended, newest first."""
+    wanted = dg.RunsFilter(job_name=JOB_NAME, statuses=list(IN_FLIGHT))
     return list(instance.get_run_records(wanted))
 
 
@@ -137,21 +135,19 @@ def claim_of(run: dg.DagsterRun) -> Claim:
     return Claim(owner=root_run_id(run), unchanged_since=queued_at_of(run))
 
 
-def first_word(instance: dg.DagsterInstance, run_id: str) -> datetime | None:
+def first_event_at(instance: dg.DagsterInstance, run_id: str) -> datetime | None:
     """The instant of the first event of a run, by the clock of the process that has recorded it.
 
     None: nothing is recorded. Events carry seconds since 1970, in whatever zone their database is.
     """
-    return _instant_of_event(instance, run_id, is_first=True)
+    return _event_at(instance, run_id, is_first=True)
 
 
-def last_word(instance: dg.DagsterInstance, run_id: str) -> datetime | None:
-    """The instant of the newest event of a run; as ``first_word``."""
-    return _instant_of_event(instance, run_id, is_first=False)
+def last_event_at(instance: dg.DagsterInstance, run_id: str) -> datetime | None:
+    """The instant of the newest event of a run; as ``first_event_at``."""
+    return _event_at(instance, run_id, is_first=False)
 
 
-def _instant_of_event(
-    instance: dg.DagsterInstance, run_id: str, *, is_first: bool
-) -> datetime | None:
+def _event_at(instance: dg.DagsterInstance, run_id: str, *, is_first: bool) -> datetime | None:
     page = instance.get_records_for_run(run_id, limit=1, ascending=is_first)
     return next((datetime.fromtimestamp(one.timestamp, UTC) for one in page.records), None)

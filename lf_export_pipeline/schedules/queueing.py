@@ -109,7 +109,7 @@ class Queueing:
         if not progress.queued:
             return []
         search = ExportSearch(ids=progress.queued, limit=len(progress.queued))
-        known = {row.id: row for row in self._rows.find(search)}
+        known = {row.id: row for row in self._rows.search(search)}
         return failures_in_a_row([known[each] for each in progress.queued if each in known])
 
     def _pause(self, standing: StandingExport, progress: Progress, reason: str) -> Done:

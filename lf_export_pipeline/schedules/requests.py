@@ -32,11 +32,6 @@ from lf_export_pipeline.settings import Settings
 LAG_MINUTES = 20
 """As long as Langfuse's own scheduled exports wait for rows that arrive late."""
 
-HEADINGS = (
-    *("id", "state", "name", "project", "table", "cron", "timezone", "window", "lag_minutes"),
-    *("missed", "next_begin", "next_due", "last_export", "export", "said"),
-)
-
 
 class ScheduleConfig(dg.Config):
     """Which export is made again, when, and for which window."""
@@ -126,14 +121,14 @@ def schedule(
 
 def change(
     kept: StandingExports, action: Action, ids: Sequence[str], now: datetime
-) -> list[tuple[StandingExport, Progress]]:
-    """Those that were meant, as they are now; those that were removed, as they were.
+) -> list[dict[str, str]]:
+    """The records of those named, as they are now; of those that were removed, as they were.
 
     Raises:
         PermanentError: There is no such standing export, or none was named.
     """
     if action is Action.LIST:
-        return kept.these(ids) if ids else kept.all()
+        return [record_of(*each) for each in (kept.these(ids) if ids else kept.all())]
     if not ids:
         raise PermanentError(f"Name the standing exports to {action}, by their ids.")
     found = kept.these(ids)
@@ -142,7 +137,9 @@ def change(
             kept.remove(standing.id)
         else:
             kept.change(_changed(standing, action, now))
-    return found if action is Action.REMOVE else kept.these(ids)
+    if action is Action.REMOVE:
+        return [record_of(*each) | {"state": "removed"} for each in found]
+    return [record_of(*each) for each in kept.these(ids)]
 
 
 def is_paused(standing: StandingExport, progress: Progress) -> bool:
@@ -151,8 +148,8 @@ def is_paused(standing: StandingExport, progress: Progress) -> bool:
     return standing.is_paused or paused_itself
 
 
-def cells_of(standing: StandingExport, progress: Progress) -> tuple[str, ...]:
-    """The line of a table, in the order of ``HEADINGS``."""
+def record_of(standing: StandingExport, progress: Progress) -> dict[str, str]:
+    """What people are shown of one, by name."""
     progress = progress.resumed(standing.resumed_at)
     state, said = "active", progress.problem
     if standing.is_paused:
@@ -161,23 +158,23 @@ def cells_of(standing: StandingExport, progress: Progress) -> tuple[str, ...]:
         state = "paused"
         said = f"paused itself at {progress.paused_at:%Y-%m-%d %H:%M} UTC: {progress.reason}"
     due = "" if state == "paused" else written(due_after(standing.timetable, progress.begin))
-    return (
-        standing.id,
-        state,
-        standing.name,
-        standing.project_id,
-        standing.table,
-        standing.cron,
-        standing.timezone,
-        standing.window,
-        str(standing.lag_minutes),
-        standing.missed,
-        written(progress.begin),
-        due,
-        progress.queued[-1] if progress.queued else "",
-        standing.export_id,
-        said,
-    )
+    return {
+        "id": standing.id,
+        "state": state,
+        "name": standing.name,
+        "project": standing.project_id,
+        "table": standing.table,
+        "cron": standing.cron,
+        "timezone": standing.timezone,
+        "window": standing.window,
+        "lag_minutes": str(standing.lag_minutes),
+        "missed": standing.missed,
+        "next_begin": written(progress.begin),
+        "next_due": due,
+        "last_export": progress.queued[-1] if progress.queued else "",
+        "export": standing.export_id,
+        "said": said,
+    }
 
 
 def _changed(standing: StandingExport, action: Action, now: datetime) -> StandingExport:

@@ -15,7 +15,7 @@ from lf_export_pipeline.file.attempt_folder import export_folder
 from lf_export_pipeline.file.cleanup import discard_attempts
 from lf_export_pipeline.lifecycle.retries import is_retried
 from lf_export_pipeline.lifecycle.run_records import IN_FLIGHT, runs_by_export
-from lf_export_pipeline.sweeps.findings import SweepItem, applied, batches_of
+from lf_export_pipeline.sweeps.sweep_item import SweepItem, apply, batches_of
 
 SETTLED_AFTER = timedelta(hours=1)  # an export in an operator's shell has no run that shows
 AT_WORK = ("QUEUED", "PROCESSING")
@@ -29,10 +29,10 @@ class RunsOfExport:
     alive: bool = False
 
 
-def spool_verdict(
+def folder_item(
     folder: str, row: ExportRow | None, runs: RunsOfExport, now: datetime, kept_for: timedelta
 ) -> SweepItem:
-    """Whether a top-level folder of the spool is litter.
+    """Whether a top-level folder of the spool can go, and why.
 
     A folder is ours if its name is one that we give and the export is known to Langfuse or Dagster.
     """
@@ -59,9 +59,9 @@ def sweep_spool(
     *,
     dry_run: bool,
 ) -> list[SweepItem]:
-    """Removes the litter, and the objects that it is the only trace of, or only finds it.
+    """Removes what can go, and the objects that it is the only trace of, or only finds it.
 
-    What is litter is judged once more just before it goes: to remove hundreds of folders takes
+    Each is judged once more just before it goes: to remove hundreds of folders takes
     minutes, in which an operator may have started their exports again.
     """
 
@@ -69,25 +69,25 @@ def sweep_spool(
         discard_attempts(spool, folder, files, export_rows.get(unquote(folder)))
 
     def judged(*folders: str) -> list[SweepItem]:
-        return _findings(instance, export_rows, folders, kept_for)
+        return _items(instance, export_rows, folders, kept_for)
 
-    found = (finding for batch in batches_of(spool.folders()) for finding in judged(*batch))
+    found = (item for batch in batches_of(spool.folders()) for item in judged(*batch))
     latest = (judged(one.name)[0] if one.removable and not dry_run else one for one in found)
-    return [applied(one, partial(remove, one.name), dry_run=dry_run) for one in latest]
+    return [apply(one, partial(remove, one.name), dry_run=dry_run) for one in latest]
 
 
-def _findings(
+def _items(
     instance: dg.DagsterInstance,
     export_rows: BatchExportRepository,
     folders: Sequence[str],
     kept_for: timedelta,
 ) -> list[SweepItem]:
     ids = tuple(unquote(folder) for folder in folders)
-    rows = {row.id: row for row in export_rows.find(ExportSearch(ids=ids, limit=len(ids)))}
+    rows = {row.id: row for row in export_rows.search(ExportSearch(ids=ids, limit=len(ids)))}
     runs = runs_of_exports(instance, ids)
     now = datetime.now(UTC)
     return [
-        spool_verdict(folder, rows.get(one), runs.get(one, RunsOfExport()), now, kept_for)
+        folder_item(folder, rows.get(one), runs.get(one, RunsOfExport()), now, kept_for)
         for folder, one in zip(folders, ids, strict=True)
     ]
 

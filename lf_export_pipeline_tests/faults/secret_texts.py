@@ -67,7 +67,7 @@ def _unpacked(path: Path) -> bytes:
 
 def _rows(bench: Bench) -> Places:
     """``batch_exports`` without the links, for which the table is the place."""
-    rows = bench.rows.find(ExportSearch())
+    rows = bench.rows.search(ExportSearch())
     told = ((row.id, asdict(row) | {"url": None}) for row in rows)
     return {f"row {id_}": "\n".join(map(str, values.values())).encode() for id_, values in told}
 

@@ -225,13 +225,13 @@ def test_request_that_cannot_be_made_is_refused_before_a_row_is_written(
     arguments: tuple[str, ...], sentence: str, cli: CliRunner, database: LangfusePostgres
 ) -> None:
     mine = ExportSearch(projects=(PROJECT, "cli-projekt", "clx000"))
-    before = len(database.exports.find(mine))
+    before = len(database.exports.search(mine))
 
     asked = call(cli, "request", "--project", PROJECT, "--table", "traces", *arguments)
 
     assert asked.exit_code != 0
     assert sentence in asked.stderr
-    assert len(database.exports.find(mine)) == before
+    assert len(database.exports.search(mine)) == before
 
 
 def test_status_without_dagsters_records_says_what_is_missing_and_why(cli: CliRunner) -> None:

@@ -8,7 +8,7 @@ import pytest
 import xxhash
 
 from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
-from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.core.query.export_query import SerializedChunk
 from lf_export_pipeline.file import bucket_file
 from lf_export_pipeline_tests.fakes import MemoryObjectStore
 from lf_export_pipeline_tests.integration.resuming import (
@@ -169,7 +169,7 @@ def test_part_whose_step_died_before_it_could_say_so_is_not_made_again(
     failed_run, _ = execute(instance)
     world.reader.before_rows = lambda _numbers: None
     (known,) = [path for path in world.spool.files if path.endswith("part-00000.json")]
-    part = PartFile.model_validate_json(world.spool.files[known])
+    part = SerializedChunk.model_validate_json(world.spool.files[known])
     folder = known.removesuffix("/part-00000.json")
     text = b'"n3","from the part"\n' * 3
     crashed = part.model_copy(

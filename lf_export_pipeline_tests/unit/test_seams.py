@@ -13,7 +13,12 @@ from lf_export_pipeline_tests.conftest import REPOSITORY
 PRODUCT = REPOSITORY / "lf_export_pipeline"
 FILTERS = "core/request/filters.py"
 MODEL = "core/request/model.py"
-WHO_MUST_KNOW = ("core/query/*.py", MODEL, "core/formats/templates.py")
+OPTIONS = "core/request/options.py"
+WHO_MUST_KNOW = (
+    *("core/query/*.py", MODEL, OPTIONS),
+    *("core/formats/compression.py", "core/formats/templates.py"),
+)
+COMPLAINT = re.compile(r"^(\S+?):\d+: .*(?:assert_never|Missing return)", re.MULTILINE)
 KIND = '''
 class FuzzyFilter(_Filter):
     """A kind of filter that no condition knows."""
@@ -46,8 +51,7 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, 
         shutil.copytree(folder / "cache", folder / "own cache")
         said, _, _ = api.run([*options, str(folder / "own cache"), *asked])
         (copy / module).write_text(source, encoding="utf-8")
-        found = re.findall(r"^(\S+?):\d+: .*assert_never", said, re.MULTILINE)
-        return {Path(name).name for name in found}
+        return {Path(name).name for name in COMPLAINT.findall(said)}
 
     return check
 
@@ -89,3 +93,11 @@ def test_a_format_that_is_forgotten_somewhere_does_not_type_check(
         "model.py",
         "templates.py",
     }
+
+
+@pytest.mark.long
+def test_a_compression_that_is_forgotten_does_not_type_check(
+    complaints: Callable[[str, str, str], set[str]],
+) -> None:
+    zstd = '    ZSTD = "zstd"\n'
+    assert complaints(OPTIONS, zstd, f'{zstd}    XZ = "xz"\n') == {"compression.py", "options.py"}

@@ -77,20 +77,16 @@ class PostgresBatchExportRepository:
             found = connection.execute(query).mappings().first()
         return stored_export(found, self._query_max_bytes) if found else None
 
-    def queued(self, limit: int) -> list[ExportRow]:
-        """Rows that wait, oldest first."""
-        return self._read(self._rows().where(_IS_WAITING).order_by(*_OLDEST_FIRST).limit(limit))
-
     def oldest_queued(self) -> ExportRow | None:
         """The row that was queued before all others, however long ago it was asked for."""
         waiting = self._rows().where(_IS_WAITING)
         found = self._read(waiting.order_by(_C.updated_at, _C.id).limit(1))
         return found[0] if found else None
 
-    def waiting(
+    def list_queued(
         self, per_project: int, limit: int, without: Collection[str] = ()
     ) -> list[ExportRow]:
-        """Rows that wait, in turns of the projects; two short sorts, however many rows wait."""
+        """QUEUED rows, in turns of the projects; two short sorts, however many rows wait."""
         turn = sa.func.row_number().over(partition_by=_C.project_id, order_by=_OLDEST_FIRST)
         queued = sa.select(_C.id, turn.label("turn")).where(
             _IS_WAITING, _C.id != sa.all_(_text_array(without))
@@ -100,10 +96,10 @@ class PostgresBatchExportRepository:
         in_turns = chosen.where(turns.c.turn <= per_project).order_by(turns.c.turn, *_OLDEST_FIRST)
         return self._read(in_turns.limit(limit))
 
-    def find(self, search: ExportSearch) -> list[ExportRow]:
-        """The rows that are meant, oldest first."""
-        meant = self._rows().where(*_conditions(search))
-        return self._read(meant.order_by(*_OLDEST_FIRST).limit(search.limit))
+    def search(self, wanted: ExportSearch) -> list[ExportRow]:
+        """The rows for which all conditions hold, oldest first."""
+        found = self._rows().where(*_conditions(wanted))
+        return self._read(found.order_by(*_OLDEST_FIRST).limit(wanted.limit))
 
     def recent(self, limit: int) -> list[ExportRow]:
         """The newest rows of any status, newest first."""
@@ -181,7 +177,7 @@ class PostgresBatchExportRepository:
         ended = _C.status.in_([only] if only else ["FAILED", "CANCELLED", "COMPLETED"])
         return self._change(export_id, ended, status="QUEUED", **_NOTHING_LEFT)
 
-    def release(self, export_id: str, untouched_since: datetime) -> bool:
+    def requeue_lost(self, export_id: str, untouched_since: datetime) -> bool:
         """PROCESSING → QUEUED, as if it had never run, unless it was changed after that instant."""
         lost = sa.and_(_C.status == "PROCESSING", _C.updated_at <= storable(untouched_since))
         return self._change(export_id, lost, status="QUEUED", **_NOTHING_LEFT)

@@ -6,14 +6,15 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from ssl import SSLContext
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from boto3.exceptions import RetriesExceededError
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from lf_export_pipeline.adapters.aws import aws_session
+from lf_export_pipeline.adapters.s3.doubts import doubts_about
+from lf_export_pipeline.adapters.s3.links import content_disposition, keys_of_link
 from lf_export_pipeline.adapters.s3.multipart_uploads import abort_upload, incomplete_uploads
 from lf_export_pipeline.adapters.s3.object_upload import ObjectUpload, SentParts
 from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBuffers
@@ -26,6 +27,7 @@ from lf_export_pipeline.adapters.s3.s3_client import (
     raise_mapped,
     s3_client,
     s3_errors,
+    trust_of_links,
 )
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError, UploadLostError
 from lf_export_pipeline.core.ports import ByteSource
@@ -256,6 +258,14 @@ class S3ObjectStore:
                 ExpiresIn=int(expires_in.total_seconds()),
             )
 
+    def keys_of_link(self, url: str) -> Iterator[str]:
+        """The keys that a link may be one to, now or by the endpoint of before."""
+        return keys_of_link(url, self._settings)
+
+    def trust_of_links(self) -> SSLContext:
+        """Whose certificates are good for the host of a link."""
+        return trust_of_links(self._settings)
+
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""
         with s3_errors():
@@ -269,21 +279,9 @@ class S3ObjectStore:
         """Throw away the parts; an upload that has ended meanwhile is no error."""
         abort_upload(self._client, self.bucket, upload)
 
-    def has_lifecycle(self) -> bool:
-        """Whether some rule of the bucket aborts unfinished uploads.
-
-        Raises:
-            ExportError: The rules cannot be read.
-        """
-        with s3_errors():
-            try:
-                found = self._client.get_bucket_lifecycle_configuration(Bucket=self.bucket)
-            except ClientError as error:
-                if status_of(error) == 404:
-                    return False
-                raise
-        rules = [rule for rule in found.get("Rules", []) if rule["Status"] == "Enabled"]
-        return any("AbortIncompleteMultipartUpload" in rule for rule in rules)
+    def doubts(self, prefix: str) -> Iterator[str]:
+        """What exports can do without and this bucket does not give: a sentence each."""
+        return doubts_about(self._client, self._settings, prefix)
 
     @property
     def bucket(self) -> str:
@@ -298,15 +296,6 @@ class S3ObjectStore:
         """Another bucket of the same service, for the same user."""
         changed = {"langfuse_s3_batch_export_bucket": bucket}
         return S3ObjectStore(self._settings.model_copy(update=changed))
-
-    @property
-    def credentials_are_temporary(self) -> bool:
-        """Whether links die with a session token, whatever their date says."""
-        if self._settings.langfuse_s3_batch_export_access_key_id:
-            return False
-        with s3_errors():
-            credentials = aws_session().get_credentials()
-        return bool(credentials and credentials.token)
 
     @cached_property
     def _client(self) -> "S3Client":
@@ -327,14 +316,3 @@ class S3ObjectStore:
         with suppress(*CLIENT_ERRORS):
             return self._uploads.bears(key, mark)
         return False
-
-
-def content_disposition(file_name: str) -> str:
-    """The header that makes a browser save the file, under a name that cannot leave its quotes."""
-    printable = "".join(character for character in file_name if character.isprintable())
-    plain = printable.encode("ascii", "replace").decode().replace("\\", "\\\\")
-    quoted = plain.replace('"', '\\"')
-    header = f'attachment; filename="{quoted}"'
-    if printable.isascii():
-        return header
-    return f"{header}; filename*=UTF-8''{quote(printable, safe='')}"

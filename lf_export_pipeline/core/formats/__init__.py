@@ -11,15 +11,15 @@ from pkgutil import iter_modules
 from lf_export_pipeline.core.formats.writer import (
     AS_LANGFUSE,
     WRITERS,
+    ChunkEncoder,
     CsvOptions,
     FormatWriter,
     Layout,
-    PartEncoder,
 )
 from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 
-__all__ = ["CsvOptions", "FormatWriter", "PartEncoder", "format_writer"]
+__all__ = ["ChunkEncoder", "CsvOptions", "FormatWriter", "format_writer"]
 
 for _module in iter_modules(__path__):
     if _module.name.endswith("_format"):

@@ -1,8 +1,8 @@
-"""Files of text, compressed: each part on its own, as parts are made in any order.
+"""Files of text, compressed: each chunk on its own, as chunks are made in any order.
 
 The members of a gzip file and the frames of a zstd file may follow each other (RFC 1952, 2.2; RFC
 8878, 3): what is read of them is what was written into them, one after the other. So the pieces
-that a format puts around its parts are members of their own.
+that a format puts around its chunks are members of their own.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import zstandard
 
-from lf_export_pipeline.core.formats.writer import FormatWriter, PartEncoder, PartEnding
+from lf_export_pipeline.core.formats.writer import ChunkEncoder, ChunkEnding, FormatWriter
 from lf_export_pipeline.core.request.options import Compression
 
 _CONTENT_TYPES: Final = {
@@ -51,7 +51,7 @@ def new_compressor(compression: Compression) -> Compressor | None:
 
 
 class CompressedWriter:
-    """A format whose file is compressed: all but the rows of its parts.
+    """A format whose file is compressed: all but the rows of its chunks.
 
     Those are encoded as ever, and compressed where they are written, whoever has made them.
     """
@@ -72,7 +72,7 @@ class CompressedWriter:
         """The format's, as a member of its own."""
         return self._member(self._writer.separator)
 
-    def end(self, endings: Sequence[PartEnding]) -> bytes:
+    def end(self, endings: Sequence[ChunkEnding]) -> bytes:
         """The format's, as a member of its own; it knows no places in what is compressed."""
         return self._member(self._writer.end(endings))
 
@@ -81,9 +81,9 @@ class CompressedWriter:
         """The file without rows: a member even if there is nothing in it, or it would not open."""
         return self._member(self._writer.empty) or self._written(b"")
 
-    def part(self) -> PartEncoder:
+    def encoder(self) -> ChunkEncoder:
         """The format's encoder; its bytes are not compressed yet."""
-        return self._writer.part()
+        return self._writer.encoder()
 
     def _member(self, data: bytes) -> bytes:
         return self._written(data) if data else b""

@@ -18,7 +18,7 @@ from lf_export_pipeline.core.formats.text import (
     text_column,
     written,
 )
-from lf_export_pipeline.core.formats.writer import Layout, PartEnding, PlainPart, slices, writes
+from lf_export_pipeline.core.formats.writer import ChunkEnding, Layout, PlainChunk, slices, writes
 from lf_export_pipeline.core.query.columns import JSON_FLAG_SUFFIX, Kind, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 
@@ -29,8 +29,8 @@ _JSON_TEXT: Final = frozenset({Kind.JSON, Kind.PRETTY_JSON})
 
 
 @writes(ExportFormat.CSV)
-class CsvWriter(PlainPart):
-    """A header row, then one row per record; stateless, hence its own part encoder.
+class CsvWriter(PlainChunk):
+    """A header row, then one row per record; stateless, hence its own chunk encoder.
 
     Langfuse: null is an empty field, instants and decimals carry the quotes of a JSON string,
     line breaks within a field stay as they are, and a file without rows has no header either.
@@ -61,11 +61,11 @@ class CsvWriter(PlainPart):
         """Nothing, or the header."""
         return self.prefix if self._options.empty_header else b""
 
-    def end(self, endings: Sequence[PartEnding]) -> bytes:  # noqa: ARG002 - parts leave none
+    def end(self, endings: Sequence[ChunkEnding]) -> bytes:  # noqa: ARG002 - chunks leave none
         """Nothing."""
         return b""
 
-    def part(self) -> "CsvWriter":
+    def encoder(self) -> "CsvWriter":
         """This object: no row depends on the rows before it."""
         return self
 

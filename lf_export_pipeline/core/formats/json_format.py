@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.formats.writer import Layout, PartEnding, PlainPart, writes
+from lf_export_pipeline.core.formats.writer import ChunkEnding, Layout, PlainChunk, writes
 from lf_export_pipeline.core.request.model import ExportFormat
 
 
@@ -23,24 +23,24 @@ class JsonWriter:
     def __init__(self, layout: Layout) -> None:
         self._rows = JsonRows(layout)
 
-    def end(self, endings: Sequence[PartEnding]) -> bytes:  # noqa: ARG002 - parts leave none
+    def end(self, endings: Sequence[ChunkEnding]) -> bytes:  # noqa: ARG002 - chunks leave none
         """The last bracket."""
         return b"]"
 
-    def part(self) -> "JsonPart":
+    def encoder(self) -> "JsonChunk":
         """An encoder that knows whether it has written a row yet."""
-        return JsonPart(self._rows)
+        return JsonChunk(self._rows)
 
 
-class JsonPart(PlainPart):
-    """The elements of one part, joined by commas also across its batches."""
+class JsonChunk(PlainChunk):
+    """The elements of one chunk, joined by commas also across its batches."""
 
     def __init__(self, rows: JsonRows) -> None:
         self._rows = rows
         self._is_first = True
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[Rows]:
-        """The elements of a batch; each but the first of the part has its comma before it."""
+        """The elements of a batch; each but the first of the chunk has its comma before it."""
         for piece in self._rows.rows(batch, before=",", after=""):
             yield Rows(piece.data[1:], piece.count) if self._is_first else piece
             self._is_first = False

@@ -6,13 +6,13 @@ import pyarrow as pa
 
 from lf_export_pipeline.core.formats.json_rows import JsonRows
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.formats.writer import Layout, PartEnding, PlainPart, writes
+from lf_export_pipeline.core.formats.writer import ChunkEnding, Layout, PlainChunk, writes
 from lf_export_pipeline.core.request.model import ExportFormat
 
 
 @writes(ExportFormat.JSONL)
-class JsonlWriter(PlainPart):
-    """One object and LF per record, the last one included; stateless, its own part encoder."""
+class JsonlWriter(PlainChunk):
+    """One object and LF per record, the last one included; stateless, its own chunk encoder."""
 
     content_type = "application/x-ndjson; charset=utf-8"
     extension = "jsonl"
@@ -23,11 +23,11 @@ class JsonlWriter(PlainPart):
     def __init__(self, layout: Layout) -> None:
         self._rows = JsonRows(layout)
 
-    def end(self, endings: Sequence[PartEnding]) -> bytes:  # noqa: ARG002 - parts leave none
+    def end(self, endings: Sequence[ChunkEnding]) -> bytes:  # noqa: ARG002 - chunks leave none
         """Nothing."""
         return b""
 
-    def part(self) -> "JsonlWriter":
+    def encoder(self) -> "JsonlWriter":
         """This object: no row depends on the rows before it."""
         return self
 

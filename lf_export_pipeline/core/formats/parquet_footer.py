@@ -2,7 +2,7 @@
 
 A footer lists the row groups of its file, and where in it each column of each begins (Parquet's
 ``FileMetaData``). Groups that move with their bytes need nothing but other places; so that of many
-parts one file can be made without a look at their rows.
+chunks one file can be made without a look at their rows.
 """
 
 from collections.abc import Iterable
@@ -54,13 +54,13 @@ def merged(footers: Iterable[tuple[int, bytes]]) -> bytes:
     groups: list[Written] = []
     rows = 0
     for shift, footer in footers:
-        part = read_struct(footer)
-        whole = whole or part
-        if part[_SCHEMA] != whole[_SCHEMA]:
-            message = "The parts of one Parquet file have different columns."
+        chunk = read_struct(footer)
+        whole = whole or chunk
+        if chunk[_SCHEMA] != whole[_SCHEMA]:
+            message = "The chunks of one Parquet file have different columns."
             raise ValueError(message)
-        rows += part[_ROWS].data
-        for group in part[_ROW_GROUPS].data.data:
+        rows += chunk[_ROWS].data
+        for group in chunk[_ROW_GROUPS].data.data:
             _move(group, shift, len(groups))
             groups.append(Written(write_struct(group)))
     items: Items = whole[_ROW_GROUPS].data

@@ -11,7 +11,7 @@ from lf_export_pipeline.core.formats.arrow_types import schema_of
 from lf_export_pipeline.core.formats.parquet_footer import MAGIC, footer_of, framed, merged
 from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.formats.typed_rows import TypedRows
-from lf_export_pipeline.core.formats.writer import Layout, PartEnding, slices, writes
+from lf_export_pipeline.core.formats.writer import ChunkEnding, Layout, slices, writes
 from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.core.request.model import ExportFormat
 
@@ -41,9 +41,9 @@ WITH_STATISTICS: Final = frozenset(
 
 @writes(ExportFormat.PARQUET)
 class ParquetWriter:
-    """Row groups, and a footer that lists them: that of each part, moved to its place.
+    """Row groups, and a footer that lists them: that of each chunk, moved to its place.
 
-    Every part has the same columns with the same types, whatever is in its rows.
+    Every chunk has the same columns with the same types, whatever is in its rows.
     """
 
     content_type = "application/vnd.apache.parquet"
@@ -54,8 +54,8 @@ class ParquetWriter:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    def end(self, endings: Sequence[PartEnding]) -> bytes:
-        """One footer for the row groups of all parts."""
+    def end(self, endings: Sequence[ChunkEnding]) -> bytes:
+        """One footer for the row groups of all chunks."""
         return framed(merged((each.begins_at - len(MAGIC), each.data) for each in endings))
 
     @cached_property
@@ -66,13 +66,13 @@ class ParquetWriter:
         whole: bytes = out.getvalue().to_pybytes()
         return whole
 
-    def part(self) -> "ParquetPart":
+    def encoder(self) -> "ParquetChunk":
         """An encoder that collects rows until they fill a row group."""
-        return ParquetPart(self._layout)
+        return ParquetChunk(self._layout)
 
 
-class ParquetPart:
-    """The row groups of one part."""
+class ParquetChunk:
+    """The row groups of one chunk."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

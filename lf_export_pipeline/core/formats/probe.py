@@ -79,4 +79,4 @@ class Probe:
                 "list": [_LISTS.get(key, "[]") for key in keys],
             }
         )
-        return b"".join(bytes(piece.data) for piece in self._writer.part().rows(batch))
+        return b"".join(bytes(piece.data) for piece in self._writer.encoder().rows(batch))

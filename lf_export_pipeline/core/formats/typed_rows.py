@@ -23,7 +23,7 @@ _JSON_TEXT = frozenset({Kind.JSON, Kind.PRETTY_JSON})
 
 
 class TypedRows:
-    r"""Converts the batches of one part.
+    r"""Converts the batches of one chunk.
 
     Text is decoded as in CSV: what is ``\uXXXX`` in the store is a character in both. The
     values that CSV parses are texts here, so each is decoded by itself.

@@ -46,25 +46,25 @@ class Layout:
     score_types: tuple[ColumnType, ...] = ()  # of each score column, for formats that know types
 
 
-class PartEncoder(Protocol):
-    """Turns the batches of one part into bytes. One object per part, as it may hold state."""
+class ChunkEncoder(Protocol):
+    """Turns the batches of one chunk into bytes. One object per chunk, as it may hold state."""
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[Rows]:
-        """The batch's rows, to be appended to the part in the order of the calls.
+        """The batch's rows, to be appended to the chunk in the order of the calls.
 
-        What joins two rows of one part (the comma of JSON) is in these bytes, also between two
-        batches; what joins two parts is not. Each piece keeps its own memory alive, and a batch
+        What joins two rows of one chunk (the comma of JSON) is in these bytes, also between two
+        batches; what joins two chunks is not. Each piece keeps its own memory alive, and a batch
         without rows gives no piece.
         """
         ...
 
     def finish(self) -> Iterator[Rows]:
-        """What has been held back of the part's rows; called once, after the last batch."""
+        """What has been held back of the chunk's rows; called once, after the last batch."""
         ...
 
     @property
     def ending(self) -> bytes:
-        """What the end of the file needs to know of this part; known when it is finished.
+        """What the end of the file needs to know of this chunk; known when it is finished.
 
         It is kept in memory until the end of the file is made, so it has to be small.
         """
@@ -76,8 +76,8 @@ class PartEncoder(Protocol):
         ...
 
 
-class PlainPart:
-    """The end of a part whose rows are all that there is to it."""
+class PlainChunk:
+    """The end of a chunk whose rows are all that there is to it."""
 
     ending = b""
     unfit: Mapping[str, int] = MappingProxyType({})
@@ -88,20 +88,20 @@ class PlainPart:
 
 
 @dataclass(frozen=True, slots=True)
-class PartEnding:
-    """What a part has left for the end of the file."""
+class ChunkEnding:
+    """What a chunk has left for the end of the file."""
 
     begins_at: int
-    """Where in the file the first byte of the part is."""
+    """Where in the file the first byte of the chunk is."""
 
     data: bytes
-    """As its encoder has given it; nothing if rows are all that there is to a part."""
+    """As its encoder has given it; nothing if rows are all that there is to a chunk."""
 
 
 class FormatWriter(Protocol):
-    """One format of one file: ``prefix``, the parts joined by ``separator``, then its end.
+    """One format of one file: ``prefix``, the chunks joined by ``separator``, then its end.
 
-    A part without rows has no bytes and must not be joined; a file without any row is ``empty``
+    A chunk without rows has no bytes and must not be joined; a file without any row is ``empty``
     and nothing else.
     """
 
@@ -122,14 +122,14 @@ class FormatWriter(Protocol):
 
     @property
     def separator(self) -> bytes:
-        """What stands between the last row of a part and the first row of the next one."""
+        """What stands between the last row of a chunk and the first row of the next one."""
         ...
 
-    def end(self, endings: Sequence[PartEnding]) -> bytes:
+    def end(self, endings: Sequence[ChunkEnding]) -> bytes:
         """What stands after the last row.
 
         Args:
-            endings: Of all parts in the order of the file, at least one. The same endings give the
+            endings: Of all chunks in the order of the file, at least one. The same endings give the
                 same bytes: they are made once to know the size of the file, and once to write it.
         """
         ...
@@ -139,8 +139,8 @@ class FormatWriter(Protocol):
         """The whole file when there are no rows."""
         ...
 
-    def part(self) -> PartEncoder:
-        """A fresh encoder, to be used for all batches of one part."""
+    def encoder(self) -> ChunkEncoder:
+        """A fresh encoder, to be used for all batches of one chunk."""
         ...
 
 

@@ -142,7 +142,7 @@ class ExportQuery(_Frozen):
 
 
 class ExportPlan(_Frozen):
-    """How an export is cut. Its keys and parts are in ``folder`` of the spool.
+    """How an export is cut. Its keys and chunks are in ``folder`` of the spool.
 
     The plan itself is handed from op to op, in ``values/<run id>/`` of the spool.
     """
@@ -176,7 +176,7 @@ class Chunk(_Frozen):
 class ChunkList(_Frozen):
     """Some chunks: those of a step, or all of a plan.
 
-    The latter lies beside the keys, for a run that finds parts missing.
+    The latter lies beside the keys, for a run that finds chunks missing.
     """
 
     chunks: tuple[Chunk, ...]
@@ -196,7 +196,7 @@ class SpooledBytes(_Frozen):
     checksum: str  # of the bytes, to find damage in the spool
 
 
-class PartFile(_Frozen):
+class SerializedChunk(_Frozen):
     """One chunk, serialised.
 
     ``location`` is the path of its bytes in the spool; empty: they have gone into the bucket.
@@ -214,14 +214,14 @@ class PartFile(_Frozen):
     unfit: dict[str, int] = {}  # by column: values that are missing as they do not fit its type
 
 
-def unfit_of(parts: Iterable[PartFile]) -> dict[str, int]:
-    """By column, how many values of some parts are missing as they do not fit its type."""
-    return dict(sum((Counter(part.unfit) for part in parts), Counter()))
+def unfit_of(chunks: Iterable[SerializedChunk]) -> dict[str, int]:
+    """By column, how many values of some chunks are missing as they do not fit its type."""
+    return dict(sum((Counter(chunk.unfit) for chunk in chunks), Counter()))
 
 
-def rows_by(parts: Iterable[PartFile]) -> str:
-    """Who has made the rows of some parts, as ``RowsBy``; both where they differ."""
-    return " and ".join(sorted({part.rows_by.value for part in parts}))
+def rows_by(chunks: Iterable[SerializedChunk]) -> str:
+    """Who has made the rows of some chunks, as ``RowsBy``; both where they differ."""
+    return " and ".join(sorted({chunk.rows_by.value for chunk in chunks}))
 
 
 class StoredFile(_Frozen):
@@ -246,4 +246,4 @@ class StoredFile(_Frozen):
 
 
 Answers = Mapping[str, list[tuple[object, ...]]]
-"""The rows of each prerequisite statement of a table, by its name."""
+"""The rows of each preflight query of a table, by its name."""

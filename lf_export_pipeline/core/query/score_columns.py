@@ -87,12 +87,12 @@ class ScoreGroups:
     by: Sequence[str]
     condition: str = "1"
 
-    def entries(self, rank: int = 0) -> str:
-        """A query ``key, name, rank, number, text``: one row per value that a cell can hold."""
+    def entries(self) -> str:
+        """A query ``key, name, is_text, number, text``: one row per value that a cell can hold."""
         columns = ", ".join(self.by)
         return (
             f"SELECT {self.key} AS key, name, "
-            f"{rank * 2} + (data_type IN ('CATEGORICAL', 'TEXT')) AS rank, "
+            "data_type IN ('CATEGORICAL', 'TEXT') AS is_text, "
             "number, ifNull(string_value, '') AS text FROM ("
             f"SELECT {columns}, name, data_type, string_value, avg(value) AS number "
             f"FROM ({self.scores}) WHERE {self.condition} "
@@ -147,9 +147,9 @@ FROM (
   SELECT key, arraySort(groupArray((toUInt32(position - 1), cell))) AS cells
   FROM (
     SELECT key, transform(name, {known}, arrayEnumerate({known}), toUInt32(0)) AS position,
-      if(min(rank) % 2 = 0,
-         toJSONString(groupArrayIf(number, rank % 2 = 0)),
-         toJSONString(groupArrayIf(text, rank % 2 = 1))) AS cell
+      if(min(is_text) = 0,
+         toJSONString(groupArrayIf(number, NOT is_text)),
+         toJSONString(groupArrayIf(text, is_text))) AS cell
     FROM ({entries}) GROUP BY key, position HAVING position > 0
   )
   GROUP BY key

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from lf_export_pipeline.core.request.model import ExportRow
-
 SEARCH_MAX_ROWS = 1_000
 
 
@@ -33,30 +31,3 @@ class ExportSearch:
     created_until: datetime | None = None
     finished_since: datetime | None = None
     limit: int = SEARCH_MAX_ROWS
-
-    def matches(self, row: ExportRow) -> bool:
-        """Whether a row is meant; what a database answers in one query, for rows at hand."""
-        return self._is_among(row) and self._is_timely(row)
-
-    def _is_among(self, row: ExportRow) -> bool:
-        chosen = (
-            (self.ids, row.id),
-            (self.statuses, row.status),
-            (self.projects, row.project_id),
-            (self.tables, row.table),
-        )
-        text = (self.log_contains or "").casefold()
-        return all(not wanted or value in wanted for wanted, value in chosen) and (
-            text in (row.log or "").casefold()
-        )
-
-    def _is_timely(self, row: ExportRow) -> bool:
-        return (
-            (self.created_since is None or row.created_at >= self.created_since)
-            and (self.created_until is None or row.created_at < self.created_until)
-            and (self.finished_since is None or _finished_since(row, self.finished_since))
-        )
-
-
-def _finished_since(row: ExportRow, instant: datetime) -> bool:
-    return row.finished_at is not None and row.finished_at >= instant

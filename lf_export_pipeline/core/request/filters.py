@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from lf_export_pipeline.core.request.js_dates import read_instant
+from lf_export_pipeline.core.request.js_dates import parse_js_date
 
 Comparison = Literal["=", ">", "<", ">=", "<="]
 Order = Literal[">", "<", ">=", "<="]
@@ -59,7 +59,7 @@ def _number(value: object, info: ValidationInfo) -> Decimal:
 
 def _instant(value: object) -> datetime:
     try:
-        return read_instant(value)
+        return parse_js_date(value)
     except ValueError:
         raise refusal("a date and time such as 2031-03-01T00:00:00Z") from None
 

@@ -45,7 +45,7 @@ _MONTHS = (
 _AMERICAN_HOURS = {"E": -5, "C": -6, "M": -7, "P": -8}  # and an hour later in summer
 
 
-def read_instant(value: object) -> datetime:
+def parse_js_date(value: object) -> datetime:
     """An instant in UTC, cut to milliseconds.
 
     Texts without a zone are UTC, numbers are milliseconds since 1970, null is 1970 itself

@@ -23,7 +23,13 @@ class Compression(StrEnum):
     @property
     def extension(self) -> str:
         """What is added to the name of a file, with its dot."""
-        return {Compression.NONE: "", Compression.GZIP: ".gz", Compression.ZSTD: ".zst"}[self]
+        match self:
+            case Compression.NONE:
+                return ""
+            case Compression.GZIP:
+                return ".gz"
+            case Compression.ZSTD:
+                return ".zst"
 
     @property
     def words(self) -> str:

@@ -28,11 +28,6 @@ class Claim:
     owner: str | None = None
     unchanged_since: datetime | None = None
 
-    def covers(self, row: ExportRow) -> bool:
-        """Whether the row is one of these; what a database decides within its update."""
-        is_own = self.owner is not None and owner_of(row) == self.owner
-        return is_own or row.updated_at == self.unchanged_since
-
 
 def mark_of(owner: str) -> str:
     """The sentence in the row of an export that this chain of runs has taken."""

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from lf_export_pipeline.core.request.options import OPTIONS_KEY, ExportOptions
 
 _SHOWN_CHARACTERS = 40
+_LIST_CHARACTERS = 250
 
 _EXPECTED_FIELDS = {
     "tableName": "the name of a table",
@@ -57,10 +58,12 @@ def quote_value(value: object, limit: int = _SHOWN_CHARACTERS) -> str:
     return f"'{text}'" if len(text) <= limit else f"'{text[:limit]}…'"
 
 
-def join_limited(words: Sequence[str], limit: int = 250) -> str:
+def join_limited(words: Sequence[str]) -> str:
     """``a, b, c``, cut where it gets too long to read."""
     text = ", ".join(words)
-    return text if len(text) <= limit else f"{text[:limit].rpartition(', ')[0]}, …"
+    if len(text) <= _LIST_CHARACTERS:
+        return text
+    return f"{text[:_LIST_CHARACTERS].rpartition(', ')[0]}, …"
 
 
 def _shown_number(value: float | Decimal, limit: int) -> str:

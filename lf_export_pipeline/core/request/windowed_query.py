@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lf_export_pipeline.core.errors import InvalidQueryError
-from lf_export_pipeline.core.request.js_dates import EARLIEST, read_instant
+from lf_export_pipeline.core.request.js_dates import EARLIEST, parse_js_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def window_of(stored: object, column: WindowColumn) -> Window | None:
     found = [each for each in _filters(stored) if column.is_about(each)]
     bounds = {each.get("operator"): each.get("value") for each in found}  # the last of each wins
     try:
-        return Window(read_instant(bounds[">="]), read_instant(bounds["<"]))
+        return Window(parse_js_date(bounds[">="]), parse_js_date(bounds["<"]))
     except (KeyError, ValueError):
         return None
 

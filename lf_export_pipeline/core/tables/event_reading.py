@@ -4,14 +4,13 @@ Two exports read it, ``events`` and the observations of users who work on the ev
 agree in which rows there are, and differ in columns.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lf_export_pipeline.core.query.comments import CommentSelection
 from lf_export_pipeline.core.query.compiler import FilterTable
 from lf_export_pipeline.core.query.export_query import Lookup
-from lf_export_pipeline.core.query.key_scan import Bound, ChunkRows, KeyScan, VersionedTable
+from lf_export_pipeline.core.query.key_scan import Bound, KeyScan, VersionedTable
 from lf_export_pipeline.core.query.score_columns import SCORE_KEY, score_cells_lookup
 from lf_export_pipeline.core.query.search import SearchColumns, search_condition
 from lf_export_pipeline.core.query.selection import ScanPredicates, select
@@ -37,6 +36,7 @@ SCORE_FIELD = {SCORE_KEY: SPAN_KEY}
 
 _SCORE_KEYS = {"span_key": SPAN_KEY, "trace_key": TRACE_KEY}
 _NEWEST_FIRST = "t.start_time"  # Langfuse: the latest start first
+EVENTS_ORDER = (f"{_NEWEST_FIRST} DESC",)
 _SEARCH = SearchColumns(
     ("t.span_id", "t.name", "t.trace_name", "t.user_id", "t.session_id", "t.trace_id"),
     "t.input",
@@ -90,12 +90,6 @@ class EventReading:
             row_limit=limits.row_limit,
         )
         return scan.statement(params)
-
-    def chunk_rows(self, fields: Mapping[str, str]) -> Statement:
-        """The columns of a chunk: Arrow field ← expression over ``t``."""
-        params = Params()
-        project = params.bind(self.request.project_id, "String")
-        return ChunkRows(EVENTS, project, fields, [f"{_NEWEST_FIRST} DESC"]).statement(params)
 
     def score_lookups(self, names: tuple[str, ...]) -> tuple[Lookup, ...]:
         """The score cells of a chunk; nothing to look up where no score has a name."""

@@ -72,11 +72,11 @@ class EventScores:
     def entries(self) -> str:
         """A query for each value of each row, as ``ScoreGroups.entries`` gives it, by ``SPAN_KEY``.
 
-        Both levels have the same rank: a cell is one of numbers if either level has a number.
+        A cell is one of numbers if either level has a number.
         """
         rows = f"SELECT DISTINCT {SPAN_KEY} AS span_key, {TRACE_KEY} AS trace_key {self.rows}"
         return (
-            "SELECT r.span_key AS key, e.name AS name, e.rank AS rank, e.number AS number, "
+            "SELECT r.span_key AS key, e.name AS name, e.is_text AS is_text, e.number AS number, "
             "e.text AS text FROM "
             f"(SELECT span_key, arrayJoin([span_key, trace_key]) AS score_key FROM ({rows})) AS r "
             f"INNER JOIN ({self._groups().entries()}) AS e ON e.key = r.score_key"

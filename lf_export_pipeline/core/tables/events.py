@@ -1,6 +1,5 @@
 """Events, as the table ``events_full`` holds them."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
@@ -8,7 +7,7 @@ from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Loo
 from lf_export_pipeline.core.query.expressions import json_text, plain_time
 from lf_export_pipeline.core.query.lookups import comments_lookup
 from lf_export_pipeline.core.query.selection import time_from
-from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
+from lf_export_pipeline.core.query.statement import Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.core.request.windowed_query import WindowColumn
@@ -16,6 +15,7 @@ from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (
     EVENTS,
+    EVENTS_ORDER,
     METADATA_NAMES,
     METADATA_VALUES,
     SCORE_FIELD,
@@ -23,7 +23,7 @@ from lf_export_pipeline.core.tables.event_reading import (
     WIDE_COLUMNS,
     EventReading,
 )
-from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingTable
 
 COLUMNS = (
     OutputColumn(name="id"),
@@ -100,15 +100,9 @@ _FIELDS = {
 }
 
 FILTER_TABLE = event_filter_table("events")
-_EXPORT = TracingExport(
-    table=EVENTS,
-    object_type="OBSERVATION",
-    time_spellings=("startTime", "Start Time"),
-    wide_columns=WIDE_COLUMNS,
-)
 
 
-class Events:
+class Events(TracingTable):
     """One row per span, its newest version, the latest start first (Langfuse: in any UI order)."""
 
     name = "events"
@@ -118,29 +112,26 @@ class Events:
         *stored_in(Store.POSTGRES, "comments", "users"),
     )
     columns = COLUMNS
-    has_score_columns = True
+    table = EVENTS
+    object_type = "OBSERVATION"
+    time_spellings = ("startTime", "Start Time")
+    wide_columns = WIDE_COLUMNS
+    order = EVENTS_ORDER
     window_column = WindowColumn(FILTER_TABLE.names_of(EVENTS.time))
-
-    def preflight_queries(
-        self, request: ExportRequest, limits: ExportLimits
-    ) -> Mapping[str, Statement]:
-        """Score names, and the ids that comment filters select."""
-        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
         """Values as ClickHouse holds them; a lower bound on time also bounds the scores."""
-        lower = time_from(request.query.filter, _EXPORT.time_spellings)
+        lower = time_from(request.query.filter, self.time_spellings)
         reading = EventReading(request, FILTER_TABLE, scores_from=lower)
-        return _EXPORT.query(
+        return self.query(
             request,
             answers,
             limits,
             columns=COLUMNS,
             key_scan=partial(reading.key_scan, limits=limits),
             fields=_FIELDS | SCORE_FIELD,
-            chunk_rows=reading.chunk_rows,
             lookups=partial(_lookups, reading),
         )
 

@@ -1,18 +1,18 @@
 """Observations from the table ``events_full``, in the columns that the legacy export has."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
 from lf_export_pipeline.core.query.expressions import json_text, metadata_map
 from lf_export_pipeline.core.query.lookups import comments_lookup, models_lookup
-from lf_export_pipeline.core.query.statement import Statement, Store, stored_in
+from lf_export_pipeline.core.query.statement import Store, stored_in
 from lf_export_pipeline.core.request.admission import ExportLimits
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest
 from lf_export_pipeline.core.request.windowed_query import WindowColumn
 from lf_export_pipeline.core.tables.event_filters import event_filter_table
 from lf_export_pipeline.core.tables.event_reading import (
     EVENTS,
+    EVENTS_ORDER,
     METADATA_NAMES,
     METADATA_VALUES,
     SCORE_FIELD,
@@ -26,7 +26,7 @@ from lf_export_pipeline.core.tables.observation_fields import (
     TOOL_COLUMNS,
     input_and_output,
 )
-from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingTable
 
 _FIELDS = {
     "id": "t.span_id",
@@ -40,15 +40,9 @@ _FIELDS = {
 }
 
 FILTER_TABLE = event_filter_table("observations")
-_EXPORT = TracingExport(
-    table=EVENTS,
-    object_type="OBSERVATION",
-    time_spellings=("Start Time",),  # Langfuse: the UI name only
-    wide_columns=(*WIDE_COLUMNS, *TOOL_COLUMNS),
-)
 
 
-class ObservationsFromEvents:
+class ObservationsFromEvents(TracingTable):
     """One row per span, its newest version, the latest start first."""
 
     name = "observations"
@@ -58,14 +52,12 @@ class ObservationsFromEvents:
         *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
     )
     columns = observation_columns(ExportFormat.JSON)
-    has_score_columns = True
+    table = EVENTS
+    object_type = "OBSERVATION"
+    time_spellings = ("Start Time",)  # Langfuse: the UI name only
+    wide_columns = (*WIDE_COLUMNS, *TOOL_COLUMNS)
+    order = EVENTS_ORDER
     window_column = WindowColumn(FILTER_TABLE.names_of(EVENTS.time))
-
-    def preflight_queries(
-        self, request: ExportRequest, limits: ExportLimits
-    ) -> Mapping[str, Statement]:
-        """Score names, and the ids that comment filters select."""
-        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
@@ -74,14 +66,13 @@ class ObservationsFromEvents:
         reading = EventReading(request, FILTER_TABLE, scores_from=None)
         metadata = metadata_map(request.format, METADATA_NAMES, METADATA_VALUES)
         fields = {**_FIELDS, "metadata": metadata, **input_and_output(request.format)} | SCORE_FIELD
-        return _EXPORT.query(
+        return self.query(
             request,
             answers,
             limits,
             columns=observation_columns(request.format),
             key_scan=partial(reading.key_scan, limits=limits),
             fields=fields,
-            chunk_rows=reading.chunk_rows,
             lookups=partial(_lookups, reading),
         )
 

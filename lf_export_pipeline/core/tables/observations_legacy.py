@@ -1,6 +1,5 @@
 """Observations from the tables ``observations`` and ``traces``, which the events table replaces."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from lf_export_pipeline.core.query.comments import CommentSelection
@@ -8,7 +7,6 @@ from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Loo
 from lf_export_pipeline.core.query.expressions import metadata_map
 from lf_export_pipeline.core.query.key_scan import (
     Bound,
-    ChunkRows,
     KeyScan,
     Relation,
     VersionedTable,
@@ -34,7 +32,7 @@ from lf_export_pipeline.core.tables.observation_traces import (
     trace_lookup,
     with_trace_search,
 )
-from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingTable
 
 OBSERVATIONS = VersionedTable(
     name="observations",
@@ -63,15 +61,9 @@ _SCORE_KEY_OF_GROUP = "concat(trace_id, '\\0', observation_id)"
 _SCORE_GROUPING = ("trace_id", "observation_id", "comment", "execution_trace_id")
 
 _WIDE_COLUMNS = ("t.input", "t.output", "t.metadata", "t.status_message", "t.model_parameters")
-_EXPORT = TracingExport(
-    table=OBSERVATIONS,
-    object_type="OBSERVATION",
-    time_spellings=("Start Time",),  # Langfuse: the UI name only
-    wide_columns=(*_WIDE_COLUMNS, *TOOL_COLUMNS),
-)
 
 
-class LegacyObservations:
+class LegacyObservations(TracingTable):
     """One row per observation, its newest version, beside its trace."""
 
     name = "observations"
@@ -80,27 +72,23 @@ class LegacyObservations:
         *stored_in(Store.POSTGRES, "models", "pricing_tiers", "prices", "comments", "users"),
     )
     columns = observation_columns(ExportFormat.JSON)
-    has_score_columns = True
+    table = OBSERVATIONS
+    object_type = "OBSERVATION"
+    time_spellings = ("Start Time",)  # Langfuse: the UI name only
+    wide_columns = (*_WIDE_COLUMNS, *TOOL_COLUMNS)
     window_column = WindowColumn(FILTER_TABLE.names_of(OBSERVATIONS.time))
-
-    def preflight_queries(
-        self, request: ExportRequest, limits: ExportLimits
-    ) -> Mapping[str, Statement]:
-        """Score names, and the ids that comment filters select."""
-        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
         """Reads by type, day and id; scores count for the observation they name, in its trace."""
-        return _EXPORT.query(
+        return self.query(
             request,
             answers,
             limits,
             columns=observation_columns(request.format),
             key_scan=partial(_key_scan, request, limits),
             fields=_fields(request.format),
-            chunk_rows=partial(_chunk_rows, request.project_id),
             lookups=partial(_lookups, request.project_id),
         )
 
@@ -144,12 +132,6 @@ def _scores(project: str, traces: str | None) -> ScoreGroups:
 def _fields(file_format: ExportFormat) -> dict[str, str]:
     metadata = metadata_map(file_format, "mapKeys(t.metadata)", "mapValues(t.metadata)")
     return {**_FIELDS, "metadata": metadata, **input_and_output(file_format)}
-
-
-def _chunk_rows(project_id: str, fields: Mapping[str, str]) -> Statement:
-    params = Params()
-    project = params.bind(project_id, "String")
-    return ChunkRows(OBSERVATIONS, project, fields).statement(params)
 
 
 def _lookups(project_id: str, extras: TableContext) -> tuple[Lookup, ...]:

@@ -1,6 +1,5 @@
 """Traces, from the table ``traces``."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +10,6 @@ from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Loo
 from lf_export_pipeline.core.query.expressions import iso_time, json_text
 from lf_export_pipeline.core.query.key_scan import (
     Bound,
-    ChunkRows,
     KeyScan,
     Relation,
     VersionedTable,
@@ -38,7 +36,7 @@ from lf_export_pipeline.core.tables.trace_observations import (
     OBSERVATION_COLUMNS,
     observation_totals,
 )
-from lf_export_pipeline.core.tables.tracing import TableContext, TracingExport
+from lf_export_pipeline.core.tables.tracing import TableContext, TracingTable
 
 TRACES = VersionedTable(
     name="traces",
@@ -130,15 +128,7 @@ FILTER_TABLE = FilterTable(
 )
 
 
-_EXPORT = TracingExport(
-    table=TRACES,
-    object_type="TRACE",
-    time_spellings=("Timestamp",),  # Langfuse: the UI name only
-    wide_columns=("t.input", "t.output", "t.metadata", "t.tags"),
-)
-
-
-class Traces:
+class Traces(TracingTable):
     """One row per trace, its newest version; the UI's order is not kept, as in the original."""
 
     name = "traces"
@@ -147,27 +137,23 @@ class Traces:
         *stored_in(Store.POSTGRES, "comments", "users"),
     )
     columns = COLUMNS
-    has_score_columns = True
+    table = TRACES
+    object_type = "TRACE"
+    time_spellings = ("Timestamp",)  # Langfuse: the UI name only
+    wide_columns = ("t.input", "t.output", "t.metadata", "t.tags")
     window_column = WindowColumn(FILTER_TABLE.names_of(TRACES.time))
-
-    def preflight_queries(
-        self, request: ExportRequest, limits: ExportLimits
-    ) -> Mapping[str, Statement]:
-        """Score names, and the ids that comment filters select."""
-        return _EXPORT.preflight_queries(request, limits)
 
     def compile(
         self, request: ExportRequest, answers: Answers, limits: ExportLimits
     ) -> ExportQuery:
         """Reads by day and id; scores of all levels are averaged per trace."""
-        return _EXPORT.query(
+        return self.query(
             request,
             answers,
             limits,
             columns=COLUMNS,
             key_scan=partial(_key_scan, request, limits),
             fields=_FIELDS,
-            chunk_rows=partial(_chunk_rows, request.project_id),
             lookups=partial(_lookups, request.project_id),
         )
 
@@ -202,12 +188,6 @@ def _relations(project: str, selection: ScanPredicates) -> dict[str, Relation]:
         OBSERVATIONS_ALIAS: observation_totals(project, traces),
     }
     return {alias: Relation(known[alias], on="id") for alias in sorted(selection.relations)}
-
-
-def _chunk_rows(project_id: str, fields: Mapping[str, str]) -> Statement:
-    params = Params()
-    project = params.bind(project_id, "String")
-    return ChunkRows(TRACES, project, fields).statement(params)
 
 
 def _lookups(project_id: str, extras: TableContext) -> tuple[Lookup, ...]:

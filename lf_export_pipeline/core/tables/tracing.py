@@ -12,7 +12,7 @@ from lf_export_pipeline.core.query.comments import (
     comment_preflight_queries,
 )
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup, LookupScope
-from lf_export_pipeline.core.query.key_scan import VersionedTable, row_size_sample
+from lf_export_pipeline.core.query.key_scan import ChunkRows, VersionedTable, row_size_sample
 from lf_export_pipeline.core.query.lookups import are_few_comments, comments_count_statement
 from lf_export_pipeline.core.query.score_columns import (
     ScoreGroups,
@@ -51,14 +51,15 @@ class TableContext:
         return score_cells_lookup(scores.entries(), self.score_names, params, scope=scope)
 
 
-@dataclass(frozen=True, slots=True)
-class TracingExport:
-    """The common part of such an export; the table says how its rows are read."""
+class TracingTable:
+    """The common part of such a table; its own part says how its rows are read."""
 
     table: VersionedTable
     object_type: Literal["TRACE", "OBSERVATION"]  # what its comments are attached to
     time_spellings: tuple[str, ...]  # of the time column, where Langfuse bounds score names by it
     wide_columns: tuple[str, ...]  # what the size of a row depends on
+    order: tuple[str, ...] = ()  # of the rows, before that of the sorting key
+    has_score_columns = True
 
     def preflight_queries(
         self, request: ExportRequest, limits: ExportLimits
@@ -94,19 +95,17 @@ class TracingExport:
         columns: tuple[OutputColumn, ...],
         key_scan: Callable[[CommentSelection], Statement],
         fields: Mapping[str, str],
-        chunk_rows: Callable[[Mapping[str, str]], Statement],
         lookups: Callable[[TableContext], tuple[Lookup, ...]],
     ) -> ExportQuery:
         """The reading as data.
 
         Args:
             request: The export.
-            answers: The rows of ``prerequisites``.
+            answers: The rows of ``preflight_queries``.
             limits: What bounds it.
             columns: The base columns.
             key_scan: The scan, given what comment filters leave.
             fields: What is read for them: Arrow field ← expression.
-            chunk_rows: How a chunk of some of these fields is read.
             lookups: The lookups, given what there is to look up.
         """
         comments = apply_comment_filters(request, answers, limits)
@@ -121,13 +120,15 @@ class TracingExport:
         chosen = chosen_columns(request, columns, lookups(context))
         read = chosen.fields(fields)
         wide = chosen.sampled(self.wide_columns, read)
+        params = Params()
+        rows = ChunkRows(self.table, params.bind(request.project_id, "String"), read, self.order)
         return ExportQuery(
             request=request,
             columns=chosen.columns,
             score_columns=score_headers(names, (column.name for column in columns)),
             score_types=score_types(answers) if has_types else (),
             key_scan=None if comments.nothing_matches else key_scan(comments),
-            chunk_rows=chunk_rows(read),
+            chunk_rows=rows.statement(params),
             sample=row_size_sample(self.table, request.project_id, wide),
             lookups=chosen.lookups,
             row_limit=limits.row_limit,

@@ -7,7 +7,7 @@ from typing import Final
 import dagster as dg
 
 from lf_export_pipeline.defs.lake.observed import DAYS_TAG
-from lf_export_pipeline.defs.lake.shape import RUN_TAGS, LakeShape
+from lf_export_pipeline.defs.lake.shape import GROUP, RUN_TAGS, LakeShape
 
 OBSERVE_JOB: Final = "observe_langfuse"
 SLICE_DAYS: Final = 92
@@ -56,12 +56,12 @@ def slices(first: date, now: datetime) -> list[str]:
 
 
 def healing_sensor(
-    shape: LakeShape, lake_assets: Sequence[dg.AssetsDefinition]
+    lake_assets: Sequence[dg.AssetsDefinition],
 ) -> dg.AutomationConditionSensorDefinition:
     """Asks for runs of the days that were observed to have changed."""
     assets = dg.AssetSelection.assets(*lake_assets)
     return dg.AutomationConditionSensorDefinition(
-        name=f"heal_{shape.group}",
+        name=f"heal_{GROUP}",
         target=assets | dg.AssetSelection.checks_for_assets(*lake_assets),
         run_tags=RUN_TAGS,
         default_status=dg.DefaultSensorStatus.RUNNING,

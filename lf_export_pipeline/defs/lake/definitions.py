@@ -42,6 +42,6 @@ def lake_definitions(
         asset_checks=checks,
         jobs=[observe],
         schedules=observe_schedules(shape),
-        sensors=[healing_sensor(shape, written)],
+        sensors=[healing_sensor(written)],
         resources={RESOURCE: stores_resource(load)},
     )

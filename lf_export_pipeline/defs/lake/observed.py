@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from lf_export_pipeline.defs.lake.shape import LakeShape, source_key
+from lf_export_pipeline.defs.lake.shape import GROUP, LakeShape, source_key
 from lf_export_pipeline.defs.lake.stores import RESOURCE, LakeStores
 from lf_export_pipeline.defs.redacted import (
     permanent_errors_end_the_step,
@@ -33,7 +33,7 @@ def observed_asset(shape: LakeShape, table: LakeTable) -> dg.SourceAsset:
     @dg.observable_source_asset(
         key=source_key(table),
         partitions_def=shape.partitions(table),
-        group_name=shape.group,
+        group_name=GROUP,
         description=f"The rows that Langfuse has for the lake's table {table.name}. Its version "
         "is made of narrow columns, and changes with late rows, new versions, edits and deletions.",
         required_resource_keys={RESOURCE},

@@ -28,8 +28,6 @@ class LakeShape:
         tables: In it.
         first_day: From when on it has days.
         has_today: Whether the day that has not ended is one of them.
-        group: Of all its assets.
-        owners: Of all its assets.
         cron: When the last days are looked at.
     """
 
@@ -37,8 +35,6 @@ class LakeShape:
     tables: tuple[LakeTable, ...]
     first_day: date
     has_today: bool = False
-    group: str = GROUP
-    owners: tuple[str, ...] = (OWNER,)
     cron: str = "7 * * * *"
 
     @classmethod

@@ -9,7 +9,15 @@ import dagster as dg
 from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.defs.column_descriptions import column_description
 from lf_export_pipeline.defs.lake.checks import ROWS, rows_check
-from lf_export_pipeline.defs.lake.shape import POOL, RUN_TAG, LakeShape, lake_key, source_key
+from lf_export_pipeline.defs.lake.shape import (
+    GROUP,
+    OWNER,
+    POOL,
+    RUN_TAG,
+    LakeShape,
+    lake_key,
+    source_key,
+)
 from lf_export_pipeline.defs.lake.stores import RESOURCE, LakeStores
 from lf_export_pipeline.defs.redacted import (
     permanent_errors_end_the_step,
@@ -62,8 +70,8 @@ def lake_asset(
         partitions_def=shape.partitions(table),
         backfill_policy=dg.BackfillPolicy.multi_run(DAYS_PER_RUN) if table.has_days else None,
         automation_condition=HEAL,
-        group_name=shape.group,
-        owners=list(shape.owners),
+        group_name=GROUP,
+        owners=[OWNER],
         kinds={"parquet", "s3" if shape.url.startswith("s3://") else "file"},
         pool=POOL,
         op_tags={RUN_TAG: table.name},

@@ -25,7 +25,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
 )
 from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, RowReader, Spool
-from lf_export_pipeline.core.query.export_query import ExportPlan, PartFile
+from lf_export_pipeline.core.query.export_query import ExportPlan, SerializedChunk
 from lf_export_pipeline.core.redaction import RedactedError
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.ownership import is_anothers, owner_of
@@ -169,8 +169,8 @@ class Attempt:
         return ChunkReader(self.tagged(reader), self.cache.tables)
 
     @contextmanager
-    def file(self, plan: ExportPlan, known: Sequence[PartFile] = ()) -> Iterator[ExportFile]:
-        """The attempt's file, as earlier steps have left it; ``known`` are parts of theirs."""
+    def file(self, plan: ExportPlan, known: Sequence[SerializedChunk] = ()) -> Iterator[ExportFile]:
+        """The attempt's file, as earlier steps have left it; ``known`` are chunks of theirs."""
         folder, files, settings = self.folder, self.files, self.settings
         if settings.parts_go_to_the_bucket:
             with BucketFile.opened(plan, folder, files, settings) as file:

@@ -1,4 +1,4 @@
-"""Reads the rows of some chunks, one after the other, into the bucket or into part files."""
+"""Reads the rows of some chunks, one after the other, into the bucket or the spool."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +15,8 @@ from lf_export_pipeline.core.query.export_query import (
     ChunkList,
     ExportPlan,
     ExportQuery,
-    PartFile,
     RowsBy,
+    SerializedChunk,
     rows_by,
 )
 from lf_export_pipeline.core.query.statement import Store
@@ -33,7 +33,7 @@ from lf_export_pipeline.file.written_chunk import WrittenChunk, written_layout
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lf_export_pipeline.core.formats import FormatWriter, PartEncoder
+    from lf_export_pipeline.core.formats import ChunkEncoder, FormatWriter
     from lf_export_pipeline.core.formats.compression import Compressor
     from lf_export_pipeline.core.formats.text import Rows
     from lf_export_pipeline.core.formats.writer import Layout
@@ -51,30 +51,30 @@ def serialize_chunk(
     *,
     attempts: dg.ResourceParam[Attempts],
     reader: dg.ResourceParam[RowReader],
-) -> dg.Output[list[PartFile]]:
+) -> dg.Output[list[SerializedChunk]]:
     """Writes each chunk, unless an earlier run or try has; then it is only named.
 
-    If the export was stopped there are fewer parts, but an output all the same: Dagster would skip
+    If the export was stopped there are fewer, but an output all the same: Dagster would skip
     ``upload_file`` if it got none, and that is what cleans up.
     """
-    parts: list[PartFile] = []
+    serialized: list[SerializedChunk] = []
     with attempts.running(context, keeps_files=True) as attempt:
         rows = attempt.chunk_reader(reader)
         attempt.require_running()
         with attempt.file(plan) as file:
             for chunk in (*file.missing_before(chunks.chunks[0].index), *chunks.chunks):
                 attempt.require_running()
-                part = part_of(chunk, plan.query, rows, file, attempt)
-                context.log.info(format_progress(chunk, part.seconds))
-                file.offer(chunk, part)
-            parts += filter(None, (file.finished(chunk.index) for chunk in chunks.chunks))
-    return dg.Output(parts, metadata=_metadata(parts) if parts else {})
+                made = serialized_chunk(chunk, plan.query, rows, file, attempt)
+                context.log.info(format_progress(chunk, made.seconds))
+                file.offer(chunk, made)
+            serialized += filter(None, (file.finished(chunk.index) for chunk in chunks.chunks))
+    return dg.Output(serialized, metadata=_metadata(serialized) if serialized else {})
 
 
-def part_of(
+def serialized_chunk(
     chunk: Chunk, query: ExportQuery, rows: ChunkReader, file: ChunkTarget, attempt: Attempt
-) -> PartFile:
-    """The part of a chunk: the one that an earlier run has finished, or else a new one."""
+) -> SerializedChunk:
+    """The chunk as an earlier run has finished it, or else as it is read now."""
     finished = file.finished(chunk.index)
     if finished is not None:
         return finished
@@ -84,14 +84,14 @@ def part_of(
     making = ChunkWriter(
         rows, writer, query, chunk, folder, file=file, preview=preview, layout=layout
     )
-    part = making.verified_part()
-    file.finish(part)
-    return part
+    serialized = making.verified()
+    file.finish(serialized)
+    return serialized
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What is in a part, beside its bytes."""
+    """What is known of the rows of a chunk, beside their bytes."""
 
     rows: int
     by: RowsBy
@@ -135,11 +135,11 @@ class ChunkWriter:
         self._file = file
         self._preview = preview and chunk.index == 0
 
-    def verified_part(self) -> PartFile:
-        """The part, which holds every row of the plan that was not deleted meanwhile.
+    def verified(self) -> SerializedChunk:
+        """The chunk, with every row of the plan that was not deleted meanwhile.
 
         Rows may vanish between the scan and the reading (a deletion in Langfuse), and more of them
-        while a chunk is read again. So a part may be short, as long as it is not shorter than what
+        while a chunk is read again. So a chunk may be short, as long as it is not shorter than what
         is counted after it was read, now and when a replica that lags has had time to catch up, by
         a server that knows what the scan's server knew.
 
@@ -147,32 +147,32 @@ class ChunkWriter:
             TransientError: The number of rows is not to be explained like that.
         """
         for _ in range(READINGS_MAX):
-            part = self._write()
-            if part.rows == part.expected_rows:
-                return part
+            made = self._write()
+            if made.rows == made.expected_rows:
+                return made
             left = self._rows_left()
-            if left.rows <= part.rows < part.expected_rows:
+            if left.rows <= made.rows < made.expected_rows:
                 time.sleep(LAG_SECONDS)
                 left = self._rows_left()
-            if left.rows <= part.rows < part.expected_rows and not left.lags:
-                return part
+            if left.rows <= made.rows < made.expected_rows and not left.lags:
+                return made
         lags = ", on a server that lags behind the one that was scanned" if left.lags else ""
         raise TransientError(
-            f"Chunk {part.index} gave {part.rows:,} of {part.expected_rows:,} rows, "
+            f"Chunk {made.index} gave {made.rows:,} of {made.expected_rows:,} rows, "
             f"and {left.rows:,} are there{lags}."
         )
 
     def _rows_left(self) -> RowsLeft:
         return self._rows.rows_left(self._query, self._chunk, self._keys())
 
-    def _write(self) -> PartFile:
+    def _write(self) -> SerializedChunk:
         started = time.monotonic()
         index = self._chunk.index
         with self._file.rows_of(index, self._new_compressor()) as sink:
             made = self._written_by_clickhouse(sink) or self._serialised(sink)
         if made.by is RowsBy.CLICKHOUSE:
             self._show_first_rows()
-        return PartFile(
+        return SerializedChunk(
             index=index,
             rows=made.rows,
             bytes=sink.size,
@@ -198,7 +198,7 @@ class ChunkWriter:
             return _Made(written.rows, RowsBy.CLICKHOUSE)
 
     def _serialised(self, sink: ChunkSink) -> _Made:
-        encoder, rows = self._writer.part(), 0
+        encoder, rows = self._writer.encoder(), 0
         with self._batches(self._keys()) as batches, write_behind(sink.write) as write:
             for piece in self._pieces(encoder, batches):
                 write(piece.data)
@@ -206,7 +206,7 @@ class ChunkWriter:
         return _Made(rows, RowsBy.ARROW, encoder.ending, encoder.unfit)
 
     def _pieces(
-        self, encoder: "PartEncoder", batches: "Iterator[pa.RecordBatch]"
+        self, encoder: "ChunkEncoder", batches: "Iterator[pa.RecordBatch]"
     ) -> "Iterator[Rows]":
         rows = 0
         for batch in batches:
@@ -243,16 +243,16 @@ class ChunkWriter:
             self._folder.write(PREVIEW, preview_of(batch, self._query.columns))
 
 
-def _metadata(parts: Sequence[PartFile]) -> dict[str, int | float | str]:
-    rows, size = sum(part.rows for part in parts), sum(part.bytes for part in parts)
-    seconds = sum(part.seconds for part in parts)
+def _metadata(chunks: Sequence[SerializedChunk]) -> dict[str, int | float | str]:
+    rows, size = sum(chunk.rows for chunk in chunks), sum(chunk.bytes for chunk in chunks)
+    seconds = sum(chunk.seconds for chunk in chunks)
     return {
-        "chunks": len(parts),
+        "chunks": len(chunks),
         "rows": rows,
         "bytes": size,
         "seconds": round(seconds, 3),
         "rows_per_second": round(per_second(rows, seconds)),
         "megabytes_per_second": round(per_second(size / MEGABYTE, seconds), 1),
-        "vanished_rows": sum(part.expected_rows - part.rows for part in parts),
-        "rows_by": rows_by(parts),
+        "vanished_rows": sum(chunk.expected_rows - chunk.rows for chunk in chunks),
+        "rows_by": rows_by(chunks),
     }

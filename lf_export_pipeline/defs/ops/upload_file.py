@@ -1,4 +1,4 @@
-"""Puts the parts together in the bucket and publishes the file in one guarded update."""
+"""Puts the object together in the bucket and publishes the file in one guarded update."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from lf_export_pipeline.core.query.export_query import (
     Chunk,
     ChunkList,
     ExportPlan,
-    PartFile,
+    SerializedChunk,
     StoredFile,
 )
 from lf_export_pipeline.core.request.validation_messages import join_limited
 from lf_export_pipeline.defs.metadata import asset_event
 from lf_export_pipeline.defs.ops.attempts import Attempt, Attempts
-from lf_export_pipeline.defs.ops.serialize_chunk import part_of
+from lf_export_pipeline.defs.ops.serialize_chunk import serialized_chunk
 from lf_export_pipeline.defs.progress_format import format_progress
 from lf_export_pipeline.file.attempt_folder import CHUNKS, STORED, AttemptFolder
 from lf_export_pipeline.file.chunk_sink import ChunkTarget
@@ -31,7 +31,7 @@ from lf_export_pipeline.lifecycle.notices import owe_ready
 def upload_file(
     context: dg.OpExecutionContext,
     plan: ExportPlan,
-    parts: list[list[PartFile]],
+    serialized: list[list[SerializedChunk]],
     *,
     attempts: dg.ResourceParam[Attempts],
     reader: dg.ResourceParam[RowReader],
@@ -41,17 +41,17 @@ def upload_file(
     A row that belongs to another run by now is left alone. Every run that has a plan gets here, so
     this op also cleans up after an export that was stopped.
     """
-    made = [part for step in parts for part in step]
+    known = [chunk for step in serialized for chunk in step]
     with attempts.running(context) as attempt:
         stored = published_before(attempt)
         if stored is None:
             attempt.require_running()
             rows = attempt.chunk_reader(reader)
-            with attempt.file(plan, made) as file:
+            with attempt.file(plan, known) as file:
                 for chunk in missing_chunks(plan, file, attempt.spool):
                     attempt.require_running()
-                    part = part_of(chunk, plan.query, rows, file, attempt)
-                    context.log.info(format_progress(chunk, part.seconds))
+                    made = serialized_chunk(chunk, plan.query, rows, file, attempt)
+                    context.log.info(format_progress(chunk, made.seconds))
                 stored = stored_file(plan, file, attempt.files, attempt.settings)
             attempt.folder.write(STORED, stored)
             facts = {"rows": stored.rows, "size": stored.bytes}

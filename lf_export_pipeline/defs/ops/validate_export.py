@@ -108,7 +108,8 @@ def validate_export(
         if row is None or decision.action is not Action.RUN:
             _turn_away(attempt, row, decision)
             return
-        note_superseded(row, attempt.spool, settings)
+        prefix = settings.langfuse_s3_batch_export_prefix
+        note_superseded(row, attempt.spool, attempt.files, prefix)
         if _start(attempt, row):
             request = _accepted(attempt, row, config.format)
             yield dg.Output(request, metadata=requested(request, settings.nextauth_url))

@@ -152,14 +152,6 @@ def test_a_sentence_with_characters_that_cannot_be_stored_is_stored_without_them
     assert stored(rows, export_id).log == "No column 'ab'."
 
 
-def test_queued_rows_come_oldest_first(rows: Rows) -> None:
-    ids = [added(rows, age=timedelta(days=days)) for days in (2, 3, 1)]
-    added(rows, "PROCESSING", timedelta(days=9))
-    oldest_first = [ids[1], ids[0], ids[2]]
-    for limit in (1, 2, 3):
-        assert [found.id for found in rows.queued(limit)] == oldest_first[:limit]
-
-
 def test_of_many_rows_the_one_that_was_queued_first_waits_longest(rows: Rows) -> None:
     for _ in range(SEARCH_MAX_ROWS):
         added(rows, age=timedelta(days=9))
@@ -208,16 +200,15 @@ def test_nothing_but_the_check_of_a_request_fetches_a_query(
     try:
         known = [
             rows.get(export_id),
-            *rows.queued(1),
-            *rows.waiting(1_000, 1),
-            *rows.find(ExportSearch(ids=(export_id,), tables=("traces",))),
+            *rows.list_queued(1_000, 1),
+            *rows.search(ExportSearch(ids=(export_id,), tables=("traces",))),
             *(one for one in rows.recent(10_000) if one.id == export_id),
         ]
         assert not any(fetched)
         assert rows.stored(export_id) is not None
     finally:
         sa.event.remove(database.engine, "after_cursor_execute", look)
-    assert [one.table for one in known if one is not None] == ["traces"] * 5
+    assert [one.table for one in known if one is not None] == ["traces"] * 4
     assert rows.oldest_queued() is not None
 
 

@@ -67,15 +67,15 @@ def test_projects_take_turns_in_what_waits(rows: Rows) -> None:
     light = added(rows, 9, project="-b")
     added(rows, 0, project="-a", status="PROCESSING")
 
-    assert ids(rows.waiting(3, 100)) == [heavy[0].id, light.id, heavy[1].id, heavy[2].id]
-    assert ids(rows.waiting(1, 100)) == [heavy[0].id, light.id]
-    assert len(rows.waiting(3, 2)) == 2
+    assert ids(rows.list_queued(3, 100)) == [heavy[0].id, light.id, heavy[1].id, heavy[2].id]
+    assert ids(rows.list_queued(1, 100)) == [heavy[0].id, light.id]
+    assert len(rows.list_queued(3, 2)) == 2
 
 
 def test_what_is_in_hand_hides_nothing_behind_it(rows: Rows) -> None:
     first, second = added(rows, 0), added(rows, 1)
 
-    assert ids(rows.waiting(1, 100, without={first.id})) == [second.id]
+    assert ids(rows.list_queued(1, 100, without={first.id})) == [second.id]
 
 
 @pytest.mark.parametrize(
@@ -105,17 +105,17 @@ def test_each_condition_finds_the_rows_that_it_is_about(rows: Rows, search: Expo
 
     known = replace(search, ids=(meant.id, plain.id))
 
-    assert [row.id for row in rows.find(known)] == [meant.id]
+    assert [row.id for row in rows.search(known)] == [meant.id]
 
 
 def test_last_instant_is_excluded_and_the_oldest_come_first(rows: Rows) -> None:
     third, first, second = (added(rows, minute) for minute in (3, 1, 2))
     known = ExportSearch(ids=(third.id, first.id, second.id))
 
-    assert [row.id for row in rows.find(known)] == [first.id, second.id, third.id]
-    assert [row.id for row in rows.find(replace(known, limit=1))] == [first.id]
+    assert [row.id for row in rows.search(known)] == [first.id, second.id, third.id]
+    assert [row.id for row in rows.search(replace(known, limit=1))] == [first.id]
     until = replace(known, created_until=second.created_at)
-    assert [row.id for row in rows.find(until)] == [first.id]
+    assert [row.id for row in rows.search(until)] == [first.id]
 
 
 def test_hostile_texts_are_only_texts(rows: Rows) -> None:
@@ -125,16 +125,16 @@ def test_hostile_texts_are_only_texts(rows: Rows) -> None:
         ids=(row.id, hostile), statuses=(hostile,), projects=(hostile,), log_contains=hostile
     )
 
-    assert rows.find(search) == []
+    assert rows.search(search) == []
     assert rows.get(row.id) == row
 
 
 def test_lost_row_is_released_unless_it_was_touched(rows: Rows) -> None:
     row = added(rows, status="PROCESSING", log="old", url="https://old")
 
-    assert not rows.release(row.id, LONG_AGO - SECOND)
-    assert rows.release(row.id, LONG_AGO)
-    assert not rows.release(row.id, NOW)
+    assert not rows.requeue_lost(row.id, LONG_AGO - SECOND)
+    assert rows.requeue_lost(row.id, LONG_AGO)
+    assert not rows.requeue_lost(row.id, NOW)
 
     found = rows.get(row.id)
     assert found is not None
@@ -145,7 +145,7 @@ def test_touched_row_is_younger_and_otherwise_as_it_was(rows: Rows) -> None:
     row = added(rows, status="PROCESSING")
 
     assert rows.touch(row.id, "run")
-    assert not rows.release(row.id, LONG_AGO)
+    assert not rows.requeue_lost(row.id, LONG_AGO)
 
     found = rows.get(row.id)
     assert found is not None
@@ -163,7 +163,7 @@ def test_only_a_row_in_work_is_touched(rows: Rows, status: str) -> None:
 
 @pytest.mark.parametrize("status", ["QUEUED", "COMPLETED", "FAILED", "CANCELLED"])
 def test_only_a_row_in_work_is_released(rows: Rows, status: str) -> None:
-    assert not rows.release(added(rows, status=status).id, NOW)
+    assert not rows.requeue_lost(added(rows, status=status).id, NOW)
 
 
 def test_requeue_can_be_bound_to_one_state(rows: Rows) -> None:

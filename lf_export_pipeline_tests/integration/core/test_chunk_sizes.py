@@ -10,8 +10,8 @@ from lf_export_pipeline.defs.ops.serialize_chunk import ChunkWriter
 from lf_export_pipeline.defs.ops.stream_chunks import planned
 from lf_export_pipeline.file.assembled_file import writer_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
+from lf_export_pipeline.file.chunk_files import ChunkFiles
 from lf_export_pipeline.file.chunk_reading import ChunkReader, PlanTables
-from lf_export_pipeline.file.part_files import PartFiles
 from lf_export_pipeline_tests.effort import long
 from lf_export_pipeline_tests.exporting import Project, Row, where
 from lf_export_pipeline_tests.fakes import MemorySpool
@@ -43,11 +43,9 @@ def part_bytes(project: Project, table: str, *filters: Row, **asked: Any) -> lis
     folder = AttemptFolder(MemorySpool(), "export/run")
     _, chunks = planned(query, project.reader, folder, TARGET_BYTES)
     writer, rows = writer_of(query, project.settings), ChunkReader(project.reader, PlanTables())
-    file = PartFiles(folder)
+    file = ChunkFiles(folder)
     return [
-        ChunkWriter(rows, writer, query, chunk, folder, file=file, preview=False)
-        .verified_part()
-        .bytes
+        ChunkWriter(rows, writer, query, chunk, folder, file=file, preview=False).verified().bytes
         for chunk in chunks
     ]
 

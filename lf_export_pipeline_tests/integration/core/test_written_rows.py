@@ -110,7 +110,7 @@ def written_by_clickhouse(
 
 def serialised(export_format: ExportFormat, layout: Layout, batch: pa.RecordBatch) -> bytes:
     writer = format_writer(export_format, layout.columns, layout.score_columns, layout.csv)
-    pieces = writer.part().rows(with_valid_text(batch))
+    pieces = writer.encoder().rows(with_valid_text(batch))
     return b"".join(bytes(piece.data) for piece in pieces)
 
 

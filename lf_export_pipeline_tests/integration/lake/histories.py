@@ -10,10 +10,9 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.ports import Bucket, RowReader
 from lf_export_pipeline.lake.healing import Action, Healed
 from lf_export_pipeline.lake.opening import open_bucket, open_lake
-from lf_export_pipeline.lake.ports import LakeBucket
 from lf_export_pipeline.lake.tables import LAKE_TABLES
 from lf_export_pipeline_tests.integration.lake.interrupted import (
     BeforeCall,
@@ -189,5 +188,5 @@ class Daemon:
         return self.uploads[before:]
 
     @property
-    def _bucket(self) -> LakeBucket:
+    def _bucket(self) -> Bucket:
         return open_bucket(self.history.world.settings)[0]

@@ -8,12 +8,11 @@ from typing import Self
 import pyarrow as pa
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.ports import ByteSource, RowReader
+from lf_export_pipeline.core.ports import Bucket, ByteSource, RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.stored_objects import StoredObject
-from lf_export_pipeline.lake.ports import LakeBucket
 
 BeforeCall = Callable[[], None]
 
@@ -77,7 +76,7 @@ class InterruptedBucket:
         lost: How many of the next answers to writing calls are lost.
     """
 
-    def __init__(self, bucket: LakeBucket, before: BeforeCall, lost: int = 0) -> None:
+    def __init__(self, bucket: Bucket, before: BeforeCall, lost: int = 0) -> None:
         self.uploads: list[str] = []
         self.lost = lost
         self._bucket = bucket

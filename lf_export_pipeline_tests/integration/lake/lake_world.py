@@ -19,12 +19,11 @@ from lf_export_localstack.sample.rows import (
     postgres_transaction,
 )
 from lf_export_localstack.stack.stack_addresses import StackAddresses
-from lf_export_pipeline.core.ports import RowReader
+from lf_export_pipeline.core.ports import Bucket, RowReader
 from lf_export_pipeline.lake.healing import Action, Healed
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.manifest import Fingerprint, Manifest
 from lf_export_pipeline.lake.opening import Lake, open_bucket, open_lake
-from lf_export_pipeline.lake.ports import LakeBucket
 from lf_export_pipeline.lake.source import LakeTable
 from lf_export_pipeline.lake.tables import LAKE_TABLES
 from lf_export_pipeline.settings import Settings
@@ -91,7 +90,7 @@ class LakeWorld:
         settings = {"mutations_sync": 2, "lightweight_deletes_sync": 2}
         self.client.command(statement.replace("{here}", here), settings=settings)
 
-    def lake(self, bucket: LakeBucket | None = None) -> Lake:
+    def lake(self, bucket: Bucket | None = None) -> Lake:
         """The lake as a process finds it that has just been started."""
         settings = self.settings.model_copy(update={"lf_export_lake_projects": self.project})
         return open_lake(settings, self.reader, NOW, bucket)
@@ -108,7 +107,7 @@ class LakeWorld:
         self,
         table: str,
         days: Collection[str] = DAYS,
-        bucket: LakeBucket | None = None,
+        bucket: Bucket | None = None,
         **options: Any,
     ) -> dict[str, Healed]:
         """What was done, by day."""

@@ -9,9 +9,10 @@ import dagster as dg
 import pytest
 from rich.console import Console
 
+from lf_export_pipeline.cli.records import as_tabs, blocks
 from lf_export_pipeline.cli.run_progress import RunProgress
 from lf_export_pipeline.cli.status_lines import StatusLine, status_lines
-from lf_export_pipeline.cli.status_view import StatusView, as_tabs, blocks
+from lf_export_pipeline.cli.status_view import StatusView
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.lifecycle.partitions import ROWS_TAG
 from lf_export_pipeline_tests.numbers_table import export_row

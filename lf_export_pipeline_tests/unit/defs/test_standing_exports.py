@@ -51,6 +51,12 @@ def report(result: dg.ExecuteInProcessResult) -> str:
     return str(event.step_output_data.metadata["report"].value)
 
 
+def state(result: dg.ExecuteInProcessResult) -> str:
+    """Of the one that the report of a run is about."""
+    (line,) = (line for line in report(result).splitlines() if line.startswith("| state |"))
+    return line.split("|")[2].strip()
+
+
 def test_the_launchpad_makes_lists_pauses_and_removes_a_standing_export(
     world: StandingWorld,
 ) -> None:
@@ -60,8 +66,9 @@ def test_the_launchpad_makes_lists_pauses_and_removes_a_standing_export(
     assert standing.id in report(made)
 
     assert "since-last" in report(run(standing_exports, world))
-    assert "paused" in report(run(standing_exports, world, action="PAUSE", ids=[standing.id]))
-    assert run(standing_exports, world, action="REMOVE", ids=[standing.id]).success
+    assert state(run(standing_exports, world, action="PAUSE", ids=[standing.id])) == "paused"
+    assert state(run(standing_exports, world, action="RESUME", ids=[standing.id])) == "active"
+    assert state(run(standing_exports, world, action="REMOVE", ids=[standing.id])) == "removed"
 
     assert report(run(standing_exports, world)) == "There are no standing exports."
 

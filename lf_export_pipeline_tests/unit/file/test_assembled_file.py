@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.adapters.s3.part_buffers import PartBuffers
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.formats.writer import PartEnding
-from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.core.formats.writer import ChunkEnding
+from lf_export_pipeline.core.query.export_query import SerializedChunk
 from lf_export_pipeline.file.assembled_file import AssembledFile, size_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.file.part_bytes import PartBytes
+from lf_export_pipeline.file.running_checksum import RunningChecksum
 from lf_export_pipeline_tests.fakes import MemorySpool, content
 
 
-def listed(endings: Sequence[PartEnding]) -> bytes:
+def listed(endings: Sequence[ChunkEnding]) -> bytes:
     """The end of a made-up format: where each part begins, and what it has left."""
     return b"]" + b"".join(b"%d:%s;" % (each.begins_at, each.data) for each in endings)
 
@@ -78,11 +78,11 @@ def test_an_ending_that_has_changed_in_the_spool_is_noticed() -> None:
         content(AssembledFile(WITH_LIST, [part], spool))
 
 
-def stored(spool: MemorySpool, index: int, data: bytes) -> PartFile:
-    part, location = PartBytes(), f"attempt/part-{index}"
+def stored(spool: MemorySpool, index: int, data: bytes) -> SerializedChunk:
+    part, location = RunningChecksum(), f"attempt/part-{index}"
     with spool.create(location) as file:
         part.write(file, memoryview(data))
-    return PartFile(
+    return SerializedChunk(
         index=index,
         rows=len(data),
         bytes=part.size,

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from itertools import count
 
-from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.core.query.export_query import SerializedChunk
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline_tests.fakes import MemorySpool
 
@@ -48,17 +48,17 @@ def test_whoever_finds_values_to_go_on_with_finds_the_marks_too() -> None:
 
 def test_a_run_that_goes_on_finds_what_a_part_has_left_for_the_end() -> None:
     folder = AttemptFolder(MemorySpool(), "export/run")
-    with folder.create_part(3) as file:
+    with folder.create_chunk(3) as file:
         file.write(b"rows")
-    part = PartFile(
+    part = SerializedChunk(
         index=3,
         rows=1,
         bytes=4,
         checksum="",
-        location=folder.part_location(3),
+        location=folder.chunk_location(3),
         expected_rows=1,
         seconds=0,
         ending=folder.write_ending(3, b"footer"),
     )
-    folder.finish_part(part)
-    assert folder.finished_part(3) == part
+    folder.finish_chunk(part)
+    assert folder.finished_chunk(3) == part

@@ -16,7 +16,7 @@ from lf_export_pipeline.core.errors import (
     UploadLostError,
 )
 from lf_export_pipeline.core.parsing import compiled_unanswered
-from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, PartFile
+from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, SerializedChunk
 from lf_export_pipeline.core.stored_objects import BegunUpload
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.file import bucket_file
@@ -111,8 +111,10 @@ class Making:
             assert sent.part_bytes == PART_BYTES
 
 
-def part(index: int, rows: bytes, size: int) -> PartFile:
-    return PartFile(index=index, rows=len(rows), bytes=size, expected_rows=len(rows), seconds=0)
+def part(index: int, rows: bytes, size: int) -> SerializedChunk:
+    return SerializedChunk(
+        index=index, rows=len(rows), bytes=size, expected_rows=len(rows), seconds=0
+    )
 
 
 def whole_of(rows: Sequence[bytes]) -> bytes:

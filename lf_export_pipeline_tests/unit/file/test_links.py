@@ -50,12 +50,12 @@ def settings_with(prefix: str = "", **changes: str) -> Settings:
 @pytest.mark.parametrize("prefix", ["", "exports/", "/exports/", "bkt/", "a b+ö%41?#/../"])
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_link_of_ours_leads_to_its_object(service: str, prefix: str) -> None:
-    settings, key = settings_with(prefix, **SERVICES[service]), f"{prefix}{NAME}"
+    files, key = S3ObjectStore(settings_with(prefix, **SERVICES[service])), f"{prefix}{NAME}"
 
-    link = S3ObjectStore(settings).signed_url(key, timedelta(hours=1), "lf.csv")
+    link = files.signed_url(key, timedelta(hours=1), "lf.csv")
 
     assert leads_to(link, key)
-    assert key_of_link(link, settings) == key
+    assert key_of_link(link, files, prefix) == key
     assert not leads_to(link, key.replace("123-lf", "124-lf"))
 
 
@@ -90,13 +90,13 @@ def test_an_object_that_a_row_offers_is_not_discarded(service: str) -> None:
     ],
 )
 def test_a_link_to_anything_else_names_no_key(url: str) -> None:
-    assert key_of_link(url.format(NAME), settings_with()) is None
+    assert key_of_link(url.format(NAME), S3ObjectStore(settings_with()), "") is None
 
 
 def test_without_a_bucket_no_link_is_ours() -> None:
     link = f"https://s3.amazonaws.com/{NAME}"
 
-    assert key_of_link(link, settings_with(**{f"{S3}_BUCKET": ""})) is None
+    assert key_of_link(link, S3ObjectStore(settings_with(**{f"{S3}_BUCKET": ""})), "") is None
 
 
 def test_a_link_that_cannot_be_read_leads_nowhere() -> None:

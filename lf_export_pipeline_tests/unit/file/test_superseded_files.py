@@ -10,10 +10,9 @@ import pytest
 from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.cleanup import discard_attempts, note_superseded
-from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
 from lf_export_pipeline_tests.numbers_table import export_row
-from lf_export_pipeline_tests.world import ENVIRONMENT, World
+from lf_export_pipeline_tests.world import World
 
 
 @pytest.fixture
@@ -22,10 +21,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-BUCKET = {
-    "LANGFUSE_S3_BATCH_EXPORT_BUCKET": "bucket",
-    "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT": "https://test",
-}
+BUCKET = {"LANGFUSE_S3_BATCH_EXPORT_BUCKET": "bucket"}
 KEY = "exports/1931774400123-lf-numbers-export-project-1.csv"
 NEIGHBOUR = "exports/1931774400124-lf-numbers-export-project-1.csv"
 HOUR = timedelta(hours=1)
@@ -76,7 +72,7 @@ def test_the_file_stays_while_the_new_one_fails_and_goes_with_the_next_that_does
 def test_a_file_whose_process_died_after_the_new_one_was_published_goes_with_the_sweep() -> None:
     files, spool = MemoryObjectStore("bucket"), MemorySpool()
     files.objects = {KEY: b"old", NEIGHBOUR: b"new"}
-    assert note_superseded(completed(), spool, Settings.load(ENVIRONMENT | BUCKET)) == KEY
+    assert note_superseded(completed(), spool, files, "exports/") == KEY
 
     discard_attempts(spool, "export-1", files, completed(NEIGHBOUR))
 
@@ -92,7 +88,7 @@ def test_without_a_new_file_the_old_one_stays_as_long_as_its_link_works(
     files, spool = MemoryObjectStore("bucket"), MemorySpool()
     files.objects = {KEY: b"old"}
     old = completed(expires_in=expires_in)
-    note_superseded(old, spool, Settings.load(ENVIRONMENT | BUCKET))
+    note_superseded(old, spool, files, "exports/")
 
     for _ in range(2):
         discard_attempts(spool, "export-1", files, replace(old, status=status, url=None))
@@ -115,14 +111,14 @@ def test_without_a_new_file_the_old_one_stays_as_long_as_its_link_works(
 def test_what_is_not_this_exports_own_file_is_not_touched(url: str | None) -> None:
     spool = MemorySpool()
     row = replace(completed(), url=url)
-    assert note_superseded(row, spool, Settings.load(ENVIRONMENT | BUCKET)) is None
+    assert note_superseded(row, spool, MemoryObjectStore("bucket"), "exports/") is None
     assert not spool.folders()
 
 
 def test_a_file_that_is_published_after_all_stays() -> None:
     files, spool = MemoryObjectStore("bucket"), MemorySpool()
     files.objects = {KEY: b"old"}
-    note_superseded(completed(), spool, Settings.load(ENVIRONMENT | BUCKET))
+    note_superseded(completed(), spool, files, "exports/")
 
     discard_attempts(spool, "export-1", files, completed())
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 import pytest
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.core.query.export_query import SerializedChunk
 from lf_export_pipeline.file.upload_ahead import (
-    PartsInOrder,
+    ChunksInOrder,
     Sent,
     UploadsAhead,
     UploadStoppedError,
@@ -15,8 +15,8 @@ from lf_export_pipeline.file.upload_ahead import (
 SECONDS = 10
 
 
-def part(index: int, checksum: str = "") -> PartFile:
-    return PartFile(
+def part(index: int, checksum: str = "") -> SerializedChunk:
+    return SerializedChunk(
         index=index,
         rows=1,
         bytes=1,
@@ -36,7 +36,7 @@ class Bucket:
         self.is_complete = False
         self.aborted: BaseException | None = None
 
-    def send(self, parts: Iterable[PartFile]) -> Sent:
+    def send(self, parts: Iterable[SerializedChunk]) -> Sent:
         try:
             for one in parts:
                 with self.arrived:
@@ -85,7 +85,7 @@ def test_parts_that_were_never_offered_are_sent_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("plan", "parts"), [("plan", [part(0, "other")]), ("plan", []), ("another plan", [part(0)])]
 )
-def test_an_upload_of_other_parts_is_aborted(plan: str, parts: list[PartFile]) -> None:
+def test_an_upload_of_other_parts_is_aborted(plan: str, parts: list[SerializedChunk]) -> None:
     bucket, uploads = Bucket(), UploadsAhead()
     uploads.offer("plan", part(0), bucket.send)
     assert bucket.has(1)
@@ -95,7 +95,7 @@ def test_an_upload_of_other_parts_is_aborted(plan: str, parts: list[PartFile]) -
 
 
 def test_what_the_upload_raises_is_raised_where_it_is_wanted_and_only_once() -> None:
-    def fail(_: Iterable[PartFile]) -> Sent:
+    def fail(_: Iterable[SerializedChunk]) -> Sent:
         raise TransientError("The bucket is away.")
 
     uploads = UploadsAhead()
@@ -129,7 +129,7 @@ def test_nothing_is_begun_when_it_is_off() -> None:
 
 
 def test_one_who_takes_parts_waits_for_the_next_one() -> None:
-    parts, taken = PartsInOrder(), threading.Event()
+    parts, taken = ChunksInOrder(), threading.Event()
     found: list[int] = []
 
     def take() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline.adapters.s3.object_store import content_disposition
+from lf_export_pipeline.adapters.s3.links import content_disposition
 from lf_export_pipeline.adapters.spool import safe_parts
 from lf_export_pipeline.core.errors import ExportError, PermanentError
 from lf_export_pipeline.core.parsing import parse_request

@@ -6,8 +6,8 @@ from io import BytesIO
 import pytest
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportError, TransientError
+from lf_export_pipeline.core.ports import Bucket
 from lf_export_pipeline.lake.named_settings import NamedSettings
-from lf_export_pipeline.lake.ports import LakeBucket
 
 SENTENCE = "Check LANGFUSE_S3_BATCH_EXPORT_BUCKET, LANGFUSE_S3_BATCH_EXPORT_REGION."
 
@@ -24,7 +24,7 @@ class Broken:
 
 
 def said(error: ExportError, call: str, *, own: bool) -> str:
-    broken: LakeBucket = Broken(error)  # type: ignore[assignment]
+    broken: Bucket = Broken(error)  # type: ignore[assignment]
     bucket = NamedSettings(broken, has_own_service=own)
     calls: dict[str, Callable[[], object]] = {
         "upload": lambda: bucket.upload("a", BytesIO(), "", 0),

@@ -51,7 +51,7 @@ def unbegun(ended: timedelta = MINUTE) -> Run:
 
 def at_work(silent: timedelta, *steps: str) -> Run:
     """A started run that has recorded nothing for so long, with these steps under way."""
-    return run(S.STARTED, heard_at=NOW - silent, steps=steps)
+    return run(S.STARTED, last_event_at=NOW - silent, steps=steps)
 
 
 QUEUED, COMPLETED, FAILED = row("QUEUED"), row("COMPLETED"), row("FAILED")
@@ -89,14 +89,14 @@ TABLE: list[tuple[str, ExportRow | None, list[Run], Action]] = [
     ("promised in vain", PROCESSING, [run(S.FAILED, HOUR, retry=R.PROMISED)], Action.REQUEUE),
     ("promised in vain, queued", QUEUED, [run(S.FAILED, HOUR, retry=R.PROMISED)], Action.FAIL),
     # A row whose owner is known
-    ("its run works", PROCESSING, [run(S.STARTED, heard_at=NOW)], Action.LEAVE),
+    ("its run works", PROCESSING, [run(S.STARTED, last_event_at=NOW)], Action.LEAVE),
     ("failed without a sentence", PROCESSING, [run(S.FAILED, SECOND)], Action.FAIL),
     ("terminated, row not set", PROCESSING, [run(S.CANCELED, SECOND)], Action.CANCEL),
     ("touched after its end", TOUCHED, [run(S.FAILED, MINUTE)], Action.FAIL),
     ("succeeded just now", PROCESSING, [run(S.SUCCEEDED, 59 * SECOND)], Action.LEAVE),
     ("succeeded", PROCESSING, [run(S.SUCCEEDED, MINUTE)], Action.REQUEUE),
     ("succeeded, touched later", TOUCHED, [run(S.SUCCEEDED, MINUTE)], Action.LEAVE),
-    ("re-executed", PROCESSING, [run(S.STARTED, heard_at=NOW), run(S.FAILED)], Action.LEAVE),
+    ("re-executed", PROCESSING, [run(S.STARTED, last_event_at=NOW), run(S.FAILED)], Action.LEAVE),
     # A row whose owner is not known here
     ("nobody, not for long", row("PROCESSING", HOUR - SECOND, owner=None), [], Action.LEAVE),
     ("nobody, for long", row("PROCESSING", HOUR, owner=None), [], Action.REQUEUE),

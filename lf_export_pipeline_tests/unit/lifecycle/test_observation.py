@@ -123,8 +123,8 @@ def test_history_is_the_newest_event_and_the_steps_under_way(
     (found,) = observed(instance)
 
     assert found.steps == ("upload_file",)
-    assert found.heard_at is not None
-    assert abs(found.heard_at - (NOW - HOUR)) < timedelta(seconds=1)
+    assert found.last_event_at is not None
+    assert abs(found.last_event_at - (NOW - HOUR)) < timedelta(seconds=1)
 
 
 def test_history_is_not_read_of_a_run_that_has_just_begun(instance: dg.DagsterInstance) -> None:
@@ -132,7 +132,7 @@ def test_history_is_not_read_of_a_run_that_has_just_begun(instance: dg.DagsterIn
 
     (found,) = observed(instance, Limits(HOUR, HOUR, max_recoveries=3))
 
-    assert found.heard_at is None
+    assert found.last_event_at is None
 
 
 def test_runs_that_ended_badly_are_settled_when_they_are_clean_and_wait_for_no_retry(

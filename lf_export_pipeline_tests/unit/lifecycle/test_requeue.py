@@ -114,14 +114,14 @@ def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeBatchExport
 def test_export_that_is_no_longer_failed_is_left_alone(
     rows: FakeBatchExportRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = rows.find
+    search = rows.search
 
-    def find_then_cancel(search: ExportSearch) -> list[ExportRow]:
-        found = find(search)
+    def search_then_cancel(wanted: ExportSearch) -> list[ExportRow]:
+        found = search(wanted)
         rows.rows["a"] = export_row("a", status="CANCELLED")
         return found
 
-    monkeypatch.setattr(rows, "find", find_then_cancel)
+    monkeypatch.setattr(rows, "search", search_then_cancel)
 
     (one,) = requeue_failed(rows, RequeueConfig(ids=["a"], dry_run=False), NOW, LIMITS)
 

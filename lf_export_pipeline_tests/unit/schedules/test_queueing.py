@@ -14,7 +14,7 @@ from lf_export_pipeline.core.request.model import StoredExport
 from lf_export_pipeline.core.request.windowed_query import Window
 from lf_export_pipeline.lifecycle.partitions import is_partition_key
 from lf_export_pipeline.schedules.queueing import WINDOWS_PER_TICK, Queueing
-from lf_export_pipeline.schedules.requests import Action, cells_of, change
+from lf_export_pipeline.schedules.requests import Action, change, record_of
 from lf_export_pipeline.schedules.standing import Progress
 from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.fakes import FakeBatchExportRepository
@@ -146,9 +146,9 @@ def test_three_failures_in_a_row_pause_it_and_say_so(world: StandingWorld) -> No
     assert len(world.queued()) == 3
     assert done.is_problem
     assert "paused itself: its last 3 exports failed, the newest with: The bucket" in done.line
-    state, said = cells_of(standing, world.progress)[1], cells_of(standing, world.progress)[-1]
-    assert state == "paused"
-    assert "The bucket was full." in said
+    record = record_of(standing, world.progress)
+    assert record["state"] == "paused"
+    assert "The bucket was full." in record["said"]
     assert world.progress.owed == ("e-mail", "webhook")
 
 
@@ -239,12 +239,12 @@ def test_a_missing_right_is_said_at_every_tick_and_nothing_is_lost(world: Standi
         (done,) = world.tick(HOUR)
         assert done.line == f"{standing.id}: GRANT INSERT …"
         assert done.is_problem
-    assert cells_of(standing, world.progress)[-1] == "GRANT INSERT …"
+    assert record_of(standing, world.progress)["said"] == "GRANT INSERT …"
     world.rows = allowed
     world.tick()
 
     assert len(world.queued()) == 1
-    assert cells_of(standing, world.progress)[-1] == ""
+    assert record_of(standing, world.progress)["said"] == ""
 
 
 def test_a_database_that_is_away_is_tried_again(world: StandingWorld) -> None:

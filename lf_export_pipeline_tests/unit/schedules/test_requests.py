@@ -7,7 +7,7 @@ import pytest
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.tables import register
-from lf_export_pipeline.schedules.requests import HEADINGS, Action, cells_of, change
+from lf_export_pipeline.schedules.requests import Action, change, record_of
 from lf_export_pipeline_tests.numbers_table import Numbers, export_row
 from lf_export_pipeline_tests.unit.schedules.standing_world import QUERY, StandingWorld, original
 
@@ -18,7 +18,7 @@ def test_what_is_kept_is_listed(world: StandingWorld) -> None:
     ((found, progress),) = world.kept.all()
 
     assert found == standing
-    assert dict(zip(HEADINGS, cells_of(found, progress), strict=True)) == {
+    assert record_of(found, progress) == {
         "id": standing.id,
         "state": "active",
         "name": "Every day",
@@ -126,7 +126,8 @@ def test_several_are_changed_at_once(world: StandingWorld) -> None:
     ids = [world.schedule().id for _ in range(3)]
 
     paused = change(world.kept, Action.PAUSE, ids[:2], world.now)
-    change(world.kept, Action.REMOVE, ids[2:], world.now + timedelta(1))
+    removed = change(world.kept, Action.REMOVE, ids[2:], world.now + timedelta(1))
 
-    assert [cells_of(*each)[1] for each in paused] == ["paused", "paused"]
+    assert [each["state"] for each in paused] == ["paused", "paused"]
+    assert [each["state"] for each in removed] == ["removed"]
     assert {standing.id for standing, _ in world.kept.all()} == set(ids[:2])

@@ -131,7 +131,7 @@ def test_uploads_and_links_go_where_langfuses_client_goes(
         store = S3ObjectStore(settings)
         assert link_of(store) == (address, signed_for)
         assert sent_to(store) == (address, signed_for)
-        assert key_of_link(f"{address}/{NAME}", settings) == NAME
+        assert key_of_link(f"{address}/{NAME}", store, "") == NAME
 
 
 @pytest.mark.parametrize(("bucket", "at_aws", "at_endpoint"), NAMES)

@@ -10,9 +10,9 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lf_export_pipeline.adapters.s3 import object_store
 from lf_export_pipeline.adapters.s3.checksums import answered, etag_of, sha256_of
 from lf_export_pipeline.adapters.s3.known_payload import KnownPayloadAuth
+from lf_export_pipeline.adapters.s3.links import content_disposition
 from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBody, PartBuffers
 from lf_export_pipeline_tests.fakes import Pieces
 
@@ -116,4 +116,4 @@ def md5(data: bytes) -> str:
     ],
 )
 def test_a_key_stays_inside_the_file_name(key: str, header: str) -> None:
-    assert object_store.content_disposition(key) == header
+    assert content_disposition(key) == header

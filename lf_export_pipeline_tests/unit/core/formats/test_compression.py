@@ -7,7 +7,7 @@ import zstandard
 
 from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.formats.compression import CompressedWriter, new_compressor
-from lf_export_pipeline.core.formats.writer import PartEnding
+from lf_export_pipeline.core.formats.writer import ChunkEnding
 from lf_export_pipeline.core.query.columns import OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.request.options import Compression
@@ -34,7 +34,7 @@ def test_members_one_after_the_other_are_the_plain_file(
     data = writer.prefix
     for at, part in enumerate(PARTS):
         data += (writer.separator if at else b"") + compressed(compression, part_bytes(plain, part))
-    data += writer.end([PartEnding(0, b"")] * len(PARTS))
+    data += writer.end([ChunkEnding(0, b"")] * len(PARTS))
     assert decompressed(data, compression) == file_bytes(plain, PARTS)
     assert len(data) < len(file_bytes(plain, PARTS)) / 5
 

@@ -21,7 +21,7 @@ def test_every_row_is_counted_in_however_many_pieces(
     fmt: ExportFormat, batch: pa.RecordBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "SLICE_BYTES", 100)
-    pieces = list(format_writer(fmt, ID).part().rows(batch))
+    pieces = list(format_writer(fmt, ID).encoder().rows(batch))
     assert len(pieces) > 10
     assert sum(piece.count for piece in pieces) == 50
     for piece in pieces:

@@ -19,7 +19,7 @@ from lf_export_pipeline.core.query.columns import ColumnType, Kind, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.tables import table_names, table_source
 from lf_export_pipeline_tests.effort import examples
-from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes, part_of
+from lf_export_pipeline_tests.unit.core.formats.assembly import chunk_of, file_bytes
 from lf_export_pipeline_tests.unit.core.formats.reference import Record, record_batch
 
 COLUMNS = (
@@ -117,7 +117,7 @@ def test_a_footer_that_is_read_and_written_is_the_same() -> None:
 
 def test_parts_of_other_columns_are_no_file() -> None:
     other = format_writer(ExportFormat.PARQUET, COLUMNS)
-    endings = [part_of(writer, [rows_of(range(3))])[1] for writer in (WRITER, other)]
+    endings = [chunk_of(writer, [rows_of(range(3))])[1] for writer in (WRITER, other)]
     with pytest.raises(ValueError, match="different columns"):
         merged((0, ending) for ending in endings)
 
@@ -136,7 +136,7 @@ def single(kind: ColumnType, cell: str) -> tuple[Any, dict[str, int]]:
     """The value that a cell becomes, and what is counted as missing."""
     column = OutputColumn(name="x", kind=Kind.JSON, type=kind)
     writer: FormatWriter = format_writer(ExportFormat.PARQUET, (column,))
-    encoder = writer.part()
+    encoder = writer.encoder()
     batch = record_batch((column,), [Record({"x": cell})])
     body = b"".join(bytes(piece.data) for piece in (*encoder.rows(batch), *encoder.finish()))
     assert body
@@ -201,7 +201,7 @@ def test_what_does_not_fit_is_missing_and_counted(
 
 def test_each_row_whose_value_does_not_fit_is_counted() -> None:
     column = OutputColumn(name="x", kind=Kind.JSON, type=ColumnType.USAGE_MAP)
-    encoder = format_writer(ExportFormat.PARQUET, (column,)).part()
+    encoder = format_writer(ExportFormat.PARQUET, (column,)).encoder()
     batch = record_batch((column,), [Record({"x": '{"a":-1}'})] * 5 + [Record({"x": '{"a":1}'})])
     list(encoder.rows(batch))
     assert encoder.unfit == {"x": 5}

@@ -122,7 +122,7 @@ def expected_value(column: OutputColumn, row: Record) -> Any:
 
 @every_format
 def test_a_batch_without_rows_gives_no_bytes(fmt: ExportFormat) -> None:
-    assert list(writer_of(fmt).part().rows(record_batch(COLUMNS, []))) == []
+    assert list(writer_of(fmt).encoder().rows(record_batch(COLUMNS, []))) == []
 
 
 def test_a_file_without_rows_is_empty_and_for_json_an_empty_array() -> None:

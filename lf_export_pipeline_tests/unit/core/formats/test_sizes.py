@@ -27,7 +27,7 @@ def test_a_batch_of_many_wide_rows_comes_in_bounded_pieces() -> None:
     names = tuple(f"score {number}" for number in range(10_000))
     batch = record_batch(ID, [Record({"id": str(number)}) for number in range(1000)])
     writer = format_writer(ExportFormat.JSONL, ID, names)
-    pieces = [piece.data.nbytes for piece in writer.part().rows(batch)]
+    pieces = [piece.data.nbytes for piece in writer.encoder().rows(batch)]
     assert max(pieces) < 32 * 1024 * 1024
     assert sum(pieces) > 150 * 1024 * 1024
 

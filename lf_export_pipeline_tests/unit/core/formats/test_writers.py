@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from lf_export_pipeline.core.formats import CsvOptions, format_writer
 from lf_export_pipeline.core.formats.pretty import indent_json
 from lf_export_pipeline.core.formats.text import Rows
-from lf_export_pipeline.core.formats.writer import WRITERS, Layout, PartEnding, PlainPart, writes
+from lf_export_pipeline.core.formats.writer import WRITERS, ChunkEnding, Layout, PlainChunk, writes
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats import nasty
@@ -149,17 +149,17 @@ def test_a_new_format_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WRITERS, ExportFormat.CSV, WRITERS[ExportFormat.CSV])
 
     @writes(ExportFormat.CSV)
-    class CountWriter(PlainPart):
+    class CountWriter(PlainChunk):
         content_type, extension = "text/plain", "txt"
         prefix = separator = empty = b""
 
         def __init__(self, layout: Layout) -> None:
             self.layout = layout
 
-        def end(self, endings: Sequence[PartEnding]) -> bytes:
+        def end(self, endings: Sequence[ChunkEnding]) -> bytes:
             return b"end" * len(endings)
 
-        def part(self) -> "CountWriter":
+        def encoder(self) -> "CountWriter":
             return self
 
         def rows(self, batch: pa.RecordBatch) -> Iterator[Rows]:

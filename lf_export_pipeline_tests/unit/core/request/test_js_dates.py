@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.request.js_dates import EARLIEST, EPOCH, LATEST, read_instant
+from lf_export_pipeline.core.request.js_dates import EARLIEST, EPOCH, LATEST, parse_js_date
 
 MARCH = datetime(2031, 3, 1, tzinfo=UTC)
 TEN = datetime(2031, 3, 1, 10, 20, 30, tzinfo=UTC)
@@ -69,7 +69,7 @@ TEN = datetime(2031, 3, 1, 10, 20, 30, tzinfo=UTC)
     ],
 )
 def test_an_instant_is_read_as_javascript_reads_it(value: object, expected: datetime) -> None:
-    assert read_instant(value) == expected
+    assert parse_js_date(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,18 @@ def test_an_instant_is_read_as_javascript_reads_it(value: object, expected: date
 )
 def test_what_is_no_instant_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        read_instant(value)
+        parse_js_date(value)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_iso_text_and_milliseconds_mean_the_same(instant: datetime) -> None:
     whole = instant.replace(microsecond=instant.microsecond // 1000 * 1000)
-    assert read_instant(instant.isoformat()) == whole
-    assert read_instant((whole - EPOCH) // timedelta(milliseconds=1)) == whole
-    assert read_instant(whole) == whole
+    assert parse_js_date(instant.isoformat()) == whole
+    assert parse_js_date((whole - EPOCH) // timedelta(milliseconds=1)) == whole
+    assert parse_js_date(whole) == whole
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_an_instant_or_a_value_error(text: str) -> None:
     with suppress(ValueError):
-        assert read_instant(text).tzinfo is UTC
+        assert parse_js_date(text).tzinfo is UTC

@@ -8,7 +8,7 @@ import pytest
 
 from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.ports import ByteSource
-from lf_export_pipeline.core.query.export_query import PartFile
+from lf_export_pipeline.core.query.export_query import SerializedChunk
 from lf_export_pipeline.file.upload_ahead import Send, UploadsAhead, UploadStoppedError
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool, Pieces
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -40,7 +40,7 @@ class WatchedFileStore(MemoryObjectStore):
 class WithoutTheSecondPart(UploadsAhead):
     """As in a run that is resumed and whose step for the second chunk had never begun."""
 
-    def offer(self, plan_folder: str, part: PartFile, send: Send) -> None:
+    def offer(self, plan_folder: str, part: SerializedChunk, send: Send) -> None:
         if part.index != 1:
             super().offer(plan_folder, part, send)
 

@@ -26,14 +26,14 @@ class SweepItem:
     failure: str | None = None
 
 
-def applied(finding: SweepItem, remove: Callable[[], None], *, dry_run: bool) -> SweepItem:
-    """The finding, its litter removed; what cannot be removed keeps nothing else from going."""
-    if finding.removable and not dry_run:
+def apply(item: SweepItem, remove: Callable[[], None], *, dry_run: bool) -> SweepItem:
+    """The item, removed if it can go; one that cannot be removed keeps nothing else from going."""
+    if item.removable and not dry_run:
         try:
             remove()
         except ExportError as error:
-            return replace(finding, failure=str(error))
-    return finding
+            return replace(item, failure=str(error))
+    return item
 
 
 def batches_of(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""What is litter, and what is not."""
+"""What can go, and what cannot."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,8 +6,8 @@ import pytest
 
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import export_folder
-from lf_export_pipeline.sweeps.old_partitions import partition_verdict
-from lf_export_pipeline.sweeps.spool_folders import RunsOfExport, spool_verdict
+from lf_export_pipeline.sweeps.old_partitions import partition_item
+from lf_export_pipeline.sweeps.spool_folders import RunsOfExport, folder_item
 from lf_export_pipeline_tests.numbers_table import export_row
 
 NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
@@ -37,19 +37,19 @@ def row(status: str, age: timedelta) -> ExportRow:
         (None, RunsOfExport(), False),
     ],
 )
-def test_spool_folder_is_litter_when_nobody_will_need_it(
+def test_spool_folder_goes_when_nobody_will_need_it(
     found: ExportRow | None, runs: RunsOfExport, removable: bool
 ) -> None:
     folder = export_folder("export/1")
 
-    assert spool_verdict(folder, found, runs, NOW, DAY).removable is removable
+    assert folder_item(folder, found, runs, NOW, DAY).removable is removable
 
 
 @pytest.mark.parametrize("folder", ["a b", "no.export", "%41"])
 def test_folder_with_a_name_that_exports_do_not_get_is_not_ours(folder: str) -> None:
-    finding = spool_verdict(folder, row("COMPLETED", 9 * DAY), ENDED, NOW, DAY)
+    item = folder_item(folder, row("COMPLETED", 9 * DAY), ENDED, NOW, DAY)
 
-    assert not finding.removable
+    assert not item.removable
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_folder_with_a_name_that_exports_do_not_get_is_not_ours(folder: str) -> 
         (None, None, True),
     ],
 )
-def test_partition_is_litter_thirty_days_after_its_last_use(
+def test_partition_goes_thirty_days_after_its_last_use(
     asked: timedelta | None, ran: timedelta | None, removable: bool
 ) -> None:
-    asked_at = NOW - asked if asked else None
+    requested_at = NOW - asked if asked else None
     ran_at = NOW - ran if ran else None
 
-    assert partition_verdict("a", asked_at, ran_at, NOW).removable is removable
+    assert partition_item("a", requested_at, ran_at, NOW).removable is removable

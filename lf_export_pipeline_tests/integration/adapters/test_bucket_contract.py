@@ -1,4 +1,4 @@
-"""What every place of a lake must do: a folder, and a real bucket."""
+"""What every ``Bucket`` must do: a folder, one in memory, and a real one."""
 
 import hashlib
 import secrets
@@ -10,16 +10,18 @@ import pytest
 from lf_export_pipeline.adapters.object_folder import ObjectFolder
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.core.errors import ConfigurationError
-from lf_export_pipeline.lake.ports import LakeBucket
+from lf_export_pipeline.core.ports import Bucket
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.fakes import Pieces
+from lf_export_pipeline_tests.fakes import MemoryObjectStore, Pieces
 
 pytestmark = pytest.mark.services
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def bucket(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> LakeBucket:
-    return ObjectFolder(tmp_path / "lake") if request.param == "folder" else S3ObjectStore(settings)
+@pytest.fixture(params=["folder", "memory", "bucket"])
+def bucket(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Bucket:
+    if request.param == "folder":
+        return ObjectFolder(tmp_path / "lake")
+    return MemoryObjectStore() if request.param == "memory" else S3ObjectStore(settings)
 
 
 @pytest.fixture
@@ -27,11 +29,11 @@ def prefix() -> str:
     return f"lake-contract/{secrets.token_hex(8)}/"
 
 
-def put(bucket: LakeBucket, key: str, data: bytes) -> str:
+def put(bucket: Bucket, key: str, data: bytes) -> str:
     return bucket.upload(key, BytesIO(data), "application/json", len(data))
 
 
-def test_an_object_is_there_whole_and_can_be_replaced(bucket: LakeBucket, prefix: str) -> None:
+def test_an_object_is_there_whole_and_can_be_replaced(bucket: Bucket, prefix: str) -> None:
     key = f"{prefix}a/project=a%2Fb/day=2026-01-01/data.parquet"
     sha256 = put(bucket, key, b"one")
     assert sha256 == hashlib.sha256(b"one").hexdigest()
@@ -48,7 +50,7 @@ def test_an_object_is_there_whole_and_can_be_replaced(bucket: LakeBucket, prefix
     assert again.etag == first.etag
 
 
-def test_what_is_not_there_is_none_and_can_be_deleted(bucket: LakeBucket, prefix: str) -> None:
+def test_what_is_not_there_is_none_and_can_be_deleted(bucket: Bucket, prefix: str) -> None:
     key = f"{prefix}nothing"
     assert (bucket.read(key), bucket.head(key)) == (None, None)
     bucket.delete(key)
@@ -57,7 +59,7 @@ def test_what_is_not_there_is_none_and_can_be_deleted(bucket: LakeBucket, prefix
     assert bucket.read(key) is None
 
 
-def test_objects_and_folders_are_listed_below_a_prefix(bucket: LakeBucket, prefix: str) -> None:
+def test_objects_and_folders_are_listed_below_a_prefix(bucket: Bucket, prefix: str) -> None:
     keys = [f"{prefix}t/project=a/1", f"{prefix}t/project=a/2", f"{prefix}t/project=b/1"]
     for key in (*keys, f"{prefix}other/project=c/1"):
         put(bucket, key, b"x")
@@ -71,9 +73,7 @@ def test_objects_and_folders_are_listed_below_a_prefix(bucket: LakeBucket, prefi
     ]
 
 
-def test_a_source_that_fails_leaves_the_object_that_was_there(
-    bucket: LakeBucket, prefix: str
-) -> None:
+def test_a_source_that_fails_leaves_the_object_that_was_there(bucket: Bucket, prefix: str) -> None:
     key = f"{prefix}a/data.parquet"
     put(bucket, key, b"before")
 

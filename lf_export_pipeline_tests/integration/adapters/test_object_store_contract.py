@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -155,4 +156,18 @@ def test_an_upload_that_was_aborted_takes_nothing_more(
 
 def test_a_link_names_the_object(store: ObjectStore, key: str) -> None:
     store.upload(key, BytesIO(b"1"), "text/plain", 1)
-    assert key in store.signed_url(key, timedelta(hours=1), "lf.csv")
+    link = store.signed_url(key, timedelta(hours=1), "lf.csv")
+    assert next(iter(store.keys_of_link(link))) == key
+
+
+@pytest.mark.parametrize("url", ["", "https://elsewhere.test/bucket/a.csv", "https://[broken/a"])
+def test_other_links_name_no_object(store: ObjectStore, url: str) -> None:
+    assert [*store.keys_of_link(url)] == []
+
+
+def test_an_object_is_saved_as_a_file(store: ObjectStore, key: str, tmp_path: Path) -> None:
+    data, come = secrets.token_bytes(1000), list[int]()
+    store.upload(key, BytesIO(data), "text/plain", len(data))
+    (tmp_path / "saved").write_bytes(b"what was there before")
+    store.download(key, tmp_path / "saved", come.append)
+    assert ((tmp_path / "saved").read_bytes(), sum(come)) == (data, len(data))

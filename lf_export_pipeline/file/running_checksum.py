@@ -1,4 +1,4 @@
-"""What is known of a part's bytes, while they are written and when they are read again."""
+"""The size and checksum of bytes, while they are written and when they are read again."""
 
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -8,7 +8,7 @@ import xxhash
 from lf_export_pipeline.core.ports import ByteSource
 
 
-class PartBytes:
+class RunningChecksum:
     """Counts and sums what goes through it, as it stands in the spool.
 
     The sum finds damage, which needs no cryptography: it is 128 bits of XXH3, at twenty times the
@@ -41,11 +41,11 @@ class PartBytes:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    part: PartBytes
+    known: RunningChecksum
     file: ByteSource
 
     def readinto(self, buffer: memoryview, /) -> int:
         """How many of the file's next bytes stand in the buffer now."""
         length = self.file.readinto(buffer)
-        self.part.take(buffer[:length])
+        self.known.take(buffer[:length])
         return length
