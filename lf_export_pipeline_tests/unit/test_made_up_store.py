@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from lf_export_pipeline.adapters import object_stores
-from lf_export_pipeline.cli import doctor, download
+from lf_export_pipeline.cli import bucket_check, download
 from lf_export_pipeline.cli.lake_check import lake
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.resources import resources_on
@@ -95,7 +95,7 @@ def test_what_ended_attempts_have_left_is_removed_from_it(store: MadeUpStore) ->
 
 
 def test_the_doctor_tries_it_and_passes_on_its_doubts(store: MadeUpStore) -> None:
-    assert doctor._s3(SETTINGS) == (
+    assert bucket_check.bucket(SETTINGS) == (
         "an object was written, downloaded through its link and deleted; but nobody else has "
         "objects like exports"
     )

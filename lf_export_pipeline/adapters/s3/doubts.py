@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def doubts_about(client: "S3Client", settings: S3Settings, prefix: str) -> Iterator[str]:
-    """A sentence each; to find out, an upload is begun under a key that is the prefix, and ended."""
+    """A sentence each; an upload is begun for them, whose key is the prefix, and thrown away."""
     bucket = settings.langfuse_s3_batch_export_bucket or ""
     if _credentials_are_temporary(settings):
         yield "the credentials are temporary, and links die with them: use a permanent key"
