@@ -16,7 +16,7 @@ def lake(settings: Settings) -> str:
     """
     bucket, keys = open_bucket(settings)
     key, data = keys.schema("doctor", secrets.token_hex(8)), secrets.token_bytes(64)
-    bucket.upload(key, io.BytesIO(data), "application/json", len(data))
+    bucket.put(key, io.BytesIO(data), "application/json", len(data))
     try:
         if bucket.read(key) != data:
             raise TransientError(f"{settings.lf_export_lake_url} gives back other bytes.")

@@ -62,4 +62,4 @@ class Manifests:
                 yield place
 
     def _put(self, key: str, data: bytes) -> None:
-        self._bucket.upload(key, BytesIO(data), _JSON, len(data))
+        self._bucket.put(key, BytesIO(data), _JSON, len(data))

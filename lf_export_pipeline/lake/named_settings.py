@@ -6,7 +6,7 @@ from typing import Final
 
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import ByteSource
-from lf_export_pipeline.core.stored_objects import StoredObject
+from lf_export_pipeline.core.stored_objects import PutObject, StoredObject
 from lf_export_pipeline.lake.ports import LakeBucket
 
 _EXPORTS: Final = "LANGFUSE_S3_BATCH_EXPORT"
@@ -26,10 +26,12 @@ class NamedSettings:
         self._bucket = bucket
         self._names = (_BUCKET, _OWN) if has_own_service else (_BUCKET,)
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
-        """Write an object; the SHA-256 of its bytes."""
+    def put(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> PutObject:
+        """Write an object."""
         with self._renamed():
-            return self._bucket.upload(key, source, content_type, expected_bytes)
+            return self._bucket.put(key, source, content_type, expected_bytes)
 
     def read(self, key: str) -> bytes | None:
         """The bytes of a small object; None: there is none."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
-from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.lake.keys import LakeKeys, Place
 from lf_export_pipeline.lake.layout import LakeLayout
 from lf_export_pipeline.lake.parquet_bytes import CONTENT_TYPE, PulledBytes, parquet_bytes
@@ -52,11 +51,8 @@ class LakeObjects:
         pieces = parquet_bytes(table, self.layout, chain((first,), groups))
         key = self._keys.object(rows.place)
         expected_bytes = expected_rows * ROW_BYTES_EXPECTED
-        sha256 = self._bucket.upload(key, PulledBytes(pieces), CONTENT_TYPE, expected_bytes)
-        stored = self._bucket.head(key)
-        if stored is None:
-            raise TransientError("An object of the lake was removed while it was written.")
-        return WrittenObject(typed.rows, stored.size, sha256, stored.etag, dict(typed.unfit))
+        put = self._bucket.put(key, PulledBytes(pieces), CONTENT_TYPE, expected_bytes)
+        return WrittenObject(typed.rows, put.size, put.sha256, put.etag, dict(typed.unfit))
 
     def remove(self, place: Place) -> None:
         """See that there is no object."""

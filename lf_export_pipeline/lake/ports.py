@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from lf_export_pipeline.core.ports import ByteSource
-from lf_export_pipeline.core.stored_objects import StoredObject
+from lf_export_pipeline.core.stored_objects import PutObject, StoredObject
 
 
 class LakeBucket(Protocol):
@@ -13,8 +13,10 @@ class LakeBucket(Protocol):
     Every method raises ``TransientError`` for what may pass, ``PermanentError`` for the rest.
     """
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
-        """Write an object, whole or not at all; the SHA-256 of its bytes."""
+    def put(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> PutObject:
+        """Write an object, whole or not at all; its tag is that of these bytes, whoever else writes."""
         ...
 
     def read(self, key: str) -> bytes | None:

@@ -7,6 +7,7 @@ import pytest
 
 from lf_export_pipeline.adapters.object_folder import ObjectFolder
 from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.stored_objects import PutObject
 from lf_export_pipeline.defs.lake.written import ANEW_TAG
 from lf_export_pipeline_tests.integration.lake.conftest import NewWorld
 from lf_export_pipeline_tests.integration.lake.dagster_world import DagsterWorld
@@ -143,15 +144,15 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     written: list[str] = []
     fails = [True]
 
-    def upload(*arguments: object) -> str:
+    def put(*arguments: object) -> PutObject:
         written.append(str(arguments[1]))
         if len(fails) and len([key for key in written if key.endswith(".parquet")]) == 2:
             fails.clear()
             raise TransientError("The bucket's service did not answer.")
         return original(*arguments)  # type: ignore[arg-type]
 
-    original = ObjectFolder.upload
-    monkeypatch.setattr(ObjectFolder, "upload", upload)
+    original = ObjectFolder.put
+    monkeypatch.setattr(ObjectFolder, "put", put)
     assert not dagster.heal("traces", DAYS[:3], raise_on_error=False).success
     assert world.table("traces", FIRST) is not None
     assert world.table("traces", SECOND) is None

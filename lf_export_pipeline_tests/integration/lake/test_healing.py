@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.stored_objects import PutObject
 from lf_export_pipeline.lake.healing import Action
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.opening import open_bucket
@@ -99,7 +100,7 @@ def test_a_lost_object_and_a_changed_one_are_written_again(world: LakeWorld) -> 
     bucket, keys = open_bucket(world.settings)
     bucket.delete(keys.object(Place("traces", world.project, FIRST)))
     other = keys.object(Place("traces", world.project, SECOND))
-    bucket.upload(other, BytesIO(b"something else"), "text/plain", 14)
+    bucket.put(other, BytesIO(b"something else"), "text/plain", 14)
     assert world.written("traces") == {FIRST: WRITTEN, SECOND: WRITTEN}
     assert len(world.rows("traces", SECOND)) == 2
 
@@ -109,7 +110,7 @@ def test_a_manifest_that_nobody_understands_is_written_again(world: LakeWorld) -
     world.heal("traces")
     bucket, keys = open_bucket(world.settings)
     key = keys.manifest(Place("traces", world.project, FIRST))
-    bucket.upload(key, BytesIO(b"{}"), "application/json", 2)
+    bucket.put(key, BytesIO(b"{}"), "application/json", 2)
     assert world.written("traces") == {FIRST: WRITTEN}
 
 
@@ -240,8 +241,11 @@ def test_columns_that_are_forbidden_for_a_project_are_null(new_world: NewWorld) 
     assert (row["input"], row["user_id"], row["output"]) == (None, None, "out")
 
 
-def test_an_object_of_a_rival_beside_our_manifest_is_noticed(world: LakeWorld) -> None:
-    """He has read before a row came, and his object arrives between our object and our manifest."""
+@pytest.mark.parametrize("ending", ["data.parquet", ".json"])
+def test_an_object_of_a_rival_beside_our_manifest_is_noticed(
+    world: LakeWorld, ending: str
+) -> None:
+    """He has read before a row came, and his object arrives right behind ours or our manifest."""
     fill(world)
     world.heal("traces")
     bucket, keys = open_bucket(world.settings)
@@ -251,11 +255,12 @@ def test_an_object_of_a_rival_beside_our_manifest_is_noticed(world: LakeWorld) -
     arrives = [True]
 
     class Disturbed(InterruptedBucket):
-        def upload(self, key_: str, source: ByteSource, kind: str, size: int) -> str:
-            if key_.endswith(f"{FIRST}.json") and arrives:
+        def put(self, key_: str, source: ByteSource, kind: str, size: int) -> PutObject:
+            written = super().put(key_, source, kind, size)
+            if key_.endswith(ending) and arrives:
                 arrives.clear()
-                bucket.upload(key, BytesIO(rivals), kind, len(rivals))
-            return super().upload(key_, source, kind, size)
+                bucket.put(key, BytesIO(rivals), kind, len(rivals))
+            return written
 
     done = world.heal("traces", [FIRST], bucket=Disturbed(bucket, lambda: None))
     assert done[FIRST].action is WRITTEN

@@ -51,7 +51,7 @@ def test_objects_and_manifests_without_the_other_are_found(healed: LakeWorld) ->
     first, second, third = (Place("traces", healed.project, day) for day in DAYS[:3])
     bucket.delete(keys.manifest(first))
     bucket.delete(keys.object(second))
-    bucket.upload(keys.object(third), BytesIO(b"x"), "text/plain", 1)
+    bucket.put(keys.object(third), BytesIO(b"x"), "text/plain", 1)
     lake = healed.lake()
     found = unpaired(lake.objects, lake.manifests, TRACES)
     assert ({*found.objects}, found.manifests) == ({first, third}, [second])

@@ -27,7 +27,7 @@ def said(error: ExportError, call: str, *, own: bool) -> str:
     broken: LakeBucket = Broken(error)  # type: ignore[assignment]
     bucket = NamedSettings(broken, has_own_service=own)
     calls: dict[str, Callable[[], object]] = {
-        "upload": lambda: bucket.upload("a", BytesIO(), "", 0),
+        "put": lambda: bucket.put("a", BytesIO(), "", 0),
         "read": lambda: bucket.read("a"),
         "head": lambda: bucket.head("a"),
         "delete": lambda: bucket.delete("a"),
@@ -39,7 +39,7 @@ def said(error: ExportError, call: str, *, own: bool) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("call", ["upload", "read", "head", "delete", "listed", "folders"])
+@pytest.mark.parametrize("call", ["put", "read", "head", "delete", "listed", "folders"])
 @pytest.mark.parametrize("kind", [ConfigurationError, TransientError])
 def test_settings_are_those_of_the_lake(call: str, kind: type[ExportError]) -> None:
     assert said(kind(SENTENCE), call, own=True) == (
