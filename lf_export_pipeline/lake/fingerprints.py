@@ -62,7 +62,7 @@ class Observer:
     def one(self, table: LakeTable, place: Place) -> Fingerprint:
         """Of one project and day as it is now, with or without rows."""
         found = self.of(table, [place.day] if place.day else [], [place.project])
-        return found.get(place) or Fingerprint(source=table.sources[-1].table)
+        return found.get(place) or no_rows(table)
 
     def reading(self, source: Source) -> Reading:
         """How a source is read on this server."""
@@ -130,6 +130,11 @@ class Observer:
             return legacy[place]
         is_events = self.mode(place.project) is WriteMode.EVENTS_ONLY
         return events[place] if is_events else legacy[place]
+
+
+def no_rows(table: LakeTable) -> Fingerprint:
+    """The fingerprint of a project and day that has none."""
+    return Fingerprint(source=table.sources[-1].table)
 
 
 def _read(table: LakeTable, source: Source, row: tuple[object, ...]) -> tuple[Place, Fingerprint]:

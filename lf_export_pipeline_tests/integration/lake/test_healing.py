@@ -13,7 +13,11 @@ from lf_export_pipeline.lake.healing import Action
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.opening import open_bucket
 from lf_export_pipeline_tests.integration.lake.conftest import NewWorld
-from lf_export_pipeline_tests.integration.lake.interrupted import InterruptedBucket
+from lf_export_pipeline_tests.integration.lake.interrupted import (
+    InterruptedBucket,
+    InterruptedReader,
+    KilledError,
+)
 from lf_export_pipeline_tests.integration.lake.lake_world import DAYS, LakeWorld, ids, moment
 
 pytestmark = pytest.mark.services
@@ -242,9 +246,7 @@ def test_columns_that_are_forbidden_for_a_project_are_null(new_world: NewWorld) 
 
 
 @pytest.mark.parametrize("ending", ["data.parquet", ".json"])
-def test_an_object_of_a_rival_beside_our_manifest_is_noticed(
-    world: LakeWorld, ending: str
-) -> None:
+def test_an_object_of_a_rival_beside_our_manifest_is_noticed(world: LakeWorld, ending: str) -> None:
     """He has read before a row came, and his object arrives right behind ours or our manifest."""
     fill(world)
     world.heal("traces")
@@ -267,3 +269,75 @@ def test_an_object_of_a_rival_beside_our_manifest_is_noticed(
     assert not arrives
     assert "late" in ids(world.rows("traces", FIRST))
     assert world.written("traces") == {}
+
+
+class KilledBeforeManifests(InterruptedBucket):
+    """Its process ends when an object is there and its manifest is not."""
+
+    def put(self, key: str, source: ByteSource, kind: str, size: int) -> PutObject:
+        if "/_manifests/" in key:
+            raise KilledError
+        return super().put(key, source, kind, size)
+
+
+@pytest.mark.parametrize("others", [[], [SECOND]], ids=["first object", "one of several"])
+@pytest.mark.parametrize(
+    ("stored", "table"), [("traces", "traces"), ("dataset_run_items_rmt", "dataset_run_items")]
+)
+def test_rows_that_are_erased_after_a_kill_are_not_left_in_an_object_without_manifest(
+    world: LakeWorld, stored: str, table: str, others: list[str]
+) -> None:
+    for day in others:
+        world.add(stored, {"id": f"a of {day}", "at": moment(day)})
+        world.heal(table, [day])
+    world.add(stored, {"id": "erased", "at": moment(FIRST)})
+    bucket, _ = open_bucket(world.settings)
+    with pytest.raises(KilledError):
+        world.heal(table, [FIRST], bucket=KilledBeforeManifests(bucket, lambda: None))
+    day = FIRST if table == "traces" else ""
+    assert "erased" in ids(world.rows(table, day))
+    world.run(f"DELETE FROM {stored} WHERE {{here}} AND id = 'erased'")
+    world.heal(table, [FIRST])
+    assert "erased" not in ids(world.rows(table, day))
+    assert world.written(table, [FIRST]) == {}
+
+
+def test_days_without_rows_cost_no_question_of_their_own(world: LakeWorld) -> None:
+    fill(world)
+    world.heal("traces")
+    asked = [0]
+
+    def count() -> None:
+        asked[-1] += 1
+
+    counted = replace(world, reader=InterruptedReader(world.reader, count))
+    counted.heal("traces", DAYS[2:3])
+    asked.append(0)
+    counted.heal("traces", DAYS[2:])
+    assert asked[0] == asked[1]
+
+
+def test_a_day_that_is_left_as_it_is_has_the_rows_of_its_object(world: LakeWorld) -> None:
+    fill(world)
+    world.add("traces", {"id": f"a of {FIRST}", "at": moment(THIRD), "event_ts": moment(DAYS[8])})
+    written = {day: one.rows for day, one in world.heal("traces").items()}
+    assert written == {FIRST: 1, SECOND: 2, THIRD: 1}
+    assert {day: one.rows for day, one in world.heal("traces").items()} == written
+
+
+@pytest.mark.parametrize("column", ["long_string_value", "queue_id"], ids=["wide", "narrow"])
+def test_a_column_that_a_server_gets_is_in_what_is_written_next(
+    world: LakeWorld, column: str
+) -> None:
+    kind = {"long_string_value": "String", "queue_id": "Nullable(String)"}[column]
+    world.client.command(f"ALTER TABLE scores DROP COLUMN {column}")
+    try:
+        world.add("scores", {"id": "a"})
+        world.heal("scores")
+    finally:
+        world.client.command(f"ALTER TABLE scores ADD COLUMN {column} {kind}")
+    assert world.written("scores") == {FIRST: WRITTEN}
+    manifest = world.manifest("scores", FIRST)
+    assert manifest is not None
+    assert manifest.columns_missing == ()
+    assert world.written("scores") == {}
