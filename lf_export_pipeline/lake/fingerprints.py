@@ -123,10 +123,13 @@ class Observer:
         return {place: self._preferred(place, events, legacy) for place in {**events, **legacy}}
 
     def _preferred(self, place: Place, events: Fingerprints, legacy: Fingerprints) -> Fingerprint:
-        """Of the events table where Langfuse writes no other one; days that it lacks are older."""
+        """Of the events table where Langfuse writes no other one, and that has the whole day.
+
+        A day of before Langfuse wrote it may have few rows there, such as what has come late.
+        """
         if place not in legacy:
             return events[place]
-        if place not in events:
+        if place not in events or events[place].rows < legacy[place].rows:
             return legacy[place]
         is_events = self.mode(place.project) is WriteMode.EVENTS_ONLY
         return events[place] if is_events else legacy[place]

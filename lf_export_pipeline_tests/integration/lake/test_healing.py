@@ -224,6 +224,22 @@ def test_observations_of_projects_that_write_both_tables_are_of_the_old_one(
     assert ids(world.rows("observations", FIRST)) == ["event"]
 
 
+def test_what_comes_late_into_the_events_table_does_not_hide_the_day_of_the_old_one(
+    world: LakeWorld,
+) -> None:
+    """Of days before Langfuse wrote events there are only those that came after it began to."""
+    world.add("observations", {"id": "a"}, {"id": "b"}, {"id": "c"})
+    world.add("events_full", {"id": "now", "at": moment(DAYS[9])})
+    world.heal("observations")
+    assert ids(world.rows("observations", FIRST)) == ["a", "b", "c"]
+    world.add("events_full", {"id": "late", "at": moment(FIRST)})
+    world.heal("observations")
+    assert ids(world.rows("observations", FIRST)) == ["a", "b", "c"]
+    world.add("events_full", *({"id": name} for name in "abc"))
+    world.heal("observations")
+    assert sorted(ids(world.rows("observations", FIRST))) == ["a", "b", "c", "late"]
+
+
 def test_objects_have_row_groups_and_a_page_index(world: LakeWorld) -> None:
     fill(world)
     world.heal("traces")
