@@ -16,7 +16,7 @@ class LakeBucket(Protocol):
     def put(
         self, key: str, source: ByteSource, content_type: str, expected_bytes: int
     ) -> PutObject:
-        """Write an object, whole or not at all; its tag is that of these bytes, whoever else writes."""
+        """Write an object, whole or not at all; the tag is of these bytes, not of a rival's."""
         ...
 
     def read(self, key: str) -> bytes | None:
