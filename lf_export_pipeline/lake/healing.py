@@ -36,13 +36,14 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """What has become of one project and day."""
+    """What has become of one project and day; the fingerprint is that of the rows it has now."""
 
     place: Place
     action: Action
     rows: int = 0
     bytes: int = 0
     is_settled: bool = True
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class Healer:
             return self._write(table, state)
         noted = manifest.model_copy(update={"overlap": state.overlap.noted})
         self._manifests.write(state.place, noted)
-        return Healed(state.place, Action.NOTED, manifest.rows)
+        return Healed(state.place, Action.NOTED, manifest.rows, fingerprint=state.fingerprint)
 
     def _write(self, table: LakeTable, state: _State) -> Healed:
         """The object, its manifest, and a look whether both are of the same hand.
@@ -196,7 +197,10 @@ class Healer:
             self._manifests.write(state.place, manifest)
             if self._objects.etag(state.place) == written.etag:
                 action = Action.WRITTEN if written.rows else Action.EMPTIED
-                return Healed(state.place, action, written.rows, written.bytes, is_settled)
+                return Healed(
+                    *(state.place, action, written.rows, written.bytes, is_settled),
+                    fingerprint=state.fingerprint,
+                )
             state = self._compared(table, replace(state, fingerprint=after))
         raise TransientError(
             f"{state.place.table} of project {state.place.project} and day {state.place.day} is "
@@ -302,7 +306,7 @@ class _Grown:
 def _unchanged(state: _State) -> Healed:
     """What the lake has already."""
     rows = state.manifest.rows if state.manifest else 0
-    return Healed(state.place, Action.UNCHANGED, rows)
+    return Healed(state.place, Action.UNCHANGED, rows, fingerprint=state.fingerprint)
 
 
 def _is_same(known: Fingerprint, found: Fingerprint) -> bool:
