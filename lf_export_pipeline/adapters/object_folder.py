@@ -84,7 +84,9 @@ class ObjectFolder:
             keys = (each.relative_to(self._root).as_posix() for each in files)
             for key in sorted(keys):
                 if key.startswith(prefix) and not key.rpartition("/")[2].startswith("."):
-                    yield _described(key, self._path(key))
+                    stored = self.head(key)
+                    if stored is not None:  # it may have been removed meanwhile
+                        yield stored
 
     def folders(self, prefix: str) -> Iterator[str]:
         """What stands between a prefix, which ends in a slash, and the next slash, each once."""

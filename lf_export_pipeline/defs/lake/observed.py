@@ -3,11 +3,12 @@
 import hashlib
 import warnings
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.defs.lake.shape import LakeShape, lake_key, source_key
 from lf_export_pipeline.defs.lake.stores import RESOURCE, LakeStores
 from lf_export_pipeline.defs.redacted import (
@@ -59,12 +60,24 @@ def observed_asset(shape: LakeShape, table: LakeTable) -> dg.SourceAsset:
 
 
 def days_to_observe(shape: LakeShape, asked: str | None, now: datetime) -> list[str]:
-    """The days of a run: those that its tag names, or the last ones."""
+    """The days of a run: those that its tag names, or the last ones.
+
+    Raises:
+        ConfigurationError: The tag names none, and a run of no days would look as if all were well.
+    """
     days = shape.days_until(now)
-    if not asked:
+    if asked is None:
         return days[-RECENT_DAYS:]
-    first, _, end = asked.partition("/")
-    return [day for day in days if first <= day < end]
+    try:
+        first, end = map(date.fromisoformat, asked.split("/"))
+    except ValueError:
+        first = end = date.min
+    if first >= end:
+        raise ConfigurationError(
+            f"The tag {DAYS_TAG} is {asked}; expected the first day and the one behind the last, "
+            "such as 2026-01-01/2026-02-01."
+        )
+    return [day for day in days if first <= date.fromisoformat(day) < end]
 
 
 def versions_by_day(days: Iterable[str], found: "Fingerprints") -> dict[str, str]:

@@ -50,6 +50,14 @@ def test_the_last_days_are_observed_unless_a_run_names_others() -> None:
     assert days_to_observe(lake, "2025-12-30/2026-01-03", NOW) == ["2026-01-01", "2026-01-02"]
 
 
+@pytest.mark.parametrize(
+    "asked", ["", "2026-01-01", "2026-1-1/2026-2-1", "2026-02-01/2026-01-01", "2026-01-01/today"]
+)
+def test_a_tag_that_names_no_days_is_a_sentence(asked: str) -> None:
+    with pytest.raises(ConfigurationError, match="such as 2026-01-01/2026-02-01"):
+        days_to_observe(shape(), asked, NOW)
+
+
 def test_slices_are_all_days_side_by_side() -> None:
     found = [span.split("/") for span in slices(date(2026, 1, 1), NOW)]
     assert found[0][0] == "2026-01-01"
