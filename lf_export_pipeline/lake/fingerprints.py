@@ -67,8 +67,9 @@ class Observer:
     def reading(self, source: Source) -> Reading:
         """How a source is read on this server."""
         if source.table not in self._readings:
-            names = (str(name) for (name,) in self.reader.rows(known_columns(source)))
-            self._readings[source.table] = Reading(source, frozenset(names))
+            columns = {str(name): null for name, null in self.reader.rows(known_columns(source))}
+            nullable = frozenset(name for name, null in columns.items() if null)
+            self._readings[source.table] = Reading(source, frozenset(columns), nullable)
         return self._readings[source.table]
 
     def source(self, table: LakeTable, fingerprint: Fingerprint) -> Source:
