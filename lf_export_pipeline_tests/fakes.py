@@ -24,6 +24,7 @@ from lf_export_pipeline.core.stored_objects import (
     BegunUpload,
     IncompleteUpload,
     StoredObject,
+    UploadedObject,
     UploadedPart,
 )
 
@@ -207,13 +208,13 @@ class MemoryObjectStore:
         source: ByteSource,
         content_type: str,
         expected_bytes: int,  # noqa: ARG002 - sizes the parts of real buckets
-    ) -> str:
+    ) -> UploadedObject:
         data = content(source)
         if self.failures:
             raise self.failures.pop(0)
         self.objects[key] = data
         self.content_types[key] = content_type
-        return hashlib.sha256(data).hexdigest()
+        return UploadedObject(hashlib.sha256(data).hexdigest(), len(data), _etag(data))
 
     def begin(self, key: str, content_type: str) -> BegunUpload:
         upload_id = secrets.token_hex(4)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.ports import ByteSource
-from lf_export_pipeline.core.stored_objects import StoredObject
+from lf_export_pipeline.core.stored_objects import StoredObject, UploadedObject
 
 _READ_BYTES = 1 << 20
 _ENDING_BYTES = 1 << 16
@@ -27,8 +27,14 @@ class ObjectFolder:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:  # noqa: ARG002 - as of a bucket
-        """Write an object; the SHA-256 of its bytes, in hexadecimal digits.
+    def upload(
+        self,
+        key: str,
+        source: ByteSource,
+        content_type: str,  # noqa: ARG002 - as of a bucket
+        expected_bytes: int,  # noqa: ARG002
+    ) -> UploadedObject:
+        """Write an object.
 
         What is left of a process that is killed meanwhile begins with a dot and does not end as
         objects do, so that nobody takes it for one.
@@ -46,11 +52,12 @@ class ObjectFolder:
                     sha256 = _copied(source, file)
                     file.flush()
                     os.fsync(file.fileno())
+                stored = _described(key, waiting)
                 waiting.replace(path)
             except BaseException:
                 waiting.unlink(missing_ok=True)
                 raise
-        return sha256
+        return UploadedObject(sha256, stored.size, stored.etag)
 
     def read(self, key: str) -> bytes | None:
         """The bytes of a small object; None: there is none."""
@@ -77,7 +84,9 @@ class ObjectFolder:
             keys = (each.relative_to(self._root).as_posix() for each in files)
             for key in sorted(keys):
                 if key.startswith(prefix) and not key.rpartition("/")[2].startswith("."):
-                    yield _described(key, self._path(key))
+                    stored = self.head(key)
+                    if stored is not None:  # it may have been removed meanwhile
+                        yield stored
 
     def folders(self, prefix: str) -> Iterator[str]:
         """What stands between a prefix, which ends in a slash, and the next slash, each once."""

@@ -21,6 +21,7 @@ from lf_export_pipeline.core.stored_objects import (
     BegunUpload,
     IncompleteUpload,
     StoredObject,
+    UploadedObject,
     UploadedPart,
 )
 
@@ -184,8 +185,10 @@ class Bucket(Protocol):
     Every method raises ``TransientError`` for what may pass, ``PermanentError`` for the rest.
     """
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
-        """Write an object, whole or not at all; the SHA-256 of its bytes, in hexadecimal digits.
+    def upload(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> UploadedObject:
+        """Write an object, whole or not at all; the tag is of these bytes, not of a rival's.
 
         Args:
             key: Its key, prefix included.

@@ -18,6 +18,21 @@ class StoredObject:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadedObject:
+    """An object that was written, proven to be there.
+
+    Attributes:
+        sha256: Of its bytes, in hexadecimal digits.
+        size: In bytes.
+        etag: That of these bytes, which are no longer there if the bucket tells another one.
+    """
+
+    sha256: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncompleteUpload:
     """Parts of an object that has not been finished; the bucket bills them."""
 

@@ -177,7 +177,7 @@ class BucketFile:
         """A file that fills no part, in one request."""
         key, data = self._name.key(), self._stream.rest
         source, content_type = io.BytesIO(data), self._writer.content_type
-        sha256 = self._files.upload(key, source, content_type, len(data))
+        sha256 = self._files.upload(key, source, content_type, len(data)).sha256
         return SentObject(key, len(data), sha256)
 
     def _begun(self) -> Send:

@@ -100,7 +100,7 @@ class SpoolFile(ChunkFiles):
         abort_noted(self._attempt, self._files)  # of a run that was told to send its parts at once
         key = self._name.key()
         file = AssembledFile(self._writer, chunks, self._spool)
-        return key, self._files.upload(key, file, self._writer.content_type, expected_bytes)
+        return key, self._files.upload(key, file, self._writer.content_type, expected_bytes).sha256
 
 
 def stored_file(

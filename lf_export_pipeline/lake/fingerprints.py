@@ -62,13 +62,14 @@ class Observer:
     def one(self, table: LakeTable, place: Place) -> Fingerprint:
         """Of one project and day as it is now, with or without rows."""
         found = self.of(table, [place.day] if place.day else [], [place.project])
-        return found.get(place) or Fingerprint(source=table.sources[-1].table)
+        return found.get(place) or no_rows(table)
 
     def reading(self, source: Source) -> Reading:
         """How a source is read on this server."""
         if source.table not in self._readings:
-            names = (str(name) for (name,) in self.reader.rows(known_columns(source)))
-            self._readings[source.table] = Reading(source, frozenset(names))
+            columns = {str(name): null for name, null in self.reader.rows(known_columns(source))}
+            nullable = frozenset(name for name, null in columns.items() if null)
+            self._readings[source.table] = Reading(source, frozenset(columns), nullable)
         return self._readings[source.table]
 
     def source(self, table: LakeTable, fingerprint: Fingerprint) -> Source:
@@ -123,13 +124,21 @@ class Observer:
         return {place: self._preferred(place, events, legacy) for place in {**events, **legacy}}
 
     def _preferred(self, place: Place, events: Fingerprints, legacy: Fingerprints) -> Fingerprint:
-        """Of the events table where Langfuse writes no other one; days that it lacks are older."""
+        """Of the events table where Langfuse writes no other one, and that has the whole day.
+
+        A day of before Langfuse wrote it may have few rows there, such as what has come late.
+        """
         if place not in legacy:
             return events[place]
-        if place not in events:
+        if place not in events or events[place].rows < legacy[place].rows:
             return legacy[place]
         is_events = self.mode(place.project) is WriteMode.EVENTS_ONLY
         return events[place] if is_events else legacy[place]
+
+
+def no_rows(table: LakeTable) -> Fingerprint:
+    """The fingerprint of a project and day that has none."""
+    return Fingerprint(source=table.sources[-1].table)
 
 
 def _read(table: LakeTable, source: Source, row: tuple[object, ...]) -> tuple[Place, Fingerprint]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lf_export_pipeline.core.errors import TransientError
-from lf_export_pipeline.lake.fingerprints import Observer
+from lf_export_pipeline.lake.fingerprints import Observer, no_rows
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.layout import LAYOUT_VERSION, ChosenColumns
 from lf_export_pipeline.lake.manifest import Fingerprint, Manifest, our_versions
@@ -36,13 +36,14 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """What has become of one project and day."""
+    """What has become of one project and day; the fingerprint is that of the rows it has now."""
 
     place: Place
     action: Action
     rows: int = 0
     bytes: int = 0
     is_settled: bool = True
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,6 @@ class _State:
     chosen: ChosenColumns
     missing: tuple[str, ...]
     overlap: DayOverlap = field(default_factory=DayOverlap)
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether there are no rows, and there never were."""
-        return self.manifest is None and not self.fingerprint.rows
 
 
 class Healer:
@@ -103,13 +99,13 @@ class Healer:
         places = {*found, *self._noted(table, days)}
         by_project: dict[str, list[_State]] = {}
         for place in sorted(places, key=lambda each: (each.project, each.day)):
-            state = self._state(table, place, found.get(place))
-            if state.is_nothing:
+            state = self._state(table, place, found.get(place, no_rows(table)))
+            if self._is_nothing(state):
                 continue
             if anew or self._has_changed(table, state):
                 by_project.setdefault(place.project, []).append(state)
             else:
-                yield Healed(place, Action.UNCHANGED, state.fingerprint.rows)
+                yield _unchanged(state)
         for changed in by_project.values():
             yield from self._healed(table, changed)
 
@@ -117,11 +113,12 @@ class Healer:
         """The projects and days that would be written."""
         found = self._observer.of(table, days)
         places = {*found, *self._noted(table, days)}
-        states = (self._state(table, place, found.get(place)) for place in places)
+        nothing = no_rows(table)
+        states = (self._state(table, place, found.get(place, nothing)) for place in places)
         return [
             state.place
             for state in states
-            if not state.is_nothing and self._has_changed(table, state)
+            if not self._is_nothing(state) and self._has_changed(table, state)
         ]
 
     def _healed(self, table: LakeTable, changed: list[_State]) -> Iterator[Healed]:
@@ -149,7 +146,8 @@ class Healer:
             state = self._compared(table, waiting.pop())
             seen[state.place.day] = state
             for day in sorted(self._touched(state) - seen.keys()):
-                other = self._state(table, replace(state.place, day=day), None)
+                place = replace(state.place, day=day)
+                other = self._state(table, place, self._observer.one(table, place))
                 if other.manifest is None or any(each.place == other.place for each in waiting):
                     continue
                 if self._has_changed(table, other):
@@ -176,12 +174,12 @@ class Healer:
         """A day whose own rows are as they were."""
         manifest = state.manifest
         if manifest is None or manifest.overlap == state.overlap.noted:
-            return Healed(state.place, Action.UNCHANGED, state.fingerprint.rows)
+            return _unchanged(state)
         if manifest.overlap.digest != state.overlap.noted.digest:
             return self._write(table, state)
         noted = manifest.model_copy(update={"overlap": state.overlap.noted})
         self._manifests.write(state.place, noted)
-        return Healed(state.place, Action.NOTED, manifest.rows)
+        return Healed(state.place, Action.NOTED, manifest.rows, fingerprint=state.fingerprint)
 
     def _write(self, table: LakeTable, state: _State) -> Healed:
         """The object, its manifest, and a look whether both are of the same hand.
@@ -199,7 +197,10 @@ class Healer:
             self._manifests.write(state.place, manifest)
             if self._objects.etag(state.place) == written.etag:
                 action = Action.WRITTEN if written.rows else Action.EMPTIED
-                return Healed(state.place, action, written.rows, written.bytes, is_settled)
+                return Healed(
+                    *(state.place, action, written.rows, written.bytes, is_settled),
+                    fingerprint=state.fingerprint,
+                )
             state = self._compared(table, replace(state, fingerprint=after))
         raise TransientError(
             f"{state.place.table} of project {state.place.project} and day {state.place.day} is "
@@ -248,16 +249,24 @@ class Healer:
             versions={**dict(our_versions()), source.store.value: observer.version(source)},
         )
 
-    def _state(self, table: LakeTable, place: Place, fingerprint: Fingerprint | None) -> _State:
-        known = fingerprint or self._observer.one(table, place)
-        source = self._observer.source(table, known)
+    def _state(self, table: LakeTable, place: Place, fingerprint: Fingerprint) -> _State:
+        source = self._observer.source(table, fingerprint)
         return _State(
             place=place,
-            fingerprint=known,
+            fingerprint=fingerprint,
             manifest=self._manifests.read(place),
             chosen=ChosenColumns.of(table, self._rules.left_out(place.project)),
             missing=source.missing(self._observer.reading(source).known),
         )
+
+    def _is_nothing(self, state: _State) -> bool:
+        """Whether there are no rows, and the lake has never had any.
+
+        An object without a manifest is what a process has left that was killed between the two.
+        """
+        if state.manifest is not None or state.fingerprint.rows:
+            return False
+        return not self._objects.etag(state.place)
 
     def _has_changed(self, table: LakeTable, state: _State) -> bool:
         """Whether the object is another than it would be if it were written now."""
@@ -267,14 +276,15 @@ class Healer:
         written_so = (known.layout, known.schema_id, known.compression)
         if known.rows and written_so != (LAYOUT_VERSION, layout.schema_id(table), layout.codec):
             return True
-        if known.rows and known.columns_left_out != tuple(sorted(state.chosen.left_out)):
+        columns = (known.columns_left_out, known.columns_missing)
+        if known.rows and columns != (tuple(sorted(state.chosen.left_out)), state.missing):
             return True
         return known.etag != self._objects.etag(state.place)
 
     def _noted(self, table: LakeTable, days: Iterable[str]) -> Iterator[Place]:
         """What the lake may have of these days, whether or not there are still rows."""
         wanted = self._observer.projects
-        for project in self._manifests.projects(table):
+        for project in {*self._manifests.projects(table), *self._objects.projects(table)}:
             if wanted is None or project in wanted:
                 for day in days if table.has_days else [""]:
                     yield Place(table.name, project, day)
@@ -291,6 +301,12 @@ class _Grown:
 
     neighbours: list[_State]
     changed: list[_State]
+
+
+def _unchanged(state: _State) -> Healed:
+    """What the lake has already."""
+    rows = state.manifest.rows if state.manifest else 0
+    return Healed(state.place, Action.UNCHANGED, rows, fingerprint=state.fingerprint)
 
 
 def _is_same(known: Fingerprint, found: Fingerprint) -> bool:

@@ -71,15 +71,25 @@ class Unpaired:
 
 
 def unpaired(objects: LakeObjects, manifests: Manifests, table: LakeTable) -> Unpaired:
-    """Compares what is stored; of those that have both, by the tags of the objects."""
+    """Compares what is stored; of those that have both, by the tags of the objects.
+
+    What does not match is looked at once more: a run may have written it between the two lists.
+    """
     stored = objects.etags(table.name)
     noted = {*manifests.places(table)}
     known = dict(_read(manifests, noted))
+    without = stored.keys() - noted
+    others = {place for place, each in known.items() if stored.get(place, "") != each.etag}
+    again = dict(_read(manifests, without | others))
     return Unpaired(
-        objects=sorted(stored.keys() - noted, key=str),
-        manifests=sorted(
-            (place for place, each in known.items() if stored.get(place, "") != each.etag), key=str
-        ),
+        objects=[
+            place
+            for place in sorted(without, key=str)
+            if place not in again and objects.etag(place)
+        ],
+        manifests=[
+            place for place in sorted(again, key=str) if again[place].etag != objects.etag(place)
+        ],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import Bucket, ByteSource
-from lf_export_pipeline.core.stored_objects import StoredObject
+from lf_export_pipeline.core.stored_objects import StoredObject, UploadedObject
 
 _EXPORTS: Final = "LANGFUSE_S3_BATCH_EXPORT"
 _BUCKET: Final = (f"{_EXPORTS}_BUCKET", "LF_EXPORT_LAKE_URL")
@@ -25,8 +25,10 @@ class NamedSettings:
         self._bucket = bucket
         self._names = (_BUCKET, _OWN) if has_own_service else (_BUCKET,)
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
-        """Write an object; the SHA-256 of its bytes."""
+    def upload(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> UploadedObject:
+        """Write an object."""
         with self._renamed():
             return self._bucket.upload(key, source, content_type, expected_bytes)
 

@@ -1,16 +1,17 @@
 """Writes the rows of one project and day as one object."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
-from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import Bucket
-from lf_export_pipeline.lake.keys import LakeKeys, Place
+from lf_export_pipeline.lake.keys import LakeKeys, Place, project_of
 from lf_export_pipeline.lake.layout import LakeLayout
 from lf_export_pipeline.lake.parquet_bytes import CONTENT_TYPE, PulledBytes, parquet_bytes
 from lf_export_pipeline.lake.row_groups import row_groups
 from lf_export_pipeline.lake.row_reading import RowReading
+from lf_export_pipeline.lake.source import LakeTable
 from lf_export_pipeline.lake.typed_batches import TypedBatches
 
 ROW_BYTES_EXPECTED: Final = 2_000
@@ -52,11 +53,8 @@ class LakeObjects:
         pieces = parquet_bytes(table, self.layout, chain((first,), groups))
         key = self._keys.object(rows.place)
         expected_bytes = expected_rows * ROW_BYTES_EXPECTED
-        sha256 = self._bucket.upload(key, PulledBytes(pieces), CONTENT_TYPE, expected_bytes)
-        stored = self._bucket.head(key)
-        if stored is None:
-            raise TransientError("An object of the lake was removed while it was written.")
-        return WrittenObject(typed.rows, stored.size, sha256, stored.etag, dict(typed.unfit))
+        stored = self._bucket.upload(key, PulledBytes(pieces), CONTENT_TYPE, expected_bytes)
+        return WrittenObject(typed.rows, stored.size, stored.sha256, stored.etag, dict(typed.unfit))
 
     def remove(self, place: Place) -> None:
         """See that there is no object."""
@@ -66,6 +64,13 @@ class LakeObjects:
         """The tag of the object that is there; empty: there is none."""
         found = self._bucket.head(self._keys.object(place))
         return found.etag if found else ""
+
+    def projects(self, table: LakeTable) -> Iterator[str]:
+        """The ids of the projects that have objects of a table."""
+        for folder in self._bucket.folders(self._keys.objects(table.name)):
+            project = project_of(folder)
+            if project is not None:
+                yield project
 
     def etags(self, table: str) -> dict[Place, str]:
         """The tags of all objects of a table."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import Bucket, RowReader
+from lf_export_pipeline.lake.columns_left_out import excluded_columns, forbidden_columns
 from lf_export_pipeline.lake.fingerprints import Observer
 from lf_export_pipeline.lake.healing import Healer, LakeRules
 from lf_export_pipeline.lake.keys import LakeKeys
@@ -70,15 +71,10 @@ def open_lake(
 
 
 def _rules(settings: Settings) -> LakeRules:
-    excluded = listed(settings.lf_export_lake_columns_excluded)
+    excluded = excluded_columns(listed(settings.lf_export_lake_columns_excluded))
     forbidden = settings.file_defaults.forbidden
 
     def left_out(project: str) -> Collection[str]:
-        return {*excluded, *map(snake_case, forbidden.of(project))}
+        return excluded | forbidden_columns(forbidden.of(project))
 
     return LakeRules(left_out, settings.lf_export_lake_moved_days)
-
-
-def snake_case(name: str) -> str:
-    """The name of a column of exports as the lake writes it."""
-    return "".join(f"_{each.lower()}" if each.isupper() else each for each in name)

@@ -74,7 +74,6 @@ class Source:
         identity: What makes a row one row for users, whatever the key of its versions is.
         version: When a version was written, in microseconds: the greatest is the newest.
         narrow: What the fingerprint is made of beside the identity and the version.
-        nullable: Which of these may be null.
         time: The column that days are of; None: the table has no days.
         joins: Other tables that fields need.
         project: The column of the project.
@@ -88,7 +87,6 @@ class Source:
     identity: str
     version: str
     narrow: tuple[str, ...] = ()
-    nullable: frozenset[str] = frozenset()
     time: str | None = None
     joins: str = ""
     project: str = "t.project_id"
@@ -110,7 +108,7 @@ class Source:
     def unknown(self, known: frozenset[str]) -> tuple[str, ...]:
         """The columns of the server's table that this version knows nothing of."""
         used = (*self.fields.values(), *self.narrow, self.version, self.identity)
-        named = {name for sql in used for name in _COLUMN.findall(sql)}
+        named = {name for sql in used for name in columns_in(sql)}
         return tuple(sorted(known - named - self.unused))
 
     def narrow_of(self, known: frozenset[str]) -> tuple[str, ...]:
@@ -149,5 +147,11 @@ def plain(columns: tuple[LakeColumn, ...], **others: str) -> dict[str, str]:
     return {column.name: f"t.{column.name}" for column in columns} | others
 
 
+def columns_in(sql: str) -> list[str]:
+    """The names of the source's columns in an expression."""
+    found: list[str] = _COLUMN.findall(sql)
+    return found
+
+
 def _is_there(sql: str, known: frozenset[str]) -> bool:
-    return known.issuperset(_COLUMN.findall(sql))
+    return known.issuperset(columns_in(sql))

@@ -7,7 +7,7 @@ from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.core.query.statement import Params, Statement, Store, in_texts
 from lf_export_pipeline.lake.days import Span, day_span
 from lf_export_pipeline.lake.keys import Place
-from lf_export_pipeline.lake.source import LakeColumn, Source
+from lf_export_pipeline.lake.source import LakeColumn, Source, columns_in
 
 KEY = "#key"
 """The Arrow field that tells a row's place in the sorting key; parts are divided by slashes."""
@@ -22,10 +22,12 @@ class Reading:
     Attributes:
         source: Where they are.
         known: The columns that the server's table has.
+        nullable: Those of them that may be null.
     """
 
     source: Source
     known: frozenset[str]
+    nullable: frozenset[str]
 
     def fingerprints(self, span: Span | None, projects: Collection[str] | None = None) -> Statement:
         """``project, day, rows, newest, digest`` of each project and day that has rows.
@@ -123,7 +125,9 @@ class Reading:
             joined = f"concat_ws('|', {texts})"
             return f"CAST(sum(CAST(hashtextextended({joined}, 0) AS numeric)) AS text)"
         values = ", ".join(
-            f"isNull({sql}), assumeNotNull({sql})" if sql in self.source.nullable else sql
+            sql
+            if self.nullable.isdisjoint(columns_in(sql))
+            else f"isNull({sql}), assumeNotNull({sql})"
             for sql in narrow
         )
         return f"toString(groupBitXor(sipHash64({values})))"
@@ -135,17 +139,17 @@ class Reading:
 
 
 def known_columns(source: Source) -> Statement:
-    """The names of the columns that the server's table has."""
+    """``name, nullable`` of the columns that the server's table has."""
     if source.is_postgres:
         sql = (
-            "SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = to_regclass(:name) "
-            "AND a.attnum > 0 AND NOT a.attisdropped"
+            "SELECT a.attname, NOT a.attnotnull FROM pg_attribute AS a "
+            "WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped"
         )
         return Statement(store=source.store, sql=sql, params={"name": source.table})
     params = Params()
     name = params.bind(source.table, "String")
     sql = (
-        "SELECT name FROM system.columns "
+        "SELECT name, position(type, 'Nullable(') > 0 FROM system.columns "
         f"WHERE database = currentDatabase() AND table = {name} AND default_kind != 'EPHEMERAL'"
     )
     return Statement(store=source.store, sql=sql, params=params.values)

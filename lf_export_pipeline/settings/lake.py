@@ -14,12 +14,17 @@ _EXPORTS = "LANGFUSE_S3_BATCH_EXPORT"
 
 
 def _is_lake(url: str) -> bool:
-    parts = urlsplit(url)
-    if parts.query or parts.fragment or "@" in parts.netloc:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    # Services and clients do not agree on what stands under a key with such a part.
+    leads_elsewhere = {".", ".."}.intersection(unquote(parts.path).split("/"))
+    if url != url.strip() or parts.query or parts.fragment or leads_elsewhere:
         return False
     if parts.scheme == "file":
         return not parts.netloc and parts.path.startswith("/")
-    return parts.scheme == "s3" and bool(parts.netloc)
+    return parts.scheme == "s3" and bool(parts.netloc) and not {*parts.netloc} & {*"@:"}
 
 
 def _lake_url() -> AfterValidator:
@@ -47,6 +52,7 @@ class LakeSettings(BaseModel):
 
     lf_export_lake_url: Annotated[str, _lake_url()] | None = Field(
         default=None,
+        repr=False,  # a wrong one may have a key in it
         description="Where the lake is: `s3://bucket/prefix`, or `file:///path`. Without it there "
         "is none, and Dagster shows nothing of it.",
     )

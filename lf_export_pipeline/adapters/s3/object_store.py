@@ -36,12 +36,14 @@ from lf_export_pipeline.core.stored_objects import (
     BegunUpload,
     IncompleteUpload,
     StoredObject,
+    UploadedObject,
     UploadedPart,
 )
 from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 _OTHER_BYTES = "The bucket holds other bytes than those that were sent."
 _DOWNLOAD = TransferConfig(max_concurrency=4, max_io_queue=100)
@@ -58,7 +60,9 @@ class S3ObjectStore:
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+    def upload(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> UploadedObject:
         """Write an object; nothing appears under the key unless all of it was written.
 
         Some parts are sent at the same time; memory is bounded by ``concurrent parts + 1`` parts.
@@ -72,7 +76,7 @@ class S3ObjectStore:
             expected_bytes: Sizes the parts, so that 10,000 are enough. An estimate will do.
 
         Returns:
-            The SHA-256 of the bytes, in hexadecimal digits.
+            The object whose bytes were proven to be those that were sent.
 
         Raises:
             TransientError: the service failed, or holds other bytes than those that were sent.
@@ -89,10 +93,12 @@ class S3ObjectStore:
             # The answer to the last request may be lost, and its repetition be refused.
             if not self._bears(key, upload.mark):
                 raise_mapped(error)
-        is_shown = self._is_shown(key, buffers.bytes_taken, sent)
+        stored = self._stored(key, buffers.bytes_taken)
+        is_shown = sent is not None and sent.is_shown_by(stored)
         if not is_shown and self._sha256s_read_back(key)[0] != buffers.sha256:
             raise TransientError(_OTHER_BYTES)
-        return buffers.sha256
+        etag = stored.get("ETag", "").strip('"')
+        return UploadedObject(buffers.sha256, buffers.bytes_taken, etag)
 
     def begin(self, key: str, content_type: str) -> BegunUpload:
         """Begin an upload whose parts are sent one by one; nothing appears before it is complete.
@@ -149,13 +155,13 @@ class S3ObjectStore:
             if not self._bears(upload.key, upload.mark):
                 raise_mapped(error)
         sent = SentParts(tuple(parts), is_whole=False)
-        if not self._is_shown(upload.key, size, sent):
+        if not sent.is_shown_by(self._stored(upload.key, size)):
             found = self._sha256s_read_back(upload.key, part_bytes)
             if found != [part.sha256 for part in parts]:
                 raise UploadLostError(_OTHER_BYTES)
 
-    def _is_shown(self, key: str, size: int, sent: SentParts | None) -> bool:
-        """Whether size and checksums prove it; where the service gives none, they prove nothing.
+    def _stored(self, key: str, size: int) -> "HeadObjectOutputTypeDef":
+        """What the service says of an object, with its checksum where it knows one.
 
         Raises:
             UploadLostError: The size is another.
@@ -166,7 +172,7 @@ class S3ObjectStore:
                 f"The bucket holds {stored['ContentLength'] if stored else 'none'} of the "
                 f"{size} bytes that were sent."
             )
-        return sent is not None and sent.is_shown_by(stored)
+        return stored
 
     def _sha256s_read_back(self, key: str, piece_bytes: int = OBJECT_MAX_BYTES) -> list[str]:
         """Of each so many bytes of the object, in hexadecimal digits."""

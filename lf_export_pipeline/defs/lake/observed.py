@@ -2,13 +2,14 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from lf_export_pipeline.defs.lake.shape import GROUP, LakeShape, source_key
+from lf_export_pipeline.core.errors import ConfigurationError
+from lf_export_pipeline.defs.lake.shape import GROUP, LakeShape, lake_key, source_key
 from lf_export_pipeline.defs.lake.stores import RESOURCE, LakeStores
 from lf_export_pipeline.defs.redacted import (
     permanent_errors_end_the_step,
@@ -25,6 +26,10 @@ DAYS_TAG: Final = "lf_export/lake_days"
 
 NOTHING: Final = "no rows"
 _VERSION_TAG: Final = "dagster/data_version"
+_AGAIN: Final = " again "
+
+HEALED: Final = "version_of_langfuse"
+"""Metadata of what was written: the version of the rows that a day has in the lake."""
 
 
 def observed_asset(shape: LakeShape, table: LakeTable) -> dg.SourceAsset:
@@ -48,19 +53,31 @@ def observed_asset(shape: LakeShape, table: LakeTable) -> dg.SourceAsset:
             lake = stores.lake(run_id=context.run.run_id, op="observe")
             found = lake.observer.of(table, days if table.has_days else [])
             if not table.has_days:
-                return dg.DataVersion(version_of(found))
+                return dg.DataVersion(_whole(context, table, found))
             return _by_partition(_news(context, table, days, found))
 
     return observe
 
 
 def days_to_observe(shape: LakeShape, asked: str | None, now: datetime) -> list[str]:
-    """The days of a run: those that its tag names, or the last ones."""
+    """The days of a run: those that its tag names, or the last ones.
+
+    Raises:
+        ConfigurationError: The tag names none, and a run of no days would look as if all were well.
+    """
     days = shape.days_until(now)
-    if not asked:
+    if asked is None:
         return days[-RECENT_DAYS:]
-    first, _, end = asked.partition("/")
-    return [day for day in days if first <= day < end]
+    try:
+        first, end = map(date.fromisoformat, asked.split("/"))
+    except ValueError:
+        first = end = date.min
+    if first >= end:
+        raise ConfigurationError(
+            f"The tag {DAYS_TAG} is {asked}; expected the first day and the one behind the last, "
+            "such as 2026-01-01/2026-02-01."
+        )
+    return [day for day in days if first <= date.fromisoformat(day) < end]
 
 
 def versions_by_day(days: Iterable[str], found: "Fingerprints") -> dict[str, str]:
@@ -87,13 +104,60 @@ def _by_partition(versions: Mapping[str, str]) -> dg.DataVersionsByPartition:
 def _news(
     context: dg.OpExecutionContext, table: LakeTable, days: list[str], found: "Fingerprints"
 ) -> Mapping[str, str]:
-    """The days whose version is another than the last time: the others need no event."""
+    """The days whose version is another than the last time: the others need no event.
+
+    A run that names its days, as those of the night do, tells also those that the lake was not
+    made equal to although they were told: a replica may lag behind the one that was observed.
+    """
     versions = versions_by_day(days, found)
     known = context.instance.event_log_storage.get_latest_tags_by_partition(
         source_key(table), dg.DagsterEventType.ASSET_OBSERVATION, [_VERSION_TAG], days
     )
-    return {
-        day: version
-        for day, version in versions.items()
-        if known.get(day, {}).get(_VERSION_TAG) != version
-    }
+    last = {day: tags.get(_VERSION_TAG, "").partition(_AGAIN)[0] for day, tags in known.items()}
+    news = {day: version for day, version in versions.items() if last.get(day) != version}
+    if DAYS_TAG in context.run.tags:
+        told = {day: version for day, version in versions.items() if day not in news}
+        healed = _healed(context.instance, table, told)
+        news |= {
+            day: _again(context, version)
+            for day, version in told.items()
+            if healed.get(day, version) != version
+        }
+    return news
+
+
+def _healed(
+    instance: dg.DagsterInstance, table: LakeTable, days: Collection[str]
+) -> dict[str, str]:
+    """The versions of days that the lake was last made equal to, as far as runs have told them."""
+    latest = instance.event_log_storage.get_latest_storage_id_by_partition(
+        lake_key(table), dg.DagsterEventType.ASSET_MATERIALIZATION, {*days}
+    )
+    if not latest:
+        return {}
+    asked = dg.AssetRecordsFilter(lake_key(table), storage_ids=[*latest.values()])
+    records = instance.fetch_materializations(asked, limit=len(latest)).records
+    versions = {record.partition_key or "": _version_in(record) for record in records}
+    return {day: version for day, version in versions.items() if version}
+
+
+def _whole(context: dg.OpExecutionContext, table: LakeTable, found: "Fingerprints") -> str:
+    """The version of a table without days, told again at night as that of a day."""
+    version = version_of(found)
+    if DAYS_TAG in context.run.tags:
+        latest = context.instance.fetch_materializations(lake_key(table), limit=1).records
+        healed = _version_in(latest[0]) if latest else None
+        if healed and healed != version:
+            return _again(context, version)
+    return version
+
+
+def _version_in(record: dg.EventLogRecord) -> str | None:
+    materialization = record.asset_materialization
+    told = materialization.metadata.get(HEALED) if materialization else None
+    return str(told.value) if told else None
+
+
+def _again(context: dg.OpExecutionContext, version: str) -> str:
+    """The same version as news: Dagster asks for nothing when it is told the same twice."""
+    return f"{version}{_AGAIN}{context.run.run_id}"

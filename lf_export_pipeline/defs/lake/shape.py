@@ -7,6 +7,7 @@ from typing import Final
 
 import dagster as dg
 
+from lf_export_pipeline.lake.columns_left_out import excluded_columns
 from lf_export_pipeline.lake.source import LakeTable
 from lf_export_pipeline.lake.tables import tables_named
 from lf_export_pipeline.settings.lake import LakeSettings, listed
@@ -29,6 +30,7 @@ class LakeShape:
         first_day: From when on it has days.
         has_today: Whether the day that has not ended is one of them.
         cron: When the last days are looked at.
+        has_maps: Whether maps are maps, and not text.
     """
 
     url: str
@@ -36,20 +38,23 @@ class LakeShape:
     first_day: date
     has_today: bool = False
     cron: str = "7 * * * *"
+    has_maps: bool = True
 
     @classmethod
     def of(cls, settings: LakeSettings) -> "LakeShape":
         """The lake that the settings describe.
 
         Raises:
-            ConfigurationError: They name a table that there is not.
+            ConfigurationError: They name a table or a column that there is not.
         """
+        excluded_columns(listed(settings.lf_export_lake_columns_excluded))
         return cls(
             url=settings.lf_export_lake_url or "",
             tables=tables_named(listed(settings.lf_export_lake_tables)),
             first_day=settings.lake_first_day,
             has_today=settings.lf_export_lake_today,
             cron=settings.lf_export_lake_cron,
+            has_maps=settings.lf_export_lake_maps == "map",
         )
 
     @property

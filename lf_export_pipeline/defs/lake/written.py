@@ -9,6 +9,7 @@ import dagster as dg
 from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.defs.column_descriptions import column_description
 from lf_export_pipeline.defs.lake.checks import ROWS, rows_check
+from lf_export_pipeline.defs.lake.observed import HEALED, version_of
 from lf_export_pipeline.defs.lake.shape import (
     GROUP,
     OWNER,
@@ -27,6 +28,7 @@ from lf_export_pipeline.lake.source import LakeTable
 
 if TYPE_CHECKING:
     from lf_export_pipeline.lake.healing import Healed
+    from lf_export_pipeline.lake.keys import Place
 
 DAYS_PER_RUN: Final = 31
 RETRIES: Final = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
@@ -87,7 +89,7 @@ def lake_asset(
             )
         ],
         metadata={
-            "dagster/column_schema": dg.TableSchema(_columns(table)),
+            "dagster/column_schema": dg.TableSchema(_columns(shape, table)),
             "dagster/uri": f"{shape.url.rstrip('/')}/v1/{table.name}",
         },
         description=f"Langfuse's {table.name.replace('_', ' ')} as Parquet, one object per project"
@@ -107,9 +109,11 @@ def _heal(
     """Day by day, so that what is looked at together is bounded, and a stop loses little."""
     days = sorted(context.partition_keys) if table.has_days else [""]
     lake = stores.lake(run_id=context.run.run_id, op=f"lake/{table.name}")
+    looked_at: set[Place] = set()
     anew = ANEW_TAG in context.run.tags
     for number, day in enumerate(days, 1):
         done = _watched(context, table, lake.healer.heal(table, [day] if day else [], anew=anew))
+        looked_at.update(each.place for each in done)
         of_day = [each for each in done if each.place.day == day]
         context.add_asset_metadata(summary(of_day), partition_key=day or None)
         others = [each for each in done if each.place.day != day]
@@ -121,7 +125,7 @@ def _heal(
         context.log.info("%s of %s days: %s", number, len(days), told(done))
     from lf_export_pipeline.lake.inspection import rows_found  # noqa: PLC0415 - only in a run
 
-    return rows_check(table, rows_found(lake.observer, lake.manifests, table, days))
+    return rows_check(table, rows_found(lake.observer, lake.manifests, table, days), looked_at)
 
 
 def _watched(
@@ -144,7 +148,7 @@ def told(done: "Sequence[Healed]") -> str:
 
 
 def summary(done: "Sequence[Healed]") -> dict[str, Any]:
-    """What the UI plots of a day."""
+    """What the UI plots of a day, and of which version of Langfuse's rows that is."""
     numbers: defaultdict[str, int] = defaultdict(int)
     for each in done:
         numbers["dagster/row_count"] += each.rows
@@ -153,14 +157,25 @@ def summary(done: "Sequence[Healed]") -> dict[str, Any]:
         numbers["objects_written"] += each.action.value in ("written", "emptied")
         numbers["unsettled"] += not each.is_settled
     names = ("dagster/row_count", "projects", "bytes_written", "objects_written", "unsettled")
-    return {name: numbers[name] for name in names}
+    return {**{name: numbers[name] for name in names}, HEALED: _version(done)}
 
 
-def _columns(table: LakeTable) -> list[dg.TableColumn]:
+def _version(done: "Sequence[Healed]") -> str:
+    if not all(each.is_settled for each in done):
+        return "changed while it was written"
+    found = {each.place: each.fingerprint for each in done if each.fingerprint}
+    return version_of({place: each for place, each in found.items() if each.rows})
+
+
+def _columns(shape: LakeShape, table: LakeTable) -> list[dg.TableColumn]:
+    types = {
+        kind: "string" if name.startswith("map<") and not shape.has_maps else name
+        for kind, name in _TYPES.items()
+    }
     return [
         dg.TableColumn(
             column.name,
-            _TYPES[column.type],
+            types[column.type],
             description=column_description(table.name, camel_case(column.name)),
         )
         for column in table.columns

@@ -90,8 +90,6 @@ _NARROW = (
     *("t.usage_pricing_tier_id", "t.usage_pricing_tier_name"),
 )
 
-_NULLABLE = frozenset({"t.end_time", "t.completion_start_time", "t.prompt_version"})
-
 _UNUSED_OF_EVENTS = frozenset(
     {
         *("is_deleted", "is_app_root", "source", "event_bytes", "blob_storage_file_path"),
@@ -116,12 +114,6 @@ LEGACY = Source(
     identity="t.id",
     version=_VERSION,
     narrow=(*_NARROW, "t.internal_model_id", "t.total_cost", "t.parent_observation_id"),
-    nullable=_NULLABLE
-    | {
-        *("t.version", "t.provided_model_name", "t.prompt_id", "t.prompt_name"),
-        *("t.usage_pricing_tier_id", "t.usage_pricing_tier_name"),
-        *("t.internal_model_id", "t.total_cost", "t.parent_observation_id"),
-    },
     time="t.start_time",
 )
 
@@ -148,7 +140,6 @@ EVENTS = Source(
         *(*_NARROW, "t.model_id", "t.parent_span_id", "t.trace_name", "t.user_id", "t.session_id"),
         *("t.tags", "t.release", "t.bookmarked", "t.public"),
     ),
-    nullable=_NULLABLE | {"t.usage_pricing_tier_id", "t.usage_pricing_tier_name"},
     time="t.start_time",
     unused=_UNUSED_OF_EVENTS,
 )

@@ -30,11 +30,6 @@ _COLUMNS = (
     LakeColumn("_version", ColumnType.INSTANT),
 )
 
-_NULLABLE = (
-    *("t.trace_id", "t.observation_id", "t.session_id", "t.dataset_run_id", "t.string_value"),
-    *("t.author_user_id", "t.config_id", "t.queue_id", "t.execution_trace_id", "t.comment"),
-)
-
 SCORES = LakeTable(
     name="scores",
     columns=_COLUMNS,
@@ -48,9 +43,10 @@ SCORES = LakeTable(
             version="toUnixTimestamp64Micro(toDateTime64(t.event_ts, 6))",
             narrow=(
                 *("t.timestamp", "t.environment", "t.name", "t.value", "t.source", "t.data_type"),
-                *("t.created_at", "t.updated_at", *_NULLABLE),
+                *("t.created_at", "t.updated_at", "t.trace_id", "t.observation_id", "t.session_id"),
+                *("t.dataset_run_id", "t.string_value", "t.author_user_id", "t.config_id"),
+                *("t.queue_id", "t.execution_trace_id", "t.comment"),
             ),
-            nullable=frozenset(_NULLABLE),
             time="t.timestamp",
             unused=frozenset(
                 {"is_deleted", "ingestion_api_key", "ingestion_sdk_name", "ingestion_sdk_version"}

@@ -175,13 +175,6 @@ _RUN_ITEM_COLUMNS = (
     _VERSION,
 )
 
-_RUN_ITEM_NULLABLE = (
-    "t.observation_id",
-    "t.error",
-    "t.dataset_run_description",
-    "t.dataset_item_version",
-)
-
 DATASET_RUN_ITEMS = LakeTable(
     name="dataset_run_items",
     columns=_RUN_ITEM_COLUMNS,
@@ -196,9 +189,13 @@ DATASET_RUN_ITEMS = LakeTable(
             narrow=(
                 *("t.dataset_id", "t.dataset_run_id", "t.dataset_item_id", "t.trace_id"),
                 *("t.dataset_run_name", "t.dataset_run_created_at", "t.created_at", "t.updated_at"),
-                *_RUN_ITEM_NULLABLE,
+                *(
+                    "t.observation_id",
+                    "t.error",
+                    "t.dataset_run_description",
+                    "t.dataset_item_version",
+                ),
             ),
-            nullable=frozenset(_RUN_ITEM_NULLABLE),
         ),
     ),
 )

@@ -29,8 +29,6 @@ _COLUMNS = (
     LakeColumn("_version", ColumnType.INSTANT),
 )
 
-_NULLABLE = ("t.user_id", "t.session_id", "t.release", "t.version")
-
 TRACES = LakeTable(
     name="traces",
     columns=_COLUMNS,
@@ -44,9 +42,9 @@ TRACES = LakeTable(
             version="toUnixTimestamp64Micro(toDateTime64(t.event_ts, 6))",
             narrow=(
                 *("t.timestamp", "t.name", "t.environment", "t.public", "t.bookmarked", "t.tags"),
-                *("t.created_at", "t.updated_at", *_NULLABLE),
+                *("t.created_at", "t.updated_at"),
+                *("t.user_id", "t.session_id", "t.release", "t.version"),
             ),
-            nullable=frozenset(_NULLABLE),
             time="t.timestamp",
         ),
     ),

@@ -11,6 +11,7 @@ from lf_export_pipeline.adapters.object_folder import ObjectFolder
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline.core.ports import Bucket
+from lf_export_pipeline.core.stored_objects import UploadedObject
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, Pieces
 
@@ -29,19 +30,20 @@ def prefix() -> str:
     return f"lake-contract/{secrets.token_hex(8)}/"
 
 
-def put(bucket: Bucket, key: str, data: bytes) -> str:
+def put(bucket: Bucket, key: str, data: bytes) -> UploadedObject:
     return bucket.upload(key, BytesIO(data), "application/json", len(data))
 
 
 def test_an_object_is_there_whole_and_can_be_replaced(bucket: Bucket, prefix: str) -> None:
     key = f"{prefix}a/project=a%2Fb/day=2026-01-01/data.parquet"
-    sha256 = put(bucket, key, b"one")
-    assert sha256 == hashlib.sha256(b"one").hexdigest()
+    written = put(bucket, key, b"one")
+    assert (written.sha256, written.size) == (hashlib.sha256(b"one").hexdigest(), 3)
     first = bucket.head(key)
+    assert first is not None
+    assert written.etag == first.etag
     assert (bucket.read(key), first and first.size) == (b"one", 3)
     put(bucket, key, b"two")
     second = bucket.head(key)
-    assert first is not None
     assert second is not None
     assert (bucket.read(key), first.etag == second.etag) == (b"two", False)
     put(bucket, key, b"one")

@@ -36,8 +36,8 @@ def test_an_uploaded_object_is_there_whole(
     store: ObjectStore, key: str, pieces: list[bytes]
 ) -> None:
     size = sum(map(len, pieces))
-    sha256 = store.upload(key, Pieces(pieces), "text/csv; charset=utf-8", size)
-    assert sha256 == hashlib.sha256(b"".join(pieces)).hexdigest()
+    stored = store.upload(key, Pieces(pieces), "text/csv; charset=utf-8", size)
+    assert (stored.sha256, stored.size) == (hashlib.sha256(b"".join(pieces)).hexdigest(), size)
     assert store.head(key) == StoredObject(key, size, "text/csv; charset=utf-8")
 
 

@@ -12,7 +12,7 @@ from lf_export_pipeline.core.ports import Bucket, ByteSource, RowReader
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
 from lf_export_pipeline.core.request.model import ExportFormat
-from lf_export_pipeline.core.stored_objects import StoredObject
+from lf_export_pipeline.core.stored_objects import StoredObject, UploadedObject
 
 BeforeCall = Callable[[], None]
 
@@ -82,12 +82,14 @@ class InterruptedBucket:
         self._bucket = bucket
         self._before = before
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+    def upload(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> UploadedObject:
         self._before()
-        sha256 = self._bucket.upload(key, source, content_type, expected_bytes)
+        stored = self._bucket.upload(key, source, content_type, expected_bytes)
         self.uploads.append(key)
         self._answer()
-        return sha256
+        return stored
 
     def read(self, key: str) -> bytes | None:
         self._before()

@@ -7,6 +7,7 @@ import pytest
 
 from lf_export_pipeline.adapters.object_folder import ObjectFolder
 from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.stored_objects import UploadedObject
 from lf_export_pipeline.defs.lake.written import ANEW_TAG
 from lf_export_pipeline_tests.integration.lake.conftest import NewWorld
 from lf_export_pipeline_tests.integration.lake.dagster_world import DagsterWorld
@@ -143,7 +144,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     written: list[str] = []
     fails = [True]
 
-    def upload(*arguments: object) -> str:
+    def upload(*arguments: object) -> UploadedObject:
         written.append(str(arguments[1]))
         if len(fails) and len([key for key in written if key.endswith(".parquet")]) == 2:
             fails.clear()
@@ -173,3 +174,29 @@ def test_a_run_says_whether_its_rows_are_right(dagster: DagsterWorld, world: Lak
 def test_definitions_have_checks_of_their_own_time(dagster: DagsterWorld) -> None:
     names = {key.name for key in dagster.defs.resolve_asset_graph().asset_check_keys}
     assert names == {"rows", "days", "objects", "columns", "erased", "freshness_check"}
+
+
+def test_a_day_that_a_run_has_read_from_a_server_that_lags_is_asked_for_again_at_night(
+    dagster: DagsterWorld, world: LakeWorld
+) -> None:
+    """Without another change Dagster would be told nothing new, and the rows would never come."""
+    late = {"id": "late", "at": moment(FIRST)}
+    comment = {"object_type": "TRACE", "object_id": "t", "content": "x", "id": world.project}
+    world.add("traces", {"id": "a", "at": moment(FIRST)})
+    settle(dagster)
+    world.add("traces", late)
+    world.add_to_postgres("comments", comment)
+    dagster.observe()
+    assert dagster.requested() == {"traces": {FIRST}, "comments": {None}}
+    world.run("DELETE FROM traces WHERE {here} AND id = 'late'")
+    world.run_on_postgres("DELETE FROM comments WHERE id = %s", world.project)
+    dagster.heal("traces", [FIRST])
+    dagster.heal("comments", [None])
+    world.add("traces", late)
+    world.add_to_postgres("comments", comment)
+    assert settle(dagster) == {"traces": {FIRST}, "comments": {None}}
+    assert ids(world.rows("traces", FIRST)) == ["a", "late"]
+    assert len(world.rows("comments", "")) == 1
+    dagster.observe()
+    dagster.requested()
+    assert settle(dagster) == {}

@@ -135,6 +135,25 @@ def test_each_narrow_column_counts_with_null_and_without(world: LakeWorld, store
         assert changed(world, stored, before) == {SECOND}, column
 
 
+@EACH
+def test_a_column_that_a_newer_langfuse_lets_be_null_hides_no_row(
+    world: LakeWorld, stored: str
+) -> None:
+    fill(world, stored)
+    one = f"{{here}} AND {SOURCES[stored].identity.removeprefix('t.')} = 'one of {SECOND}'"
+    edited = "comment" if stored == "scores" else "version"
+    environment = f"ALTER TABLE {stored} MODIFY COLUMN environment LowCardinality"
+    world.run(f"{environment}(Nullable(String))")
+    try:
+        world.run(f"ALTER TABLE {stored} UPDATE environment = NULL WHERE {one}")
+        before = fingerprints(world, stored)
+        world.run(f"ALTER TABLE {stored} UPDATE {edited} = '7' WHERE {one}")
+        assert changed(world, stored, before) == {SECOND}
+    finally:
+        world.run(f"ALTER TABLE {stored} UPDATE environment = 'default' WHERE {one}")
+        world.run(f"{environment}(String)")
+
+
 def other_value(column: str) -> str:
     if column in ("usage_details", "cost_details"):
         return "map('other', 7)"

@@ -8,11 +8,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.stored_objects import UploadedObject
 from lf_export_pipeline.lake.healing import Action
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.opening import open_bucket
 from lf_export_pipeline_tests.integration.lake.conftest import NewWorld
-from lf_export_pipeline_tests.integration.lake.interrupted import InterruptedBucket
+from lf_export_pipeline_tests.integration.lake.interrupted import (
+    InterruptedBucket,
+    InterruptedReader,
+    KilledError,
+)
 from lf_export_pipeline_tests.integration.lake.lake_world import DAYS, LakeWorld, ids, moment
 
 pytestmark = pytest.mark.services
@@ -219,6 +224,22 @@ def test_observations_of_projects_that_write_both_tables_are_of_the_old_one(
     assert ids(world.rows("observations", FIRST)) == ["event"]
 
 
+def test_what_comes_late_into_the_events_table_does_not_hide_the_day_of_the_old_one(
+    world: LakeWorld,
+) -> None:
+    """Of days before Langfuse wrote events there are only those that came after it began to."""
+    world.add("observations", {"id": "a"}, {"id": "b"}, {"id": "c"})
+    world.add("events_full", {"id": "now", "at": moment(DAYS[9])})
+    world.heal("observations")
+    assert ids(world.rows("observations", FIRST)) == ["a", "b", "c"]
+    world.add("events_full", {"id": "late", "at": moment(FIRST)})
+    world.heal("observations")
+    assert ids(world.rows("observations", FIRST)) == ["a", "b", "c"]
+    world.add("events_full", *({"id": name} for name in "abc"))
+    world.heal("observations")
+    assert sorted(ids(world.rows("observations", FIRST))) == ["a", "b", "c", "late"]
+
+
 def test_objects_have_row_groups_and_a_page_index(world: LakeWorld) -> None:
     fill(world)
     world.heal("traces")
@@ -240,8 +261,9 @@ def test_columns_that_are_forbidden_for_a_project_are_null(new_world: NewWorld) 
     assert (row["input"], row["user_id"], row["output"]) == (None, None, "out")
 
 
-def test_an_object_of_a_rival_beside_our_manifest_is_noticed(world: LakeWorld) -> None:
-    """He has read before a row came, and his object arrives between our object and our manifest."""
+@pytest.mark.parametrize("ending", ["data.parquet", ".json"])
+def test_an_object_of_a_rival_beside_our_manifest_is_noticed(world: LakeWorld, ending: str) -> None:
+    """He has read before a row came, and his object arrives right behind ours or our manifest."""
     fill(world)
     world.heal("traces")
     bucket, keys = open_bucket(world.settings)
@@ -251,14 +273,87 @@ def test_an_object_of_a_rival_beside_our_manifest_is_noticed(world: LakeWorld) -
     arrives = [True]
 
     class Disturbed(InterruptedBucket):
-        def upload(self, key_: str, source: ByteSource, kind: str, size: int) -> str:
-            if key_.endswith(f"{FIRST}.json") and arrives:
+        def upload(self, key_: str, source: ByteSource, kind: str, size: int) -> UploadedObject:
+            written = super().upload(key_, source, kind, size)
+            if key_.endswith(ending) and arrives:
                 arrives.clear()
                 bucket.upload(key, BytesIO(rivals), kind, len(rivals))
-            return super().upload(key_, source, kind, size)
+            return written
 
     done = world.heal("traces", [FIRST], bucket=Disturbed(bucket, lambda: None))
     assert done[FIRST].action is WRITTEN
     assert not arrives
     assert "late" in ids(world.rows("traces", FIRST))
     assert world.written("traces") == {}
+
+
+class KilledBeforeManifests(InterruptedBucket):
+    """Its process ends when an object is there and its manifest is not."""
+
+    def upload(self, key: str, source: ByteSource, kind: str, size: int) -> UploadedObject:
+        if "/_manifests/" in key:
+            raise KilledError
+        return super().upload(key, source, kind, size)
+
+
+@pytest.mark.parametrize("others", [[], [SECOND]], ids=["first object", "one of several"])
+@pytest.mark.parametrize(
+    ("stored", "table"), [("traces", "traces"), ("dataset_run_items_rmt", "dataset_run_items")]
+)
+def test_rows_that_are_erased_after_a_kill_are_not_left_in_an_object_without_manifest(
+    world: LakeWorld, stored: str, table: str, others: list[str]
+) -> None:
+    for day in others:
+        world.add(stored, {"id": f"a of {day}", "at": moment(day)})
+        world.heal(table, [day])
+    world.add(stored, {"id": "erased", "at": moment(FIRST)})
+    bucket, _ = open_bucket(world.settings)
+    with pytest.raises(KilledError):
+        world.heal(table, [FIRST], bucket=KilledBeforeManifests(bucket, lambda: None))
+    day = FIRST if table == "traces" else ""
+    assert "erased" in ids(world.rows(table, day))
+    world.run(f"DELETE FROM {stored} WHERE {{here}} AND id = 'erased'")
+    world.heal(table, [FIRST])
+    assert "erased" not in ids(world.rows(table, day))
+    assert world.written(table, [FIRST]) == {}
+
+
+def test_days_without_rows_cost_no_question_of_their_own(world: LakeWorld) -> None:
+    fill(world)
+    world.heal("traces")
+    asked = [0]
+
+    def count() -> None:
+        asked[-1] += 1
+
+    counted = replace(world, reader=InterruptedReader(world.reader, count))
+    counted.heal("traces", DAYS[2:3])
+    asked.append(0)
+    counted.heal("traces", DAYS[2:])
+    assert asked[0] == asked[1]
+
+
+def test_a_day_that_is_left_as_it_is_has_the_rows_of_its_object(world: LakeWorld) -> None:
+    fill(world)
+    world.add("traces", {"id": f"a of {FIRST}", "at": moment(THIRD), "event_ts": moment(DAYS[8])})
+    written = {day: one.rows for day, one in world.heal("traces").items()}
+    assert written == {FIRST: 1, SECOND: 2, THIRD: 1}
+    assert {day: one.rows for day, one in world.heal("traces").items()} == written
+
+
+@pytest.mark.parametrize("column", ["long_string_value", "queue_id"], ids=["wide", "narrow"])
+def test_a_column_that_a_server_gets_is_in_what_is_written_next(
+    world: LakeWorld, column: str
+) -> None:
+    kind = {"long_string_value": "String", "queue_id": "Nullable(String)"}[column]
+    world.client.command(f"ALTER TABLE scores DROP COLUMN {column}")
+    try:
+        world.add("scores", {"id": "a"})
+        world.heal("scores")
+    finally:
+        world.client.command(f"ALTER TABLE scores ADD COLUMN {column} {kind}")
+    assert world.written("scores") == {FIRST: WRITTEN}
+    manifest = world.manifest("scores", FIRST)
+    assert manifest is not None
+    assert manifest.columns_missing == ()
+    assert world.written("scores") == {}

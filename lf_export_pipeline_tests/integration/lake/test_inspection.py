@@ -1,14 +1,17 @@
 """The checks see what is wrong with a lake, and nothing where nothing is."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
 
+from lf_export_pipeline.core.stored_objects import StoredObject
 from lf_export_pipeline.lake.inspection import columns_found, not_erased, rows_found, unpaired
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.opening import open_bucket
 from lf_export_pipeline.lake.tables import LAKE_TABLES
+from lf_export_pipeline_tests.integration.lake.interrupted import InterruptedBucket
 from lf_export_pipeline_tests.integration.lake.lake_world import DAYS, LakeWorld, moment
 
 pytestmark = pytest.mark.services
@@ -55,6 +58,25 @@ def test_objects_and_manifests_without_the_other_are_found(healed: LakeWorld) ->
     lake = healed.lake()
     found = unpaired(lake.objects, lake.manifests, TRACES)
     assert ({*found.objects}, found.manifests) == ({first, third}, [second])
+
+
+@pytest.mark.parametrize("between", ["objects", "manifests"])
+def test_what_a_run_writes_while_it_is_looked_is_no_fault(healed: LakeWorld, between: str) -> None:
+    bucket, _ = open_bucket(healed.settings)
+
+    class Busy(InterruptedBucket):
+        def listed(self, prefix: str) -> Iterator[StoredObject]:
+            found = [*super().listed(prefix)]
+            if ("_manifests" in prefix) == (between == "manifests"):
+                for day in (FIRST, THIRD):
+                    healed.add("traces", {"id": "late", "at": moment(day)})
+                healed.run(f"DELETE FROM traces WHERE {{here}} AND id = 'a {SECOND}'")
+                healed.heal("traces")
+            return iter(found)
+
+    lake = healed.lake(Busy(bucket, lambda: None))
+    found = unpaired(lake.objects, lake.manifests, TRACES)
+    assert (found.objects, found.manifests) == ([], [])
 
 
 @pytest.mark.parametrize("table", list(LAKE_TABLES))

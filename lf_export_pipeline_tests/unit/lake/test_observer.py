@@ -24,7 +24,7 @@ class SlowServer:
 
     def rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         if "system.columns" in statement.sql:
-            return [(name,) for name in ("id", "timestamp", "event_ts", "project_id")]
+            return [(name, False) for name in ("id", "timestamp", "event_ts", "project_id")]
         first, end = (str(value)[:10] for value in statement.params.values())
         asked = [day for day in DAYS if first <= day < end]
         if len(asked) > self.days_max:

@@ -9,6 +9,7 @@ import pytest
 from lf_export_pipeline.core.errors import PermanentError, TransientError
 from lf_export_pipeline.core.ports import ByteSource
 from lf_export_pipeline.core.query.export_query import SerializedChunk
+from lf_export_pipeline.core.stored_objects import UploadedObject
 from lf_export_pipeline.file.upload_ahead import Send, UploadsAhead, UploadStoppedError
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool, Pieces
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -25,7 +26,9 @@ class WatchedFileStore(MemoryObjectStore):
         super().__init__()
         self.row_arrived = threading.Event()
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+    def upload(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> UploadedObject:
         return super().upload(key, Pieces(self._watched(source)), content_type, expected_bytes)
 
     def _watched(self, source: ByteSource) -> Iterator[bytes]:
@@ -121,7 +124,9 @@ def test_upload_that_fails_since_another_run_has_finished_the_export_is_no_failu
 ) -> None:
     upload = world.files.upload
 
-    def lose(key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+    def lose(
+        key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> UploadedObject:
         upload(key, source, content_type, expected_bytes)
         world.rows.cancel(world.row.id)
         raise TransientError("The part is gone.")
@@ -183,7 +188,9 @@ class NotesWhenItIsStopped(MemoryObjectStore):
         super().__init__()
         self.spool = spool
 
-    def upload(self, key: str, source: ByteSource, content_type: str, expected_bytes: int) -> str:
+    def upload(
+        self, key: str, source: ByteSource, content_type: str, expected_bytes: int
+    ) -> UploadedObject:
         (attempt,) = self.spool.folders("export-1")
         try:
             return super().upload(key, source, content_type, expected_bytes)
