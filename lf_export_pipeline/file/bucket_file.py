@@ -60,7 +60,7 @@ class BucketFile:
         self._plan = plan
         self._folder = AttemptFolder(folder.spool, plan.folder)
         self._files = files
-        self._writer = writer_of(plan.query, settings)
+        self._writer = writer_of(plan.query)
         self._name = ObjectName(plan.query.request, folder, files, prefix, self._writer.extension)
         self._ledger = UploadLedger(plan, folder, files, prefix, _part_bytes(plan, settings))
         self._finished = [sent.part for sent in self._ledger.sent if sent.part]
