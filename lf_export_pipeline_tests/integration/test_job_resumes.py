@@ -282,3 +282,25 @@ def test_the_mark_at_the_beginning_of_a_file_does_not_come_between_two_runs(
 
     assert success
     assert world.text.startswith('"id","name"\n"n0"')
+
+
+@pytest.mark.parametrize(
+    ("change", "extension"),
+    [({}, "csv"), ({"LF_EXPORT_COMPRESSION": "gzip"}, "csv.gz")],
+)
+def test_the_key_ends_as_the_file_does_that_the_last_run_has_made(
+    world: World, instance: dg.DagsterInstance, change: dict[str, str], extension: str
+) -> None:
+    """All steps again: the request is read anew, and the key of the run before is noted."""
+    fail_on(9)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    world.environment |= change
+
+    _, success = execute_with(instance, dg.ReexecutionOptions(parent_run_id=failed_run))
+
+    assert success
+    (key,) = world.files.objects
+    assert key.partition(".")[2] == extension
+    assert [name.endswith(extension) for name in world.files.file_names] == [True]
+    assert (world.files.incomplete, world.spool.folders()) == ([], [])
