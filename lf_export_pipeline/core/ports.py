@@ -188,6 +188,11 @@ class ObjectStore(Protocol):
         """Its name."""
         ...
 
+    @property
+    def service(self) -> str:
+        """What tells its service from others, which know nothing of its uploads."""
+        ...
+
     def of_bucket(self, bucket: str) -> "ObjectStore":
         """Another bucket of the same service, for the same user."""
         ...

@@ -127,6 +127,7 @@ class UploadLedger:
                 holder=_token(),
                 plan_folder=self._plan.folder,
                 bucket=self._files.bucket,
+                service=self._files.service,
                 part_bytes=part_bytes,
             )
         )
@@ -148,6 +149,8 @@ class UploadLedger:
         return self._has_rest() and self._has_parts(note.begun)
 
     def _is_in_place(self, note: UploadNote) -> bool:
+        if note.service != self._files.service:
+            return False
         if note.begun is None:
             return note.bucket == self._files.bucket
         key = ObjectKey(key=note.begun.key, bucket=note.bucket)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from boto3.exceptions import RetriesExceededError
 from boto3.s3.transfer import TransferConfig
@@ -293,6 +293,12 @@ class S3ObjectStore:
                 "No S3 bucket is configured for exports; set LANGFUSE_S3_BATCH_EXPORT_BUCKET."
             )
         return self._settings.langfuse_s3_batch_export_bucket
+
+    @property
+    def service(self) -> str:
+        """Host and port of the endpoint; nothing: AWS, whatever the region."""
+        endpoint = self._settings.langfuse_s3_batch_export_endpoint
+        return urlsplit(endpoint or "").netloc.lower()
 
     def of_bucket(self, bucket: str) -> "S3ObjectStore":
         """Another bucket of the same service, for the same user."""
