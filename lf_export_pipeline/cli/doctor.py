@@ -248,7 +248,7 @@ def _shortcomings(store: S3ObjectStore, key: str) -> Iterator[str]:
     except AccessRefusedError:
         yield (
             "unfinished uploads cannot be found, and their parts are billed until a rule of the "
-            "bucket removes them: allow ListBucketMultipartUploads"
+            "bucket removes them: allow ListBucketMultipartUploads, if the service knows that"
         )
     with suppress(ExportError):  # who may not read the rules is not told of them
         if not store.has_lifecycle():

@@ -216,7 +216,7 @@ class ObjectStore(Protocol):
         """Numbers and ETags of the parts that are there; None: the upload has ended.
 
         Raises:
-            AccessRefusedError: A policy does not let parts be listed.
+            AccessRefusedError: A policy does not let parts be listed, or the service cannot do it.
         """
         ...
 

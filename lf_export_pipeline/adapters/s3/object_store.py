@@ -114,7 +114,7 @@ class S3ObjectStore:
         """Numbers and ETags of the parts that are there; None: the upload has ended.
 
         Raises:
-            AccessRefusedError: A policy does not let parts be listed.
+            AccessRefusedError: A policy does not let parts be listed, or the service cannot do it.
             ExportError: The service does not answer.
         """
         with s3_errors():
