@@ -342,6 +342,41 @@ def test_who_was_taken_for_dead_finishes_nothing_more() -> None:
     making.assert_right(making.end())
 
 
+def test_who_was_taken_for_dead_does_not_abort_the_upload_of_who_goes_on() -> None:
+    """Its own has not begun, since what it has so far fills no part."""
+    making = Making([b"one", b"two and all that belongs to it", b"three"])
+
+    def go_on_after_another() -> None:
+        with making.opened() as first:
+            making.write(first, 0)
+            first.settle()
+            making.go_on(until=2)
+            making.write(first, 1)
+
+    with pytest.raises(TransientError, match="Another run"):
+        go_on_after_another()
+    making.written.clear()
+    making.go_on()
+    making.assert_right(making.end())
+    assert making.written == [2]
+
+
+def test_who_was_taken_for_dead_puts_no_object_in_the_place_of_the_one_that_is_out() -> None:
+    making = Making([b"one"])
+
+    def end_after_another() -> None:
+        with making.opened() as first:
+            making.write(first, 0)
+            first.settle()
+            making.end()
+            making.files.objects = dict.fromkeys(making.files.objects, b"what is out")
+            first.sent([part(0, b"one", 3)])
+
+    with pytest.raises(TransientError, match="Another run"):
+        end_after_another()
+    assert [*making.files.objects.values()] == [b"what is out"]
+
+
 def test_a_plan_of_another_run_has_an_upload_of_its_own() -> None:
     making = Making()
     making.go_on(until=3)
