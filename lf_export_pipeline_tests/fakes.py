@@ -192,6 +192,7 @@ class MemoryObjectStore:
     def __init__(self, bucket: str = "exports", service: str = "s3.test") -> None:
         self.bucket = bucket
         self.service = service
+        self.encryption = ""
         self.others: dict[str, MemoryObjectStore] = {}
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}

@@ -193,6 +193,11 @@ class ObjectStore(Protocol):
         """What tells its service from others, which know nothing of its uploads."""
         ...
 
+    @property
+    def encryption(self) -> str:
+        """How new objects are encrypted, in words; an upload keeps what it was begun with."""
+        ...
+
     def of_bucket(self, bucket: str) -> "ObjectStore":
         """Another bucket of the same service, for the same user."""
         ...

@@ -138,6 +138,7 @@ class UploadLedger:
                 plan_folder=self._plan.folder,
                 bucket=self._files.bucket,
                 service=self._files.service,
+                encryption=self._files.encryption,
                 part_bytes=part_bytes,
             )
         )
@@ -154,7 +155,8 @@ class UploadLedger:
         return self._has_rest() and self._has_parts(note.begun)
 
     def _is_in_place(self, note: UploadNote) -> bool:
-        if note.service != self._files.service:
+        wanted = self._files.service, self._files.encryption
+        if (note.service, note.encryption) != wanted:
             return False
         if note.begun is None:
             return note.bucket == self._files.bucket

@@ -34,6 +34,7 @@ class UploadNote(BaseModel):
         plan_folder: Of the plan whose chunks they are.
         bucket: Where it is to be.
         service: Whose bucket that is.
+        encryption: How the object is to be encrypted there.
         part_bytes: The size of each part but the last.
         begun: The upload; None: what there is so far fills no part.
     """
@@ -43,6 +44,7 @@ class UploadNote(BaseModel):
     plan_folder: str
     bucket: str
     service: str
+    encryption: str
     part_bytes: int
     begun: BegunUpload | None = None
 

@@ -300,6 +300,11 @@ class S3ObjectStore:
         endpoint = self._settings.langfuse_s3_batch_export_endpoint
         return urlsplit(endpoint or "").netloc.lower()
 
+    @property
+    def encryption(self) -> str:
+        """The settings of it, one behind the other; nothing: as the bucket does by itself."""
+        return " ".join(encryption_of(self._settings).values())
+
     def of_bucket(self, bucket: str) -> "S3ObjectStore":
         """Another bucket of the same service, for the same user."""
         changed = {"langfuse_s3_batch_export_bucket": bucket}

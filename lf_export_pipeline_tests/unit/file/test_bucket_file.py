@@ -313,6 +313,23 @@ def test_an_attempt_at_a_service_of_before_is_removed(error: ExportError) -> Non
     assert making.spool.files == {}
 
 
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_an_upload_that_was_begun_with_another_encryption_is_not_gone_on_with(
+    is_complete: bool,
+) -> None:
+    making = Making()
+    making.go_on()
+    before = making.end() if is_complete else None
+    making.files.encryption = "aws:kms a-key"
+    begun = len(making.files.types)
+    making.go_on()
+    sent = making.end()
+    assert before is None or sent == before
+    assert len(making.files.types) == begun + 1
+    making.assert_right(sent)
+    assert making.written == [0, 1, 2, 3, 4] * 2
+
+
 def test_a_bucket_that_does_not_list_parts_is_believed_until_the_end() -> None:
     class Hidden(MemoryObjectStore):
         def listed_parts(self, upload: BegunUpload) -> set[tuple[int, str]] | None:
