@@ -58,7 +58,9 @@ class Phases:
 
     @classmethod
     def of(cls, here: World, project: str, table: str, file_format: str) -> "Phases":
-        request = parse_request(here.queue(project, table, file_format))
+        request = parse_request(
+            here.queue(project, table, file_format), defaults=here.settings.file_defaults
+        )
         query = resolved(request, here.ports["reader"], here.settings)
         return cls(
             here,
@@ -79,7 +81,7 @@ class Phases:
         """
         _, chunks = self._planned()
         settings = self.here.settings.model_copy(update={"lf_export_rows": rows_by})
-        writer = writer_of(self.query, settings)
+        writer = writer_of(self.query)
         rows = ChunkReader(self.here.ports["reader"], PlanTables())
         layout = written_layout(self.query, settings, rows)
         make = partial(ChunkWriter, rows, writer, self.query, preview=False, layout=layout)

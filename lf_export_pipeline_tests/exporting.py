@@ -12,7 +12,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -37,7 +37,6 @@ from lf_export_pipeline.core.query.export_query import (
     unfit_of,
 )
 from lf_export_pipeline.core.request.column_groups import forbidden_columns
-from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.model import ExportRequest, StoredExport
 from lf_export_pipeline.core.tables import column_names
 from lf_export_pipeline.defs.ops.resolve_filters import resolved
@@ -159,7 +158,8 @@ class Project:
         **query: Any,
     ) -> ExportRequest:
         """The request, read from a stored row as every request is."""
-        defaults = FileDefaults(forbidden=forbidden_columns(forbidden, column_names()))
+        barred = forbidden_columns(forbidden, column_names())
+        defaults = replace(self.settings.file_defaults, forbidden=barred)
         stored = {"tableName": table, "filter": list(filters), "orderBy": None, **query}
         return parse_request(
             StoredExport(
@@ -245,7 +245,7 @@ def exported(
     plan, chunks = planned(without_sample, reader, folder, target_bytes)
     before_reading()
     layout = written_layout(query, settings, ChunkReader(reader, PlanTables()))
-    made = partial(_file, query, settings, reader, chunks, folder)
+    made = partial(_file, query, reader, chunks, folder)
     data, parts = made(layout)
     if layout is not None and both_ways and _is_made_again(data):
         assert made(None)[0] == data, "the ways differ"
@@ -272,16 +272,15 @@ def _is_made_again(data: bytes) -> bool:
     return IS_LONG or zlib.crc32(data) % 6 == 0
 
 
-def _file(  # noqa: PLR0917 - of one export
+def _file(
     query: ExportQuery,
-    settings: Settings,
     reader: RowReader,
     chunks: Sequence[Chunk],
     folder: AttemptFolder,
     layout: Layout | None,
 ) -> tuple[bytes, list[SerializedChunk]]:
     """The file in one of the two ways that rows are made in, and its parts."""
-    writer, rows = writer_of(query, settings), ChunkReader(reader, PlanTables())
+    writer, rows = writer_of(query), ChunkReader(reader, PlanTables())
     make = partial(ChunkWriter, file=ChunkFiles(folder), preview=True, layout=layout)
     parts = [make(rows, writer, query, chunk, folder).verified() for chunk in chunks]
     return content(AssembledFile(writer, parts, folder.spool)), parts

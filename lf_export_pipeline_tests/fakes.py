@@ -190,8 +190,10 @@ class MemoryObjectStore:
     ``others`` are the other buckets of its service, by name.
     """
 
-    def __init__(self, bucket: str = "exports") -> None:
+    def __init__(self, bucket: str = "exports", service: str = "s3.test") -> None:
         self.bucket = bucket
+        self.service = service
+        self.encryption = ""
         self.others: dict[str, MemoryObjectStore] = {}
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}

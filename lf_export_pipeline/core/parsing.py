@@ -68,6 +68,7 @@ def parse_request(
         format=export_format,
         query=query.model_copy(update={"order_by": _order_by(query.order_by, forbidden)}),
         compression=_compression(export_format, query.options, defaults),
+        csv=defaults.csv,
         left_out=columns.in_order(left_out),
         forbidden=columns.in_order(forbidden),
     )

@@ -227,6 +227,16 @@ class ObjectStore(Bucket, Protocol):
         """Its name."""
         ...
 
+    @property
+    def service(self) -> str:
+        """What tells its service from others, which know nothing of its uploads."""
+        ...
+
+    @property
+    def encryption(self) -> str:
+        """How new objects are encrypted, in words; an upload keeps what it was begun with."""
+        ...
+
     def of_bucket(self, bucket: str) -> "ObjectStore":
         """Another bucket of the same service, for the same user."""
         ...
@@ -243,7 +253,7 @@ class ObjectStore(Bucket, Protocol):
         """Numbers and ETags of the parts that are there; None: the upload has ended.
 
         Raises:
-            AccessRefusedError: A policy does not let parts be listed.
+            AccessRefusedError: A policy does not let parts be listed, or the service cannot do it.
         """
         ...
 

@@ -9,20 +9,19 @@ from lf_export_pipeline.core.query.export_query import ExportQuery, SerializedCh
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.file.running_checksum import RunningChecksum
 from lf_export_pipeline.file.spooled_bytes import read_kept, require_unchanged
-from lf_export_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from lf_export_pipeline.core.formats import FormatWriter
     from lf_export_pipeline.core.formats.writer import Layout
 
 
-def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
+def writer_of(query: ExportQuery) -> "FormatWriter":
     """The writer of this export's file, the same one for its chunks and for what is around them."""
     # Imported late: with it comes Arrow, which the daemon and the web server never need.
     from lf_export_pipeline.core.formats import format_writer  # noqa: PLC0415
     from lf_export_pipeline.core.formats.compression import CompressedWriter  # noqa: PLC0415
 
-    layout = layout_of(query, settings)
+    layout = layout_of(query)
     plain = format_writer(
         query.request.format,
         layout.columns,
@@ -34,17 +33,11 @@ def writer_of(query: ExportQuery, settings: Settings) -> "FormatWriter":
     return plain if compression is Compression.NONE else CompressedWriter(plain, compression)
 
 
-def layout_of(query: ExportQuery, settings: Settings) -> "Layout":
+def layout_of(query: ExportQuery) -> "Layout":
     """The columns of this export's file, and how it differs from what Langfuse writes."""
-    from lf_export_pipeline.core.formats.writer import CsvOptions, Layout  # noqa: PLC0415
+    from lf_export_pipeline.core.formats.writer import Layout  # noqa: PLC0415
 
-    csv = CsvOptions(
-        guard_formulas=settings.lf_export_csv_guard_formulas,
-        byte_order_mark=settings.lf_export_csv_bom,
-        plain_instants=settings.lf_export_csv_plain_instants,
-        empty_header=settings.lf_export_csv_empty_header,
-    )
-    return Layout(query.columns, query.score_columns, csv, query.score_types)
+    return Layout(query.columns, query.score_columns, query.request.csv, query.score_types)
 
 
 def size_of(writer: "FormatWriter", chunks: Iterable[SerializedChunk], spool: Spool) -> int:

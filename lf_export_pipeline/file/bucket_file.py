@@ -60,7 +60,7 @@ class BucketFile:
         self._plan = plan
         self._folder = AttemptFolder(folder.spool, plan.folder)
         self._files = files
-        self._writer = writer_of(plan.query, settings)
+        self._writer = writer_of(plan.query)
         self._name = ObjectName(plan.query.request, folder, files, prefix, self._writer.extension)
         self._ledger = UploadLedger(plan, folder, files, prefix, _part_bytes(plan, settings))
         self._finished = [sent.part for sent in self._ledger.sent if sent.part]
@@ -175,7 +175,7 @@ class BucketFile:
 
     def _put(self) -> SentObject:
         """A file that fills no part, in one request."""
-        key, data = self._name.key(), self._stream.rest
+        key, data = self._key(), self._stream.rest
         source, content_type = io.BytesIO(data), self._writer.content_type
         sha256 = self._files.upload(key, source, content_type, len(data)).sha256
         return SentObject(key, len(data), sha256)
@@ -187,10 +187,15 @@ class BucketFile:
             self._ledger.give_up(2 * note.part_bytes)
             raise TransientError("The file is longer than it was estimated; its parts grow.")
         if note.begun is None:
-            begun = self._files.begin(self._name.key(), self._writer.content_type)
+            begun = self._files.begin(self._key(), self._writer.content_type)
             self._ledger.note_begun(begun)
             return partial(self._files.send_part, begun)
         return partial(self._files.send_part, note.begun)
+
+    def _key(self) -> str:
+        """The object's key; uploads to it that are under way are aborted, but not another run's."""
+        self._ledger.require_hold()
+        return self._name.key()
 
     def _go_back(self) -> None:
         self.settle()

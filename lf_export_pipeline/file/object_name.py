@@ -9,7 +9,7 @@ from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.core.request.model import ExportRequest
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.cleanup import abort_uploads_to, discard_object
-from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, object_key
+from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey, extension_of, object_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,12 @@ class ObjectName:
         """The key that an earlier try has written to, or a new one, noted before it is used.
 
         One in another bucket, or below another prefix, than are set now is given up: the web app,
-        the sweeps and the policy of the bucket's user know the new ones alone. What lies there is
-        deleted.
+        the sweeps and the policy of the bucket's user know the new ones alone. So is one that ends
+        as a file of another format or compression, which whoever reads the file goes by. What lies
+        there is deleted.
         """
         noted = self.folder.read(OBJECT, ObjectKey)
-        if noted is not None and not noted.is_in(self.files.bucket, self.prefix):
+        if noted is not None and not self._fits(noted):
             with suppress(ExportError):
                 discard_object(self.folder, self.files, None)
             noted = None
@@ -49,6 +50,10 @@ class ObjectName:
             # A process that is killed cannot abort what it has begun.
             abort_uploads_to(noted.key, self.files)
         return noted.key
+
+    def _fits(self, noted: ObjectKey) -> bool:
+        is_in_place = noted.is_in(self.files.bucket, self.prefix)
+        return is_in_place and extension_of(noted.key) == self.extension
 
     def _new_key(self) -> str:
         now, attempt = datetime.now(UTC), self.folder.path

@@ -90,13 +90,23 @@ class UploadLedger:
         kept = self._sent[-1].rest if self._sent else None
         return b"" if kept is None else read_kept(self._folder.spool, kept)
 
+    def require_hold(self) -> None:
+        """Nothing, as long as nobody else has taken the upload over.
+
+        Raises:
+            TransientError: Another run has.
+        """
+        there = self._folder.read(UPLOAD, UploadNote)
+        if there is None or there.holder != self._note.holder:
+            raise TransientError("Another run of this export goes on with its file.")
+
     def note_begun(self, begun: BegunUpload) -> None:
         """The service has begun the upload.
 
         Raises:
             TransientError: Another run has taken it over.
         """
-        self._require_hold()
+        self.require_hold()
         self._write(self._note.model_copy(update={"begun": begun}))
 
     def add(self, sent: SentChunk) -> None:
@@ -105,7 +115,7 @@ class UploadLedger:
         Raises:
             TransientError: Another run has taken the upload over.
         """
-        self._require_hold()
+        self.require_hold()
         self._plan_folder.write(sent_name(sent.part.index if sent.part else None), sent)
         self._sent.append(sent)
 
@@ -115,7 +125,7 @@ class UploadLedger:
         Raises:
             ExportError: It cannot be aborted, or another run has taken it over.
         """
-        self._require_hold()
+        self.require_hold()
         self._begin_anew(part_bytes)
 
     def _begin_anew(self, part_bytes: int) -> None:
@@ -127,6 +137,8 @@ class UploadLedger:
                 holder=_token(),
                 plan_folder=self._plan.folder,
                 bucket=self._files.bucket,
+                service=self._files.service,
+                encryption=self._files.encryption,
                 part_bytes=part_bytes,
             )
         )
@@ -134,11 +146,6 @@ class UploadLedger:
     def _write(self, note: UploadNote) -> None:
         self._folder.write(UPLOAD, note)
         self._note = note
-
-    def _require_hold(self) -> None:
-        there = self._folder.read(UPLOAD, UploadNote)
-        if there is None or there.holder != self._note.holder:
-            raise TransientError("Another run of this export goes on with its file.")
 
     def _goes_on(self, note: UploadNote) -> bool:
         """Whether an upload is of this plan and place, and all that was noted of it is there."""
@@ -148,6 +155,9 @@ class UploadLedger:
         return self._has_rest() and self._has_parts(note.begun)
 
     def _is_in_place(self, note: UploadNote) -> bool:
+        wanted = self._files.service, self._files.encryption
+        if (note.service, note.encryption) != wanted:
+            return False
         if note.begun is None:
             return note.bucket == self._files.bucket
         key = ObjectKey(key=note.begun.key, bucket=note.bucket)

@@ -33,6 +33,8 @@ class UploadNote(BaseModel):
         holder: Which process goes on with it.
         plan_folder: Of the plan whose chunks they are.
         bucket: Where it is to be.
+        service: Whose bucket that is.
+        encryption: How the object is to be encrypted there.
         part_bytes: The size of each part but the last.
         begun: The upload; None: what there is so far fills no part.
     """
@@ -41,6 +43,8 @@ class UploadNote(BaseModel):
     holder: str
     plan_folder: str
     bucket: str
+    service: str
+    encryption: str
     part_bytes: int
     begun: BegunUpload | None = None
 
@@ -73,13 +77,14 @@ def sent_name(index: int | None) -> str:
 def abort_noted(folder: AttemptFolder, files: ObjectStore) -> None:
     """Throws away the parts that an attempt has noted.
 
-    In another bucket than that of the settings it is tried, and no more.
+    In another bucket than that of the settings it is tried, and no more; at another service it is
+    not. That one answers to the name of an upload as if it were misspelt or busy, for ever.
 
     Raises:
         ExportError: The service did not, though it may.
     """
     note = folder.read(UPLOAD, UploadNote)
-    if note is None or note.begun is None:
+    if note is None or note.begun is None or note.service != files.service:
         return
     is_elsewhere = note.bucket != files.bucket
     there = files.of_bucket(note.bucket) if is_elsewhere else files

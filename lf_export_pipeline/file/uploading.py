@@ -75,7 +75,7 @@ class SpoolFile(ChunkFiles):
         self._spool = folder.spool
         self._files = files
         self._ahead = ahead
-        self._writer = writer_of(plan.query, settings)
+        self._writer = writer_of(plan.query)
         self._name = ObjectName(request, folder, files, prefix, self._writer.extension)
 
     def offer(self, chunk: Chunk, serialized: SerializedChunk) -> None:

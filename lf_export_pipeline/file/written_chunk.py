@@ -82,7 +82,7 @@ def written_layout(query: ExportQuery, settings: Settings, reader: ChunkReader) 
     if settings.lf_export_rows != "clickhouse" or rows is None or not _is_written(query):
         return None
     is_taken = reader.takes_written(rows.store, query.request.format)
-    return layout_of(query, settings) if is_taken else None
+    return layout_of(query) if is_taken else None
 
 
 def _is_written(query: ExportQuery) -> bool:

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from lf_export_pipeline.core.query.chunk_plan import CHUNK_TARGET_BYTES, MEBIBYTE
 from lf_export_pipeline.core.request.admission import KIBIBYTE, ExportLimits
 from lf_export_pipeline.core.request.column_groups import forbidden_columns
+from lf_export_pipeline.core.request.csv_options import CsvOptions
 from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.core.tables import column_names
@@ -313,6 +314,12 @@ class Settings(
         return FileDefaults(
             compression=self.lf_export_compression,
             parquet_projects=frozenset(each for each in ids if each),
+            csv=CsvOptions(
+                guard_formulas=self.lf_export_csv_guard_formulas,
+                byte_order_mark=self.lf_export_csv_bom,
+                plain_instants=self.lf_export_csv_plain_instants,
+                empty_header=self.lf_export_csv_empty_header,
+            ),
             forbidden=forbidden_columns(self.lf_export_forbidden_columns, column_names()),
         )
 

@@ -76,10 +76,14 @@ class DirectRunner:
 
     def export(self, row: StoredExport) -> Exported:
         """The file of an export that no row asks for."""
-        return exported(parse_request(row, self._settings.limits), self._reader, self._settings)
+        return self._exported(row, self._settings)
 
     def _file(self, row: StoredExport, case: Case) -> bytes:
         settings = self._settings
         if case.env:
             settings = Settings.load({**self._addresses.environment(), **case.env})
-        return exported(parse_request(row, settings.limits), self._reader, settings).data
+        return self._exported(row, settings).data
+
+    def _exported(self, row: StoredExport, settings: Settings) -> Exported:
+        request = parse_request(row, settings.limits, settings.file_defaults)
+        return exported(request, self._reader, settings)

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 import xxhash
 
 from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
 from lf_export_pipeline.core.query.export_query import SerializedChunk
 from lf_export_pipeline.file import bucket_file
+from lf_export_pipeline_tests import numbers_table
 from lf_export_pipeline_tests.fakes import MemoryObjectStore
 from lf_export_pipeline_tests.integration.resuming import (
     WORLDS,
@@ -234,4 +236,71 @@ def test_reexecution_after_a_change_of_where_parts_go_makes_them_anew(
 
     assert success
     assert len(world.text.splitlines()) == 1 + 10
+    assert (world.files.incomplete, world.spool.folders()) == ([], [])
+
+
+@pytest.fixture
+def formulas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other number has a name that a spreadsheet would run."""
+    names = numbers_table._name_batch
+
+    def formulas_of(numbers: list[int]) -> pa.RecordBatch:
+        named = names(numbers)
+        return named.set_column(1, "name", pa.array(["=1+1"] * named.num_rows, pa.string()))
+
+    monkeypatch.setattr(numbers_table, "_name_batch", formulas_of)
+
+
+@pytest.mark.usefixtures("formulas")
+@pytest.mark.parametrize("is_guarded", [False, True])
+def test_the_cells_of_a_file_are_all_written_as_it_was_set_when_the_export_was_taken_up(
+    world: World, instance: dg.DagsterInstance, *, is_guarded: bool
+) -> None:
+    world.environment["LF_EXPORT_CSV_GUARD_FORMULAS"] = str(is_guarded)
+    fail_on(4)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    world.environment["LF_EXPORT_CSV_GUARD_FORMULAS"] = str(not is_guarded)
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    cells = [line.split(",")[1] for line in world.text.splitlines()[1:]]
+    assert set(cells[::2]) == {'"\'=1+1"' if is_guarded else '"=1+1"'}
+
+
+def test_the_mark_at_the_beginning_of_a_file_does_not_come_between_two_runs(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    """A file that is put together at the end would have had it, and one that is sent not."""
+    fail_on(4)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    world.environment["LF_EXPORT_CSV_BOM"] = "true"
+
+    _, success = execute(instance, failed_run)
+
+    assert success
+    assert world.text.startswith('"id","name"\n"n0"')
+
+
+@pytest.mark.parametrize(
+    ("change", "extension"),
+    [({}, "csv"), ({"LF_EXPORT_COMPRESSION": "gzip"}, "csv.gz")],
+)
+def test_the_key_ends_as_the_file_does_that_the_last_run_has_made(
+    world: World, instance: dg.DagsterInstance, change: dict[str, str], extension: str
+) -> None:
+    """All steps again: the request is read anew, and the key of the run before is noted."""
+    fail_on(9)
+    failed_run, _ = execute(instance)
+    world.reader.before_rows = lambda _numbers: None
+    world.environment |= change
+
+    _, success = execute_with(instance, dg.ReexecutionOptions(parent_run_id=failed_run))
+
+    assert success
+    (key,) = world.files.objects
+    assert key.partition(".")[2] == extension
+    assert [name.endswith(extension) for name in world.files.file_names] == [True]
     assert (world.files.incomplete, world.spool.folders()) == ([], [])

@@ -28,7 +28,7 @@ def doubts_about(client: "S3Client", settings: S3Settings, prefix: str) -> Itera
     except AccessRefusedError:
         yield (
             "unfinished uploads cannot be found, and their parts are billed until a rule of the "
-            "bucket removes them: allow ListBucketMultipartUploads"
+            "bucket removes them: allow ListBucketMultipartUploads, if the service knows that"
         )
     yield from _refusals_of_parts(PartUploads(client, bucket, encryption_of(settings)), prefix)
     with suppress(ExportError):  # who may not read the rules is not told of them
@@ -75,7 +75,7 @@ def _refusals_of_parts(uploads: PartUploads, key: str) -> Iterator[str]:
     except AccessRefusedError:
         yield (
             "a run that goes on with an upload has to believe its own notes of the parts: "
-            "allow ListMultipartUploadParts"
+            "allow ListMultipartUploadParts, if the service knows that"
         )
     try:
         with s3_errors():

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from boto3.exceptions import RetriesExceededError
 from boto3.s3.transfer import TransferConfig
@@ -122,7 +123,7 @@ class S3ObjectStore:
         """Numbers and ETags of the parts that are there; None: the upload has ended.
 
         Raises:
-            AccessRefusedError: A policy does not let parts be listed.
+            AccessRefusedError: A policy does not let parts be listed, or the service cannot do it.
             ExportError: The service does not answer.
         """
         with s3_errors():
@@ -297,6 +298,17 @@ class S3ObjectStore:
                 "No S3 bucket is configured for exports; set LANGFUSE_S3_BATCH_EXPORT_BUCKET."
             )
         return self._settings.langfuse_s3_batch_export_bucket
+
+    @property
+    def service(self) -> str:
+        """Host and port of the endpoint; nothing: AWS, whatever the region."""
+        endpoint = self._settings.langfuse_s3_batch_export_endpoint
+        return urlsplit(endpoint or "").netloc.lower()
+
+    @property
+    def encryption(self) -> str:
+        """The settings of it, one behind the other; nothing: as the bucket does by itself."""
+        return " ".join(encryption_of(self._settings).values())
 
     def of_bucket(self, bucket: str) -> "S3ObjectStore":
         """Another bucket of the same service, for the same user."""

@@ -70,6 +70,9 @@ _PERMISSIONS = {
 }
 """What a policy calls the requests that it has another word for."""
 
+_LISTINGS = {"ListParts", "ListMultipartUploads"}
+"""What not every service can do, and uploads can do without."""
+
 _QUOTA_WORDS = re.compile(r"\b(quota|storage cap|cap) (has been )?exceeded\b", re.IGNORECASE)
 _KMS_RIGHT = re.compile(r"\bkms:\w+")
 _ENCRYPTION_WORDS = re.compile(
@@ -180,10 +183,7 @@ def _by_status(answer: _Answer) -> ExportError:
     if answer.code == "RequestTimeTooSkewed":
         return TransientError(_WRONG_CLOCK)
     if status in (405, 501):
-        return ConfigurationError(
-            f"What answers is no S3 service, or one that cannot do this{words}; check "
-            f"{_PREFIX}_ENDPOINT."
-        )
+        return _of_what_it_cannot_do(answer)
     if answer.code in _BUSY or status >= 500 or status in (0, 408, 429):
         return TransientError(f"The bucket's service was busy (status {status}){words}.")
     if status in (401, 403):
@@ -194,6 +194,16 @@ def _by_status(answer: _Answer) -> ExportError:
             f"{_PREFIX}, above all _SSE, _PREFIX and _ENDPOINT."
         )
     return TransientError(f"The bucket's service refused a request (status {status}){words}.")
+
+
+def _of_what_it_cannot_do(answer: _Answer) -> ExportError:
+    words = said(answer.words)
+    if answer.request in _LISTINGS:
+        return AccessRefusedError(f"The bucket's service cannot do {answer.request}{words}.")
+    return ConfigurationError(
+        f"What answers is no S3 service, or one that cannot do this{words}; check "
+        f"{_PREFIX}_ENDPOINT."
+    )
 
 
 def _denied(answer: _Answer) -> ExportError:

@@ -8,18 +8,12 @@ by themselves; how ClickHouse writes its rows is asked for by the type checker (
 from importlib import import_module
 from pkgutil import iter_modules
 
-from lf_export_pipeline.core.formats.writer import (
-    AS_LANGFUSE,
-    WRITERS,
-    ChunkEncoder,
-    CsvOptions,
-    FormatWriter,
-    Layout,
-)
+from lf_export_pipeline.core.formats.writer import WRITERS, ChunkEncoder, FormatWriter, Layout
 from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
+from lf_export_pipeline.core.request.csv_options import AS_LANGFUSE, CsvOptions
 from lf_export_pipeline.core.request.model import ExportFormat
 
-__all__ = ["ChunkEncoder", "CsvOptions", "FormatWriter", "format_writer"]
+__all__ = ["ChunkEncoder", "FormatWriter", "format_writer"]
 
 for _module in iter_modules(__path__):
     if _module.name.endswith("_format"):

@@ -9,31 +9,12 @@ import pyarrow as pa
 
 from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.query.columns import ColumnType, OutputColumn
+from lf_export_pipeline.core.request.csv_options import AS_LANGFUSE, CsvOptions
 from lf_export_pipeline.core.request.model import ExportFormat
 
 SLICE_BYTES: Final = 5 * 1024 * 1024
 """Rows are turned to text in slices of about this size, so that neither 1 MB cells nor thousands
 of score columns can multiply the memory that a batch takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class CsvOptions:
-    """How a CSV file differs from what Langfuse writes; by default it does not."""
-
-    guard_formulas: bool = False
-    """Put an apostrophe before user text that a spreadsheet would take for a formula."""
-
-    byte_order_mark: bool = False
-    """Begin the file with a byte order mark, by which Excel knows UTF-8."""
-
-    plain_instants: bool = False
-    """Write instants and decimals without the quotes of a JSON string."""
-
-    empty_header: bool = False
-    """Write the header also where there are no rows."""
-
-
-AS_LANGFUSE: Final = CsvOptions()
 
 
 @dataclass(frozen=True, slots=True)

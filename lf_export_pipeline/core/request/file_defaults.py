@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from lf_export_pipeline.core.request.column_groups import ForbiddenColumns
+from lf_export_pipeline.core.request.csv_options import AS_LANGFUSE, CsvOptions
 from lf_export_pipeline.core.request.options import Compression
 
 
@@ -12,6 +13,7 @@ class FileDefaults:
 
     compression: Compression = Compression.NONE  # of text
     parquet_projects: frozenset[str] = frozenset()  # ``*`` among them: all of them
+    csv: CsvOptions = AS_LANGFUSE
     forbidden: ForbiddenColumns = field(default_factory=ForbiddenColumns)
 
     def are_parquet(self, project_id: str) -> bool:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from lf_export_pipeline.core.request.csv_options import AS_LANGFUSE, CsvOptions
 from lf_export_pipeline.core.request.filters import Filter, Text, refusal
 from lf_export_pipeline.core.request.options import OPTIONS_KEY, Compression, ExportOptions
 
@@ -162,6 +163,7 @@ class ExportRequest(BaseModel):
     query: BatchExportQuery
     queued_at: datetime | None = None  # when it was asked for the last time, if that is known
     compression: Compression = Compression.NONE  # of the file, whoever has decided it
+    csv: CsvOptions = AS_LANGFUSE  # as the operator had it when the export was taken up
     left_out: tuple[str, ...] = ()  # columns, in the table's order; ``scores``: all of scores
     forbidden: tuple[str, ...] = ()  # those of them that the operator lets nobody have
 

@@ -79,7 +79,7 @@ def serialized_chunk(
     if finished is not None:
         return finished
     folder, settings = AttemptFolder(attempt.spool, chunk.folder), attempt.settings
-    writer, preview = writer_of(query, settings), settings.lf_export_preview
+    writer, preview = writer_of(query), settings.lf_export_preview
     layout = written_layout(query, settings, rows)
     making = ChunkWriter(
         rows, writer, query, chunk, folder, file=file, preview=preview, layout=layout

@@ -42,7 +42,7 @@ def part_bytes(project: Project, table: str, *filters: Row, **asked: Any) -> lis
     query = resolved(project.request(table, filters, **asked), project.reader, project.settings)
     folder = AttemptFolder(MemorySpool(), "export/run")
     _, chunks = planned(query, project.reader, folder, TARGET_BYTES)
-    writer, rows = writer_of(query, project.settings), ChunkReader(project.reader, PlanTables())
+    writer, rows = writer_of(query), ChunkReader(project.reader, PlanTables())
     file = ChunkFiles(folder)
     return [
         ChunkWriter(rows, writer, query, chunk, folder, file=file, preview=False).verified().bytes

@@ -15,7 +15,7 @@ from lf_export_pipeline.adapters.clickhouse.arrow_stream import with_valid_text
 from lf_export_pipeline.adapters.clickhouse.clickhouse_reader import ClickHouseReader
 from lf_export_pipeline.adapters.statement_router import StatementRouter
 from lf_export_pipeline.core.errors import PermanentError
-from lf_export_pipeline.core.formats import CsvOptions, format_writer
+from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.formats.marks import Marks
 from lf_export_pipeline.core.formats.template import LookedUp, RowTemplate
 from lf_export_pipeline.core.formats.templates import punctuation_of
@@ -26,6 +26,7 @@ from lf_export_pipeline.core.query.export_query import RowsBy
 from lf_export_pipeline.core.query.key_scan import quoted
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import SentTable, WrittenStatement
+from lf_export_pipeline.core.request.csv_options import CsvOptions
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.exporting import Project

@@ -78,14 +78,18 @@ ANSWERS = [
 
 
 def answered(
-    code: str, status: int, message: str, content_type: str = "application/xml"
+    code: str,
+    status: int,
+    message: str,
+    content_type: str = "application/xml",
+    request: str = "PutObject",
 ) -> ClientError:
     headers = {"content-type": content_type}
     answer: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
     }
-    return ClientError(answer, "PutObject")
+    return ClientError(answer, request)
 
 
 @pytest.mark.parametrize(("code", "status", "message", "kind", "advice"), ANSWERS)
@@ -97,6 +101,26 @@ def test_each_answer_has_a_sentence_with_the_services_words_and_what_to_do(
     assert advice in str(error)
     assert code == "RequestTimeTooSkewed" or f"({code}" in str(error)
     assert message in str(error)
+
+
+@pytest.mark.parametrize(("code", "status"), [("NotImplemented", 501), ("MethodNotAllowed", 405)])
+@pytest.mark.parametrize(
+    ("request_name", "kind"),
+    [
+        ("ListParts", AccessRefusedError),
+        ("ListMultipartUploads", AccessRefusedError),
+        ("CreateMultipartUpload", ConfigurationError),
+        ("AbortMultipartUpload", ConfigurationError),
+        ("UploadPart", ConfigurationError),
+        ("ListObjectsV2", ConfigurationError),
+    ],
+)
+def test_a_service_may_lack_what_uploads_can_do_without(
+    code: str, status: int, request_name: str, kind: type[ExportError]
+) -> None:
+    error = from_client(answered(code, status, "Not here", request=request_name))
+    assert type(error) is kind
+    assert "Not here" in str(error)
 
 
 def test_the_header_that_a_service_does_not_know_tells_of_encryption() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import (
     AccessRefusedError,
+    ConfigurationError,
+    ExportError,
     PermanentError,
     TimeLimitError,
     TransientError,
@@ -17,7 +19,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.core.parsing import compiled_unanswered
 from lf_export_pipeline.core.query.export_query import Chunk, ChunkList, ExportPlan, SerializedChunk
-from lf_export_pipeline.core.stored_objects import BegunUpload
+from lf_export_pipeline.core.stored_objects import BegunUpload, IncompleteUpload
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.file import bucket_file
 from lf_export_pipeline.file.attempt_folder import CHUNKS, AttemptFolder
@@ -269,6 +271,67 @@ def test_an_object_that_is_gone_since_it_was_completed_is_made_anew() -> None:
     assert making.written == [0, 1, 2, 3, 4] * 2
 
 
+class Elsewhere(MemoryObjectStore):
+    """A bucket of this name at another service, to which the names of uploads are misspelt."""
+
+    def __init__(self, error: ExportError) -> None:
+        super().__init__(service="another.test")
+        self.error = error
+
+    def listed_parts(self, upload: BegunUpload) -> set[tuple[int, str]] | None:
+        return super().listed_parts(upload) if upload.upload_id in self.parts else self.refuse()
+
+    def abort(self, upload: IncompleteUpload | BegunUpload) -> None:
+        if upload.upload_id not in self.parts:
+            self.refuse()
+        super().abort(upload)
+
+    def refuse(self) -> NoReturn:
+        raise self.error
+
+
+AS_UNKNOWN = pytest.mark.parametrize(
+    "error", [ConfigurationError("Invalid argument."), TransientError("Busy.")], ids=["400", "503"]
+)
+
+
+@AS_UNKNOWN
+def test_after_a_change_of_the_service_the_file_is_made_anew_at_the_new_one(
+    error: ExportError,
+) -> None:
+    making = Making()
+    making.go_on(until=3)
+    making.files = Elsewhere(error)
+    making.go_on()
+    making.assert_right(making.end())
+    assert making.written == [0, 1, 2, 0, 1, 2, 3, 4]
+
+
+@AS_UNKNOWN
+def test_an_attempt_at_a_service_of_before_is_removed(error: ExportError) -> None:
+    making = Making()
+    making.go_on(until=3)
+    assert discard_attempt(making.folder, Elsewhere(error), None)
+    assert making.spool.files == {}
+
+
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_an_upload_that_was_begun_with_another_encryption_is_not_gone_on_with(
+    is_complete: bool,
+) -> None:
+    making = Making()
+    making.go_on()
+    before = making.end() if is_complete else None
+    making.files.encryption = "aws:kms a-key"
+    begun = len(making.files.types)
+    making.go_on()
+    sent = making.end()
+    assert before is None or sent == before
+    assert len(making.files.types) == begun + 1
+    making.assert_right(sent)
+    assert making.written == [0, 1, 2, 3, 4] * 2
+
+
 def test_a_bucket_that_does_not_list_parts_is_believed_until_the_end() -> None:
     class Hidden(MemoryObjectStore):
         def listed_parts(self, upload: BegunUpload) -> set[tuple[int, str]] | None:
@@ -296,6 +359,41 @@ def test_who_was_taken_for_dead_finishes_nothing_more() -> None:
         go_on_after_another()
     making.go_on()
     making.assert_right(making.end())
+
+
+def test_who_was_taken_for_dead_does_not_abort_the_upload_of_who_goes_on() -> None:
+    """Its own has not begun, since what it has so far fills no part."""
+    making = Making([b"one", b"two and all that belongs to it", b"three"])
+
+    def go_on_after_another() -> None:
+        with making.opened() as first:
+            making.write(first, 0)
+            first.settle()
+            making.go_on(until=2)
+            making.write(first, 1)
+
+    with pytest.raises(TransientError, match="Another run"):
+        go_on_after_another()
+    making.written.clear()
+    making.go_on()
+    making.assert_right(making.end())
+    assert making.written == [2]
+
+
+def test_who_was_taken_for_dead_puts_no_object_in_the_place_of_the_one_that_is_out() -> None:
+    making = Making([b"one"])
+
+    def end_after_another() -> None:
+        with making.opened() as first:
+            making.write(first, 0)
+            first.settle()
+            making.end()
+            making.files.objects = dict.fromkeys(making.files.objects, b"what is out")
+            first.sent([part(0, b"one", 3)])
+
+    with pytest.raises(TransientError, match="Another run"):
+        end_after_another()
+    assert [*making.files.objects.values()] == [b"what is out"]
 
 
 def test_a_plan_of_another_run_has_an_upload_of_its_own() -> None:

@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lf_export_pipeline.core.formats import CsvOptions, format_writer
+from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
 from lf_export_pipeline.core.query.score_columns import score_headers
+from lf_export_pipeline.core.request.csv_options import CsvOptions
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
 from lf_export_pipeline_tests.unit.core.formats.nasty import COLUMNS, json_text, plain_text

@@ -162,6 +162,36 @@ def test_the_external_endpoint_is_in_links_only(bucket: str, forced: str, link: 
     assert "files.test" not in sent_to(store)[0]
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "service"),
+    [
+        ("", ""),
+        ("http://minio:9000", "minio:9000"),
+        ("https://minio:9000/", "minio:9000"),
+        ("https://S3.Example.COM/of%20exports", "s3.example.com"),
+        ("http://[::1]:9000", "[::1]:9000"),
+    ],
+)
+def test_a_service_is_known_by_its_host_and_port(endpoint: str, service: str) -> None:
+    assert store_with(region="eu-west-1", endpoint=endpoint).service == service
+
+
+@pytest.mark.parametrize(
+    ("given", "encryption"),
+    [
+        ({}, ""),
+        ({"sse": "AES256"}, "AES256"),
+        ({"sse": "AES256", "sse_kms_key_id": "of no use"}, "AES256"),
+        ({"sse": "aws:kms"}, "aws:kms"),
+        ({"sse": "aws:kms", "sse_kms_key_id": "a-key"}, "aws:kms a-key"),
+    ],
+)
+def test_the_encryption_of_new_objects_is_all_that_is_sent_of_it(
+    given: dict[str, str], encryption: str
+) -> None:
+    assert store_with(region="eu-west-1", **given).encryption == encryption
+
+
 def test_a_slash_at_the_end_of_an_endpoint_is_no_part_of_the_key() -> None:
     """Langfuse's client sends two slashes, and so a key that begins with one."""
     store = store_with(region="auto", endpoint=f"{SUPABASE}/")

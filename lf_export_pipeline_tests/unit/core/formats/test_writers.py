@@ -7,11 +7,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from lf_export_pipeline.core.formats import CsvOptions, format_writer
+from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.formats.pretty import indent_json
 from lf_export_pipeline.core.formats.text import Rows
 from lf_export_pipeline.core.formats.writer import WRITERS, ChunkEnding, Layout, PlainChunk, writes
 from lf_export_pipeline.core.query.columns import Kind, OutputColumn
+from lf_export_pipeline.core.request.csv_options import CsvOptions
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline_tests.unit.core.formats import nasty
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
