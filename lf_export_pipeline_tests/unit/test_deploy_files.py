@@ -218,7 +218,8 @@ def test_password_for_clickhouse_is_neither_shown_nor_an_argument(tmp_path: Path
 
 
 def test_pictures_of_the_documents_are_there() -> None:
-    texts = [(REPOSITORY / "docs" / name).read_text() for name in ("operating.md", "schedules.md")]
+    names = ("operating.md", "schedules.md", "lake.md")
+    texts = [(REPOSITORY / "docs" / name).read_text() for name in names]
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", "".join(texts))
 
     assert len(pictures) >= 5

@@ -38,10 +38,10 @@ ANSWERS = [
     ("SignatureDoesNotMatch", 403, "", ConfigurationError, "SECRET_ACCESS_KEY"),
     ("PermanentRedirect", 301, "", ConfigurationError, "REGION"),
     ("AuthorizationHeaderMalformed", 400, "expecting 'eu-west-1'", ConfigurationError, "REGION"),
-    ("AccessDenied", 403, "Access Denied", AccessRefusedError, "allow UploadedObject"),
+    ("AccessDenied", 403, "Access Denied", AccessRefusedError, "allow PutObject"),
     ("AccessDenied", 403, "with an explicit deny", AccessRefusedError, f"encryption, set {SSE}"),
-    ("403", 403, "Forbidden", AccessRefusedError, "allow UploadedObject"),
-    ("SomethingNew", 403, "", AccessRefusedError, "allow UploadedObject"),
+    ("403", 403, "Forbidden", AccessRefusedError, "allow PutObject"),
+    ("SomethingNew", 403, "", AccessRefusedError, "allow PutObject"),
     (
         *("AccessDenied", 403, DENIED.format("kms:GenerateDataKey"), AccessRefusedError),
         "allow kms:GenerateDataKey on it",
