@@ -83,11 +83,10 @@ class LocalStack:
             PortTakenError: a configured port is in use.
             ForeignFolderError: the directory holds another program's state file.
         """
-        remembered = self._folder.prepare()
-        with self._folder.exclusively():
+        with self._folder.exclusively() as remembered:
             if not session.is_going_on(self.state_dir):
                 self._end_leftovers(KEPT)
-                remembered = self._folder.enter(KEPT)
+                self._folder.enter(remembered, KEPT)
             missing = [s for s in self._services(remembered) if not answers(s)]
             self._start_all(missing, remembered)
         return self.addresses()
@@ -133,13 +132,12 @@ class LocalStack:
         """
         if fresh:
             self._folder.refuse_foreign()
-        self._folder.prepare()
+        self._folder.claim()
         with session.locked(self.state_dir, command, self._tell) as descriptor:
-            with self._folder.exclusively():
+            with self._folder.exclusively() as known:
                 self._end_leftovers(kept=None if fresh else KEPT)
-                if fresh:
-                    self._folder.clear()
-                remembered = self._folder.enter(session.new_session())
+                remembered = self._folder.begin_anew() if fresh else known
+                self._folder.enter(remembered, session.new_session())
             prefix = new_mark(remembered.stack, remembered.session)
             with session.guarded(self.state_dir, prefix, descriptor):
                 yield self
@@ -157,8 +155,7 @@ class LocalStack:
     @contextmanager
     def running(self, name: str, launch: process.Launch) -> Iterator[process.ProcessRecord]:
         """A program that uses the servers, which are up; it ends with the context or the stack."""
-        with self._folder.exclusively():
-            remembered = self._folder.prepare()
+        with self._folder.exclusively() as remembered:
             record = process.start(launch, remembered.mark(name))
             self._folder.remember(remembered, name, record)
         try:

@@ -33,26 +33,19 @@ class StateFolder:
         """
         return state.load(self.path)
 
-    def prepare(self) -> state.StackState:
-        """What the stack remembers; the folder and its state are made if they are not there yet.
+    def claim(self) -> state.StackState:
+        """What the stack remembers; the folder is made a stack's if it is none yet.
 
         Raises:
             ForeignFolderError: the directory holds another program's state file.
         """
-        remembered = self.load()  # before anything is made in another's folder
-        for folder in (self.path, *(self.path / name for name in FOLDERS)):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if remembered is None:
-            remembered = state.StackState()
-            state.save(self.path, remembered)  # whatever happens next, the folder is ours
-        return remembered
+        with self.exclusively() as remembered:
+            return remembered
 
-    def enter(self, session_name: str) -> state.StackState:
-        """As ``prepare``; what is started from now on belongs to this session."""
-        remembered = self.prepare()
+    def enter(self, remembered: state.StackState, session_name: str) -> None:
+        """What is started from now on belongs to this session."""
         remembered.session = session_name
         state.save(self.path, remembered)
-        return remembered
 
     def remember(self, remembered: state.StackState, name: str, record: ProcessRecord) -> None:
         """Notes a process, by any thread: the state can be read by others at once."""
@@ -61,14 +54,29 @@ class StateFolder:
             state.save(self.path, remembered)
 
     @contextmanager
-    def exclusively(self) -> Iterator[None]:
-        """Holds off other processes that start or stop the same stack."""
+    def exclusively(self) -> Iterator[state.StackState]:
+        """What the stack remembers, while no other process starts or stops it.
+
+        Raises:
+            ForeignFolderError: the directory holds another program's state file.
+        """
+        self.load()  # before anything is made in another's folder
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            yield self._prepare()
         finally:
             os.close(descriptor)
+
+    def _prepare(self) -> state.StackState:
+        for name in FOLDERS:
+            (self.path / name).mkdir(mode=0o700, exist_ok=True)
+        remembered = self.load()
+        if remembered is None:
+            remembered = state.StackState()
+            state.save(self.path, remembered)
+        return remembered
 
     def refuse_foreign(self) -> None:
         """Returns if all that is in the folder may be removed.
@@ -82,6 +90,11 @@ class StateFolder:
                 f"{self.path} is not the folder of an embedded stack, so nothing in it is "
                 "removed; name another one."
             )
+
+    def begin_anew(self) -> state.StackState:
+        """What a stack remembers that has nothing of the one before, which is cleared."""
+        self.clear()
+        return self._prepare()
 
     def clear(self) -> None:
         """Removes everything but the locks.

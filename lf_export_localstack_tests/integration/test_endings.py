@@ -169,7 +169,7 @@ def test_servers_that_are_kept_outlive_a_command(folder: Path, tmp_path: Path) -
     sleep = (sys.executable, "-c", "import time; time.sleep(60)")
     launch = Launch(sleep, {}, tmp_path, tmp_path / "log")
     stack = LocalStack(folder)
-    kept = start(launch, stack._folder.prepare().mark("smtp"))
+    kept = start(launch, stack._folder.claim().mark("smtp"))
 
     with stack.session("dev"), stack.running("dagster", launch) as started:
         assert is_running(started)
@@ -184,7 +184,7 @@ def test_fresh_start_ends_servers_that_are_kept_before_it_removes_their_data(
 ) -> None:
     sleep = (sys.executable, "-c", "import time; time.sleep(60)")
     stack = LocalStack(folder)
-    mark = stack._folder.prepare().mark("smtp")
+    mark = stack._folder.claim().mark("smtp")
     kept = start(Launch(sleep, {}, tmp_path, tmp_path / "log"), mark)
     (folder / "inbox").mkdir()
 
@@ -214,7 +214,7 @@ def test_process_that_has_the_id_of_a_command_of_yesterday_is_left_alone(
         holder = Holder(command="dev", process=yesterday)
         (folder / SESSION_FILE).write_text(holder.model_dump_json())
         assert session.holder_of(folder) == holder
-    remembered = stack._folder.prepare()
+    remembered = stack._folder.claim()
     stack._folder.remember(remembered, "smtp", yesterday)
 
     assert stack.down() == {}

@@ -1,6 +1,7 @@
 """The folder of an embedded stack: what is another program's is neither removed nor changed."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from lf_export_localstack.processes import state
 from lf_export_localstack.processes.stack_errors import ForeignFolderError
 from lf_export_localstack.processes.state import STATE_FILE, StackState
 from lf_export_localstack.stack.local_stack import LocalStack
+from lf_export_localstack.stack.state_folder import StateFolder
 from lf_export_pipeline.cli.main import main
 
 FOREIGN = {
@@ -114,3 +116,10 @@ def test_removal_that_was_interrupted_can_be_finished(
     LocalStack(folder).destroy()
 
     assert not folder.exists()
+
+
+def test_claims_at_the_same_time_make_one_stack(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: StateFolder(tmp_path / "stack").claim(), range(40)))
+
+    assert len({each.model_dump_json() for each in found}) == 1
