@@ -155,8 +155,7 @@ class UploadLedger:
         return self._has_rest() and self._has_parts(note.begun)
 
     def _is_in_place(self, note: UploadNote) -> bool:
-        wanted = self._files.service, self._files.encryption
-        if (note.service, note.encryption) != wanted:
+        if not (note.is_at(self._files) and note.is_encrypted_as(self._files)):
             return False
         if note.begun is None:
             return note.bucket == self._files.bucket

@@ -33,8 +33,8 @@ class UploadNote(BaseModel):
         holder: Which process goes on with it.
         plan_folder: Of the plan whose chunks they are.
         bucket: Where it is to be.
-        service: Whose bucket that is.
-        encryption: How the object is to be encrypted there.
+        service: Whose bucket that is; None: an older version has not noted it.
+        encryption: How the object is to be encrypted there; None as above.
         part_bytes: The size of each part but the last.
         begun: The upload; None: what there is so far fills no part.
     """
@@ -43,10 +43,18 @@ class UploadNote(BaseModel):
     holder: str
     plan_folder: str
     bucket: str
-    service: str
-    encryption: str
+    service: str | None = None
+    encryption: str | None = None
     part_bytes: int
     begun: BegunUpload | None = None
+
+    def is_at(self, files: ObjectStore) -> bool:
+        """Whether it is at the service that is set now, as far as is known."""
+        return self.service in (None, files.service)
+
+    def is_encrypted_as(self, files: ObjectStore) -> bool:
+        """Whether the object is to be encrypted as is set now, as far as is known."""
+        return self.encryption in (None, files.encryption)
 
 
 class SentChunk(BaseModel):
@@ -84,7 +92,7 @@ def abort_noted(folder: AttemptFolder, files: ObjectStore) -> None:
         ExportError: The service did not, though it may.
     """
     note = folder.read(UPLOAD, UploadNote)
-    if note is None or note.begun is None or note.service != files.service:
+    if note is None or note.begun is None or not note.is_at(files):
         return
     is_elsewhere = note.bucket != files.bucket
     there = files.of_bucket(note.bucket) if is_elsewhere else files

@@ -26,6 +26,7 @@ from lf_export_pipeline.file.attempt_folder import CHUNKS, AttemptFolder
 from lf_export_pipeline.file.bucket_file import BucketFile
 from lf_export_pipeline.file.cleanup import discard_attempt, discard_failed_attempt
 from lf_export_pipeline.file.sent_object import SentObject
+from lf_export_pipeline.file.upload_note import UPLOAD, UploadNote
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
@@ -330,6 +331,32 @@ def test_an_upload_that_was_begun_with_another_encryption_is_not_gone_on_with(
     assert len(making.files.types) == begun + 1
     making.assert_right(sent)
     assert making.written == [0, 1, 2, 3, 4] * 2
+
+
+def noted_by_an_older_version(making: Making) -> None:
+    """The note of an upload as it was before it named service and encryption."""
+    note = making.folder.read(UPLOAD, UploadNote)
+    assert note is not None
+    path = f"{making.folder.path}/{UPLOAD}.json"
+    older = note.model_dump_json(exclude={"service", "encryption"})
+    making.spool.files[path] = older.encode()
+
+
+def test_an_upload_that_an_older_version_has_noted_is_gone_on_with() -> None:
+    making = Making()
+    making.go_on(until=3)
+    noted_by_an_older_version(making)
+    making.go_on()
+    making.assert_right(making.end())
+    assert making.written == [0, 1, 2, 3, 4]
+
+
+def test_an_upload_that_an_older_version_has_noted_is_aborted_with_its_attempt() -> None:
+    making = Making()
+    making.go_on(until=3)
+    noted_by_an_older_version(making)
+    discard_attempt(making.folder, making.files, None)
+    assert making.files.incomplete == []
 
 
 def test_a_bucket_that_does_not_list_parts_is_believed_until_the_end() -> None:
