@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lf_export_pipeline.adapters.aws import aws_session
-from lf_export_pipeline.adapters.s3.multipart_uploads import incomplete_uploads
-from lf_export_pipeline.adapters.s3.part_uploads import PartUploads
 from lf_export_pipeline.adapters.s3.s3_answers import status_of
-from lf_export_pipeline.adapters.s3.s3_client import encryption_of, s3_errors
+from lf_export_pipeline.adapters.s3.s3_client import s3_errors
 from lf_export_pipeline.core.errors import AccessRefusedError, ExportError
+from lf_export_pipeline.core.ports import ObjectStore
 from lf_export_pipeline.settings.s3 import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def doubts_about(client: "S3Client", settings: S3Settings, prefix: str) -> Iterator[str]:
+def doubts_about(
+    store: ObjectStore, client: "S3Client", settings: S3Settings, prefix: str
+) -> Iterator[str]:
     """A sentence each; an upload is begun for them, whose key is the prefix, and thrown away."""
-    bucket = settings.langfuse_s3_batch_export_bucket or ""
     if _credentials_are_temporary(settings):
         yield "the credentials are temporary, and links die with them: use a permanent key"
     try:
-        incomplete_uploads(client, bucket, prefix)
+        store.incomplete_uploads(prefix)
     except AccessRefusedError:
         yield (
             "unfinished uploads cannot be found, and their parts are billed until a rule of the "
             "bucket removes them: allow ListBucketMultipartUploads, if the service knows that"
         )
-    yield from _refusals_of_parts(PartUploads(client, bucket, encryption_of(settings)), prefix)
+    yield from _refusals_of_parts(store, prefix)
     with suppress(ExportError):  # who may not read the rules is not told of them
-        if not _aborts_uploads(client, bucket):
+        if not _aborts_uploads(client, store.bucket):
             yield (
                 "no rule of the bucket aborts uploads that were never finished and deletes files "
                 "whose link has expired: see deploy/s3/lifecycle.json"
@@ -65,21 +65,18 @@ def _aborts_uploads(client: "S3Client", bucket: str) -> bool:
     return any("AbortIncompleteMultipartUpload" in rule for rule in rules)
 
 
-def _refusals_of_parts(uploads: PartUploads, key: str) -> Iterator[str]:
+def _refusals_of_parts(store: ObjectStore, key: str) -> Iterator[str]:
     """What may not be done with an upload that was begun."""
-    with s3_errors():
-        begun = uploads.begin(key, "text/plain")
+    begun = store.begin(key, "text/plain")
     try:
-        with s3_errors():
-            uploads.listed(begun)
+        store.listed_parts(begun)
     except AccessRefusedError:
         yield (
             "a run that goes on with an upload has to believe its own notes of the parts: "
             "allow ListMultipartUploadParts, if the service knows that"
         )
     try:
-        with s3_errors():
-            uploads.abort(begun)
+        store.abort(begun)
     except AccessRefusedError:
         yield (
             "unfinished uploads cannot be thrown away, and their parts are billed until a rule of "

@@ -288,7 +288,7 @@ class S3ObjectStore:
 
     def doubts(self, prefix: str) -> Iterator[str]:
         """What exports can do without and this bucket does not give: a sentence each."""
-        return doubts_about(self._client, self._settings, prefix)
+        return doubts_about(self, self._client, self._settings, prefix)
 
     @property
     def bucket(self) -> str:
