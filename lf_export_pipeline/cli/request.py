@@ -11,6 +11,7 @@ import click
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.requested_for import require_project, require_user
 from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
+from lf_export_pipeline.core.request.admission import is_too_deep
 from lf_export_pipeline.core.request.model import ExportFormat, StoredExport
 from lf_export_pipeline.core.request.options import OPTIONS_KEY, Compression
 from lf_export_pipeline.core.tables import table_names
@@ -150,10 +151,10 @@ def _names(listed: str | None) -> list[str] | None:
 
 
 def _json(option: str, text: str) -> Any:
+    if is_too_deep(text):
+        raise click.BadParameter("This is too deeply nested.", param_hint=option)
     try:
         return json.loads(text, parse_constant=_no_number)
-    except RecursionError:
-        raise click.BadParameter("This is too deeply nested.", param_hint=option) from None
     except ValueError as error:
         sentence = f"This is not JSON: {error}. `lf-export request --help` has an example."
         raise click.BadParameter(sentence, param_hint=option) from error

@@ -1,7 +1,6 @@
 """Langfuse's Postgres: an engine and streamed reads."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
@@ -15,13 +14,12 @@ from lf_export_pipeline.adapters.postgres.postgres_errors import reading_errors
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.statement import Statement, Store
 from lf_export_pipeline.core.query.written_rows import RowBytes, WrittenStatement
+from lf_export_pipeline.core.request.admission import is_too_deep
 from lf_export_pipeline.core.request.model import ExportFormat
 
 TOO_DEEP = "nested too deeply to be read"
-JSON_MAX_DEPTH = 100  # no query needs ten
 STATEMENT_SECONDS = 60
 _BATCH_ROWS = 2_000
-_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]')
 
 
 def connect(database_url: str, statement_seconds: int = STATEMENT_SECONDS) -> sa.Engine:
@@ -60,23 +58,9 @@ def exact_json(text: str) -> Any:
     What is nested too deeply becomes a text that says so: one such value must not keep the rows
     beside it from being read. How much Python itself reads depends on its version and on who calls.
     """
-    if _is_too_deep(text):
+    if is_too_deep(text):
         return TOO_DEEP
     return json.loads(text, parse_float=Decimal, parse_int=_exact_int)
-
-
-def _is_too_deep(text: str) -> bool:
-    if text.count("[") + text.count("{") <= JSON_MAX_DEPTH:
-        return False
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        if token[0] in ("[", "{"):
-            depth += 1
-            if depth > JSON_MAX_DEPTH:
-                return True
-        elif token[0] in ("]", "}"):
-            depth -= 1
-    return False
 
 
 class PostgresReader:

@@ -4,6 +4,7 @@ Every member of a project can put any query into ``batch_exports`` and any score
 project. Both are weighed here, before a store is asked anything that grows with them.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,7 @@ from lf_export_pipeline.core.request.validation_messages import quote_value
 
 KIBIBYTE = 1024
 QUERY_MAX_BYTES = 1024 * KIBIBYTE
+JSON_MAX_DEPTH = 100  # levels of lists and objects; no query needs ten
 FILTERS_MAX = 100
 COMMENT_FILTERS_MAX = 20
 VALUES_MAX = 20_000
@@ -33,6 +35,7 @@ COMMENT_COUNT = ("commentCount", "Comment Count")
 COMMENT_CONTENT = ("commentContent", "Comment Content")
 
 _FEWER = "Please remove some of them."
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]')
 
 
 class ExportLimits(BaseModel):
@@ -69,6 +72,21 @@ class ExportLimits(BaseModel):
     search_wildcards: int = Field(default=SEARCH_MAX_WILDCARDS, gt=0)
     score_columns_bytes: int = Field(default=SCORE_COLUMNS_MAX_BYTES, gt=0)
     event_bytes: int = Field(default=EVENT_MAX_BYTES, gt=0)
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether JSON has more than ``JSON_MAX_DEPTH`` levels, and is not to be parsed."""
+    if text.count("[") + text.count("{") <= JSON_MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in ("[", "{"):
+            depth += 1
+            if depth > JSON_MAX_DEPTH:
+                return True
+        elif token[0] in ("]", "}"):
+            depth -= 1
+    return False
 
 
 @dataclass(frozen=True, slots=True)

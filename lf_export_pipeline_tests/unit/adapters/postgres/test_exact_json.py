@@ -6,11 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from lf_export_pipeline.adapters.postgres.postgres_reader import (
-    JSON_MAX_DEPTH,
-    TOO_DEEP,
-    exact_json,
-)
+from lf_export_pipeline.adapters.postgres.postgres_reader import TOO_DEEP, exact_json
+from lf_export_pipeline.core.request.admission import JSON_MAX_DEPTH
 
 
 @pytest.fixture(params=[1_000, 1_000_000], ids=["usual-stack", "raised-limit"])
