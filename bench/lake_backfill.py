@@ -20,8 +20,6 @@ import psutil
 
 from bench.lake import FIRST, Size, a_stack, environment, fill
 from lf_export_localstack.processes import dagster_processes as dagster
-from lf_export_localstack.processes.process import ProcessRecord
-from lf_export_localstack.processes.tcp_ports import choose
 from lf_export_pipeline.defs.lake.shape import lake_key
 from lf_export_pipeline.lake.tables import LAKE_TABLES
 
@@ -143,21 +141,10 @@ def _backfill(folder: Path, size: Size) -> Iterator[Backfill]:
     with a_stack(folder) as stack:
         fill(stack, size)
         settings = environment(stack, lake) | {"LF_EXPORT_LAKE_CRON": NEVER}
-        with _dagster(folder, settings) as (daemon, address):
+        home = dagster.prepare_home(folder)
+        everything = dagster.environment_for(settings, home)
+        with dagster.daemon_and_ui(everything, home) as (daemon, address):
             yield Backfill(address, psutil.Process(daemon.pid), lake)
-
-
-@contextmanager
-def _dagster(folder: Path, settings: dict[str, str]) -> Iterator[tuple[ProcessRecord, str]]:
-    home = dagster.prepare_home(folder)
-    found = dagster.environment_for(settings, home)
-    (port,) = choose(["webserver"], earlier={}, configured={}).values()
-    with (
-        dagster.running("daemon", dagster.daemon_arguments(), found, home) as daemon,
-        dagster.running("webserver", dagster.webserver_arguments(port), found, home) as ui,
-    ):
-        dagster.wait_for_ui(ui, port, home / "webserver.log")
-        yield daemon, f"http://{dagster.HOST}:{port}"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from lf_export_localstack.processes.process import Launch, ProcessRecord, start
 from lf_export_localstack.processes.readiness import wait_until_ready
 from lf_export_localstack.processes.stopping import stop
+from lf_export_localstack.processes.tcp_ports import choose
 from lf_export_pipeline.core.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -89,6 +90,24 @@ def daemon_arguments() -> list[str]:
 def webserver_arguments(port: int) -> list[str]:
     """The UI."""
     return ["dagster-webserver", "-h", HOST, "-p", str(port), *WORKSPACE]
+
+
+@contextmanager
+def daemon_and_ui(
+    environment: Mapping[str, str], home: Path
+) -> Iterator[tuple[ProcessRecord, str]]:
+    """The daemon, and the address of a UI that answers, on a port that is free.
+
+    Raises:
+        ServiceNotReadyError: The UI does not; with the end of its log.
+    """
+    (port,) = choose(["webserver"], earlier={}, configured={}).values()
+    with (
+        running("daemon", daemon_arguments(), environment, home) as daemon,
+        running("webserver", webserver_arguments(port), environment, home) as ui,
+    ):
+        wait_for_ui(ui, port, home / "webserver.log")
+        yield daemon, f"http://{HOST}:{port}"
 
 
 def dev_arguments(port: int) -> list[str]:

@@ -13,7 +13,6 @@ import dagster as dg
 import pytest
 
 from lf_export_localstack.processes import dagster_processes as dagster
-from lf_export_localstack.processes.tcp_ports import choose
 from lf_export_localstack.sample.sample_project import SampleSize, generate_sample
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.postgres.batch_exports import PostgresBatchExportRepository
@@ -140,18 +139,14 @@ def deployed(stack: LocalStack, folder: Path, changes: Mapping[str, str]) -> Ite
     spool = home / "spool"
     settings = stack.environment() | {"LF_EXPORT_SPOOL": str(spool), **changes}
     environment = dagster.environment_for(settings, home)
-    (port,) = choose(["webserver"], earlier={}, configured={}).values()
     database = LangfusePostgres(Settings.load(settings))
     with (
-        dagster.running("daemon", dagster.daemon_arguments(), environment, home),
-        dagster.running("webserver", dagster.webserver_arguments(port), environment, home) as ui,
+        dagster.daemon_and_ui(environment, home) as (_, address),
         pytest.MonkeyPatch.context() as patch,
     ):
         for name in (name for name in environment if name.startswith("DAGSTER_")):
             patch.setenv(name, environment[name])
-        dagster.wait_for_ui(ui, port, home / "webserver.log")
         with dg.DagsterInstance.get() as instance:
-            address = f"http://{dagster.HOST}:{port}"
             yield Deployment(database.exports, instance, spool, address, Settings.load(settings))
     database.close()
 
