@@ -21,7 +21,7 @@ from typing import TypeVar
 import dagster as dg
 import psutil
 
-from bench.measuring import Sample, measured
+from bench.measuring import measured
 from lf_export_localstack.processes import state
 from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_localstack.stack.local_stack import LocalStack
@@ -84,11 +84,11 @@ def _figures(
     per_million = 1e6 / max(1, size.large_rows)
     return {
         "size": {name: getattr(size, name) for name in Size.__slots__},
-        "observe_everything": _told(everything),
-        "observe_a_million_rows": _told(large, per_million),
-        "write_days": _told(written) | {"objects": size.written_days * size.projects},
-        "look_at_the_same_days_again": _told(again),
-        "write_a_million_rows_of_1.6_KB": _told(wide, per_million),
+        "observe_everything": everything.rounded(),
+        "observe_a_million_rows": large.rounded(per_million),
+        "write_days": written.rounded() | {"objects": size.written_days * size.projects},
+        "look_at_the_same_days_again": again.rounded(),
+        "write_a_million_rows_of_1.6_KB": wide.rounded(per_million),
         "ticks_seconds": ticks,
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000),
     }
@@ -133,14 +133,6 @@ def _timed(what: Callable[[], Value]) -> tuple[float, Value]:
     begin = time.perf_counter()
     found = what()
     return time.perf_counter() - begin, found
-
-
-def _told(sample: Sample, factor: float = 1) -> dict[str, float]:
-    return {
-        "seconds": round(sample.seconds * factor, 2),
-        "own_cpu_seconds": round(sample.own_cpu * factor, 2),
-        "clickhouse_cpu_seconds": round(sample.server_cpu * factor, 2),
-    }
 
 
 def environment(stack: LocalStack, folder: Path) -> dict[str, str]:

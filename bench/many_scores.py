@@ -47,12 +47,7 @@ def _fastest(here: World, rounds: int) -> dict[str, float]:
     samples = [
         measured(lambda: here.export(PROJECT, "traces", "CSV"), server) for _ in range(rounds)
     ]
-    best = min(samples, key=lambda sample: sample.seconds)
-    return {
-        "seconds": round(best.seconds, 2),
-        "own_cpu_seconds": round(best.own_cpu, 2),
-        "clickhouse_cpu_seconds": round(best.server_cpu, 2),
-    }
+    return min(samples, key=lambda sample: sample.seconds).rounded()
 
 
 def _add_scores(here: World, per_trace: int) -> None:

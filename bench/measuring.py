@@ -18,6 +18,14 @@ class Sample:
     server_cpu: float  # of the ClickHouse server
     bytes: int
 
+    def rounded(self, factor: float = 1) -> dict[str, float]:
+        """The times, multiplied: per million rows, for example."""
+        return {
+            "seconds": round(self.seconds * factor, 2),
+            "own_cpu_seconds": round(self.own_cpu * factor, 2),
+            "clickhouse_cpu_seconds": round(self.server_cpu * factor, 2),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
