@@ -99,6 +99,14 @@ class Making:
             for chunk in file.missing_before(len(self.rows) if until is None else until):
                 self.write(file, chunk.index)
 
+    def go_on_after_another(self) -> None:
+        """Write two chunks; between them another run, which takes this one for dead, does too."""
+        with self.opened() as first:
+            self.write(first, 0)
+            first.settle()
+            self.go_on(until=2)
+            self.write(first, 1)
+
     def end(self) -> SentObject:
         with self.opened() as file:
             parts = [file.finished(index) for index in range(len(self.rows))]
@@ -374,16 +382,8 @@ def test_a_bucket_that_does_not_list_parts_is_believed_until_the_end() -> None:
 
 def test_who_was_taken_for_dead_finishes_nothing_more() -> None:
     making = Making()
-
-    def go_on_after_another() -> None:
-        with making.opened() as first:
-            making.write(first, 0)
-            first.settle()
-            making.go_on(until=2)
-            making.write(first, 1)
-
     with pytest.raises(TransientError, match="Another run"):
-        go_on_after_another()
+        making.go_on_after_another()
     making.go_on()
     making.assert_right(making.end())
 
@@ -391,16 +391,8 @@ def test_who_was_taken_for_dead_finishes_nothing_more() -> None:
 def test_who_was_taken_for_dead_does_not_abort_the_upload_of_who_goes_on() -> None:
     """Its own has not begun, since what it has so far fills no part."""
     making = Making([b"one", b"two and all that belongs to it", b"three"])
-
-    def go_on_after_another() -> None:
-        with making.opened() as first:
-            making.write(first, 0)
-            first.settle()
-            making.go_on(until=2)
-            making.write(first, 1)
-
     with pytest.raises(TransientError, match="Another run"):
-        go_on_after_another()
+        making.go_on_after_another()
     making.written.clear()
     making.go_on()
     making.assert_right(making.end())
