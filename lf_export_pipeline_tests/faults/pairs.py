@@ -46,5 +46,6 @@ def _trial(bench: Bench) -> FaultRun:
     bench.baseline()
     fault_run = bench.new_export()
     with instance_of(fault_run.circumstances.folder) as records:
-        records.get_dynamic_partitions(PARTITIONS_NAME)  # makes the databases, which two may not
+        # Two may neither make the databases at the same instant, nor, in SQLite, a partition.
+        records.add_dynamic_partitions(PARTITIONS_NAME, [fault_run.export_id])
     return fault_run
