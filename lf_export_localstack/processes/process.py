@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from pydantic import BaseModel
 from lf_export_localstack.processes.process_marks import VARIABLE, new_mark
 
 CLOCK_TOLERANCE_SECONDS = 2.0
+_SHOWN_SECONDS = 5.0
 
 # The operating system keeps an ended child until its parent has asked for its exit code, and Python
 # warns about a Popen that is dropped before; so they live here, whichever object started them.
@@ -73,7 +76,7 @@ class ProcessRecord(BaseModel, frozen=True):
 
 
 def start(launch: Launch, mark: str | None = None) -> ProcessRecord:
-    """The record of a server that has been started in a session of its own.
+    """The record of a server that has been started in a session of its own, once it can be found.
 
     Its own session keeps Ctrl-C in the terminal away from it: the stack decides in which order
     servers end.
@@ -103,6 +106,7 @@ def start(launch: Launch, mark: str | None = None) -> ProcessRecord:
     finally:
         os.close(log)
     _children[process.pid] = process
+    _wait_until_marked(process)
     return ProcessRecord(
         pid=process.pid,
         started_at=psutil.Process(process.pid).create_time(),
@@ -112,6 +116,20 @@ def start(launch: Launch, mark: str | None = None) -> ProcessRecord:
         leaves=launch.leaves,
         uses_others=launch.uses_others,
     )
+
+
+def _wait_until_marked(process: subprocess.Popen[bytes]) -> None:
+    """Returns when others can see the environment of a process that has begun, or it has ended.
+
+    A program runs a moment before the operating system shows its environment: who looks for marks
+    in that moment would leave it running.
+    """
+    until = time.monotonic() + _SHOWN_SECONDS
+    with suppress(psutil.Error, OSError):
+        while not psutil.Process(process.pid).environ() and process.poll() is None:
+            if time.monotonic() > until:
+                return
+            time.sleep(0.001)
 
 
 def record_of_this() -> ProcessRecord:

@@ -11,6 +11,7 @@ import pytest
 
 from lf_export_localstack.processes import process, readiness, stopping
 from lf_export_localstack.processes.process import Launch, ProcessRecord
+from lf_export_localstack.processes.process_marks import mark_of
 from lf_export_localstack.processes.readiness import ServiceNotReadyError
 
 START_CHILD = """
@@ -49,6 +50,28 @@ def _is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_server_that_was_started_is_found_at_once(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment is shown a moment later: once in a hundred times that can be seen."""
+    shown = psutil.Process.environ
+    answers: list[dict[str, str]] = [{}, {}]
+    monkeypatch.setattr(
+        *(psutil.Process, "environ"), lambda self: answers.pop() if answers else shown(self)
+    )
+
+    record = _start("import time; time.sleep(60)", log)
+
+    assert mark_of(psutil.Process(record.pid)) == record.mark
+    stopping.stop(record)
+
+
+def test_a_server_that_ends_at_once_is_not_waited_for(log: Path) -> None:
+    record = _start("", log)
+
+    _wait_for(lambda: not process.is_running(record))
 
 
 def test_stopping_a_server_ends_its_children_too(log: Path) -> None:
