@@ -6,6 +6,7 @@ from base64 import b64encode
 from lf_export_pipeline.core.errors import ConfigurationError
 
 _SIGNED_IN = (235, 503)  # 503: the server had let us in before
+_WAYS = {"PLAIN", "LOGIN", "CRAM-MD5"}  # what smtplib knows; the last one in ASCII only
 
 
 def sign_in(session: smtplib.SMTP, user: str, password: str) -> None:
@@ -16,13 +17,14 @@ def sign_in(session: smtplib.SMTP, user: str, password: str) -> None:
 
     Raises:
         SMTPException: The server does not let us in.
-        ConfigurationError: It offers no way to send these letters.
+        ConfigurationError: It offers no way to sign in, or none to send these letters.
     """
+    session.ehlo_or_helo_if_needed()
+    offered = {*session.esmtp_features.get("auth", "").upper().split()}
+    _require_some(offered)
     if f"{user}{password}".isascii():
         session.login(user, password)
         return
-    session.ehlo_or_helo_if_needed()
-    offered = session.esmtp_features.get("auth", "").upper().split()
     if "PLAIN" in offered:
         code, reply = session.docmd("AUTH", f"PLAIN {_coded('', user, password)}")
     elif "LOGIN" in offered:
@@ -36,6 +38,16 @@ def sign_in(session: smtplib.SMTP, user: str, password: str) -> None:
         )
     if code not in _SIGNED_IN:
         raise smtplib.SMTPAuthenticationError(code, reply)
+
+
+def _require_some(offered: set[str]) -> None:
+    """Nothing, if there is a way for a user with a password; many servers have it with TLS only."""
+    if not offered & _WAYS:
+        raise ConfigurationError(
+            "The mail server offers no sign-in with user and password here; in SMTP_CONNECTION_URL "
+            "name its port for that (587, or 465 with `smtps://`) without `ignoreTLS`, or leave "
+            "user and password out."
+        )
 
 
 def _coded(*texts: str) -> str:

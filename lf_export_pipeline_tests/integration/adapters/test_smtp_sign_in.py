@@ -13,6 +13,7 @@ from lf_export_localstack.services.smtp_server import Inbox, Login
 from lf_export_pipeline.adapters.smtp.mailer import open_mailer
 from lf_export_pipeline.core.errors import ConfigurationError
 from lf_export_pipeline_tests.integration.adapters.conftest import SettingsWith
+from lf_export_pipeline_tests.integration.adapters.test_smtp import answers_to, scripted_server
 
 pytestmark = [
     pytest.mark.services,
@@ -60,11 +61,30 @@ def test_wrong_letters_are_a_matter_of_configuration(
     assert "月" not in str(refusal.value)
 
 
-def test_server_that_takes_ascii_only_is_named(settings_with: SettingsWith, tmp_path: Path) -> None:
-    with mail_server(tmp_path, ("PLAIN", "LOGIN")) as address:
+def test_server_that_takes_ascii_only_is_named(settings_with: SettingsWith) -> None:
+    with scripted_server(answers_to(ehlo=b"250-script\r\n250 AUTH CRAM-MD5")) as url:
+        address = url.replace("//", f"//{quote(USER)}:{quote(PASSWORD)}@")
         mailer = open_mailer(settings_with(SMTP_CONNECTION_URL=address))
         with pytest.raises(ConfigurationError, match="plain letters of ASCII"):
             mailer.greet()
+
+
+@pytest.mark.parametrize("user", ["zoe", "zoë"])
+@pytest.mark.parametrize(
+    "offered", ["", "AUTH XOAUTH2", "AUTH GSSAPI NTLM", "STARTTLS"], ids=lambda line: line or "none"
+)
+def test_server_without_a_sign_in_for_passwords_is_a_matter_of_configuration(
+    settings_with: SettingsWith, user: str, offered: str
+) -> None:
+    """Many servers offer one with TLS only, or at another port."""
+    lines = [b"250-script", f"250 {offered or '8BITMIME'}".encode()]
+    replies = answers_to(ehlo=b"\r\n".join(lines))
+    with scripted_server(replies) as url:
+        address = url.replace("//", f"//{quote(user)}:secret@") + "?ignoreTLS=true"
+        mailer = open_mailer(settings_with(SMTP_CONNECTION_URL=address))
+        with pytest.raises(ConfigurationError, match="no sign-in with user and password") as found:
+            mailer.greet()
+    assert "ignoreTLS" in str(found.value)
 
 
 @pytest.mark.parametrize("host", ["mail..test", f"{'x' * 64}.test"])

@@ -29,7 +29,7 @@ class FakeSession(smtplib.SMTP):
         self.address, self.certified = (host, port), server_name or host
 
     def ehlo_or_helo_if_needed(self) -> None:
-        self.esmtp_features = dict.fromkeys(self.offers, "")
+        self.esmtp_features = {**dict.fromkeys(self.offers, ""), "auth": " PLAIN LOGIN"}
         self.does_esmtp = True
 
     def starttls(self, *_: Any, **__: Any) -> Any:
