@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
 from ssl import SSLContext, create_default_context
@@ -320,7 +321,7 @@ class OutboxMailer:
             raise self.failures.pop(0)
         self.sent.append(message)
 
-    def greet(self) -> None:
+    def greet(self, sender: Address) -> None:  # noqa: ARG002 - the port's signature
         if self.failures:
             raise self.failures.pop(0)
 

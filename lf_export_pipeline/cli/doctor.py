@@ -217,8 +217,7 @@ def _mail(settings: Settings) -> str:
     mailer = open_mailer(settings)
     if not mailer.configured:
         return "not configured, so exports complete without one"
-    sender_of(settings)
-    mailer.greet()
+    mailer.greet(sender_of(settings))
     return "; but ".join(["sign-in works; nothing was sent", *mailer.doubts])
 
 

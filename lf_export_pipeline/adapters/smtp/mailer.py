@@ -4,6 +4,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from botocore.exceptions import (
 from lf_export_pipeline.adapters.aws import authorities_of_aws, aws_session
 from lf_export_pipeline.adapters.quoted_headers import quotes_a_header
 from lf_export_pipeline.adapters.smtp.login import sign_in
+from lf_export_pipeline.adapters.smtp.refusals import refusal_of_us
 from lf_export_pipeline.adapters.smtp.smtp_session import EncryptedMailSession, MailSession
 from lf_export_pipeline.adapters.tls import refused_certificate
 from lf_export_pipeline.core.errors import (
@@ -43,8 +45,8 @@ class MailSender(Mailer, Protocol):
     doubts: tuple[str, ...]
     """What SMTP_CONNECTION_URL says to Langfuse, but not here, or what is unsafe about it."""
 
-    def greet(self) -> None:
-        """Sign in without sending anything; raises what ``send`` would."""
+    def greet(self, sender: Address) -> None:
+        """Sign in and name the sender without sending anything; raises what ``send`` would."""
         ...
 
 
@@ -71,7 +73,7 @@ class NoMailer:
             "No e-mail can be sent; set SMTP_CONNECTION_URL and EMAIL_FROM_ADDRESS."
         )
 
-    def greet(self) -> None:
+    def greet(self, sender: Address) -> None:  # noqa: ARG002 - the port's signature
         """Raises the same sentence."""
         self.send(EmailMessage())
 
@@ -96,10 +98,17 @@ class SmtpMailer:
         with smtp_errors(), self._session() as session:
             session.send_message(message)
 
-    def greet(self) -> None:
-        """Connect and sign in."""
+    def greet(self, sender: Address) -> None:
+        """Connect, sign in, and hear whether the sender may send; then take that back.
+
+        A server that nobody has to sign in to before the first message lets everybody in.
+        """
         with smtp_errors(), self._session() as session:
-            session.noop()
+            address = sender.addr_spec
+            code, reply = session.mail(address, () if address.isascii() else ("SMTPUTF8",))
+            if code != 250:
+                raise smtplib.SMTPSenderRefused(code, reply, address)
+            session.rset()
 
     @contextmanager
     def _session(self) -> Iterator[MailSession]:
@@ -169,7 +178,7 @@ class SesMailer:
                 Content={"Raw": {"Data": message.as_bytes()}},
             )
 
-    def greet(self) -> None:
+    def greet(self, sender: Address) -> None:  # noqa: ARG002 - its rights are another question
         """Ask SES for the account."""
         with smtp_errors():
             self._client().get_account()
@@ -223,10 +232,8 @@ def from_client(error: Exception) -> ExportError:
 
 def _told_apart(error: Exception) -> ExportError | None:
     """The error with its own advice; None for one of which a reply says all that is known."""
-    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
-        return ConfigurationError(
-            "The mail server refuses the sign-in; check user and password in SMTP_CONNECTION_URL."
-        )
+    if refusal := refusal_of_us(error):
+        return refusal
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return PermanentError(
             "The mail server takes no addresses with letters beyond ASCII before the @ (SMTPUTF8); "

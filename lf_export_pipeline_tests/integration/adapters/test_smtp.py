@@ -24,7 +24,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.core.ports import Recipient
 from lf_export_pipeline.notify.channels import Notification, Occasion
-from lf_export_pipeline.notify.email_message import build_message
+from lf_export_pipeline.notify.email_message import build_message, sender_of
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.adapters.conftest import SettingsWith
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -61,7 +61,7 @@ def test_a_message_arrives_as_it_was_built(
 
 def test_greeting_sends_nothing(stack: LocalStack, settings: Settings) -> None:
     before = set(stack.addresses().inbox.glob("*.eml"))
-    open_mailer(settings).greet()
+    open_mailer(settings).greet(sender_of(settings))
     assert set(stack.addresses().inbox.glob("*.eml")) == before
 
 
@@ -87,7 +87,10 @@ def test_a_server_that_is_away_may_come_back(
     [
         (b"RCPT", b"450 4.2.0 try again", MessageDeferredError),
         (b"RCPT", b"550 5.1.1 no such user", PermanentError),
+        (b"RCPT", b"530 5.7.0 sign in first", ConfigurationError),
         (b"MAIL", b"451 4.3.0 later", TransientError),
+        (b"MAIL", b"553 5.7.1 not yours", ConfigurationError),
+        (b"MAIL", b"530 5.7.0 sign in first", ConfigurationError),
         (b"DATA", b"554 5.7.1 spam", PermanentError),
         (b"EHLO", b"", TransientError),
         (b"RCPT", b"", TransientError),
@@ -130,6 +133,28 @@ def answers_to(**replies: bytes) -> Callable[[bytes], bytes | None]:
     """The replies by the command; ``end`` is the one to the end of a message."""
     known = {"data": b"354 go on", **replies}
     return lambda line: known.get("end" if line == END else line[:4].decode().lower())
+
+
+@pytest.mark.parametrize(
+    ("replies", "says"),
+    [
+        ({"ehlo": b"250-script\r\n250 STARTTLS", "star": b"502 no"}, "refuses it .reply 502"),
+        ({"ehlo": b"550 who?", "helo": b"550 who?"}, "`name=`"),
+        ({"mail": b"553 not yours"}, "EMAIL_FROM_ADDRESS"),
+        ({"mail": b"530 sign in"}, "wants a sign-in first"),
+    ],
+)
+def test_what_a_server_has_against_every_message_is_heard_without_one(
+    settings_with: SettingsWith, message: EmailMessage, replies: dict[str, bytes], says: str
+) -> None:
+    with scripted_server(answers_to(**replies)) as url:
+        settings = settings_with(SMTP_CONNECTION_URL=url)
+        for try_it in (
+            lambda mailer: mailer.greet(sender_of(settings)),
+            lambda mailer: mailer.send(message),
+        ):
+            with pytest.raises(ConfigurationError, match=says):
+                try_it(open_mailer(settings))
 
 
 @pytest.mark.parametrize(

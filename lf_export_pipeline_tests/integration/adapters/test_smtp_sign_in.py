@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.headerregistry import Address
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS"),
 ]
 
+SENDER = Address("Langfuse", addr_spec="noreply@example.test")
 USER, PASSWORD = "zoë", "pässwörd 日本 😀"
 
 
@@ -48,7 +50,7 @@ def test_letters_of_all_scripts_let_a_user_in(
     settings_with: SettingsWith, tmp_path: Path, without: tuple[str, ...], user: str
 ) -> None:
     with mail_server(tmp_path, without, user) as address:
-        open_mailer(settings_with(SMTP_CONNECTION_URL=address)).greet()
+        open_mailer(settings_with(SMTP_CONNECTION_URL=address)).greet(SENDER)
 
 
 def test_wrong_letters_are_a_matter_of_configuration(
@@ -57,7 +59,7 @@ def test_wrong_letters_are_a_matter_of_configuration(
     with mail_server(tmp_path) as address:
         wrong = address.replace(quote("日"), quote("月"))
         with pytest.raises(ConfigurationError, match="refuses the sign-in") as refusal:
-            open_mailer(settings_with(SMTP_CONNECTION_URL=wrong)).greet()
+            open_mailer(settings_with(SMTP_CONNECTION_URL=wrong)).greet(SENDER)
     assert "月" not in str(refusal.value)
 
 
@@ -66,7 +68,7 @@ def test_server_that_takes_ascii_only_is_named(settings_with: SettingsWith) -> N
         address = url.replace("//", f"//{quote(USER)}:{quote(PASSWORD)}@")
         mailer = open_mailer(settings_with(SMTP_CONNECTION_URL=address))
         with pytest.raises(ConfigurationError, match="plain letters of ASCII"):
-            mailer.greet()
+            mailer.greet(SENDER)
 
 
 @pytest.mark.parametrize("user", ["zoe", "zoë"])
@@ -83,8 +85,21 @@ def test_server_without_a_sign_in_for_passwords_is_a_matter_of_configuration(
         address = url.replace("//", f"//{quote(user)}:secret@") + "?ignoreTLS=true"
         mailer = open_mailer(settings_with(SMTP_CONNECTION_URL=address))
         with pytest.raises(ConfigurationError, match="no sign-in with user and password") as found:
-            mailer.greet()
+            mailer.greet(SENDER)
     assert "ignoreTLS" in str(found.value)
+
+
+@pytest.mark.parametrize("sender", ["noreply@example.test", "nö@example.test"])
+def test_who_has_no_user_on_a_server_that_wants_one_hears_so_without_a_message(
+    settings_with: SettingsWith, tmp_path: Path, sender: str
+) -> None:
+    with mail_server(tmp_path) as address:
+        nobody = f"smtp://{address.rpartition('@')[2]}"
+        mailer = open_mailer(settings_with(SMTP_CONNECTION_URL=nobody))
+        with pytest.raises(ConfigurationError, match="wants a sign-in first") as refusal:
+            mailer.greet(Address("Langfuse", *sender.split("@")))
+    assert "SMTP_CONNECTION_URL" in str(refusal.value)
+    assert sender not in str(refusal.value)
 
 
 @pytest.mark.parametrize("host", ["mail..test", f"{'x' * 64}.test"])
@@ -93,4 +108,4 @@ def test_host_that_cannot_be_looked_up_is_a_matter_of_configuration(
 ) -> None:
     mailer = open_mailer(settings_with(SMTP_CONNECTION_URL=f"smtp://{host}"))
     with pytest.raises(ConfigurationError, match="SMTP_CONNECTION_URL"):
-        mailer.greet()
+        mailer.greet(SENDER)

@@ -2,6 +2,7 @@ import smtplib
 import socket
 import ssl
 import traceback
+from email.headerregistry import Address
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.settings import MailSettings
 from lf_export_pipeline.settings.smtp_url import SmtpUrl
+
+SENDER = Address("Langfuse", addr_spec="a@x.test")
 
 
 def opened(url: str) -> object:
@@ -70,7 +73,7 @@ def test_without_settings_there_is_a_mailer_that_says_what_to_set(sender: str | 
     assert isinstance(mailer, NoMailer)
     assert not mailer.configured
     with pytest.raises(ConfigurationError, match="SMTP_CONNECTION_URL and EMAIL_FROM_ADDRESS"):
-        mailer.greet()
+        mailer.greet(SENDER)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,24 @@ def test_without_settings_there_is_a_mailer_that_says_what_to_set(sender: str | 
         (smtplib.SMTPDataError(451, b"later"), MessageDeferredError, "reply 451"),
         (smtplib.SMTPSenderRefused(451, b"later", "a"), TransientError, "reply 451"),
         (smtplib.SMTPDataError(554, b"spam"), PermanentError, "refuses the e-mail (reply 554)"),
-        (smtplib.SMTPSenderRefused(550, b"no", "a"), PermanentError, "reply 550"),
+        (
+            smtplib.SMTPSenderRefused(550, b"no", "a"),
+            ConfigurationError,
+            "(reply 550); check EMAIL_FROM_ADDRESS",
+        ),
+        (smtplib.SMTPSenderRefused(530, b"no", "a"), ConfigurationError, "a sign-in first"),
+        (smtplib.SMTPDataError(530, b"no"), ConfigurationError, "a sign-in first"),
+        (smtplib.SMTPRecipientsRefused({"a": (530, b"no")}), ConfigurationError, "a sign-in first"),
+        (
+            smtplib.SMTPRecipientsRefused({"a": (530, b"no"), "b": (550, b"no")}),
+            PermanentError,
+            "reply 530",
+        ),
+        (smtplib.SMTPHeloError(504, b"who?"), ConfigurationError, "`name=`"),
+        (smtplib.SMTPHeloError(451, b"later"), TransientError, "reply 451"),
+        (smtplib.SMTPConnectError(554, b"no"), ConfigurationError, "does not speak with this"),
+        (smtplib.SMTPResponseException(502, "no"), ConfigurationError, "STARTTLS and refuses it"),
+        (smtplib.SMTPResponseException(454, "later"), TransientError, "reply 454"),
         (smtplib.SMTPRecipientsRefused({"a": (550, b"no")}), PermanentError, "reply 550"),
         (
             smtplib.SMTPRecipientsRefused({"a": (450, b"later"), "b": (550, b"")}),

@@ -1,6 +1,7 @@
 """What becomes of each parameter of SMTP_CONNECTION_URL that nodemailer documents."""
 
 import smtplib
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
 
@@ -38,8 +39,12 @@ class FakeSession(smtplib.SMTP):
     def login(self, *_: Any, **__: Any) -> Any:
         self.commands.append("AUTH")
 
-    def noop(self) -> Any:
-        self.commands.append("NOOP")
+    def mail(self, *_: Any, **__: Any) -> Any:
+        self.commands.append("MAIL")
+        return 250, b"ok"
+
+    def rset(self) -> Any:
+        self.commands.append("RSET")
 
     def quit(self) -> Any:
         self.commands.append("QUIT")
@@ -57,7 +62,7 @@ def settings_with(url: str) -> Settings:
 
 
 def greeted(url: str) -> FakeSession:
-    open_mailer(settings_with(url)).greet()
+    open_mailer(settings_with(url)).greet(Address("Langfuse", addr_spec="a@x.test"))
     return FakeSession.last
 
 
@@ -84,7 +89,7 @@ def test_tls_is_used_wherever_it_is_offered(asked: str, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("asked", ["requireTLS=false", "requireTLS=0", "secure=false", ""])
 def test_a_server_without_tls_is_used_if_none_was_asked_for(asked: str) -> None:
-    assert greeted(f"smtp://u:p@mail.test?{asked}").commands == ["AUTH", "NOOP", "QUIT"]
+    assert greeted(f"smtp://u:p@mail.test?{asked}").commands == ["AUTH", "MAIL", "RSET", "QUIT"]
 
 
 @pytest.mark.parametrize("asked", ["ignoreTLS=true", "ignoreTLS=1", "IgnoreTLS=True"])
