@@ -14,8 +14,8 @@ _PASSED_ON = {"sslmode", "connect_timeout", "application_name", "options", "host
 def engine_url(database_url: str) -> sa.URL:
     """The URL for SQLAlchemy and psycopg2.
 
-    Prisma's parameters that mean something to libpq are translated (``schema``, ``sslcert``,
-    ``sslaccept``); those about Prisma's own pool (``connection_limit``, …) are dropped.
+    Prisma's parameters that mean something to libpq are translated (``sslcert``, ``sslaccept``);
+    those about Prisma's own pool (``connection_limit``, …) are dropped.
 
     Raises:
         ConfigurationError: It asks for TLS in words that nobody understands.
@@ -33,6 +33,11 @@ def engine_url(database_url: str) -> sa.URL:
     )
 
 
+def schema_of(database_url: str) -> str | None:
+    """The schema that the URL names; None: the user's own search_path says where tables are."""
+    return dict(parse_qsl(urlsplit(database_url).query)).get("schema")
+
+
 def _libpq_parameters(given: dict[str, str]) -> dict[str, str]:
     passed = {name: value for name, value in given.items() if name in _PASSED_ON and value}
     is_unverified = passed.get("sslmode", "").lower() == _NO_VERIFY
@@ -45,10 +50,6 @@ def _libpq_parameters(given: dict[str, str]) -> dict[str, str]:
         passed.setdefault("sslrootcert", "system")
     elif is_unverified:  # libpq verifies as soon as it is given authorities
         passed.pop("sslrootcert", None)
-    schema = given.get("schema", "public")
-    if schema != "public":  # poolers refuse start-up options, so none without need
-        quoted = schema.replace("\\", "\\\\").replace(" ", "\\ ")
-        passed["options"] = f"{passed.get('options', '')} -csearch_path={quoted}".strip()
     return passed
 
 

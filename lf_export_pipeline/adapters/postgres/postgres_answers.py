@@ -45,8 +45,8 @@ _ANSWERS = (
     _Answer(
         r"unsupported startup parameter",
         "is behind a pooler that takes no such parameter at the start",
-        "leave `options` and `schema` out of DATABASE_URL; for a schema of its own set the "
-        "search_path of the user (ALTER ROLE … SET search_path)",
+        "leave `options` out of DATABASE_URL, and set what it sets for the user (ALTER ROLE … "
+        "SET …)",
     ),
     _Answer(
         r"tenant or user not found|tenant/user .* not found",

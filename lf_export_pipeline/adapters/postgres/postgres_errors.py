@@ -97,7 +97,8 @@ def _of_statement(state: str) -> ExportError:
     if state in _SCHEMA_STATES:
         return ConfigurationError(
             f"Postgres does not have a table or column of Langfuse (SQLSTATE {state}); "
-            "check the database and schema in DATABASE_URL and that Langfuse's migrations ran."
+            "check the database in DATABASE_URL, its schema (such as `schema=public`, which Prisma "
+            "takes for granted) and that Langfuse's migrations ran."
         )
     if state == _DENIED_STATE:
         return ConfigurationError(

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lf_export_pipeline.adapters.postgres.engine_url import engine_url
+from lf_export_pipeline.adapters.postgres.engine_url import engine_url, schema_of
 from lf_export_pipeline.adapters.postgres.postgres_errors import reading_errors
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.statement import Statement, Store
@@ -29,8 +29,9 @@ def connect(database_url: str, statement_seconds: int = STATEMENT_SECONDS) -> sa
 
     Args:
         database_url: The address, as Prisma takes it.
-        statement_seconds: How long a statement may take. Each transaction says so itself: a pooler
-            like PgBouncer refuses it as a parameter of the connection, or hands it to others.
+        statement_seconds: How long a statement may take. Each transaction says so itself, and in
+            which schema the tables are: a pooler like PgBouncer refuses these as parameters of the
+            connection, or hands them to others.
     """
     engine = sa.create_engine(
         engine_url(database_url),
@@ -42,14 +43,23 @@ def connect(database_url: str, statement_seconds: int = STATEMENT_SECONDS) -> sa
         json_deserializer=exact_json,
         hide_parameters=True,  # a signed link is a parameter, and exceptions are logged
     )
-    bound = f"SET LOCAL statement_timeout = {statement_seconds * 1000:d}"
+    settings = _of_each_transaction(schema_of(database_url), statement_seconds)
     at_once = {"stream_results": False, "yield_per": None}
 
     @sa.event.listens_for(engine, "begin")
-    def _bound_its_statements(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(bound, execution_options=at_once)
+    def _set_what_it_needs(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(settings, execution_options=at_once)
 
     return engine
+
+
+def _of_each_transaction(schema: str | None, statement_seconds: int) -> str:
+    """In one request, whose per cent signs are doubled for the driver."""
+    settings = [f"SET LOCAL statement_timeout = {statement_seconds * 1000:d}"]
+    if schema is not None:
+        name = schema.replace('"', '""').replace("%", "%%")
+        settings.append(f'SET LOCAL search_path = "{name}"')
+    return "; ".join(settings)
 
 
 def exact_json(text: str) -> Any:

@@ -9,7 +9,7 @@ AT = 'connection to server at "10.0.0.5", port 5432 failed: '
 HBA = 'no pg_hba.conf entry for host "10.0.0.9", user "lf", database "langfuse"'
 
 PERMANENT = [
-    ("FATAL:  unsupported startup parameter: options", "leave `options` and `schema` out"),
+    ("FATAL:  unsupported startup parameter: options", "leave `options` out"),
     ("FATAL:  unsupported startup parameter in options: search_path", "ALTER ROLE"),
     ("FATAL:  Tenant or user not found", "`postgres.<project>`"),
     ("FATAL:  (ENOTFOUND) tenant/user postgres.abc not found", "`postgres.<project>`"),

@@ -25,6 +25,7 @@ def test_a_socket_directory_is_passed_on() -> None:
         "connection_limit=5",
         "pgbouncer=true&pool_timeout=0",
         "schema=public",
+        "schema=lang%20fuse",
         "statement_cache_size=0",
     ],
 )
@@ -47,8 +48,7 @@ def test_what_concerns_prisma_alone_is_dropped(parameters: str) -> None:
             "sslaccept=strict&sslcert=/ca.pem",
             {"sslmode": "verify-full", "sslrootcert": "/ca.pem"},
         ),
-        ("schema=lang%20fuse", {"options": r"-csearch_path=lang\ fuse"}),
-        ("schema=a&options=-cgeqo%3Doff", {"options": "-cgeqo=off -csearch_path=a"}),
+        ("schema=a&options=-cgeqo%3Doff", {"options": "-cgeqo=off"}),
     ],
 )
 def test_what_libpq_calls_otherwise_is_translated(
