@@ -85,7 +85,7 @@ def from_client(error: Exception) -> ExportError:
     if state == _READ_ONLY_STATE:
         return TransientError(
             f"Postgres takes no changes{_words(original)}; DATABASE_URL must lead to the primary "
-            "server, not to a replica."
+            "server, not to a replica, and default_transaction_read_only be off for its user there."
         )
     if state[:2] in _TRANSIENT_CLASSES:
         return TransientError(f"Postgres could not do it now (SQLSTATE {state}){_words(original)}.")

@@ -44,7 +44,7 @@ def roles(stack: LocalStack) -> Iterator[Roles]:
     yield made
     with postgres_transaction(stack.addresses()) as connection:
         for role in (made.usual, made.without_login, made.without_room):
-            connection.cursor().execute(f"DROP ROLE {role}")
+            connection.cursor().execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def refusal(stack: LocalStack, url: str) -> ExportError:
@@ -133,3 +133,19 @@ def test_a_server_that_takes_no_changes_is_said_to_be_no_primary(stack: LocalSta
         database.exports.cancel("no-such-export")
     assert "must lead to the primary server" in str(caught.value)
     assert "read-only transaction" in str(caught.value)
+
+
+def test_user_who_may_only_read_is_told_apart_from_a_replica(
+    stack: LocalStack, roles: Roles
+) -> None:
+    with postgres_transaction(stack.addresses()) as connection:
+        read_only = f"ALTER ROLE {roles.usual} SET default_transaction_read_only = on"
+        connection.cursor().execute(f"{read_only}; GRANT UPDATE ON batch_exports TO {roles.usual}")
+    parts = urlsplit(stack.addresses().database_url)
+    url = parts._replace(netloc=f"{roles.usual}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}")
+    settings = Settings.load({**stack.environment(), "DATABASE_URL": url.geturl()})
+    with (
+        closing(LangfusePostgres(settings)) as database,
+        pytest.raises(TransientError, match="default_transaction_read_only be off"),
+    ):
+        database.exports.touch("nothing", "nobody")
