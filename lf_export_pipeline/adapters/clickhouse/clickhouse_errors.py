@@ -24,7 +24,17 @@ _STATUS = re.compile(r"HTTP driver received HTTP status (\d{3})\b")
 _AUTHENTICATION = {192, 193, 194, 195, 516}
 _ACCESS = {291, 497}
 _SCHEMA = {10, 16, 46, 47, 60, 81}
-_READ_ONLY_USER = {164, 452}
+_READ_ONLY_USER = 164
+_CONSTRAINT = 452
+_CONSTRAINED = re.compile(r"\bSetting (\w+)")
+_BOUNDS = {
+    "max_execution_time": "LF_EXPORT_CLICKHOUSE_QUERY_SECONDS",
+    "max_memory_usage": "LF_EXPORT_CLICKHOUSE_MEMORY_MIB",
+    "max_bytes_before_external_sort": "LF_EXPORT_CLICKHOUSE_MEMORY_MIB",
+    "max_bytes_before_external_group_by": "LF_EXPORT_CLICKHOUSE_MEMORY_MIB",
+    "max_threads": "LF_EXPORT_CLICKHOUSE_THREADS",
+}
+"""What says which value a setting has."""
 _QUERY = {
     *{6, 20, 26, 27, 35, 36, 38, 41, 42, 43, 44, 48, 50, 53, 62, 63, 69, 70, 72, 115, 117},
     *{
@@ -80,6 +90,8 @@ def from_client(error: Exception, place: str) -> ExportError:
     text = str(error)
     if code is None and (match := _CODE.match(text)):
         code = int(match.group(1))
+    if code == _CONSTRAINT:
+        return _of_constraint(_CONSTRAINED.search(text))
     if code is not None:
         return from_code(code)
     status = _STATUS.match(text)
@@ -112,12 +124,28 @@ def from_code(code: int) -> ExportError:
             "ClickHouse does not have a table, column or function that this export needs "
             f"(code {code}); check CLICKHOUSE_DB and that Langfuse's migrations ran."
         )
-    if code in _READ_ONLY_USER:
+    if code == _CONSTRAINT:
+        return _of_constraint(None)
+    if code == _READ_ONLY_USER:
         return ConfigurationError(
             "The profile of CLICKHOUSE_USER forbids a setting that this export needs "
             f"(code {code}); `readonly = 2` lets a user read and change settings."
         )
     return _of_query(code)
+
+
+def _of_constraint(named: re.Match[str] | None) -> ExportError:
+    """The one error that nobody can set right without a word of the server's: the setting's name.
+
+    ``readonly = 2`` is no help: constraints hold for who may change settings, too.
+    """
+    name = named[1] if named else ""
+    variable = _BOUNDS.get(name)
+    advice = f"set {variable} to what they allow, or change them" if variable else "change them"
+    return ConfigurationError(
+        "The constraints of CLICKHOUSE_USER's profile forbid what exports ask for "
+        f"(code {_CONSTRAINT}{name and f': {name}'}); {advice}."
+    )
 
 
 def _of_query(code: int) -> ExportError:

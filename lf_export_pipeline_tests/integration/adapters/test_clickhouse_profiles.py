@@ -1,7 +1,7 @@
 """Profiles that have results cut: ClickHouse then sends a part of the rows, and no error."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,11 +29,16 @@ def statement(sql: str) -> Statement:
 
 @contextmanager
 def server(
-    settings_with: SettingsWith, folder: Path, profile: Mapping[str, object], *constant: str
+    settings_with: SettingsWith,
+    folder: Path,
+    profile: Mapping[str, object],
+    *constant: str,
+    **constraints: str,
 ) -> Iterator[Settings]:
     """The settings of a server whose user has this profile; what is constant no query changes."""
     values = "".join(f"<{name}>{value}</{name}>" for name, value in profile.items())
-    bounds = "".join(f"<{name}><const/></{name}>" for name in constant)
+    held = dict.fromkeys(constant, "<const/>") | constraints
+    bounds = "".join(f"<{name}>{bound}</{name}>" for name, bound in held.items())
     profile_xml = f"{values}<constraints>{bounds}</constraints>"
     config = clickhouse.config_file(folder, profile_xml)
     options = ("--config-file", str(config))
@@ -96,7 +101,7 @@ def test_all_rows_arrive_however_few_the_profile_allows(
     ("name", "value", "sentence"),
     [
         ("group_by_overflow_mode", "any", r"group_by_overflow_mode = any .* set it to throw\."),
-        ("limit", 10, "forbids a setting"),
+        ("limit", 10, "code 452: limit.; change them"),
     ],
 )
 def test_profile_that_insists_on_cutting_is_refused(
@@ -107,3 +112,36 @@ def test_profile_that_insists_on_cutting_is_refused(
         with pytest.raises(ConfigurationError, match=sentence):
             reader.rows(statement(NUMBERS))
         reader.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "variable", "allowed"),
+    [
+        ("max_execution_time", "<max>60</max>", "LF_EXPORT_CLICKHOUSE_QUERY_SECONDS", "60"),
+        ("max_execution_time", "<min>300</min>", "LF_EXPORT_CLICKHOUSE_QUERY_SECONDS", "300"),
+        ("max_memory_usage", "<max>1073741824</max>", "LF_EXPORT_CLICKHOUSE_MEMORY_MIB", "1024"),
+        ("max_threads", "<max>1</max>", "LF_EXPORT_CLICKHOUSE_THREADS", "1"),
+    ],
+)
+def test_constraint_names_the_variable_that_keeps_to_it(
+    settings_with: SettingsWith,
+    tmp_path: Path,
+    *,
+    name: str,
+    bound: str,
+    variable: str,
+    allowed: str,
+) -> None:
+    """A user with ``readonly = 2`` or 0 has constraints like any other."""
+    profile = {"max_memory_usage": 1 << 29, "max_threads": 1}
+    with server(settings_with, tmp_path, profile, **{name: bound}) as settings:
+        asked = settings.model_copy(update={"lf_export_clickhouse_threads": 2})
+        with pytest.raises(ConfigurationError, match=rf"code 452: {name}.; set {variable} to"):
+            rows_of(asked)
+        kept = settings.model_copy(update={variable.lower(): int(allowed)})
+        assert rows_of(kept) == ROWS
+
+
+def rows_of(settings: Settings) -> int:
+    with closing(ClickHouseReader(settings)) as reader:
+        return len(reader.rows(statement(NUMBERS)))
