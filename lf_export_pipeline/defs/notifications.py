@@ -34,7 +34,8 @@ def send_notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     settings, instance = Settings.load(), cached_instance(context)
     rows = cached_database(settings).exports
     channels = open_channels(open_mailer(settings), rows, settings)
-    outcomes = send_owed(instance, rows, channels, open_spool(settings))
+    outcomes, last = send_owed(instance, rows, channels, open_spool(settings), context.cursor)
+    context.update_cursor(last)
     for one in outcomes:
         tell = context.log.warning if one.is_problem else context.log.info
         tell(f"{one.export_id}: {one.line}")
@@ -48,12 +49,22 @@ def send_owed(
     export_rows: BatchExportRepository,
     channels: Sequence[Channel],
     spool: Spool,
-) -> list[Outcome]:
-    """What has become of each notice that ended runs owed; the oldest is first."""
+    after: str | None = None,
+) -> tuple[list[Outcome], str]:
+    """What has become of each notice of the runs whose turn it is, and the last of these runs.
+
+    Args:
+        instance: Dagster's records.
+        export_rows: Langfuse's table.
+        channels: Where notices go.
+        spool: Where attempts have their marks.
+        after: The last run of the tick before.
+    """
     outbox, down, outcomes = Outbox(instance, export_rows, channels), set[str](), list[Outcome]()
-    for run in outbox.owing(RUNS_PER_TICK):
+    runs = outbox.owing(RUNS_PER_TICK, after)
+    for run in runs:
         folder = AttemptFolder.of(spool, export_id_of(run) or "", root_run_id(run))
         found = outbox.deliver(run, folder, without=down)
         down |= {one.channel for one in found if one.is_down}
         outcomes += found
-    return outcomes
+    return outcomes, runs[-1].run_id if runs else ""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import dagster as dg
 from pydantic import BaseModel
@@ -98,16 +99,16 @@ class Outbox:
         self._export_rows = export_rows
         self._channels = channels
 
-    def owing(self, limit: int) -> list[dg.DagsterRun]:
-        """The ended runs that owe something, oldest first, unless their attempt goes on."""
-        found: dict[str, dg.DagsterRun] = {}
-        for tag in CHANNEL_TAGS.values():
-            for run in self._tagged(tag):
-                if len(found) >= limit:
-                    break
-                if run.run_id not in found and not self._goes_on(run):
-                    found[run.run_id] = run
-        return list(found.values())
+    def owing(self, limit: int, after: str | None = None) -> list[dg.DagsterRun]:
+        """The ended runs that owe something, oldest first, unless their attempt goes on.
+
+        Args:
+            limit: How many at most.
+            after: The last run that had its turn: those behind it are next, and then the oldest
+                again. What cannot be sent for days would otherwise keep all others from their turn.
+        """
+        found = self._behind(after, limit)
+        return self._behind(None, limit) if after and not found else found
 
     def deliver(
         self, run: dg.DagsterRun, folder: AttemptFolder, without: Collection[str] = ()
@@ -135,15 +136,22 @@ class Outbox:
             outcomes.append(outcome)
         return outcomes
 
-    def _tagged(self, tag: str) -> Iterator[dg.DagsterRun]:
+    def _behind(self, after: str | None, limit: int) -> list[dg.DagsterRun]:
+        """None behind a run that Dagster has deleted."""
+        found: dict[int, dg.DagsterRun] = {}
+        for tag in CHANNEL_TAGS.values():
+            ended = (one for one in self._tagged(tag, after) if not self._goes_on(one.dagster_run))
+            found |= {one.storage_id: one.dagster_run for one in islice(ended, limit)}
+        return [found[place] for place in sorted(found)][:limit]
+
+    def _tagged(self, tag: str, after: str | None) -> Iterator[dg.RunRecord]:
         wanted = dg.RunsFilter(
             job_name=JOB_NAME, statuses=list(ENDED), tags={tag: list(OWED_STATES)}
         )
-        after: str | None = None
         while page := self._instance.get_run_records(
             wanted, PAGE_RUNS, ascending=True, cursor=after
         ):
-            yield from (record.dagster_run for record in page)
+            yield from page
             after = page[-1].dagster_run.run_id
 
     def _goes_on(self, run: dg.DagsterRun) -> bool:

@@ -16,6 +16,7 @@ from lf_export_pipeline.core.errors import (
     PermanentError,
     TransientError,
 )
+from lf_export_pipeline.defs import notifications
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.notifications import send_owed
 from lf_export_pipeline.lifecycle.notices import CHANNEL_TAGS, EMAIL_TAG, WEBHOOK_TAG, owe_failure
@@ -69,7 +70,7 @@ def send(world: World, instance: dg.DagsterInstance, **environment: str) -> list
     """One tick of the sensor."""
     settings = Settings.load(ENVIRONMENT | world.environment | environment)
     channels = open_channels(world.mailer, world.rows, settings)
-    return send_owed(instance, world.rows, channels, world.spool)
+    return send_owed(instance, world.rows, channels, world.spool)[0]
 
 
 def test_each_channel_is_among_those_that_are_told() -> None:
@@ -357,3 +358,46 @@ def test_channels_are_told_apart_and_one_that_is_down_does_not_hold_up_the_other
     assert (len(world.mailer.sent), len(pager.told)) == (1, 1)
     assert pager.told[0].occasion is Occasion.FAILED
     assert not is_owed(world, instance)
+
+
+def turns(
+    world: World, instance: dg.DagsterInstance, channels: list[Channel], ticks: int
+) -> list[str]:
+    """The last run of each tick."""
+    last: list[str] = []
+    for _ in range(ticks):
+        behind = last[-1] if last else None
+        last.append(send_owed(instance, world.rows, channels, world.spool, behind)[1])
+    return last
+
+
+@pytest.mark.parametrize("error", [MessageDeferredError("The mailbox is full."), AWAY], ids=str)
+def test_more_messages_than_a_tick_tries_keep_no_other_from_being_sent(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, error: ExportError
+) -> None:
+    """The first one is not taken for days; the pager waits behind it with another run."""
+    monkeypatch.setattr(notifications, "RUNS_PER_TICK", 1)
+    world, first = finished_without_email(instance)
+    other = after(world, "export-2")
+    second = other.run(instance).run_id
+    instance.add_run_tags(second, {WEBHOOK_TAG: "owed"})
+    pager = Pager()
+    mail, *_ = open_channels(other.mailer, other.rows, Settings.load(ENVIRONMENT))
+    other.mailer.failures = [error] * 9
+
+    last = turns(other, instance, [mail, pager], ticks=3)
+
+    assert state_of(instance, first) == "owed"
+    assert (len(pager.told), state_of(instance, second, WEBHOOK_TAG)) == (1, "sent")
+    assert last == [first, second, first]
+
+
+def test_after_a_run_that_was_deleted_the_oldest_has_its_turn(
+    instance: dg.DagsterInstance,
+) -> None:
+    world, first = finished_without_email(instance)
+    channels = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+    gone = World(export_row("export-2")).run(instance).run_id
+    instance.delete_run(gone)
+
+    assert [run.run_id for run in Outbox(instance, world.rows, channels).owing(9, gone)] == [first]
