@@ -89,9 +89,13 @@ class PartUploads:
         self._client.abort_multipart_upload(**self._of(upload))
 
     def bears(self, key: str, mark: str) -> bool:
-        """Whether the object that is there has this mark."""
-        found = self._client.head_object(**self._place(key))
-        return bool(found.get("Metadata") == {MARK: mark})
+        """Whether the object that is there has this mark.
+
+        Names of headers count in any case: proxies written in Go change it. A service may have
+        added some of its own.
+        """
+        found = self._client.head_object(**self._place(key)).get("Metadata", {})
+        return {name.lower(): value for name, value in found.items()}.get(MARK) == mark
 
     def _place(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": key}

@@ -46,6 +46,15 @@ def with_neither(headers: Headers) -> Headers:
     return with_other_etags(without_checksums(headers))
 
 
+def with_names_as_go_writes_them(headers: Headers) -> Headers:
+    """As proxies like Traefik and Caddy pass them on, and some services answer."""
+    return {name.title(): value for name, value in headers.items()}
+
+
+def with_metadata_of_its_own(headers: Headers) -> Headers:
+    return {**headers, "x-amz-meta-mtime": "1795883262.983"}
+
+
 class Service:
     """The embedded server as another one would answer.
 
@@ -276,3 +285,19 @@ def test_an_upload_that_was_not_begun_for_want_of_checksums_is_begun_once(
     sent(service, key, 11 * MIB)
     assert service.store.incomplete_uploads(key) == []
     assert service.told == []
+
+
+@pytest.mark.parametrize("answers", [dict, with_names_as_go_writes_them, with_metadata_of_its_own])
+def test_an_upload_that_was_completed_before_is_known_by_its_mark(
+    service: Service, key: str, answers: Answers
+) -> None:
+    """The answer to the first request was lost, or whoever sent it was killed."""
+    service.answers_with(answers)
+    store, data = service.store, secrets.token_bytes(1000)
+    begun, other = store.begin(key, "text/csv"), store.begin(key, "text/csv")
+    parts = [store.send_part(begun, 1, memoryview(data))]
+    store.complete(begun, parts, PART, len(data))
+    store.complete(begun, parts, PART, len(data))
+    assert store.is_complete(begun)
+    assert not store.is_complete(other)
+    store.abort(other)
