@@ -17,8 +17,7 @@ def refusal_of_us(error: Exception) -> ConfigurationError | None:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = {code for code, _ in error.recipients.values()}
         return _sentence(error, _WANTS_A_SIGN_IN) if codes == {_WANTS_A_SIGN_IN} else None
-    is_reply = isinstance(error, smtplib.SMTPResponseException)
-    code = error.smtp_code if is_reply else 0
+    code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
     if code < 500 or (isinstance(error, smtplib.SMTPDataError) and code != _WANTS_A_SIGN_IN):
         return None
     return _sentence(error, code)
