@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import Spool
 from lf_export_pipeline.core.query.export_query import SerializedChunk, SpooledBytes
 from lf_export_pipeline.file.spooled_bytes import keep
@@ -106,12 +107,23 @@ class AttemptFolder:
             file.write(value.model_dump_json().encode())
 
     def read(self, name: str, model: type[Model]) -> Model | None:
-        """A small value, or None if it was never stored."""
+        """A small value, or None if it was never stored.
+
+        Raises:
+            TransientError: What is there is not what was stored.
+        """
         path = f"{self.path}/{name}.json"
         if not self.spool.exists(path):
             return None
         with self.spool.open(path) as file:
-            return model.model_validate_json(file.read())
+            data = file.read()
+        try:
+            return model.model_validate_json(data)
+        except ValidationError:
+            raise TransientError(
+                f"{path} in the spool cannot be read any more; if that goes on, remove its folder "
+                "and queue the export again."
+            ) from None
 
     def has(self, name: str) -> bool:
         """Whether the small value is there."""

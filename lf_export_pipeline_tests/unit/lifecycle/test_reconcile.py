@@ -298,6 +298,22 @@ def test_what_cannot_be_removed_is_tried_again_and_what_is_removed_is_not(
     assert len(removals) == 1
 
 
+@pytest.mark.parametrize("damaged", [b"", b"\x00" * 9, b"{}", b'{"key": 1}', b"\xff"], ids=repr)
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
+def test_a_note_that_cannot_be_read_keeps_no_other_export_from_its_run(
+    instance: dg.DagsterInstance, status: str, damaged: bytes
+) -> None:
+    """As a disk or an older version may have left it."""
+    place = Place(instance, export_row("a", status=status), waiting_row("b"))
+    run = run_of(instance)
+    folder = place.leave_object(run.run_id, KEYS[0])
+    place.spool.files[f"{folder.path}/{OBJECT}.json"] = damaged
+    (instance.report_run_failed if status == "FAILED" else instance.report_run_canceled)(run)
+
+    assert place.keys() == ["b"]
+    assert folder.has(OBJECT)
+
+
 def test_attempt_of_another_dagster_is_left_alone(instance: dg.DagsterInstance) -> None:
     place = Place(instance, export_row("a"))
     place.rows.start("a", "run-of-another-dagster")
