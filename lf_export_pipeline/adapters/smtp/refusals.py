@@ -7,13 +7,20 @@ message as well.
 
 import smtplib
 
+from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
 from lf_export_pipeline.core.errors import ConfigurationError
 
 _WANTS_A_SIGN_IN = 530  # RFC 4954, to any command; RFC 3207: STARTTLS first
 
+_SES_STOPPED = {"AccountSuspendedException", "SendingPausedException"}
+_SES_SENDER = "MailFromDomainNotVerifiedException"
+
 
 def refusal_of_us(error: Exception) -> ConfigurationError | None:
     """The sentence; None if the error may pass, or is about one message."""
+    if isinstance(error, (ClientError, NoCredentialsError, PartialCredentialsError)):
+        return _of_ses(error)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = {code for code, _ in error.recipients.values()}
         return _sentence(error, _WANTS_A_SIGN_IN) if codes == {_WANTS_A_SIGN_IN} else None
@@ -57,3 +64,28 @@ def _meaning(error: Exception, code: int) -> tuple[str, str]:
         "have that repaired, or use its port with TLS from the first byte (`smtps://`) in "
         "SMTP_CONNECTION_URL",
     )
+
+
+def _of_ses(error: Exception) -> ConfigurationError | None:
+    """Its own words stay out: they quote addresses."""
+    if not isinstance(error, ClientError):
+        return ConfigurationError(
+            "There are no credentials for Amazon SES; set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or give this machine a role."
+        )
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 403:
+        return ConfigurationError(
+            f"Amazon SES refuses access ({code}); check AWS_ACCESS_KEY_ID and "
+            f"AWS_SECRET_ACCESS_KEY, or the role, and allow it ses:{error.operation_name}."
+        )
+    if code in _SES_STOPPED:
+        return ConfigurationError(
+            f"Amazon SES sends nothing for this account ({code}); look there for the reason."
+        )
+    if code == _SES_SENDER:
+        return ConfigurationError(
+            f"Amazon SES takes no e-mail from this sender ({code}); verify the domain of "
+            "EMAIL_FROM_ADDRESS there."
+        )
+    return None

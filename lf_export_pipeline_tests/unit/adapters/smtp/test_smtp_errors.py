@@ -10,6 +10,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     EndpointConnectionError,
+    NoCredentialsError,
     ReadTimeoutError,
 )
 from pydantic import SecretStr
@@ -130,6 +131,37 @@ def test_replies_are_final_or_may_pass_and_say_what_to_do(
     mapped = from_client(error)
     assert type(mapped) is kind
     assert says in str(mapped)
+
+
+def ses(status: int, code: str) -> ClientError:
+    answer: Any = {
+        "Error": {"Code": code, "Message": "not for ada@x.test"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, "SendEmail")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (NoCredentialsError(), ConfigurationError, "no credentials for Amazon SES"),
+        (ses(403, "AccessDeniedException"), ConfigurationError, "allow it ses:SendEmail"),
+        (ses(403, "SignatureDoesNotMatch"), ConfigurationError, "AWS_SECRET_ACCESS_KEY"),
+        (ses(400, "SendingPausedException"), ConfigurationError, "for this account"),
+        (ses(400, "AccountSuspendedException"), ConfigurationError, "for this account"),
+        (ses(400, "MailFromDomainNotVerifiedException"), ConfigurationError, "EMAIL_FROM_ADDRESS"),
+        (ses(400, "MessageRejected"), PermanentError, "MessageRejected"),
+        (ses(429, "TooManyRequestsException"), TransientError, "TooManyRequestsException"),
+        (ses(500, "InternalFailure"), TransientError, "InternalFailure"),
+    ],
+)
+def test_what_ses_has_against_every_message_is_a_matter_of_configuration(
+    error: Exception, kind: type[ExportError], says: str
+) -> None:
+    mapped = from_client(error)
+    assert type(mapped) is kind
+    assert says in str(mapped)
+    assert "ada@x.test" not in str(mapped)
 
 
 REJECTED: Any = {"Error": {"Code": "MessageRejected", "Message": "not verified: ada@x.test"}}
