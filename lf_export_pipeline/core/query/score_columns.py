@@ -12,6 +12,7 @@ from lf_export_pipeline.core.query.columns import SCORE_CELLS, SCORE_INDEXES
 from lf_export_pipeline.core.query.compiler import FilterColumn, ValueType
 from lf_export_pipeline.core.query.export_query import Lookup, LookupScope
 from lf_export_pipeline.core.query.newest_scores import newest_scores
+from lf_export_pipeline.core.query.score_names import shown_name
 from lf_export_pipeline.core.query.statement import Params, Statement, Store
 
 SCORE_KEY = "#score_key"
@@ -140,13 +141,15 @@ def score_cells_lookup(
     to bring their groups together, and add up averages in another order each time.
     """
     known = params.array(names)
+    # It costs as much as the rest, so it is asked of projects alone that have such a name.
+    name = shown_name("name") if any("\ufffd" in each for each in names) else "name"
     sql = f"""
 SELECT key,
   arrayMap(c -> c.1, cells) AS `{SCORE_INDEXES}`, arrayMap(c -> c.2, cells) AS `{SCORE_CELLS}`
 FROM (
   SELECT key, arraySort(groupArray((toUInt32(position - 1), cell))) AS cells
   FROM (
-    SELECT key, transform(name, {known}, arrayEnumerate({known}), toUInt32(0)) AS position,
+    SELECT key, transform({name}, {known}, arrayEnumerate({known}), toUInt32(0)) AS position,
       if(min(is_text) = 0,
          toJSONString(groupArrayIf(number, NOT is_text)),
          toJSONString(groupArrayIf(text, is_text))) AS cell

@@ -24,6 +24,15 @@ _DATA_TYPE = "if(t.data_type = 'BOOLEAN' AND t.value NOT IN (0, 1), 'NUMERIC', t
 """Nothing keeps a score that is said to be true or false from another value."""
 
 
+def shown_name(name: str) -> str:
+    """The expression of a score's name as people see it: what is no UTF-8 in it becomes U+FFFD.
+
+    One such name is that with the escape of half a character: JSON may hold it, and ClickHouse
+    stores it as bytes that are no text.
+    """
+    return f"toValidUTF8({name})"
+
+
 def score_names_statement(
     project_id: str,
     cutoff: datetime,
@@ -36,7 +45,7 @@ def score_names_statement(
     """The names of all scores that existed at the cutoff, sorted for a stable order of columns.
 
     Whoever may send scores chooses their names, so no more of them are fetched than it takes to
-    know that they are too long together.
+    know that they are too long together. Names that are shown alike are one column, as in Langfuse.
 
     Args:
         project_id: The project.
@@ -59,13 +68,15 @@ def score_names_statement(
         recent = (">=", earlier(time_from, NAMES_LOOKBACK))
         conditions.append(SCORE_TIME.condition([recent], project, params))
     scores = f"FROM scores AS t WHERE {' AND '.join(conditions)}"
-    found, types = f"SELECT DISTINCT t.name AS name {scores}", ""
+    stored, columns, types = f"SELECT DISTINCT t.name AS stored {scores}", "", ""
     if with_types:
         types = ", types"
-        found = (
-            f"SELECT t.name AS name, arrayStringConcat(groupUniqArray({_DATA_TYPE}), ',') AS types "
-            f"{scores} GROUP BY name"
+        columns = ", arrayStringConcat(groupUniqArrayArray(stored_types), ',') AS types"
+        stored = (
+            f"SELECT t.name AS stored, groupUniqArray({_DATA_TYPE}) AS stored_types "
+            f"{scores} GROUP BY stored"
         )
+    found = f"SELECT {shown_name('stored')} AS name{columns} FROM ({stored}) GROUP BY name"
     sql = (
         f"SELECT leftUTF8(name, {most} + 1) AS name{types} FROM (SELECT name{types}, "
         f"sum(length(name) + {CELL_BYTES}) OVER (ORDER BY name) - length(name) - {CELL_BYTES} "

@@ -1,15 +1,19 @@
 """Score columns: which there are, what they are called, and what the cells hold."""
 
 import csv
+import json
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lf_export_pipeline.core.errors import InvalidFilterError
+from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.core.request.admission import ExportLimits, score_columns_bytes
 from lf_export_pipeline.core.tables import table_source
-from lf_export_pipeline_tests.exporting import CUTOFF, NOON, Project, where
+from lf_export_pipeline_tests.exporting import CUTOFF, NOON, Exported, Project, where
 from lf_export_pipeline_tests.integration.core.conftest import NewProject
 
 pytestmark = [
@@ -147,6 +151,55 @@ def test_every_name_is_an_ordinary_name(project: Project, table: str, file_forma
         row = found.row
         expected = {name: [at] for at, name in enumerate(ODD_NAMES, start=1)}
     assert {name: row.get(name) for name in ODD_NAMES} == expected
+
+
+@BOTH
+@pytest.mark.parametrize("file_format", ["CSV", "JSONL", "PARQUET"])
+def test_a_name_that_is_no_text_is_a_column_with_its_values(
+    project: Project, table: str, file_format: str
+) -> None:
+    """JSON may hold half a character in an escape, and ClickHouse stores it as other bytes.
+
+    Two names that are shown alike are one column, as in Langfuse.
+    """
+    add_scores(
+        project,
+        table,
+        {"name": "half \udc00", "value": 1, "trace_id": "elsewhere"},
+        {"name": "half \udc01", "value": 2},
+        {"name": "\udfff and \udfff", "value": 3},
+        {"name": "\ufffd", "value": 4},
+        {"name": "whole", "value": 5},
+    )
+    found = project.export(table, file_format=file_format)
+    assert found.query.score_columns == ("half \ufffd", "whole", "\ufffd", "\ufffd and \ufffd")
+    shown = _shown(found)
+    assert [shown[name] for name in found.query.score_columns] == [[2], [5], [4], [3]]
+
+
+def test_names_that_are_shown_alike_have_the_type_of_both(project: Project) -> None:
+    add_scores(
+        project,
+        "traces",
+        {"name": "\udc00", **TYPED["flag"]},
+        {"name": "\udc01", **TYPED["number"]},
+        {"name": "\ufffd", **TYPED["word"], "trace_id": "elsewhere"},
+    )
+    found = project.export("traces", file_format="PARQUET")
+    assert found.query.score_columns == ("\ufffd",)
+    assert found.query.score_types == (ColumnType.TEXTS,)
+    assert sorted(_shown(found)["\ufffd"]) == ["0.5", "1"]
+
+
+def _shown(found: Exported) -> dict[str, Any]:
+    """The only row of a file, its score cells as lists."""
+    if found.query.request.format == "PARQUET":
+        (row,) = pq.read_table(pa.BufferReader(found.data)).to_pylist()
+        return dict(row)
+    if found.query.request.format == "CSV":
+        names = found.query.score_columns
+        return {name: json.loads(found.cells[name] or "null") for name in names}
+    return found.row
 
 
 @BOTH
