@@ -11,6 +11,7 @@ import json
 import re
 import urllib.request
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,12 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_INSTANT = re.compile(r'"?(-?\d{4,6}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)Z?"?')
-_NUMBER = re.compile(r'"?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"?')
-_PLAIN_INSTANTS = {"startTime", "endTime", "completionStartTime", "traceTimestamp"}
-"""Columns of text that hold instants as ClickHouse writes them."""
+_INSTANT = re.compile(r'"?([+-]?\d{4,6}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)Z?"?')
+_NUMBER = re.compile(r'"?(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)"?', re.ASCII)
+"""As JSON writes one; a text such as ``007`` stays what it is."""
+
+_INT64, _UINT64 = 1 << 63, 1 << 64
+_DIGITS_MAX = len(str(_UINT64))
 
 
 def read_export(
@@ -40,8 +43,9 @@ def read_export(
     file without rows gives an empty frame; its columns are known if it is Parquet or has a header.
 
     - Instants are ``datetime64[ms, UTC]``.
-    - Whole numbers are ``Int64``, other numbers ``Float64``, truth values ``boolean``; each with
-      ``<NA>`` where a row has none. Numbers that no 64 bits hold stay text.
+    - Whole numbers are ``Int64``, or ``UInt64`` where one needs it, other numbers ``Float64``,
+      truth values ``boolean``; each with ``<NA>`` where a row has none. A column with a whole
+      number that no 64 bits hold is text.
     - All other columns, ids that look like numbers among them, are text, ``None`` where a row has
       none. In CSV an empty text and a missing one are the same: missing.
     - Lists and objects (metadata, tags, comments, score columns, embedded input and output) are
@@ -72,8 +76,8 @@ def read_export(
     names = [str(name) for name in frame.columns]
     base = {column.name: column for column in _layout_of(names, table)}
     for name in names:
-        column = base.get(name)
-        frame[name] = _typed(name, list(frame[name]), column, is_csv=is_csv, parse_json=parse_json)
+        values = list(frame[name])
+        frame[name] = _typed(values, base.get(name), is_csv=is_csv, parse_json=parse_json)
     return frame
 
 
@@ -108,9 +112,11 @@ def _rows(data: bytes) -> tuple[Any, bool]:
         return [], True
     import pandas as pd  # noqa: PLC0415 - only here
 
-    cells = pd.read_csv(io.StringIO(text, newline=""), dtype=str, keep_default_na=False)
-    columns = {name: [cell or None for cell in cells[name]] for name in cells.columns}
-    return columns, True
+    # As a header, pandas would give another name to a score whose name is empty.
+    lines = io.StringIO(text, newline="")
+    cells = pd.read_csv(lines, header=None, dtype=str, keep_default_na=False)
+    columns = (cells[at].tolist() for at in cells.columns)
+    return {name: [cell or None for cell in column] for name, *column in columns}, True
 
 
 def _layout_of(names: Sequence[str], table: str | None) -> Sequence[OutputColumn]:
@@ -120,15 +126,17 @@ def _layout_of(names: Sequence[str], table: str | None) -> Sequence[OutputColumn
 
 
 def _typed(
-    name: str, values: list[Any], column: OutputColumn | None, *, is_csv: bool, parse_json: bool
+    values: list[Any], column: OutputColumn | None, *, is_csv: bool, parse_json: bool
 ) -> Any:
     """The values of one column with their type."""
-    from lf_export_pipeline.core.query.columns import Kind  # noqa: PLC0415 - only here
+    from lf_export_pipeline.core.query.columns import ColumnType, Kind  # noqa: PLC0415 - only here
 
     kind = column.kind if column else Kind.JSON  # what is behind the base columns is a score
-    if kind is Kind.TEXT and name not in _PLAIN_INSTANTS:
+    is_instant = column is not None and column.type is ColumnType.INSTANT
+    if kind is Kind.TEXT and not is_instant:
         return _as_objects(values if parse_json else [_json_text(value) for value in values])
-    for reading in (_instants, _booleans, _numbers):
+    numbers = _decimals if column is not None and column.type in _fractions() else _numbers
+    for reading in (_instants,) if is_instant else (_booleans, numbers):
         read = reading(values)
         if read is not None:
             return read
@@ -158,10 +166,12 @@ def _of_parquet(content: bytes, table: str | None, *, parse_json: bool) -> pd.Da
 def _of_arrow(values: Any, column: OutputColumn | None, *, parse_json: bool) -> Any:
     import pandas as pd  # noqa: PLC0415 - only here
     import pyarrow as pa  # noqa: PLC0415 - only here
+    import pyarrow.compute as pc  # noqa: PLC0415 - only here
 
     kind = values.type
     if pa.types.is_timestamp(kind):
-        return values.cast(pa.timestamp("ms", "UTC"), safe=False).to_pandas()
+        cut = pc.floor_temporal(values, unit="millisecond")  # as text is; a cast rounds up old ones
+        return cut.cast(pa.timestamp("ms", "UTC")).to_pandas()
     if pa.types.is_nested(kind):
         found = [_plain(value) for value in values.to_pylist(maps_as_pydicts="lossy")]
         return _as_objects(found if parse_json else [_json_text(value) for value in found])
@@ -248,20 +258,55 @@ def _booleans(values: list[Any]) -> Any:
     return None if found is None else pd.Series(found, dtype="boolean")
 
 
+def _fractions() -> set[str]:
+    """The types of columns whose numbers may have a fraction, even if none has one."""
+    from lf_export_pipeline.core.query.columns import ColumnType  # noqa: PLC0415 - only here
+
+    return {ColumnType.DOUBLE, ColumnType.COST, ColumnType.COST_SUM}
+
+
+def _number(value: Any) -> float | int | None:
+    """A number, or what JSON has for one; None also where it would lose its digits."""
+    if isinstance(value, str) and len(value) > _DIGITS_MAX and value.lstrip("-").isdigit():
+        return None
+    found = _double(value)
+    if found is None or isinstance(value, (int, float)):
+        return found
+    text = value.strip('"')
+    return int(text) if text.lstrip("-").isdigit() else found
+
+
+def _double(value: Any) -> float | int | None:
+    """The same, where nothing but doubles and decimals is written."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    number = None if found is None else float(found[1])
+    return number if number is not None and isfinite(number) else None
+
+
 def _numbers(values: list[Any]) -> Any:
+    """Whole numbers if all are; None if one of these would lose digits."""
     import pandas as pd  # noqa: PLC0415 - only here
 
-    def convert(value: Any) -> float | int | None:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return value
-        found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
-        if found is None:
-            return None
-        return int(found[1]) if found[1].lstrip("-").isdigit() else float(found[1])
-
-    found = _each(values, convert)
+    found = _each(values, _number)
     if found is None:
         return None
-    if all(one is None or (isinstance(one, int) and abs(one) < 1 << 63) for one in found):
-        return pd.Series(found, dtype="Int64")
-    return pd.Series([None if one is None else float(one) for one in found], dtype="Float64")
+    known = [one for one in found if one is not None]
+    if not all(isinstance(one, int) for one in known):
+        return _floats(found)
+    for dtype, least, most in (("Int64", -_INT64, _INT64), ("UInt64", 0, _UINT64)):
+        if least <= min(known) and max(known) < most:
+            return pd.Series(found, dtype=dtype)
+    return None
+
+
+def _decimals(values: list[Any]) -> Any:
+    found = _each(values, _double)
+    return None if found is None else _floats(found)
+
+
+def _floats(values: list[Any]) -> Any:
+    import pandas as pd  # noqa: PLC0415 - only here
+
+    return pd.Series([None if one is None else float(one) for one in values], dtype="Float64")

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -18,6 +19,7 @@ from lf_export_pipeline.core.formats import format_writer
 from lf_export_pipeline.core.formats.compression import new_compressor
 from lf_export_pipeline.core.request.model import ExportFormat
 from lf_export_pipeline.core.request.options import Compression
+from lf_export_pipeline.core.tables import table_source
 from lf_export_pipeline.core.tables.traces import COLUMNS
 from lf_export_pipeline_tests.unit.core.formats.assembly import file_bytes
 
@@ -248,6 +250,86 @@ def test_a_file_with_few_columns_is_known_too(
     assert str(frame["bookmarked"].dtype) == "boolean"
     assert json.loads(frame["metadata"][0]) == {"k": "v"}
     assert json.loads(frame["quality"][0]) == [0.5]
+
+
+PAYLOADS: dict[str, list[Any]] = {
+    "instants": ["2031-02-20T00:00:00.123456Z", "2031-02-21 00:00:00"],
+    "numbers with zeros in front": ["007", "12"],
+    "numbers of many digits": ["12345678901234567890123", "17"],
+    "numbers of more digits than Python reads": ["9" * 5_000, "-" + "9" * 5_000],
+    "digits of another script": ["\u0663", "\u0664"],
+    "numbers beyond all doubles": ["1e400", "-1e400", "17"],
+}
+
+
+@pytest.mark.parametrize("texts", PAYLOADS.values(), ids=PAYLOADS)
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+def test_payload_keeps_what_it_says(
+    write: Callable[[list[dict[str, Any]]], str], texts: list[Any], tmp_path: Path
+) -> None:
+    """Whatever it looks like: no character of it may be lost to a guess."""
+    names = [column.name for column in table_source("observations").columns]
+    rows = [{**dict.fromkeys(names), "id": "o", "input": each} for each in texts]
+    assert list(read_export(stored(tmp_path, write(rows)))["input"]) == texts
+
+
+COLUMNS_OF_NUMBERS: dict[str, tuple[str, list[Any], str, list[Any]]] = {
+    "whole": ("totalTokens", [1, 2**63 - 1], "Int64", [1, 2**63 - 1]),
+    "unsigned": ("totalTokens", [1, 2**64 - 1], "UInt64", [1, 2**64 - 1]),
+    "too long": ("totalTokens", [1, str(2**64)], "object", ["1", str(2**64)]),
+    "with a fraction": ("sessionDuration", [0.5, 3.0], "Float64", [0.5, 3]),
+    "without one": ("sessionDuration", [2.0, 3.0], "Float64", [2, 3]),
+    "long without one": ("sessionDuration", [2.0, 1e20], "Float64", [2, 1e20]),
+    "text": ("totalCost", ["0.25", "3"], "Float64", [0.25, 3]),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS_OF_NUMBERS.values(), ids=COLUMNS_OF_NUMBERS)
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+def test_a_column_of_numbers_has_one_type_and_all_digits(
+    write: Callable[[list[dict[str, Any]]], str],
+    case: tuple[str, list[Any], str, list[Any]],
+    tmp_path: Path,
+) -> None:
+    name, cells, dtype, expected = case
+    columns = [column.name for column in table_source("sessions").columns]
+    rows = [{**dict.fromkeys(columns), "id": "s", name: cell} for cell in cells]
+    frame = read_export(stored(tmp_path, write(rows)))
+    assert (str(frame[name].dtype), list(frame[name])) == (dtype, expected)
+
+
+ODD_NAMES = ["", "Unnamed: 15", "quality", "quality.1", "Quality"]
+
+
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+def test_a_score_keeps_its_name_whatever_that_is(
+    write: Callable[[list[dict[str, Any]]], str], tmp_path: Path
+) -> None:
+    rows = [{**ROW, **{name: [at] for at, name in enumerate(ODD_NAMES)}}]
+    frame = read_export(stored(tmp_path, write(rows)), parse_json=True)
+    assert list(frame.columns) == [*NAMES, *ODD_NAMES]
+    assert [frame[name][0] for name in ODD_NAMES] == [[at] for at in range(len(ODD_NAMES))]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("1960-01-01 00:00:00.123456", "1960-01-01T00:00:00.123"),
+        ("2031-01-01 00:00:00.123999", "2031-01-01T00:00:00.123"),
+        ("+012345-01-01T00:00:00.000Z", "12345-01-01T00:00:00.000"),
+        ("-000043-03-15T00:00:00.000Z", "-043-03-15T00:00:00.000"),
+    ],
+)
+def test_each_format_cuts_instants_to_the_same_millisecond(
+    written: str, shown: str, tmp_path: Path
+) -> None:
+    row = {**ROW, "timestamp": written}
+    path = tmp_path / "export"
+    for data in (as_parquet([row]), *(write([row]).encode() for write in FORMATS.values())):
+        path.write_bytes(data)
+        instants = read_export(path)["timestamp"]
+        assert str(instants.dtype) == "datetime64[ms, UTC]"
+        assert instants.astype("int64")[0] == np.datetime64(shown, "ms").astype("int64")
 
 
 @pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
