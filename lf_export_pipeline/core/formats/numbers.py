@@ -45,6 +45,16 @@ def readable_numbers(array: pa.LargeStringArray) -> pa.LargeStringArray:
     return finished_where(array, mask, lambda cells: [_with_readable(cell) for cell in cells])
 
 
+def readable_doubles(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    """JSON lists of doubles, those too long for a whole number with an exponent, as ``double``.
+
+    Args:
+        array: Valid JSON in each cell, or null; it may hold strings, which stay.
+    """
+    mask = pc.match_substring_regex(array, SUSPICIOUS)
+    return finished_where(array, mask, lambda cells: [_with_doubles(cell) for cell in cells])
+
+
 def double(cell: bytes) -> bytes:
     """A finite double or decimal as a JSON number with a fraction or an exponent."""
     if _WHOLE.fullmatch(cell) is None:
@@ -60,6 +70,15 @@ def with_readable_numbers(cell: str) -> str:
 
 def _with_readable(cell: bytes) -> bytes:
     return with_readable_numbers(cell.decode()).encode()
+
+
+def _with_doubles(cell: bytes) -> bytes:
+    return _TOKEN.sub(_as_double, cell.decode()).encode()
+
+
+def _as_double(token: re.Match[str]) -> str:
+    is_string = token["whole"] is None
+    return token[0] if is_string or _is_held(token) else repr(float(token[0]))
 
 
 def _readable(token: re.Match[str]) -> str:

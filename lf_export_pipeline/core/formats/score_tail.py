@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lf_export_pipeline.core.formats.escapes import decode_escapes
-from lf_export_pipeline.core.formats.numbers import readable_numbers
+from lf_export_pipeline.core.formats.numbers import readable_doubles
 from lf_export_pipeline.core.formats.text import TEXT, cells_of
 from lf_export_pipeline.core.query.columns import SCORE_CELLS, SCORE_INDEXES
 
@@ -52,7 +52,7 @@ class ScoreTail:
         if double_quotes:
             values = pc.replace_substring(values, '"', '""')
         else:
-            values = readable_numbers(values)
+            values = readable_doubles(values)
         return cells_of(self._tails(indexes.to_numpy().astype(np.int64), lengths, values), b"")
 
     def _tails(self, indexes: Ints, lengths: Ints, values: pa.Array) -> pa.LargeStringArray:

@@ -84,15 +84,23 @@ def _completes_pair(match: re.Match[str], *, json_text: bool) -> bool:
     return is_low and (not json_text or count == 1 or count % 2 == 0)
 
 
-def readable(text: str) -> str:
+def readable(text: str, beyond: Callable[[str], str] = json.dumps) -> str:
     """Whole numbers beyond 64 bits as strings; test values are free of floats."""
     pieces = re.split(r'("(?:[^"\\]|\\.)*")', text, flags=re.DOTALL)
-    pieces[::2] = [re.sub(r"-?\d+", _number, piece) for piece in pieces[::2]]
+    pieces[::2] = [_with_numbers(piece, beyond) for piece in pieces[::2]]
     return "".join(pieces)
 
 
-def _number(match: re.Match[str]) -> str:
-    return match[0] if -(2**63) <= int(match[0]) < 2**64 else f'"{match[0]}"'
+def _with_numbers(text: str, beyond: Callable[[str], str]) -> str:
+    def number(match: re.Match[str]) -> str:
+        return match[0] if -(2**63) <= int(match[0]) < 2**64 else beyond(match[0])
+
+    return re.sub(r"-?\d+", number, text)
+
+
+def _double(digits: str) -> str:
+    """What a score is."""
+    return repr(float(digits))
 
 
 def json_string(text: str) -> str:
@@ -137,7 +145,7 @@ def json_object(
     members = [f"{json_string(column.name)}:{json_cell(column, record)}" for column in columns]
     for index, name in enumerate(score_columns):
         value = record.scores.get(index)
-        text = "null" if value is None else readable(decode(value, json_text=True))
+        text = "null" if value is None else readable(decode(value, json_text=True), _double)
         members.append(f"{json_string(name)}:{text}")
     row = "{" + ",".join(members) + "}"
     return row.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029").replace("\x85", r"\u0085")

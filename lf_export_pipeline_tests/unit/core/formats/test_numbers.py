@@ -3,7 +3,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from lf_export_pipeline.core.formats.numbers import double, readable_numbers
+from lf_export_pipeline.core.formats.numbers import double, readable_doubles, readable_numbers
 from lf_export_pipeline.core.formats.text import TEXT
 
 HELD = (
@@ -39,6 +39,13 @@ def test_numbers_that_a_type_holds_stay_as_they_are(around: str) -> None:
 def test_texts_and_keys_that_look_like_numbers_stay_as_they_are() -> None:
     text = json.dumps({"1e400": "a, 1e400: [12345678901234567890123", '"\\': ", 1e999"})
     assert readable(text) == [text]
+
+
+def test_doubles_of_a_list_have_an_exponent_where_they_are_too_long() -> None:
+    cells = ["[100000000000000000000,0.5]", "[-10000000000000000000]", '["100000000000000000000"]']
+    found = readable_doubles(pa.array([*cells, "[18446744073709549568,5]", None], TEXT))
+    expected = ["[1e+20,0.5]", "[-1e+19]", cells[2], "[18446744073709549568,5]", None]
+    assert found.to_pylist() == expected
 
 
 def test_doubles_have_a_fraction_or_an_exponent() -> None:
