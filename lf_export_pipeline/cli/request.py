@@ -4,6 +4,7 @@ import json
 import secrets
 from contextlib import closing
 from datetime import UTC, datetime
+from math import isinf
 from typing import Any
 
 import click
@@ -154,10 +155,31 @@ def _json(option: str, text: str) -> Any:
     if is_too_deep(text):
         raise click.BadParameter("This is too deeply nested.", param_hint=option)
     try:
-        return json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except ValueError as error:
         sentence = f"This is not JSON: {error}. `lf-export request --help` has an example."
         raise click.BadParameter(sentence, param_hint=option) from error
+    if not _can_be_stored(value):
+        sentence = "A text in it holds a NUL or half a character, which Postgres cannot store."
+        raise click.BadParameter(sentence, param_hint=option)
+    return value
+
+
+def _can_be_stored(value: Any) -> bool:
+    """Whether Postgres takes JSON that is not too deep, those of its keys that mean nothing too."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+    if isinstance(value, dict):
+        return all(map(_can_be_stored, (*value, *value.values())))
+    return not isinstance(value, list) or all(map(_can_be_stored, value))
+
+
+def _finite(digits: str) -> float:
+    """A number with a fraction or an exponent; Python would take one too large for infinity."""
+    number = float(digits)
+    if isinf(number):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return number
 
 
 def _no_number(word: str) -> float:

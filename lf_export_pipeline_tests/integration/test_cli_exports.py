@@ -99,6 +99,38 @@ def test_export_that_fails_ends_with_its_sentence_and_exit_code_one(
     assert "Column colour" in made.stderr
 
 
+_NAMED = '{"type": "string", "column": "name", "operator": "=", "value": "x"'
+NOT_TO_BE_STORED = (
+    ("--filters", r'[{"type": "string", "column": "name", "operator": "=", "value": "a\u0000"}]'),
+    ("--filters", f"[{_NAMED}, " + r'"unknown": ["\u0000"]}]'),
+    ("--filters", f"[{_NAMED}, " + r'"\udc00": 1}]'),
+    ("--filters", '[{"type": "number", "column": "latency", "operator": ">", "value": 1e400}]'),
+    ("--order-by", r'{"column": "name", "order": "ASC", "unknown": {"a": "\ud800"}}'),
+)
+
+
+@pytest.mark.parametrize(("option", "text"), NOT_TO_BE_STORED)
+def test_what_postgres_cannot_store_is_refused_in_a_sentence(
+    cli: CliRunner, option: str, text: str
+) -> None:
+    """Also in what means nothing here: it is a part of the stored query."""
+    asked = call(cli, "request", "--project", PROJECT, "--table", "traces", option, text)
+
+    assert asked.exit_code == 2, asked.output
+    assert f"Invalid value for {option}: " in asked.stderr
+    assert "half a character" in asked.stderr or "too large a number" in asked.stderr
+
+
+def test_any_other_text_of_a_filter_is_stored(cli: CliRunner, database: LangfusePostgres) -> None:
+    text = '\\u0000 \\ud800 \U0001f600 " \u202e \x01'
+    wanted = {"type": "string", "column": "name", "operator": "=", "value": text}
+
+    stored = database.exports.stored(request(cli, "--filters", json.dumps([wanted])))
+
+    assert stored is not None
+    assert stored.query["filter"] == [wanted]
+
+
 def test_completed_export_is_made_again_only_by_force(cli: CliRunner) -> None:
     export_id = request(cli)
     call(cli, "run", export_id)
