@@ -55,8 +55,8 @@ Examples:
 def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
     """Requeue failed exports: those with these IDs, or all that match the options.
 
-    Those whose request is invalid are left out: they would fail again. The exit code is 1 if an ID
-    is not that of a match.
+    Exports with these IDs are requeued if they are CANCELLED, too. Those whose request is invalid
+    are left out: they would fail again. The exit code is 1 if an ID is not that of a match.
     """
     conditions |= {name: list(conditions[name]) for name in ("ids", "projects", "tables")}
     config, settings = RequeueConfig(**conditions, dry_run=not do_it), Settings.load()

@@ -115,6 +115,8 @@ def _require_runnable(row: ExportRow) -> None:
 def _report(row: ExportRow) -> None:
     """One line for the export's end; the link is in the row, where it belongs."""
     said = f"{row.id}: {row.status}" + (f". {row.log}" if row.log else "")
+    if row.status == "CANCELLED":
+        said += f". `lf-export requeue {row.id} --do-it` queues it again"
     if row.status != "COMPLETED":
         raise click.ClickException(said)
     click.echo(said)

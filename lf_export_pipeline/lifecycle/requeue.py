@@ -19,7 +19,7 @@ HEADINGS = ("export", "project", "table", "format", "requested", "error", "outco
 WOULD_QUEUE = "would be requeued"
 QUEUED = "requeued"
 TOO_OLD = "skipped: older than 30 days, would be rejected"
-CHANGED = "skipped: no longer FAILED"
+CHANGED = "skipped: its status has changed"
 INVALID = "skipped: the request is invalid, would be rejected again"
 LIMIT_MAX = 100_000
 
@@ -43,7 +43,9 @@ class RequeueConfig(dg.Config):
     error_contains: str = Field(
         default="", description="Only exports whose error message contains this text."
     )
-    ids: list[str] = Field(default=[], description="Only these exports (ids).")
+    ids: list[str] = Field(
+        default=[], description="Only these exports (ids), CANCELLED ones among them."
+    )
     limit: int = Field(
         default=SEARCH_MAX_ROWS,
         ge=1,
@@ -76,10 +78,11 @@ class Requeued:
 
 
 def search_of(config: RequeueConfig, now: datetime) -> ExportSearch:
-    """The failed exports that are meant.
+    """The failed exports that are meant; of those that are named the cancelled ones, too.
 
-    Those that are too old to run count among them when they are named, by ids or by a time: else
-    a thousand of them, the oldest there are, would hide all others.
+    Somebody wanted a cancelled export no longer, so conditions alone never queue it. Those that
+    are too old to run count among the named ones, by ids or by a time: else a thousand of them, the
+    oldest there are, would hide all others.
 
     Raises:
         PermanentError: An instant cannot be read.
@@ -87,7 +90,7 @@ def search_of(config: RequeueConfig, now: datetime) -> ExportSearch:
     recent = None if config.ids else now - STALE_AFTER
     return ExportSearch(
         ids=tuple(config.ids),
-        statuses=("FAILED",),
+        statuses=("FAILED", "CANCELLED") if config.ids else ("FAILED",),
         projects=tuple(config.projects),
         tables=tuple(config.tables),
         log_contains=config.error_contains or None,
@@ -102,7 +105,7 @@ def requeue_failed(
 ) -> list[Requeued]:
     """What was done, or would be.
 
-    An export that is no longer FAILED by now is left alone, and so is one whose request is judged
+    An export whose status is another by now is left alone, and so is one whose request is judged
     invalid: it would fail again, and its user would get another e-mail that says so.
 
     Args:
@@ -128,7 +131,7 @@ def _outcome(
         return INVALID
     if config.dry_run:
         return WOULD_QUEUE
-    return QUEUED if export_rows.requeue(row.id, only="FAILED") else CHANGED
+    return QUEUED if export_rows.requeue(row.id, only=row.status) else CHANGED
 
 
 def _is_invalid(stored: StoredExport | None, limits: ExportLimits) -> bool:

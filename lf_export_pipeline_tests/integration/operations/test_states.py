@@ -158,8 +158,11 @@ def test_run_of_a_completed_export_changes_nothing_and_sends_no_second_mail(
     assert at.row(export_id) == completed
 
 
-def test_failed_export_that_is_queued_again_by_the_job_forgets_its_failure(at: Deployment) -> None:
-    export_id = asked(at, status="FAILED", log="The disk was full.", finished_at=datetime.now(UTC))
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
+def test_export_that_is_queued_again_by_the_job_forgets_its_end(
+    at: Deployment, status: str
+) -> None:
+    export_id = asked(at, status=status, log="The disk was full.", finished_at=datetime.now(UTC))
     config = {"ops": {"requeue_exports": {"config": {"ids": [export_id], "dry_run": False}}}}
 
     with dg.build_resources(resources_on(at.settings)) as ports:

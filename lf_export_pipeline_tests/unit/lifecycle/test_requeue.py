@@ -1,5 +1,6 @@
 """Failed exports again: first in words, then in deed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -79,7 +80,9 @@ def meant(rows: FakeBatchExportRepository, **config: Any) -> list[str]:
         ({"projects": ["project-2"]}, ["b"]),
         ({"tables": ["traces"]}, ["c"]),
         ({"error_contains": "BUCKET"}, ["c", "a"]),
-        ({"ids": ["a", "cancelled", "nowhere"]}, ["a"]),
+        ({"ids": ["a", "done", "nowhere"]}, ["a"]),
+        ({"ids": ["cancelled"]}, ["cancelled"]),
+        ({"ids": ["cancelled"], "projects": ["project-2"]}, []),
         ({"ids": ["old"]}, ["old"]),
         ({"limit": 2}, ["c", "b"]),
     ],
@@ -111,22 +114,35 @@ def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeBatchExport
     assert summary_of(requeued) == f"3 {QUEUED}; 1 {TOO_OLD}"
 
 
-def test_export_that_is_no_longer_failed_is_left_alone(
-    rows: FakeBatchExportRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    search = rows.search
+def test_a_cancelled_export_that_is_named_is_queued_again(rows: FakeBatchExportRepository) -> None:
+    config = RequeueConfig(ids=["cancelled"], dry_run=False)
 
-    def search_then_cancel(wanted: ExportSearch) -> list[ExportRow]:
+    (one,) = requeue_failed(rows, config, NOW, LIMITS)
+
+    assert one.outcome == QUEUED
+    assert rows.rows["cancelled"].status == "QUEUED"
+
+
+@pytest.mark.parametrize("before", ["FAILED", "CANCELLED"])
+def test_export_whose_status_has_changed_is_left_alone(
+    before: str,
+    rows: FakeBatchExportRepository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search, after = rows.search, {"FAILED": "CANCELLED", "CANCELLED": "FAILED"}[before]
+    rows.rows["a"] = replace(rows.rows["a"], status=before)
+
+    def search_then_change(wanted: ExportSearch) -> list[ExportRow]:
         found = search(wanted)
-        rows.rows["a"] = export_row("a", status="CANCELLED")
+        rows.rows["a"] = export_row("a", status=after)
         return found
 
-    monkeypatch.setattr(rows, "search", search_then_cancel)
+    monkeypatch.setattr(rows, "search", search_then_change)
 
     (one,) = requeue_failed(rows, RequeueConfig(ids=["a"], dry_run=False), NOW, LIMITS)
 
     assert one.outcome == CHANGED
-    assert rows.rows["a"].status == "CANCELLED"
+    assert rows.rows["a"].status == after
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
