@@ -1,9 +1,11 @@
 -- The user of the export pipeline in ClickHouse: it reads the tables that exports are made of, and
--- nothing else. Run it once as an administrator. Nobody can sign in before the second line, which
--- waits for the password without showing it; that must hold no ' and no \:
+-- nothing else. Run it once as an administrator: CLICKHOUSE_ADMIN is `--host … --user …`, with --port
+-- and --secure where needed, and CLICKHOUSE_PASSWORD is exported, since the second line cannot ask
+-- for it. Nobody can sign in before that line, which waits for the new user's password without
+-- showing it; that must hold no ' and no \:
 --
---   clickhouse-client --queries-file clickhouse_role.sql
---   stty -echo; read -r password; stty echo; printf "ALTER USER lf_export IDENTIFIED BY '%s' HOST ANY" "$password" | clickhouse-client; unset password
+--   clickhouse-client $CLICKHOUSE_ADMIN --queries-file clickhouse_role.sql
+--   stty -echo; read -r password; stty echo; printf "ALTER USER lf_export IDENTIFIED BY '%s' HOST ANY" "$password" | clickhouse-client $CLICKHOUSE_ADMIN; unset password CLICKHOUSE_PASSWORD
 --
 -- `default` is CLICKHOUSE_DB. On a cluster add ON CLUSTER '<name>' after each object's name.
 

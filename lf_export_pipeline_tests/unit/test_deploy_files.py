@@ -204,14 +204,17 @@ def test_password_for_clickhouse_is_neither_shown_nor_an_argument(tmp_path: Path
     done = subprocess.run(
         ["sh", "-c", f"{line}; echo; echo password: $password"],
         input='p%s$HOME/"&\n',
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "CLICKHOUSE_ADMIN": "--host clickhouse --user default",
+        },
         capture_output=True,
         text=True,
         check=True,
     )
 
     assert done.stdout.splitlines() == [
-        "arguments: ",
+        "arguments: --host clickhouse --user default",
         "ALTER USER lf_export IDENTIFIED BY 'p%s$HOME/\"&' HOST ANY",
         "password:",
     ]
