@@ -54,6 +54,8 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def test_example_loads_beside_the_pipeline(example: dict[str, Any]) -> None:
     dg.Definitions.validate_loadable(example["defs"])
 
+    found = [name for name, each in example.items() if isinstance(each, dg.Definitions)]
+    assert found == ["defs"], "Dagster loads no module with two"
     names = {sensor.name for sensor in example["defs"].get_repository_def().sensor_defs}
     assert {"mail_failed_runs", "slack_export_health", "reconcile_exports"} <= names
 
