@@ -22,7 +22,7 @@ install: $(INSTALLED) ## Make the virtual environment and install into it
 demo: $(INSTALLED) ## Show everything once, from nothing, and stop
 	$(BIN)/lf-export demo
 
-dev: $(INSTALLED) ## Embedded stack and Dagster's UI at http://127.0.0.1:3000, until Ctrl-C
+dev: $(INSTALLED) ## Embedded stack and Dagster's UI at http://127.0.0.1:3000, until Ctrl-C; another port: .venv/bin/lf-export dev --port 3001
 	$(BIN)/lf-export dev
 
 # Work is stolen, not dealt out by file: nobody waits for the worker that drew the longest file.

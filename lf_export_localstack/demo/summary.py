@@ -44,7 +44,7 @@ def next_commands(results: Sequence[Result], state_dir: Path) -> Iterator[str]:
     yield f"{program} local up --state-dir {folder}"
     yield "    starts these servers again, so that the links in the mails answer"
     if file is not None:
-        code = "from lf_export_pipeline.dataframe import read_export; "
+        code = "from lf_export_pipeline import read_export; "
         code += f"print(read_export({shown_path(file)!r}))"
         yield f'{shown_path(python)} -c "{code}"'
         yield "    opens the file as a pandas data frame"
