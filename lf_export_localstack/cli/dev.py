@@ -14,6 +14,7 @@ from lf_export_localstack.cli.local import state_dir_option
 from lf_export_localstack.cli.steps import Steps
 from lf_export_localstack.demo.summary import shown_path
 from lf_export_localstack.processes import dagster_processes as dagster
+from lf_export_localstack.processes import tcp_ports
 from lf_export_localstack.processes.process import ProcessRecord, is_running
 from lf_export_localstack.sample.sample_project import (
     ProjectNotEmptyError,
@@ -29,7 +30,13 @@ POLL_SECONDS = 0.5
 
 
 @click.command()
-@click.option("--port", default=3000, show_default=True, help="Where the UI listens.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=3000,
+    show_default=True,
+    help="Where the UI listens.",
+)
 @click.option("--traces", default=2_000, show_default=True, help="Traces of the sample project.")
 @state_dir_option
 def dev(port: int, traces: int, state_dir: Path) -> None:
@@ -44,6 +51,7 @@ def dev(port: int, traces: int, state_dir: Path) -> None:
 
 
 def _run(stack: LocalStack, port: int, traces: int, steps: Steps) -> None:
+    _require_free(port)
     stack.up()
     _fill(stack, traces, steps)
     home = dagster.prepare_home(stack.state_dir)
@@ -55,6 +63,15 @@ def _run(stack: LocalStack, port: int, traces: int, steps: Steps) -> None:
         steps("Dagster's UI answers")
         _say_where(stack, port, launch.log)
         _wait_while_running(record)
+
+
+def _require_free(port: int) -> None:
+    """Nothing, if the UI can listen there; what answers later could be another program.
+
+    Asked within the session: what an earlier one has left there, and it ends, is in nobody's way.
+    """
+    if not tcp_ports.is_free(port):
+        raise tcp_ports.PortTakenError(f"Port {port} is in use; `--port N` names another one.")
 
 
 def _fill(stack: LocalStack, traces: int, steps: Steps) -> None:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lf_export_localstack.cli import demo as demo_cli
-from lf_export_localstack.processes import dagster_processes
+from lf_export_localstack.processes import dagster_processes, tcp_ports
 from lf_export_localstack.processes.tcp_ports import PortTakenError
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.cli.main import main
@@ -78,6 +78,7 @@ def test_records_of_dagster_that_cannot_be_opened_are_named(
 def test_command_without_the_repository_around_it_says_how_to_install(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tcp_ports, "is_free", lambda _: True)  # whoever has the UI's port here
     monkeypatch.setattr(LocalStack, "up", lambda _: None)
     monkeypatch.setattr(LocalStack, "addresses", lambda _: None)
     monkeypatch.setattr("lf_export_localstack.cli.dev.generate_sample", lambda *_, **__: {})
@@ -96,7 +97,8 @@ def test_command_that_finds_no_free_port_says_so(
     def none_free(*_: object, **__: object) -> None:
         raise PortTakenError("No free port for s3 between 1 and 2.")
 
-    monkeypatch.setattr("lf_export_localstack.processes.tcp_ports.choose", none_free)
+    monkeypatch.setattr(tcp_ports, "choose", none_free)
+    monkeypatch.setattr(tcp_ports, "is_free", lambda _: True)  # whoever has the UI's port here
 
     result = CliRunner().invoke(main, [*words, "--state-dir", str(tmp_path / "state")])
 
