@@ -4,6 +4,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,13 +53,14 @@ def dev(port: int, traces: int, state_dir: Path) -> None:
 
 def _run(stack: LocalStack, port: int, traces: int, steps: Steps) -> None:
     _require_free(port)
-    stack.up()
-    _fill(stack, traces, steps)
+    with _said_when_interrupted(steps):
+        stack.up()
+        _fill(stack, traces, steps)
     home = dagster.prepare_home(stack.state_dir)
     environment = dagster.environment_for(stack.environment(), home)
     launch = dagster.launch_of(NAME, dagster.dev_arguments(port), environment, home)
     steps("Starting Dagster's webserver and daemon")
-    with stack.running(NAME, launch) as record:
+    with stack.running(NAME, launch) as record, _said_when_interrupted(steps):
         dagster.wait_for_ui(record, port, launch.log)
         steps("Dagster's UI answers")
         _say_where(stack, port, launch.log)
@@ -72,6 +74,16 @@ def _require_free(port: int) -> None:
     """
     if not tcp_ports.is_free(port):
         raise tcp_ports.PortTakenError(f"Port {port} is in use; `--port N` names another one.")
+
+
+@contextmanager
+def _said_when_interrupted(steps: Steps) -> Iterator[None]:
+    """A line for whoever has pressed Ctrl-C: Dagster takes a while to end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        steps("Stopping everything")
+        raise
 
 
 def _fill(stack: LocalStack, traces: int, steps: Steps) -> None:
