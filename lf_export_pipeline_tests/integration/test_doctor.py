@@ -16,6 +16,11 @@ from lf_export_pipeline.settings import Settings
 pytestmark = pytest.mark.services
 
 S3 = "LANGFUSE_S3_BATCH_EXPORT"
+ALSO_BAD = {
+    "CLICKHOUSE_DB": ("ClickHouse, events", "write mode"),
+    "CLICKHOUSE_EVENTS_READ_ONLY_URL": ("write mode",),
+}
+"""What is not good, or not known, either."""
 
 
 @pytest.fixture
@@ -100,8 +105,25 @@ def test_one_bad_part_is_named_with_what_to_do_and_the_others_stay_good(
     changed = environment | {variable: value}
     bad = [check for check in run_checks(Settings.load(changed), changed) if not check.ok]
     names = {check.name for check in bad}
-    assert names == ({part, "ClickHouse, events"} if variable == "CLICKHOUSE_DB" else {part})
+    assert names == {part, *ALSO_BAD.get(variable, ())}
     assert says in bad[0].message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("CLICKHOUSE_URL", "http://127.0.0.1:9", "not known. ClickHouse did not answer in full"),
+        ("CLICKHOUSE_PASSWORD", "wrong", "not known, since ClickHouse lets none of the tables"),
+    ],
+)
+def test_write_mode_is_not_known_where_clickhouse_cannot_be_asked(
+    environment: dict[str, str], variable: str, value: str, says: str
+) -> None:
+    changed = environment | {variable: value}
+    checks = {check.name: check for check in run_checks(Settings.load(changed), changed)}
+    assert not checks["ClickHouse"].ok
+    assert not checks["write mode"].ok
+    assert checks["write mode"].message.startswith(says)
 
 
 def test_a_postgres_elsewhere_that_is_not_verified_is_good_with_a_warning(
