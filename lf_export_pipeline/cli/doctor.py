@@ -1,11 +1,12 @@
 """Tries every part that an export needs, and says of each whether it is good or what to do."""
 
 import json
+import logging
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 
 import click
@@ -47,6 +48,7 @@ _SPOOL_FREE_GIB = 5
 _GIB = 1 << 30
 _OTHERS_MAY = 0o077
 _NAME_WIDTH = 20
+_CLIENTS_LOGGERS = ("clickhouse_connect", "urllib3.connectionpool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,28 @@ def run_checks(settings: Settings, environ: Mapping[str, str] | None = None) -> 
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, when all is tried.")
 def doctor(*, as_json: bool) -> None:
     """Try every part that exports need; exit code 1 if one of them is not good."""
-    checks = list(_checks()) if as_json else _told(_checks())
+    with _clients_silenced():
+        checks = list(_checks()) if as_json else _told(_checks())
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     if not all(check.ok for check in checks):
         raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _clients_silenced() -> Iterator[None]:
+    """They log a warning for each attempt that fails, of which a check's line says all there is.
+
+    Here alone: in runs these warnings are the operator's.
+    """
+    levels = {logger: logger.level for logger in map(logging.getLogger, _CLIENTS_LOGGERS)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _told(checks: Iterable[Check]) -> list[Check]:

@@ -1,6 +1,7 @@
 """The doctor on a good installation, and on one that lacks one thing."""
 
 import json
+import logging
 import secrets
 from pathlib import Path
 
@@ -124,6 +125,20 @@ def test_write_mode_is_not_known_where_clickhouse_cannot_be_asked(
     assert not checks["ClickHouse"].ok
     assert not checks["write mode"].ok
     assert checks["write mode"].message.startswith(says)
+
+
+def test_client_of_a_server_that_is_away_adds_nothing_to_the_lines(
+    environment: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    before = logging.getLogger("clickhouse_connect").level
+    away = environment | {"CLICKHOUSE_URL": "http://127.0.0.1:9"}
+
+    result = CliRunner(env=away).invoke(doctor)
+
+    assert "wrong  ClickHouse  " in result.stdout
+    assert result.stderr == ""
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert logging.getLogger("clickhouse_connect").level == before
 
 
 def test_a_postgres_elsewhere_that_is_not_verified_is_good_with_a_warning(
