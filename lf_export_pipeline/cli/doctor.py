@@ -5,8 +5,9 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 
 import click
@@ -153,11 +154,22 @@ def _environ_of_dagster() -> Mapping[str, str]:
 
 def _check(name: str, probe: Probe) -> Check:
     try:
-        return Check(name, ok=True, message=probe())
+        with _waited_for(name):
+            return Check(name, ok=True, message=probe())
     except ExportError as error:
         return Check(name, ok=False, message=str(error))
     except Exception as error:  # noqa: BLE001 - a doctor that dies helps nobody
         return Check(name, ok=False, message=f"The check itself failed ({type(error).__name__}).")
+
+
+def _waited_for(name: str) -> AbstractContextManager[object]:
+    """Says on a terminal which part is tried, as long as it is.
+
+    A server that takes a request and never answers it is waited for as in a run: for minutes.
+    """
+    if not sys.stderr.isatty():
+        return nullcontext()
+    return Console(stderr=True).status(f"Trying {name}")
 
 
 def _postgres(settings: Settings) -> str:
