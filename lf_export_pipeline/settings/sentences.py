@@ -11,6 +11,13 @@ from pydantic.fields import FieldInfo
 
 from lf_export_pipeline.core.errors import ConfigurationError
 
+_NOTHING_SET = (
+    "None of the variables that are needed is set. For the embedded servers: "
+    'eval "$(lf-export local env)"; else take the environment of the installation '
+    "(docs/install.md). docs/configuration.md says what each means."
+)
+"""For who has a shell with nothing in it: what each of them means would not help there."""
+
 
 @contextmanager
 def in_sentences(settings: type[BaseModel]) -> Iterator[None]:
@@ -27,7 +34,13 @@ def in_sentences(settings: type[BaseModel]) -> Iterator[None]:
 
 def sentences(error: ValidationError, settings: type[BaseModel]) -> str:
     """One sentence per problem, in the order of the fields; a secret's value is never in it."""
-    return " ".join(_sentence(problem, settings) for problem in error.errors(include_url=False))
+    problems: list[Any] = error.errors(include_url=False)
+    missing = {problem["loc"][0] for problem in problems if problem["type"] == "missing"}
+    required = {name for name, field in settings.model_fields.items() if field.is_required()}
+    if len(missing) > 1 and missing == required:
+        others = [problem for problem in problems if problem["type"] != "missing"]
+        return " ".join((_NOTHING_SET, *(_sentence(problem, settings) for problem in others)))
+    return " ".join(_sentence(problem, settings) for problem in problems)
 
 
 def expected(field: FieldInfo) -> str:

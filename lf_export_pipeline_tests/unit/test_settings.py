@@ -53,10 +53,24 @@ def test_columns_are_forbidden_by_project_or_a_sentence_says_what_is_wrong() -> 
 
 
 def test_every_missing_variable_is_named_in_a_sentence_of_its_own() -> None:
+    for kept, value in REQUIRED.items():
+        with pytest.raises(ConfigurationError) as caught:
+            Settings.load({kept: value})
+        named = re.findall(r"(\w+) is not set\.", str(caught.value))
+        assert sorted([kept, *named]) == sorted(REQUIRED)
+
+
+def test_where_nothing_is_set_one_line_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings.load({})
-    named = re.findall(r"(\w+) is not set\.", str(caught.value))
-    assert sorted(named) == sorted(REQUIRED)
+    said = str(caught.value)
+    assert 'eval "$(lf-export local env)"' in said
+    assert "docs/install.md" in said
+    assert len(said) < 250
+    assert not [name for name in REQUIRED if name in said]
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({"BATCH_EXPORT_ROW_LIMIT": "many"})
+    assert str(caught.value).startswith(f"{said} BATCH_EXPORT_ROW_LIMIT is 'many'; ")
 
 
 @pytest.mark.parametrize(
