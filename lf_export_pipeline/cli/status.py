@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from rich.live import Live
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.export_lookup import known_export_ids, missing_export
 from lf_export_pipeline.cli.instances import configured_instance
-from lf_export_pipeline.cli.records import print_records
+from lf_export_pipeline.cli.records import one_line, print_records
 from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.cli.status_lines import Run, StatusLine, status_lines
 from lf_export_pipeline.cli.status_view import StatusView
@@ -41,28 +41,33 @@ _NO_RUNS = (
     show_default=True,
     help="Number of exports, newest first.",
 )
-@click.option("--watch", is_flag=True, help="Refresh until all named have ended, or Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Follow until all named have ended, or Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--links", is_flag=True, help="Show the download links. They are secrets.")
 def status(ids: tuple[str, ...], limit: int, *, watch: bool, as_json: bool, links: bool) -> None:
     """Show exports and their runs: these, or the newest.
 
     On a terminal as a table or as blocks, whatever fits; in a pipe as lines with tabs.
+
+    --watch refreshes what a terminal shows. Without a terminal it prints a line for each change of
+    state, and the exit code is 0 if all named exports end COMPLETED, and 1 if one ends FAILED or
+    CANCELLED.
     """
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: choose one.")
-    if watch and not sys.stdout.isatty():
-        raise click.UsageError("--watch needs a terminal. In a pipe leave it out, and call again.")
+    is_told = watch and not sys.stdout.isatty()
     settings = Settings.load()
     with (
-        suppress(KeyboardInterrupt),
+        nullcontext() if is_told else suppress(KeyboardInterrupt),
         closing(LangfusePostgres(settings)) as database,
         configured_instance() as instance,
     ):
         exports = _Exports(database, instance, ids, limit, links=links)
         if instance is None:
             click.echo(_NO_RUNS, err=True)
-        if watch:
+        if is_told:
+            _tell_changes(exports)
+        elif watch:
             _watch(exports)
         else:
             lines = exports.lines()
@@ -95,10 +100,37 @@ class _Exports:
         return [found[export_id] for export_id in self.ids]
 
 
+def _tell_changes(exports: _Exports) -> None:
+    """A line with tabs for each state that is new: id, state, and why there is no file.
+
+    Ctrl-C ends it with an exit code that says so: 0 is the promise of a file.
+
+    Raises:
+        click.exceptions.Exit: One of those that were named has ended without a file.
+    """
+    lines, known = exports.lines(), dict[str, str]()
+    while True:
+        for line in lines:
+            if known.get(line.export) != line.status:
+                said = (line.export, line.status, *filter(None, [one_line(line.log)]))
+                click.echo("\t".join(said))
+        known |= {line.export: line.status for line in lines}
+        if _is_over(exports, lines):
+            break
+        time.sleep(POLL_SECONDS)
+        lines = exports.lines()
+    if any(line.status != "COMPLETED" for line in lines):
+        raise click.exceptions.Exit(1)
+
+
+def _is_over(exports: _Exports, lines: Sequence[StatusLine]) -> bool:
+    return bool(exports.ids) and all(line.status in ENDED for line in lines)
+
+
 def _watch(exports: _Exports) -> None:
     lines = exports.lines()
     with Live(_view(lines), auto_refresh=False) as live:
-        while not (exports.ids and all(line.status in ENDED for line in lines)):
+        while not _is_over(exports, lines):
             time.sleep(POLL_SECONDS)
             lines = exports.lines()
             live.update(_view(lines), refresh=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from lf_export_localstack.sample.sample_project import (
@@ -316,6 +317,49 @@ def test_watching_named_exports_ends_when_all_of_them_have_ended(
 
     assert watched.exit_code == 0, watched.output
     assert looks == [2, 1]
+
+
+@pytest.mark.parametrize("end", ["COMPLETED", "FAILED", "CANCELLED"])
+def test_watching_without_a_terminal_tells_each_change_and_ends_with_the_export(
+    end: str, cli: CliRunner, database: LangfusePostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_id = request(cli)
+    looks: list[int] = []
+
+    def goes_on(_seconds: float) -> None:
+        looks.append(1)
+        if len(looks) == 2:
+            with database.engine.begin() as connection:
+                connection.execute(
+                    sa.text("UPDATE batch_exports SET status = :end, log = :log WHERE id = :id"),
+                    {
+                        "end": end,
+                        "log": None if end == "COMPLETED" else "Why\tnot.",
+                        "id": export_id,
+                    },
+                )
+
+    monkeypatch.setattr("lf_export_pipeline.cli.status.time.sleep", goes_on)
+
+    watched = call(cli, "status", export_id, "--watch")
+
+    assert watched.exit_code == (0 if end == "COMPLETED" else 1), watched.output
+    why = "" if end == "COMPLETED" else "\tWhy not."
+    assert watched.stdout == f"{export_id}\tQUEUED\n{export_id}\t{end}{why}\n"
+    assert len(looks) == 2
+
+
+def test_watching_without_a_terminal_that_is_interrupted_promises_no_file(
+    cli: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lf_export_pipeline.cli.status.time.sleep", interrupt)
+
+    watched = call(cli, "status", request(cli), "--watch")
+
+    assert watched.exit_code != 0
 
 
 def test_ids_are_completed_with_what_they_are(cli: CliRunner) -> None:

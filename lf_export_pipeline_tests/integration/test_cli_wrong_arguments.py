@@ -95,7 +95,7 @@ WRONG: tuple[Words, ...] = (
     *(("schedule", "--cron", "@daily", "--window", "since-last", "--", word) for word in NO_IDS),
     *(("schedules", "remove", "--", word) for word in NO_IDS),
     *((*ASK, "--search", word) for word in ("a\0b", "\ud800")),
-    *(("status", "--watch"), ("status", "--watch", "--json"), ("status", "--json", "--watch")),
+    *(("status", "--watch", "--json"), ("status", "--json", "--watch")),
 )
 ODD: tuple[Words, ...] = (
     *(
