@@ -1,5 +1,6 @@
 """How far a run is, from what Dagster has recorded of it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from lf_export_pipeline.defs.progress_format import parse_progress
 
 CHUNK_STEP = "serialize_chunk"
 PLAN_STEP = "stream_chunks"
+_OURS = re.compile(r"lf_export_pipeline\.core\.(?:errors|redaction)\.\w+: (.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class RunProgress:
         done_chunks: How many chunks are written.
         done_rows: How many rows are in these.
         seconds_left: How long the other rows take at the same speed; None until that is known.
+        failed_step: The step that has failed for good; empty without one.
+        failure: What it has failed with: a sentence of ours, or else the kind of the error alone.
     """
 
     step: str = ""
@@ -30,6 +34,8 @@ class RunProgress:
     done_chunks: int = 0
     done_rows: int = 0
     seconds_left: float | None = None
+    failed_step: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ def progress_of(instance: dg.DagsterInstance, run_id: str) -> RunProgress:
     done = [(begins[step], end) for step, end in _ends(records).items() if step in begins]
     done_rows = sum(end.rows - begin.rows for begin, end in done)
     started = [event.step_key for event in events if event.is_step_start and event.step_key]
+    failed = next((event for event in reversed(events) if event.is_step_failure), None)
     return RunProgress(
         step=started[-1] if started else "",
         chunks=plan.get("chunks"),
@@ -63,7 +70,22 @@ def progress_of(instance: dg.DagsterInstance, run_id: str) -> RunProgress:
         done_chunks=sum(end.chunks - begin.chunks for begin, end in done),
         done_rows=done_rows,
         seconds_left=_seconds_left(records, plan.get("rows", 0) - done_rows, done_rows),
+        failed_step=(failed.step_key or "") if failed else "",
+        failure=_sentence_of(failed) if failed else "",
     )
+
+
+def _sentence_of(failed: dg.DagsterEvent) -> str:
+    """What the error of ours says that a step has failed with, without a secret; else its kind.
+
+    Dagster has errors of its own around it.
+    """
+    kind, error = "", failed.step_failure_data.error
+    while error is not None:
+        if ours := _OURS.match(error.message):
+            return ours[1]
+        kind, error = error.cls_name or kind, error.cause
+    return kind
 
 
 def _seconds_left(records: Sequence[dg.EventLogEntry], left: int, done: int) -> float | None:

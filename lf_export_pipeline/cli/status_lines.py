@@ -12,6 +12,7 @@ from lf_export_pipeline.cli.run_progress import RunProgress
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.defs.progress_format import duration
 from lf_export_pipeline.file.file_names import format_text
+from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
 from lf_export_pipeline.lifecycle.partitions import ROWS_TAG
 from lf_export_pipeline.lifecycle.run_records import number_in
 
@@ -29,6 +30,8 @@ class StatusLine:
         seconds_left: For the rest, at the speed until now.
         file: The object's name, without the folders of its key.
         link: The signed link, a secret: only where somebody has asked for links.
+        cause: For the operator, the step that has failed and why, unless the log says it.
+        email: Whether it is owed, sent or not wanted; empty as long as there is nothing to say.
     """
 
     export: str
@@ -49,6 +52,8 @@ class StatusLine:
     link_expires_at: datetime | None = None
     link: str = ""
     log: str = ""
+    cause: str = ""
+    email: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """All of it, with instants in ISO 8601, the link only if it is known here."""
@@ -108,6 +113,8 @@ def status_line(row: ExportRow, run: Run | None, who: str, *, with_link: bool) -
         link_expires_at=row.expires_at if row.url else None,
         link=(row.url or "") if with_link else "",
         log=row.log or "",
+        cause=_cause(row, progress) if progress else "",
+        email=record.tags.get(EMAIL_TAG, "") if record else "",
     )
 
 
@@ -140,6 +147,13 @@ def file_of_link(url: str | None) -> str:
         return unquote(urlsplit(url or "").path).rpartition("/")[2]
     except ValueError:
         return ""
+
+
+def _cause(row: ExportRow, progress: RunProgress) -> str:
+    """Users are told of failures that are not theirs only that there was one."""
+    if row.status != "FAILED" or not progress.failure or progress.failure in (row.log or ""):
+        return ""
+    return f"{progress.failed_step}: {progress.failure}"
 
 
 def _rows(run: dg.DagsterRun | None, progress: RunProgress | None) -> int | None:

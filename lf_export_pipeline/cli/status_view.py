@@ -101,6 +101,8 @@ def _outcome(line: StatusLine, now: datetime) -> Iterator[str]:
     yield line.file
     yield line.link_text(now)
     yield _short(line.log, LOG_MAX_CHARACTERS)
+    yield line.cause
+    yield f"e-mail {line.email}" if line.email else ""
 
 
 def _short(text: str, most: int) -> str:

@@ -13,7 +13,9 @@ from lf_export_pipeline.cli.records import as_tabs, blocks
 from lf_export_pipeline.cli.run_progress import RunProgress
 from lf_export_pipeline.cli.status_lines import StatusLine, status_lines
 from lf_export_pipeline.cli.status_view import StatusView
+from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
 from lf_export_pipeline.lifecycle.partitions import ROWS_TAG
 from lf_export_pipeline_tests.numbers_table import export_row
 
@@ -94,6 +96,28 @@ def test_links_are_shown_whole_and_only_on_request() -> None:
 def test_rows_of_an_old_run_are_known_by_its_tag() -> None:
     (found,) = status_lines([ROWS[0]], {IDS[0]: (RUN, RunProgress())}, {})
     assert (found.rows, found.rows_text, found.who) == (7, "7", "u-alice")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_operator_reads_which_step_has_failed_and_why_and_if_the_user_was_told(width: int) -> None:
+    tagged = dg.DagsterRun(job_name="batch_export", run_id="1a2b", tags={EMAIL_TAG: "owed"})
+    failed = RunProgress(failed_step="stream_chunks", failure="ClickHouse did not answer.")
+    runs = {"e": (tagged, failed)}
+
+    def line_of(**values: object) -> StatusLine:
+        (found,) = status_lines([row("e", **values)], runs, {})
+        return found
+
+    generic = line_of(status="FAILED", log=GENERIC_USER_MESSAGE)
+    assert generic.as_json()["cause"] == "stream_chunks: ClickHouse did not answer."
+    assert generic.as_json()["email"] == "owed"
+    console = Console(file=io.StringIO(), width=width)
+    console.print(StatusView([generic], NOW), crop=False)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "stream_chunks: ClickHouse did not answer." in text
+    assert "e-mail owed" in text
+    assert not line_of(status="FAILED", log="ClickHouse did not answer.").cause
+    assert not line_of(status="QUEUED").cause  # queued again since
 
 
 def test_in_a_pipe_each_export_is_one_line_with_as_many_tabs() -> None:
