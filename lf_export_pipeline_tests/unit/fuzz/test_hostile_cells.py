@@ -29,6 +29,7 @@ from lf_export_pipeline_tests.unit.core.formats.reference import (
     Record,
     decode,
     readable,
+    readable_scores,
     record_batch,
 )
 from lf_export_pipeline_tests.unit.fuzz.conftest import EXAMPLES
@@ -164,7 +165,9 @@ def expected_object(record: Record, headers: tuple[str, ...]) -> dict[str, Any]:
         text = quote_value(column, record)
         embedded = text is not None and is_json(column, record.flags)
         cells[column.name] = json.loads(readable(text)) if embedded and text else text
-    return cells | {name: shown_score(record, at, readable) for at, name in enumerate(headers)}
+    return cells | {
+        name: shown_score(record, at, readable_scores) for at, name in enumerate(headers)
+    }
 
 
 def assert_is_in_csv(cell: str, column: OutputColumn, record: Record, *, guarded: bool) -> None:

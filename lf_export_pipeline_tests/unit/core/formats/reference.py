@@ -98,9 +98,9 @@ def _with_numbers(text: str, beyond: Callable[[str], str]) -> str:
     return re.sub(r"-?\d+", number, text)
 
 
-def _double(digits: str) -> str:
-    """What a score is."""
-    return repr(float(digits))
+def readable_scores(text: str) -> str:
+    """Whole numbers beyond 64 bits with an exponent: a score is a double."""
+    return readable(text, lambda digits: repr(float(digits)))
 
 
 def json_string(text: str) -> str:
@@ -145,7 +145,7 @@ def json_object(
     members = [f"{json_string(column.name)}:{json_cell(column, record)}" for column in columns]
     for index, name in enumerate(score_columns):
         value = record.scores.get(index)
-        text = "null" if value is None else readable(decode(value, json_text=True), _double)
+        text = "null" if value is None else readable_scores(decode(value, json_text=True))
         members.append(f"{json_string(name)}:{text}")
     row = "{" + ",".join(members) + "}"
     return row.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029").replace("\x85", r"\u0085")
