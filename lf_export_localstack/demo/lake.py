@@ -106,9 +106,12 @@ class DemoLake:
 
     def _settled(self, stores: LakeStores, daemon: ProcessRecord) -> Manifests:
         """What the manifests say when the lake holds what Langfuse does."""
-        patience = Patience(PATIENCE_SECONDS)
+        patience, told = Patience(PATIENCE_SECONDS), -1
         while True:
             found, behind = self._seen(stores)
+            if behind != told:
+                self._tell(f"  {len(self.days) - behind} of {len(self.days)} days are right")
+                told = behind
             if behind == 0:
                 return found
             if not is_running(daemon):
