@@ -187,12 +187,17 @@ class Healer:
         Raises:
             TransientError: Somebody else writes it all the time.
         """
+        begun = state.fingerprint
         for _ in range(_WRITES_MAX):
             written = self._written(table, state)
-            after = self._observer.one(table, state.place)
+            now = self._seen_again(table, state)
+            is_same = now.fingerprint == state.fingerprint
+            if is_same and now.overlap.left_out != state.overlap.left_out:
+                state = now
+                continue
             left_out = state.overlap.noted.superseded
             is_whole = written.rows + left_out == state.fingerprint.rows
-            is_settled = after == state.fingerprint and is_whole
+            is_settled = is_same and is_whole and state.fingerprint == begun
             manifest = self._manifest(table, state, written, is_settled=is_settled)
             self._manifests.write(state.place, manifest)
             if self._objects.etag(state.place) == written.etag:
@@ -201,11 +206,25 @@ class Healer:
                     *(state.place, action, written.rows, written.bytes, is_settled),
                     fingerprint=state.fingerprint,
                 )
-            state = self._compared(table, replace(state, fingerprint=after))
+            state = self._seen_again(table, state)
         raise TransientError(
             f"{state.place.table} of project {state.place.project} and day {state.place.day} is "
             "written by others at the same time; look for a second Dagster with this lake."
         )
+
+    def _seen_again(self, table: LakeTable, state: _State) -> _State:
+        """As it is now. What other days say of its rows may have changed, while these have not.
+
+        Nobody else would write it again for that: neither who is asked for days with other rows,
+        nor who has written the other days since, and with them this one, before we did. Where its
+        own rows have changed, the other days are looked at by whoever is asked for it next.
+        """
+        now = state
+        if table.moves and self._rules.moved_days:
+            found = self._compared(table, state).overlap
+            now = replace(state, overlap=found.beside(state.overlap))
+        # Asked last: so what has changed in its own rows is never taken for others' change.
+        return replace(now, fingerprint=self._observer.one(table, state.place))
 
     def _written(self, table: LakeTable, state: _State) -> WrittenObject:
         if not state.fingerprint.rows:

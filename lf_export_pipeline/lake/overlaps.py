@@ -35,6 +35,12 @@ class DayOverlap:
     left_out: frozenset[str] = frozenset()
     noted: Overlap = NO_OVERLAP
 
+    def beside(self, earlier: "DayOverlap") -> "DayOverlap":
+        """This one, with the other days that an earlier look has found as well."""
+        days = {*self.noted.neighbours, *earlier.noted.neighbours}
+        noted = self.noted.model_copy(update={"neighbours": tuple(sorted(days))})
+        return DayOverlap(self.left_out, noted)
+
 
 def day_overlap(day: str, rows: Iterable[tuple[object, ...]], within_days: int) -> DayOverlap:
     """What the answer to ``Reading.overlaps`` means.

@@ -196,6 +196,26 @@ def test_two_daemons_at_once_leave_a_true_lake(  # noqa: PLR0917 - drawn by name
     assert daemons[0].rewritten() == []
 
 
+@dataclass
+class Insertion:
+    """A row that comes before the call of this number.
+
+    Attributes:
+        left: How many calls come before it.
+    """
+
+    history: History
+    left: int
+    row: dict[str, Any]
+    is_done: bool = False
+
+    def __call__(self) -> None:
+        if self.left == 0:
+            self.history.insert(self.row)
+            self.is_done = True
+        self.left -= 1
+
+
 @EACH
 @FEW
 @given(
@@ -211,15 +231,7 @@ def test_a_day_that_is_written_while_it_is_read_is_true_in_the_end(
     for each in begin:
         history.insert(each)
     daemon.observe()
-    left = at
-
-    def before() -> None:
-        nonlocal left
-        left -= 1
-        if left == -1:
-            history.insert(late)
-
-    daemon.run(before)
+    daemon.run(Insertion(history, at, late))
     daemon.settle()
     assert history.lake() == history.truth()
     assert daemon.rewritten() == []
@@ -242,4 +254,30 @@ def test_a_run_may_die_before_any_of_its_calls(base: LakeWorld, table: str) -> N
         assert daemon.rewritten() == []
         if is_done:
             break
+    assert number > 10  # so many calls, at least, are made for two days
+
+
+DELETED = {"version": 3, "is_deleted": 1}
+
+
+@EACH
+@pytest.mark.parametrize(("day", "newer_day"), [(FIRST, SECOND), (SECOND, FIRST)])
+def test_a_newer_version_may_be_deleted_before_any_call_of_a_run(
+    base: LakeWorld, table: str, day: str, newer_day: str
+) -> None:
+    """The older one counts again, on a day whose own rows have not changed."""
+    row = {"id": "a", "day": day, "version": 1, "varied": "SPAN", "is_deleted": 0}
+    newer = {**row, "day": newer_day, "version": 2}
+    for number in itertools.count():
+        history = fresh(base, table)
+        daemon, before_calls = Daemon(history), Insertion(history, number, {**newer, **DELETED})
+        history.insert(row)
+        history.insert(newer)
+        daemon.observe()
+        daemon.run(before_calls)
+        daemon.settle()
+        if not before_calls.is_done:
+            break
+        assert history.lake() == history.truth(), f"deleted before call {number}"
+        assert daemon.rewritten() == []
     assert number > 10  # so many calls, at least, are made for two days
