@@ -5,14 +5,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from pydantic import BaseModel
 
-from lf_export_localstack.processes.process_marks import VARIABLE, new_mark
+from lf_export_localstack.processes.process_marks import VARIABLE, mark_of, new_mark
 
 CLOCK_TOLERANCE_SECONDS = 2.0
 _SHOWN_SECONDS = 5.0
@@ -125,11 +124,10 @@ def _wait_until_marked(process: subprocess.Popen[bytes]) -> None:
     in that moment would leave it running.
     """
     until = time.monotonic() + _SHOWN_SECONDS
-    with suppress(psutil.Error, OSError):
-        while not psutil.Process(process.pid).environ() and process.poll() is None:
-            if time.monotonic() > until:
-                return
-            time.sleep(0.001)
+    while process.poll() is None and not mark_of(psutil.Process(process.pid)):
+        if time.monotonic() > until:
+            return
+        time.sleep(0.001)
 
 
 def record_of_this() -> ProcessRecord:
