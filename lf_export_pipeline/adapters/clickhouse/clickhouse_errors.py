@@ -90,10 +90,8 @@ def from_client(error: Exception, place: str) -> ExportError:
     text = str(error)
     if code is None and (match := _CODE.match(text)):
         code = int(match.group(1))
-    if code == _CONSTRAINT:
-        return _of_constraint(_CONSTRAINED.search(text))
     if code is not None:
-        return from_code(code)
+        return from_code(code, text)
     status = _STATUS.match(text)
     if status and 300 <= int(status.group(1)) < 500 and int(status.group(1)) not in _MAY_PASS:
         return ConfigurationError(
@@ -109,8 +107,8 @@ def from_client(error: Exception, place: str) -> ExportError:
     )
 
 
-def from_code(code: int) -> ExportError:
-    """The pipeline's error for a code of the server."""
+def from_code(code: int, text: str = "") -> ExportError:
+    """The pipeline's error for a code of the server, and what it says, if that is known."""
     if code in _AUTHENTICATION:
         return ConfigurationError(
             "ClickHouse refuses the sign-in; check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD."
@@ -125,7 +123,7 @@ def from_code(code: int) -> ExportError:
             f"(code {code}); check CLICKHOUSE_DB and that Langfuse's migrations ran."
         )
     if code == _CONSTRAINT:
-        return _of_constraint(None)
+        return _of_constraint(_CONSTRAINED.search(text))
     if code == _READ_ONLY_USER:
         return ConfigurationError(
             "The profile of CLICKHOUSE_USER forbids a setting that this export needs "
