@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,6 +90,16 @@ class _Exports:
         runs = runs_of(self.instance, rows)
         return status_lines(rows, runs, people_of(self.database, rows), with_links=self.links)
 
+    def followed(self) -> Iterator[list[StatusLine]]:
+        """As of now, and again and again, until all that are named have ended."""
+        is_over = False
+        while not is_over:
+            lines = self.lines()
+            yield lines
+            is_over = bool(self.ids) and all(line.status in ENDED for line in lines)
+            if not is_over:
+                time.sleep(POLL_SECONDS)
+
     def _rows(self) -> list[ExportRow]:
         if not self.ids:
             return self.database.exports.recent(self.limit)
@@ -108,31 +118,21 @@ def _tell_changes(exports: _Exports) -> None:
     Raises:
         click.exceptions.Exit: One of those that were named has ended without a file.
     """
-    lines, known = exports.lines(), dict[str, str]()
-    while True:
+    known = dict[str, str]()
+    for lines in exports.followed():
         for line in lines:
             if known.get(line.export) != line.status:
                 said = (line.export, line.status, *filter(None, [one_line(line.log)]))
                 click.echo("\t".join(said))
         known |= {line.export: line.status for line in lines}
-        if _is_over(exports, lines):
-            break
-        time.sleep(POLL_SECONDS)
-        lines = exports.lines()
-    if any(line.status != "COMPLETED" for line in lines):
+    if any(status != "COMPLETED" for status in known.values()):
         raise click.exceptions.Exit(1)
 
 
-def _is_over(exports: _Exports, lines: Sequence[StatusLine]) -> bool:
-    return bool(exports.ids) and all(line.status in ENDED for line in lines)
-
-
 def _watch(exports: _Exports) -> None:
-    lines = exports.lines()
-    with Live(_view(lines), auto_refresh=False) as live:
-        while not _is_over(exports, lines):
-            time.sleep(POLL_SECONDS)
-            lines = exports.lines()
+    followed = exports.followed()
+    with Live(_view(next(followed)), auto_refresh=False) as live:
+        for lines in followed:
             live.update(_view(lines), refresh=True)
 
 
