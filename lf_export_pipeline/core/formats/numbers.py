@@ -6,6 +6,7 @@ strings, too. One search finds the few cells that may hold any; only these go th
 """
 
 import re
+from collections.abc import Callable
 from math import isfinite
 from typing import Final
 
@@ -41,8 +42,7 @@ def readable_numbers(array: pa.LargeStringArray) -> pa.LargeStringArray:
     Args:
         array: Valid JSON in each cell, or null.
     """
-    mask = pc.match_substring_regex(array, SUSPICIOUS)
-    return finished_where(array, mask, lambda cells: [_with_readable(cell) for cell in cells])
+    return _with_those_beyond(array, _as_string)
 
 
 def readable_doubles(array: pa.LargeStringArray) -> pa.LargeStringArray:
@@ -51,8 +51,7 @@ def readable_doubles(array: pa.LargeStringArray) -> pa.LargeStringArray:
     Args:
         array: Valid JSON in each cell, or null; it may hold strings, which stay.
     """
-    mask = pc.match_substring_regex(array, SUSPICIOUS)
-    return finished_where(array, mask, lambda cells: [_with_doubles(cell) for cell in cells])
+    return _with_those_beyond(array, _as_double)
 
 
 def double(cell: bytes) -> bytes:
@@ -65,35 +64,37 @@ def double(cell: bytes) -> bytes:
 
 def with_readable_numbers(cell: str) -> str:
     """One JSON text with the numbers that no machine type holds as strings."""
-    return _TOKEN.sub(_readable, cell)
+    return _TOKEN.sub(_as_string, cell)
 
 
-def _with_readable(cell: bytes) -> bytes:
-    return with_readable_numbers(cell.decode()).encode()
-
-
-def _with_doubles(cell: bytes) -> bytes:
-    return _TOKEN.sub(_as_double, cell.decode()).encode()
+def _with_those_beyond(
+    array: pa.LargeStringArray, shown: Callable[[re.Match[str]], str]
+) -> pa.LargeStringArray:
+    mask = pc.match_substring_regex(array, SUSPICIOUS)
+    return finished_where(
+        array, mask, lambda cells: [_TOKEN.sub(shown, cell.decode()).encode() for cell in cells]
+    )
 
 
 def _as_double(token: re.Match[str]) -> str:
-    is_string = token["whole"] is None
-    return token[0] if is_string or _is_held(token) else repr(float(token[0]))
+    return token[0] if _is_held(token) else repr(float(token[0]))
 
 
-def _readable(token: re.Match[str]) -> str:
-    is_string = token["whole"] is None
-    return token[0] if is_string or _is_held(token) else f'"{token[0]}"'
+def _as_string(token: re.Match[str]) -> str:
+    return token[0] if _is_held(token) else f'"{token[0]}"'
 
 
-def _is_held(number: re.Match[str]) -> bool:
-    whole, fraction, exponent = number.group("whole", "fraction", "exponent")
+def _is_held(token: re.Match[str]) -> bool:
+    """Whether it stays as it is: a number that a machine type holds, or a string."""
+    if token["whole"] is None:
+        return True
+    whole, fraction, exponent = token.group("whole", "fraction", "exponent")
     if len(whole) > _DIGITS_MAX or not INT64_MIN <= int(whole) <= UINT64_MAX:
         return False
     if exponent is None:
         return True
     if len(exponent.lstrip("+-0")) > len(str(_EXPONENT_MAX)):
         return False
-    value = float(number[0])
+    value = float(token[0])
     is_zero = not f"{whole}{fraction or ''}".strip("-0.")
     return isfinite(value) and (value != 0 or (is_zero and abs(int(exponent)) <= _EXPONENT_MAX))
