@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 from dotenv import dotenv_values
 
+from lf_export_pipeline.cli.storable_text import is_storable
 from lf_export_pipeline.core.errors import ExportError
 
 COMMANDS = {
@@ -62,7 +63,7 @@ class LazyGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse what no server takes as a text, before any command sees it."""
         for arg in args:
-            if "\0" in arg or (not arg.isascii() and _is_broken(arg)):
+            if not is_storable(arg):
                 raise click.UsageError(f"The argument {arg!a} is not valid UTF-8 text.", ctx)
         return super().parse_args(ctx, args)
 
@@ -113,11 +114,6 @@ class LazyGroup(click.Group):
 def main() -> None:
     """Batch exports of a self-hosted Langfuse as a Dagster code location."""
     _hand_on_what_aws_reads()
-
-
-def _is_broken(text: str) -> bool:
-    """Whether it holds bytes that were no UTF-8, which Python keeps as halves of characters."""
-    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _hand_on_what_aws_reads() -> None:

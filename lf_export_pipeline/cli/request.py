@@ -11,6 +11,7 @@ import click
 
 from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.requested_for import require_project, require_user
+from lf_export_pipeline.cli.storable_text import is_storable
 from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.request.admission import is_too_deep
 from lf_export_pipeline.core.request.model import ExportFormat, StoredExport
@@ -168,7 +169,7 @@ def _json(option: str, text: str) -> Any:
 def _can_be_stored(value: Any) -> bool:
     """Whether Postgres takes JSON that is not too deep, those of its keys that mean nothing too."""
     if isinstance(value, str):
-        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+        return is_storable(value)
     if isinstance(value, dict):
         return all(map(_can_be_stored, (*value, *value.values())))
     return not isinstance(value, list) or all(map(_can_be_stored, value))
