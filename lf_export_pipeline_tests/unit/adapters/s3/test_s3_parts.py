@@ -1,9 +1,11 @@
 import base64
 import hashlib
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -16,6 +18,7 @@ from lf_export_pipeline.adapters.s3.links import content_disposition
 from lf_export_pipeline.adapters.s3.part_buffers import Part, PartBody, PartBuffers
 from lf_export_pipeline_tests.fakes import Pieces
 
+SIGNED_AT = datetime(2026, 6, 1, tzinfo=UTC)
 
 @given(pieces=st.lists(st.binary(max_size=50)), part_bytes=st.integers(1, 40))
 def test_parts_are_full_but_the_last_and_have_their_own_checksums(
@@ -88,8 +91,9 @@ def test_an_answer_that_names_other_bytes_proves_nothing(answer: dict[str, str])
 def test_a_part_is_signed_as_botocore_signs_it(data: bytes, scheme: str) -> None:
     def signed(kind: type[S3SigV4Auth], body: object) -> Any:
         request = AWSRequest("PUT", f"{scheme}://bucket.test/key", data=body)
-        request.context = {"timestamp": "20260601T000000Z", "client_config": SimpleNamespace(s3={})}
-        kind(Credentials("id", "secret"), "s3", "eu-west-1").add_auth(request)
+        request.context = {"client_config": SimpleNamespace(s3={})}
+        with time_machine.travel(SIGNED_AT, tick=False):
+            kind(Credentials("id", "secret"), "s3", "eu-west-1").add_auth(request)
         return request.headers["X-Amz-Content-SHA256"], request.headers["Authorization"]
 
     digest, authorization = signed(KnownPayloadAuth, PartBody(part_of(data)))
