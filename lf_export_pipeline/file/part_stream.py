@@ -93,8 +93,13 @@ class PartStream:
         return sending
 
     def close(self) -> None:
-        """Begin nothing more, and wait for what has been begun."""
+        """Begin nothing more, wait for what has been begun, and let go of the buffers.
+
+        Who writes and what it writes to know each other, so that Python would free them late; by
+        then the next steps have buffers of their own.
+        """
         self._threads.shutdown(cancel_futures=True)
+        self._free, self._buffer, self._filled = queue.SimpleQueue(), memoryview(b""), 0
 
     def _empty_buffer(self) -> memoryview:
         if self._buffers_left and self._free.empty():

@@ -1,4 +1,5 @@
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE
 from lf_export_pipeline.core.stored_objects import UploadedPart
 from lf_export_pipeline.file.part_stream import PartStream, Send
 from lf_export_pipeline_tests.effort import examples
@@ -124,3 +126,20 @@ def test_a_part_that_is_not_taken_stops_who_writes() -> None:
 
     with streamed(BrokenBucket(), 10) as stream, pytest.raises(TransientError, match="No part 1,"):
         stream.write(memoryview(bytes(1000)))
+
+
+def test_a_stream_that_is_closed_holds_no_buffer() -> None:
+    """Each step of a run has one, and what is left of it may be freed late."""
+
+    def sent(number: int, data: memoryview) -> UploadedPart:
+        return UploadedPart(number, etag=str(len(data)), sha256="", is_proven=True)
+
+    tracemalloc.start()
+    try:
+        stream = PartStream(lambda: sent, MEBIBYTE, 2)
+        stream.write(memoryview(bytes(5 * MEBIBYTE + 1)))
+        assert tracemalloc.get_traced_memory()[0] > MEBIBYTE
+        stream.close()
+        assert tracemalloc.get_traced_memory()[0] < MEBIBYTE
+    finally:
+        tracemalloc.stop()

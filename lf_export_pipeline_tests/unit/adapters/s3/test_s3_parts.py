@@ -20,6 +20,7 @@ from lf_export_pipeline_tests.fakes import Pieces
 
 SIGNED_AT = datetime(2026, 6, 1, tzinfo=UTC)
 
+
 @given(pieces=st.lists(st.binary(max_size=50)), part_bytes=st.integers(1, 40))
 def test_parts_are_full_but_the_last_and_have_their_own_checksums(
     pieces: list[bytes], part_bytes: int
