@@ -9,14 +9,13 @@ with its events in Dagster's Postgres. Celery is left out unless a broker is nam
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +32,7 @@ _READY: Final = " ready."
 _READY_SECONDS: Final = 120
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Executor:
     """One way of running the steps.
 
@@ -41,13 +40,11 @@ class Executor:
         here: The stack, with the bucket that takes the file.
         environment: Of every process.
         home: DAGSTER_HOME.
-        workers: Processes that run steps and are not started by the run.
     """
 
     here: World
     environment: dict[str, str]
     home: Path
-    workers: list[psutil.Process] = field(default_factory=list)
 
     def export(self, project: str) -> dict[str, float]:
         """What one export of all traces took."""
@@ -55,10 +52,10 @@ class Executor:
         with dg.DagsterInstance.from_config(str(self.home)) as instance:
             instance.add_dynamic_partitions(PARTITIONS_NAME, [row.id])
             server = psutil.Process(self.here.server_pid)
-            before, begin = (self._own_cpu(), _cpu(server)), time.perf_counter()
+            machine, clickhouse, begin = _cpu(psutil), _cpu(server), time.perf_counter()
             self._execute(row.id)
             seconds = time.perf_counter() - begin
-            own, clickhouse = self._own_cpu() - before[0], _cpu(server) - before[1]
+            machine, clickhouse = _cpu(psutil) - machine, _cpu(server) - clickhouse
             (run,) = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: row.id}))
             stats: Any = instance.get_run_stats(run.run_id)
         ended = self.here.ports["export_rows"].get(row.id)
@@ -68,8 +65,8 @@ class Executor:
         return {
             "seconds": seconds,
             "seconds_of_the_run": stats.end_time - stats.start_time,
-            "own_cpu_seconds": own,
             "clickhouse_cpu_seconds": clickhouse,
+            "cpu_seconds_of_all_else": machine - clickhouse,
         }
 
     def _execute(self, export_id: str) -> None:
@@ -81,12 +78,6 @@ class Executor:
             subprocess.run(
                 command, env=self.environment, cwd=self.home, stdout=log, stderr=log, check=True
             )
-
-    def _own_cpu(self) -> float:
-        """Of the runs that have ended and all they have started, and of the workers."""
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        alive = [each for worker in self.workers for each in (worker, *worker.children())]
-        return ended.ru_utime + ended.ru_stime + sum(map(_cpu, alive))
 
 
 def main() -> None:
@@ -145,7 +136,7 @@ def executor(here: World, endpoint: str, **variables: str) -> Iterator[Executor]
     with ExitStack() as workers:
         if variables.get("LF_EXPORT_EXECUTOR") == "celery":
             for name in WORKERS:
-                made.workers.append(workers.enter_context(_celery_worker(name, made)))
+                workers.enter_context(_celery_worker(name, made))
         yield made
 
 
@@ -155,14 +146,14 @@ def _of_dagster(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _celery_worker(name: str, made: Executor) -> Iterator[psutil.Process]:
+def _celery_worker(name: str, made: Executor) -> Iterator[None]:
     arguments = ["celery", "-A", "lf_export_pipeline.celery_app", "worker"]
     arguments += ["-Q", "dagster", "-c", "1", "-n", f"{name}@localhost", "-l", "INFO"]
     log = made.home / f"{name}.log"
     log.unlink(missing_ok=True)
-    with dagster.running(name, arguments, made.environment, made.home) as record:
+    with dagster.running(name, arguments, made.environment, made.home):
         _wait(lambda: log.is_file() and _READY in log.read_text())
-        yield psutil.Process(record.pid)
+        yield
 
 
 def _wait(is_reached: Callable[[], bool]) -> None:
@@ -179,8 +170,9 @@ def _medians(samples: list[dict[str, dict[str, float]]], name: str) -> dict[str,
     return {key: round(statistics.median(one[key] for one in of_way), 2) for key in of_way[0]}
 
 
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
+def _cpu(whose: Any) -> float:
+    """Of a process, or of the machine."""
+    times = whose.cpu_times()
     return float(times.user + times.system)
 
 

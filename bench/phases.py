@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.world import World
+from bench.world import World, requested
 from lf_export_pipeline.core.parsing import parse_request
 from lf_export_pipeline.core.query.chunk_plan import MEBIBYTE
 from lf_export_pipeline.core.query.export_query import (
@@ -58,9 +58,9 @@ class Phases:
 
     @classmethod
     def of(cls, here: World, project: str, table: str, file_format: str) -> "Phases":
-        request = parse_request(
-            here.queue(project, table, file_format), defaults=here.settings.file_defaults
-        )
+        # Its row is not added: a daemon that is measured later would take it up.
+        row = requested(project, table, file_format)
+        request = parse_request(row, defaults=here.settings.file_defaults)
         query = resolved(request, here.ports["reader"], here.settings)
         return cls(
             here,

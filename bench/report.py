@@ -1,8 +1,10 @@
 """What was measured, as a table on the terminal, a file of results and two plots."""
 
+import hashlib
 import json
 import os
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.aims import Aim, own_cpu_per_gb, waiting_share
+from bench.aims import GB, Aim, own_cpu_per_gb, waiting_share
 from bench.measuring import Figure
 from bench.plot import bars, growth
 from bench.ways import limit_of
@@ -36,6 +38,7 @@ def machine(here: World) -> dict[str, str]:
         "processor": f"{cpu}, {os.cpu_count()} cores",
         "memory": f"{memory:.0f} GiB",
         "load_average_before": f"{os.getloadavg()[0]:.1f}",
+        "sha256_cpu_seconds_per_gb": f"{_yardstick():.2f}",
         "python": platform.python_version(),
         "clickhouse": clickhouse,
         **{name: version(name) for name in PACKAGES},
@@ -101,6 +104,13 @@ def written(results: Mapping[str, Any], figures: Mapping[str, Figure], console: 
     if len(points) > 1:
         GROWTH_PLOT.write_text(growth("Seconds and peak memory of one export", points))
     console.print(f"{RESULTS}, {SPEED_PLOT} and {GROWTH_PLOT} are written")
+
+
+def _yardstick() -> float:
+    """What this processor takes for work that is the same everywhere."""
+    block, begin = bytes(100_000_000), time.process_time()
+    hashlib.sha256(block).digest()
+    return (time.process_time() - begin) / (len(block) / GB)
 
 
 def _as_json(value: Any) -> Any:

@@ -61,9 +61,7 @@ class World:
 
     def queue(self, project: str, table: str, file_format: str) -> StoredExport:
         """A queued export of everything in the project."""
-        row = requested_row(
-            project=project, table=table, file_format=file_format, user="user-ada", filters=[]
-        )
+        row = requested(project, table, file_format)
         self.ports["export_rows"].add(row)
         return row
 
@@ -79,6 +77,13 @@ class World:
         stored = result.output_for_node("upload_file")
         self.ports["files"].delete(stored.object_key)
         return int(stored.bytes)
+
+
+def requested(project: str, table: str, file_format: str) -> StoredExport:
+    """An export of everything in a project, which stands in no table yet."""
+    return requested_row(
+        project=project, table=table, file_format=file_format, user="user-ada", filters=[]
+    )
 
 
 @contextmanager
