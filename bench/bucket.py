@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import psutil
 
 from bench.bucket_protocol import Bucket, Reply, Request
+from bench.measuring import cpu_seconds
 
 HOST = "127.0.0.1"
 PIECE_BYTES = 1 << 20
@@ -40,7 +41,7 @@ class BucketProcess:
     @property
     def cpu_seconds(self) -> float:
         """What it has spent since it answers."""
-        return _cpu(self.process) - self.cpu_of_start
+        return cpu_seconds(self.process) - self.cpu_of_start
 
 
 @contextmanager
@@ -51,14 +52,9 @@ def bucket_elsewhere() -> Iterator[BucketProcess]:
         try:
             assert started.stdout is not None
             endpoint, process = started.stdout.readline().strip(), psutil.Process(started.pid)
-            yield BucketProcess(endpoint, process, _cpu(process))
+            yield BucketProcess(endpoint, process, cpu_seconds(process))
         finally:
             started.kill()
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 class Server:

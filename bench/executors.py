@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ import dagster as dg
 import psutil
 
 from bench.bucket import bucket_elsewhere
-from bench.world import World, ensure_project, with_bucket, world
+from bench.measuring import cpu_seconds
+from bench.world import World, ensure_project, environment_with_bucket, with_bucket, world
 from lf_export_localstack.processes import dagster_processes as dagster
+from lf_export_localstack.processes.readiness import wait_until_ready
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, PARTITIONS_NAME
 
 WORKERS: Final = ("one", "two")
@@ -52,10 +54,14 @@ class Executor:
         with dg.DagsterInstance.from_config(str(self.home)) as instance:
             instance.add_dynamic_partitions(PARTITIONS_NAME, [row.id])
             server = psutil.Process(self.here.server_pid)
-            machine, clickhouse, begin = _cpu(psutil), _cpu(server), time.perf_counter()
+            machine, clickhouse, begin = (
+                cpu_seconds(psutil),
+                cpu_seconds(server),
+                time.perf_counter(),
+            )
             self._execute(row.id)
             seconds = time.perf_counter() - begin
-            machine, clickhouse = _cpu(psutil) - machine, _cpu(server) - clickhouse
+            machine, clickhouse = cpu_seconds(psutil) - machine, cpu_seconds(server) - clickhouse
             (run,) = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: row.id}))
             stats: Any = instance.get_run_stats(run.run_id)
         ended = self.here.ports["export_rows"].get(row.id)
@@ -125,12 +131,9 @@ def _variables(asked: argparse.Namespace) -> dict[str, dict[str, str]]:
 def executor(here: World, endpoint: str, **variables: str) -> Iterator[Executor]:
     """An executor with what it needs beside a run; for Celery two workers of one process each."""
     home = dagster.prepare_home(here.folder)
-    bucket = {
-        "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT": endpoint,
-        "LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT": endpoint,
-        "LF_EXPORT_SPOOL": str((here.folder / "executors-spool").resolve()),
-    }
-    environment = dagster.environment_for(here.stack.environment() | bucket, home, **variables)
+    spool = str((here.folder / "executors-spool").resolve())
+    stack = {**environment_with_bucket(here.stack, endpoint), "LF_EXPORT_SPOOL": spool}
+    environment = dagster.environment_for(stack, home, **variables)
     os.environ.update({"DAGSTER_HOME": str(home), **_of_dagster(environment)})
     made = Executor(here, environment, home)
     with ExitStack() as workers:
@@ -151,29 +154,19 @@ def _celery_worker(name: str, made: Executor) -> Iterator[None]:
     arguments += ["-Q", "dagster", "-c", "1", "-n", f"{name}@localhost", "-l", "INFO"]
     log = made.home / f"{name}.log"
     log.unlink(missing_ok=True)
-    with dagster.running(name, arguments, made.environment, made.home):
-        _wait(lambda: log.is_file() and _READY in log.read_text())
+
+    def probe() -> None:
+        if _READY not in log.read_text():
+            raise LookupError(_READY)
+
+    with dagster.running(name, arguments, made.environment, made.home) as record:
+        wait_until_ready(name, record, probe, log=log, patience_seconds=_READY_SECONDS)
         yield
-
-
-def _wait(is_reached: Callable[[], bool]) -> None:
-    begin = time.monotonic()
-    while not is_reached():
-        if time.monotonic() - begin > _READY_SECONDS:
-            message = "A worker of Celery does not start; see its log in DAGSTER_HOME."
-            raise TimeoutError(message)
-        time.sleep(0.2)
 
 
 def _medians(samples: list[dict[str, dict[str, float]]], name: str) -> dict[str, float]:
     of_way = [sample[name] for sample in samples]
     return {key: round(statistics.median(one[key] for one in of_way), 2) for key in of_way[0]}
-
-
-def _cpu(whose: Any) -> float:
-    """Of a process, or of the machine."""
-    times = whose.cpu_times()
-    return float(times.user + times.system)
 
 
 if __name__ == "__main__":

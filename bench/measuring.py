@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import psutil
 
@@ -69,12 +70,12 @@ def alternating(
 
 
 def measured(way: Callable[[], int], server: psutil.Process) -> Sample:
-    own, other, begin = sum(os.times()[:4]), _cpu(server), time.perf_counter()
+    own, other, begin = sum(os.times()[:4]), cpu_seconds(server), time.perf_counter()
     size = way()
     return Sample(
         seconds=time.perf_counter() - begin,
         own_cpu=sum(os.times()[:4]) - own,
-        server_cpu=_cpu(server) - other,
+        server_cpu=cpu_seconds(server) - other,
         bytes=size,
     )
 
@@ -91,6 +92,7 @@ def figure(samples: Iterable[Sample]) -> Figure:
     )
 
 
-def _cpu(server: psutil.Process) -> float:
-    times = server.cpu_times()
+def cpu_seconds(whose: Any) -> float:
+    """Of a process, or with ``psutil`` itself of the machine."""
+    times = whose.cpu_times()
     return float(times.user + times.system)

@@ -16,6 +16,7 @@ import psutil
 
 from bench.bucket import bucket_elsewhere
 from bench.lean_upload import send_lean
+from bench.measuring import cpu_seconds
 from lf_export_localstack.processes import state
 from lf_export_localstack.stack.local_stack import LocalStack
 from lf_export_pipeline.adapters.s3.object_store import S3ObjectStore
@@ -89,17 +90,12 @@ def _show(
     pid: int,
 ) -> None:
     server, gigabytes = psutil.Process(pid), file.stat().st_size / 1e9
-    begun = time.process_time(), _cpu(server), time.perf_counter()
+    begun = time.process_time(), cpu_seconds(server), time.perf_counter()
     way(store, file)
-    ended = time.process_time(), _cpu(server), time.perf_counter()
+    ended = time.process_time(), cpu_seconds(server), time.perf_counter()
     own, others, wall = ((b - a) / gigabytes for a, b in zip(begun, ended, strict=True))
     store.delete(KEY)
     print(f"{name:35} own {own:5.2f}  server {others:5.2f}  wall {wall:5.2f} s/GB", flush=True)
-
-
-def _cpu(server: psutil.Process) -> float:
-    times = server.cpu_times()
-    return float(times.user + times.system)
 
 
 def _environment(address: str) -> dict[str, str]:

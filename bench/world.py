@@ -102,16 +102,20 @@ def on_running(stack: LocalStack) -> Iterator[World]:
         yield World(stack, settings, ports)
 
 
-@contextmanager
-def with_bucket(here: World, endpoint: str) -> Iterator[World]:
-    """The same stack, whose exports go to another bucket's server."""
-    environment = {
-        **here.stack.environment(),
+def environment_with_bucket(stack: LocalStack, endpoint: str) -> dict[str, str]:
+    """That of a stack whose exports go to another bucket's server."""
+    return {
+        **stack.environment(),
         "BATCH_EXPORT_ROW_LIMIT": ROW_LIMIT,
         "LANGFUSE_S3_BATCH_EXPORT_ENDPOINT": endpoint,
         "LANGFUSE_S3_BATCH_EXPORT_EXTERNAL_ENDPOINT": endpoint,
     }
-    settings = Settings.load(environment)
+
+
+@contextmanager
+def with_bucket(here: World, endpoint: str) -> Iterator[World]:
+    """The same stack, whose exports go to another bucket's server."""
+    settings = Settings.load(environment_with_bucket(here.stack, endpoint))
     with open_resources(settings) as ports:
         yield World(here.stack, settings, ports)
 

@@ -7,7 +7,6 @@ import pytest
 
 from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_pipeline.defs.resources import open_resources
-from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.integration.lake.histories import (
     DAYS,
     MOVED_DAYS,
@@ -15,7 +14,7 @@ from lf_export_pipeline_tests.integration.lake.histories import (
     Daemon,
     History,
 )
-from lf_export_pipeline_tests.integration.lake.lake_world import LakeWorld
+from lf_export_pipeline_tests.integration.lake.lake_world import LakeWorld, lake_settings
 from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
@@ -29,13 +28,7 @@ OTHER = {**ROW, "id": "ü/c", "day": LAST}
 def test_a_lake_heals_after_each_kind_of_change(
     on_engine: IsolatedStack, table: str, tmp_path: Path
 ) -> None:
-    lake = {"URL": f"file://{tmp_path}", "START": "2025-01-01", "MOVED_DAYS": str(MOVED_DAYS)}
-    settings = Settings.load(
-        {
-            **on_engine.environment(),
-            **{f"LF_EXPORT_LAKE_{name}": value for name, value in lake.items()},
-        }
-    )
+    settings = lake_settings(on_engine.environment(), tmp_path, moved_days=str(MOVED_DAYS))
     with clickhouse_client(on_engine.addresses()) as client, open_resources(settings) as ports:
         world = LakeWorld(on_engine.addresses(), client, ports["reader"], settings)  # type: ignore[arg-type]
         history = History(world, table)

@@ -8,7 +8,7 @@ from lf_export_localstack.sample.rows import clickhouse_client
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.settings import Settings
-from lf_export_pipeline_tests.integration.lake.lake_world import LakeWorld
+from lf_export_pipeline_tests.integration.lake.lake_world import LakeWorld, lake_settings
 from lf_export_pipeline_tests.isolated_stack import IsolatedStack
 
 NewWorld = Callable[..., LakeWorld]
@@ -35,9 +35,7 @@ def new_world(
     environment = isolated_stack.environment()
 
     def made(**settings: str) -> LakeWorld:
-        lake = {"url": f"file://{tmp_path / 'lake'}", "start": "2025-01-01", **settings}
-        given = {f"LF_EXPORT_LAKE_{name.upper()}": value for name, value in lake.items()}
-        loaded = Settings.load({**environment, **given})
+        loaded = lake_settings(environment, tmp_path / "lake", **settings)
         return LakeWorld(isolated_stack.addresses(), lake_writer, lake_reader, loaded)
 
     return made

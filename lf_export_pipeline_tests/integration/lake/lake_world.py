@@ -48,6 +48,13 @@ def moment(day: str, at: str = "12:00:00") -> str:
     return f"{day}T{at}Z"
 
 
+def lake_settings(environment: Mapping[str, str], folder: Path, **settings: str) -> Settings:
+    """Those of a lake in a folder; further ones by name, without the prefix."""
+    lake = {"url": f"file://{folder}", "start": "2025-01-01", **settings}
+    given = {f"LF_EXPORT_LAKE_{name.upper()}": value for name, value in lake.items()}
+    return Settings.load({**environment, **given})
+
+
 @dataclass(frozen=True)
 class LakeWorld:
     """A project, what is written into it, and its lake.
