@@ -274,7 +274,8 @@ def _for_queued(row: ExportRow, runs: Runs, now: datetime) -> Decision:
         return Decision(Action.CANCEL, last, claim=as_seen)
     if last.state is not RunState.FAILED:
         return Decision(Action.LAUNCH)
-    if any(run.started_at for run in runs) or len(runs) >= LAUNCHES_MAX:
+    launches = [run for run in runs if run.queued_at == row.updated_at]
+    if any(run.started_at for run in launches) or len(launches) >= LAUNCHES_MAX:
         return Decision(Action.FAIL, last, GENERIC_USER_MESSAGE, as_seen)
     # A code server that is being restarted refuses to begin runs for some seconds. That says
     # nothing about the export.

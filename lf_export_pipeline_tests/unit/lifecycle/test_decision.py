@@ -49,6 +49,11 @@ def unbegun(ended: timedelta = MINUTE) -> Run:
     return run(S.FAILED, ended, started_at=None)
 
 
+def unbegun_again() -> Run:
+    """The same for the row that was queued again."""
+    return replace(unbegun(), queued_at=QUEUED_AT + MINUTE)
+
+
 def at_work(silent: timedelta, *steps: str) -> Run:
     """A started run that has recorded nothing for so long, with these steps under way."""
     return run(S.STARTED, last_event_at=NOW - silent, steps=steps)
@@ -75,6 +80,13 @@ TABLE: list[tuple[str, ExportRow | None, list[Run], Action]] = [
     ("one less than many", QUEUED, [unbegun()] * (LAUNCHES_MAX - 1), Action.LAUNCH),
     ("an earlier one began", QUEUED, [unbegun(), run(S.FAILED)], Action.FAIL),
     ("queued again", REQUEUED, [run(S.FAILED, SECOND)], Action.LAUNCH),
+    ("queued again, could not begin", REQUEUED, [unbegun_again(), run(S.FAILED)], Action.LAUNCH),
+    (
+        "queued again after many that could not begin",
+        REQUEUED,
+        [unbegun_again(), *[unbegun()] * LAUNCHES_MAX],
+        Action.LAUNCH,
+    ),
     ("queued again after a termination", REQUEUED, [run(S.CANCELED, SECOND)], Action.LAUNCH),
     ("queued again, its run waits", REQUEUED, [run(S.QUEUED), run(S.FAILED)], Action.LEAVE),
     # What Dagster promises to retry
