@@ -96,6 +96,8 @@ def discard_attempts(
 ) -> None:
     """Removes what all attempts at an export have left, and the export's folder with them.
 
+    Unless an attempt has begun meanwhile.
+
     Raises:
         ExportError: The object of an attempt cannot be deleted. Its folder stays then, since the
             note in it is the only trace of that object.
@@ -105,7 +107,7 @@ def discard_attempts(
         for name in spool.folders(export_path)
         if not discard_attempt(AttemptFolder(spool, f"{export_path}/{name}"), files, row)
     ]
-    if not kept:
+    if not kept and not spool.folders(export_path):
         spool.remove(export_path)
 
 

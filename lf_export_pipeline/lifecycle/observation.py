@@ -15,6 +15,7 @@ from lf_export_pipeline.lifecycle.retries import (
     CLEANED_TAG,
     RETRY_RUN_TAG,
     WILL_RETRY_TAG,
+    is_marked,
     is_retried,
 )
 from lf_export_pipeline.lifecycle.run_records import (
@@ -65,7 +66,7 @@ def run_of(record: dg.RunRecord, *, retries_enabled: bool) -> Run:
         started_at=_instant(started) if started else None,
         retry=_retry_of(run, retries_enabled=retries_enabled),
         recovery=number_in(run, RECOVERY_TAG),
-        is_clean=run.status not in ENDED_BADLY or not started or CLEANED_TAG in run.tags,
+        is_clean=run.status not in ENDED_BADLY or not started or is_marked(run, CLEANED_TAG),
     )
     return found if found.is_active else replace(found, ended_at=_instant(ended or started or 0.0))
 
@@ -100,7 +101,7 @@ def unsettled_runs(instance: dg.DagsterInstance, since: datetime) -> list[dg.Run
 
 def _is_unsettled(run: dg.DagsterRun) -> bool:
     awaits_retry = is_retried(run) and RETRY_RUN_TAG not in run.tags
-    return awaits_retry or CLEANED_TAG not in run.tags
+    return awaits_retry or not is_marked(run, CLEANED_TAG)
 
 
 def _ended_since(record: dg.RunRecord, since: datetime) -> bool:
@@ -111,7 +112,7 @@ def _retry_of(run: dg.DagsterRun, *, retries_enabled: bool) -> Retry:
     if run.status is not dg.DagsterRunStatus.FAILURE or RETRY_RUN_TAG in run.tags:
         return Retry.NONE
     if is_retried(run):
-        return Retry.REQUESTED if ASKED_AGAIN_TAG in run.tags else Retry.PROMISED
+        return Retry.REQUESTED if is_marked(run, ASKED_AGAIN_TAG) else Retry.PROMISED
     is_recorded = WILL_RETRY_TAG in run.tags or not retries_enabled
     return Retry.NONE if is_recorded else Retry.UNKNOWN
 

@@ -21,6 +21,7 @@ from lf_export_pipeline.lifecycle.run_records import runs_by_export
 JOB = batch_export_job()
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
+RUN_ID = "0f6f8b0e-4a3d-4d0e-9d55-3a3c1f7a2b11"
 IMPATIENT = Limits(lost_after=HOUR, silent_after=timedelta(0), max_recoveries=3)
 
 
@@ -31,8 +32,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-def begun(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
-    run = instance.create_run_for_job(JOB, tags={PARTITION_TAG: "a", **tags})
+def begun(instance: dg.DagsterInstance, run_id: str | None = None, **tags: str) -> dg.DagsterRun:
+    known = {PARTITION_TAG: "a", **tags}
+    run = instance.create_run_for_job(JOB, run_id=run_id, tags=known)
     event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
     instance.report_dagster_event(event, run.run_id)
     return run
@@ -84,7 +86,8 @@ def test_run_that_could_not_begin_has_no_start(instance: dg.DagsterInstance) -> 
     ("tags", "enabled", "retry"),
     [
         ({WILL_RETRY_TAG: "true"}, True, Retry.PROMISED),
-        ({WILL_RETRY_TAG: "true", ASKED_AGAIN_TAG: "true"}, True, Retry.REQUESTED),
+        ({WILL_RETRY_TAG: "true", ASKED_AGAIN_TAG: RUN_ID}, True, Retry.REQUESTED),
+        ({WILL_RETRY_TAG: "true", ASKED_AGAIN_TAG: "inherited"}, True, Retry.PROMISED),
         ({WILL_RETRY_TAG: "true", RETRY_RUN_TAG: "another"}, True, Retry.NONE),
         ({WILL_RETRY_TAG: "false"}, True, Retry.NONE),
         ({}, True, Retry.UNKNOWN),
@@ -99,7 +102,8 @@ def test_retry_of_a_failed_run_is_told_by_its_tags(
     retry: Retry,
     instance: dg.DagsterInstance,
 ) -> None:
-    instance.create_run_for_job(JOB, status=status, tags={PARTITION_TAG: "a", **tags})
+    known = {PARTITION_TAG: "a", **tags}
+    instance.create_run_for_job(JOB, run_id=RUN_ID, status=status, tags=known)
     (record,) = instance.get_run_records()
 
     has_failed = status is dg.DagsterRunStatus.FAILURE
@@ -139,10 +143,12 @@ def test_runs_that_ended_badly_are_settled_when_they_are_clean_and_wait_for_no_r
     instance: dg.DagsterInstance,
 ) -> None:
     unclean = begun(instance)
-    clean_and_promised = begun(instance, **{CLEANED_TAG: "true"})
-    clean_and_made = begun(instance, **{CLEANED_TAG: "true", RETRY_RUN_TAG: "another"})
+    clean_and_promised = begun(instance)
+    clean_and_made = begun(instance, **{RETRY_RUN_TAG: "another"})
     for run in (unclean, clean_and_promised, clean_and_made):
         instance.report_run_failed(run)
+    for run in (clean_and_promised, clean_and_made):
+        instance.add_run_tags(run.run_id, {CLEANED_TAG: run.run_id})
     begun(instance)
 
     found = unsettled_runs(instance, NOW - HOUR)
@@ -157,7 +163,8 @@ def test_runs_that_ended_badly_are_settled_when_they_are_clean_and_wait_for_no_r
     [
         (dg.DagsterRunStatus.FAILURE, {}, False),
         (dg.DagsterRunStatus.CANCELED, {}, False),
-        (dg.DagsterRunStatus.FAILURE, {CLEANED_TAG: "true"}, True),
+        (dg.DagsterRunStatus.FAILURE, {CLEANED_TAG: RUN_ID}, True),
+        (dg.DagsterRunStatus.FAILURE, {CLEANED_TAG: "inherited"}, False),
         (dg.DagsterRunStatus.SUCCESS, {}, True),
     ],
 )
@@ -167,7 +174,7 @@ def test_run_that_ended_badly_is_not_clean_until_a_tag_says_so(
     is_clean: bool,
     instance: dg.DagsterInstance,
 ) -> None:
-    run = begun(instance, **tags)
+    run = begun(instance, RUN_ID, **tags)
     kind = {
         dg.DagsterRunStatus.FAILURE: dg.DagsterEventType.RUN_FAILURE,
         dg.DagsterRunStatus.CANCELED: dg.DagsterEventType.RUN_CANCELED,
