@@ -1,7 +1,7 @@
 """``lf-export run``: one export in this process."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import cast
 
@@ -17,16 +17,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lf_export_pipeline.adapters.spool import open_spool
 from lf_export_pipeline.cli.export_lookup import existing_export, known_export_ids
 from lf_export_pipeline.cli.instances import configured_instance
 from lf_export_pipeline.cli.run_progress import progress_of
-from lf_export_pipeline.core.ports import BatchExportRepository
+from lf_export_pipeline.core.ports import BatchExportRepository, Mailer
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.validation_messages import quote_value
 from lf_export_pipeline.defs.job import batch_export_job
+from lf_export_pipeline.defs.notifications import send_owed
 from lf_export_pipeline.defs.resources import open_resources
 from lf_export_pipeline.lifecycle.in_process import run_export
+from lf_export_pipeline.lifecycle.notices import Notice
 from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, is_partition_key
+from lf_export_pipeline.notify.outbox import open_channels
 from lf_export_pipeline.settings import Settings
 
 POLL_SECONDS = 0.3
@@ -35,31 +39,54 @@ QUIET = {"telemetry": {"enabled": False}}
 
 @click.command()
 @click.argument("export_id", metavar="ID", shell_complete=known_export_ids)
-@click.option("--force", is_flag=True, help="Run a COMPLETED export again.")
+@click.option(
+    "--force", is_flag=True, help="Run an export again that is COMPLETED, or older than 30 days."
+)
 def run(export_id: str, *, force: bool) -> None:
     """Run one export in this process; the exit code is 0 if it ends COMPLETED."""
     settings = Settings.load()
-    with instance_in_use() as instance, open_resources(settings) as ports:
+    with instance_in_use() as (instance, is_kept), open_resources(settings) as ports:
         rows = cast("BatchExportRepository", ports["export_rows"])
         _require_runnable(existing_export(rows, export_id))
         with progress_bar(instance, export_id):
             run_export(batch_export_job(), instance, export_id, ports, force=force)
+        if not is_kept:
+            _tell(instance, settings, rows, ports)
         _report(existing_export(rows, export_id))
 
 
+def _tell(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    rows: BatchExportRepository,
+    ports: Mapping[str, object],
+) -> None:
+    """Sends what the run still owes: no sensor will know of it."""
+    channels = open_channels(cast("Mailer", ports["mailer"]), rows, settings)
+    outcomes, _ = send_owed(instance, rows, channels, open_spool(settings))
+    for outcome in outcomes:
+        if outcome.state is Notice.OWED:
+            click.echo(
+                f"The {outcome.channel} was not sent, and without DAGSTER_HOME nobody sends it "
+                "later.",
+                err=True,
+            )
+
+
 @contextmanager
-def instance_in_use() -> Iterator[dg.DagsterInstance]:
+def instance_in_use() -> Iterator[tuple[dg.DagsterInstance, bool]]:
     """The instance of DAGSTER_HOME, so that the UI shows the run; without it, one that forgets.
 
-    The latter is on a disk too, in a folder that goes when the context ends: of Dagster's records
-    in memory SQLite refuses one thread what another is just writing, instead of letting it wait.
+    Beside it stands whether it is kept. One that forgets is on a disk too, in a folder that goes
+    when the context ends: of Dagster's records in memory SQLite refuses one thread what another is
+    just writing, instead of letting it wait.
     """
     with configured_instance() as shared:
         if shared is not None:
-            yield shared
+            yield shared, True
             return
         with dg.DagsterInstance.local_temp(overrides=QUIET) as instance:
-            yield instance
+            yield instance, False
 
 
 @contextmanager

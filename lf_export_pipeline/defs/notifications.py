@@ -1,5 +1,7 @@
 """The sensor that sends what runs owe."""
 
+import threading
+import time
 from collections.abc import Sequence
 
 import dagster as dg
@@ -9,6 +11,7 @@ from lf_export_pipeline.defs.cached_connections import cached_database, cached_i
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.lifecycle.notices import Notice
+from lf_export_pipeline.lifecycle.overlapping_ticks import only_one
 from lf_export_pipeline.lifecycle.run_records import export_id_of, root_run_id
 from lf_export_pipeline.notify.channels import Channel
 from lf_export_pipeline.notify.outbox import Outbox, Outcome, open_channels
@@ -16,6 +19,11 @@ from lf_export_pipeline.settings import Settings
 
 INTERVAL_SECONDS = 15
 RUNS_PER_TICK = 50
+
+SEND_WITHIN = 30.0
+"""Seconds after which a tick begins no other run's notices; Dagster gives a tick up after 60."""
+
+_sending = threading.Lock()
 
 
 @dg.sensor(
@@ -33,8 +41,11 @@ def send_notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
     settings, instance = Settings.load(), cached_instance(context)
     rows = cached_database(settings).exports
-    channels = open_channels(open_mailer(settings), rows, settings)
-    outcomes, last = send_owed(instance, rows, channels, open_spool(settings), context.cursor)
+    with only_one(_sending) as is_only:
+        if not is_only:
+            return dg.SkipReason("An earlier tick still waits for the answer of a server.")
+        channels = open_channels(open_mailer(settings), rows, settings)
+        outcomes, last = send_owed(instance, rows, channels, open_spool(settings), context.cursor)
     context.update_cursor(last)
     for one in outcomes:
         tell = context.log.warning if one.is_problem else context.log.info
@@ -61,10 +72,16 @@ def send_owed(
         after: The last run of the tick before.
     """
     outbox, down, outcomes = Outbox(instance, export_rows, channels), set[str](), list[Outcome]()
-    runs = outbox.owing(RUNS_PER_TICK, after)
-    for run in runs:
+    until, last = time.monotonic() + SEND_WITHIN, ""
+    for owing in outbox.owing(RUNS_PER_TICK, after):
+        if time.monotonic() > until:
+            break
+        last = owing.run_id
+        run = instance.get_run_by_id(last)  # its tags may have changed since
+        if run is None:
+            continue
         folder = AttemptFolder.of(spool, export_id_of(run) or "", root_run_id(run))
         found = outbox.deliver(run, folder, without=down)
         down |= {one.channel for one in found if one.is_down}
         outcomes += found
-    return outcomes, runs[-1].run_id if runs else ""
+    return outcomes, last

@@ -1,5 +1,6 @@
 """The sensor that queues what standing exports are due for; ``schedules`` decides."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.defs.cached_connections import cached_database, cached_instance
 from lf_export_pipeline.defs.redacted import redact_unexpected_errors
 from lf_export_pipeline.lifecycle.notices import CHANNEL_TAGS, Notice
+from lf_export_pipeline.lifecycle.overlapping_ticks import only_one
 from lf_export_pipeline.notify.channels import Channel, Notification, Occasion
 from lf_export_pipeline.notify.outbox import Outcome, handed_over, open_channels
 from lf_export_pipeline.schedules.queueing import Done, Queueing
@@ -19,6 +21,8 @@ from lf_export_pipeline.settings import Settings
 
 INTERVAL_SECONDS = 30
 NOTHING = "No standing export is due."
+
+_telling = threading.Lock()
 
 
 @dg.sensor(
@@ -40,7 +44,9 @@ def queue_standing_exports(context: dg.SensorEvaluationContext) -> dg.SkipReason
     for one in done:
         tell = context.log.warning if one.is_problem else context.log.info
         tell(one.line)
-    for outcome in tell_of_pauses(kept, rows, lambda: _open_channels(rows, settings)):
+    with only_one(_telling) as is_only:
+        told = tell_of_pauses(kept, rows, lambda: _open_channels(rows, settings)) if is_only else []
+    for outcome in told:
         context.log.info(outcome.line)
     return dg.SkipReason(summary_of(done))
 

@@ -14,6 +14,9 @@ from lf_export_pipeline.lifecycle.run_records import JOB_NAME
 
 EMAIL_TAG = "lf_export/email"
 WEBHOOK_TAG = "lf_export/webhook"
+TOLD_OF_TAG = "lf_export/told_of"
+"""Which end of the export the notices that were sent are about; see ``notify.ends``."""
+
 CHANNEL_TAGS = {"e-mail": EMAIL_TAG, "webhook": WEBHOOK_TAG}
 """By the names of the channels: these are told, and no others."""
 
@@ -47,19 +50,33 @@ def owe_ready(instance: dg.DagsterInstance, run_id: str, key: str, *, rows: int,
 
 
 def owe_failure(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Tag the run by which an export was set FAILED."""
+    """Tag a run by which an export is about to be set FAILED: whatever happens now, that is told.
+
+    Should the row turn out to be another's, its end is told by that one, or by both together once.
+    """
     instance.add_run_tags(run_id, _OWED_BY_ALL)
 
 
-def record_notice(instance: dg.DagsterInstance, run_id: str, tag: str, state: Notice) -> None:
-    """Tag a run with the state of a notice; tried a few times, since it may have been sent."""
+def record_notice(
+    instance: dg.DagsterInstance, run_id: str, tag: str, state: Notice, about: str
+) -> None:
+    """Tag a run with the state of a notice; tried a few times, since it may have been sent.
+
+    Args:
+        instance: Dagster's records.
+        run_id: Of the run.
+        tag: The channel's.
+        state: What has become of the notice.
+        about: Which end of the export it is about.
+    """
+    told_of = {TOLD_OF_TAG: about} if state is Notice.SENT else {}
     patiently = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(4), wait=tenacity.wait_exponential(0.2), reraise=True
     )
-    patiently(instance.add_run_tags, run_id, {tag: state.value})
+    patiently(instance.add_run_tags, run_id, {tag: state.value, **told_of})
 
 
-def is_sent(instance: dg.DagsterInstance, tag: str, key: str) -> bool:
-    """Whether any run says that the notice about the file with this key was sent."""
-    tags = {tag: Notice.SENT.value, OBJECT_TAG: key}
+def is_sent(instance: dg.DagsterInstance, tag: str, about: str) -> bool:
+    """Whether any run says that the notice about this end of its export was sent."""
+    tags = {tag: Notice.SENT.value, TOLD_OF_TAG: about}
     return bool(instance.get_run_records(dg.RunsFilter(job_name=JOB_NAME, tags=tags), limit=1))

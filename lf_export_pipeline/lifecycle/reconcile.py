@@ -4,6 +4,8 @@ Which exports are looked at: those with a run that is active, or ended badly wit
 and waits for its retry or a clean-up; those that are PROCESSING; and a page of those QUEUED.
 """
 
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.ports import BatchExportRepository, ObjectStore, Spool
 from lf_export_pipeline.core.request.export_search import ExportSearch
 from lf_export_pipeline.core.request.model import ExportRow
+from lf_export_pipeline.core.request.ownership import owner_of
 from lf_export_pipeline.file.attempt_folder import AttemptFolder, export_folder
 from lf_export_pipeline.file.cleanup import discard_ended_attempts, discard_failed_attempt
 from lf_export_pipeline.lifecycle.decision import (
@@ -39,17 +42,27 @@ from lf_export_pipeline.lifecycle.launch import (
 )
 from lf_export_pipeline.lifecycle.notices import owe_failure
 from lf_export_pipeline.lifecycle.observation import limits_of, runs_of, unsettled_runs
+from lf_export_pipeline.lifecycle.overlapping_ticks import only_one
 from lf_export_pipeline.lifecycle.partitions import is_partition_key
 from lf_export_pipeline.lifecycle.retries import ASKED_AGAIN_TAG, CLEANED_TAG
 from lf_export_pipeline.lifecycle.run_records import (
+    Failure,
+    ended_attempts,
     export_id_of,
     in_flight_runs,
-    root_run_id,
+    record_failure,
     runs_by_export,
 )
 from lf_export_pipeline.settings.operating import OperatingSettings
 
 PROCESSING_MAX_ROWS = 100
+
+CLEAN_UPS_WITHIN = 15.0
+"""Seconds after which a tick begins no other clean-up; Dagster gives a tick up after 60."""
+
+_cleaning = threading.Lock()
+
+_Due = list[tuple[str, Decision]]
 
 Stores = Callable[[], AbstractContextManager[tuple[Spool, ObjectStore]]]
 """Opens spool and bucket, which few ticks need."""
@@ -93,14 +106,20 @@ class Reconciler:
             recoveries: Which recovery the exports are in that were requeued before this tick.
         """
         active = in_flight_runs(self.instance)
-        to_stop = self._settle(active)
+        to_stop, to_clean_up = self._settle(active)
         requests = self._launch(in_flight_of(active), recoveries)
-        for row_id, decision in to_stop:  # last: a launcher may be unable to terminate one
+        for row_id, decision in to_stop:  # late: a launcher may be unable to terminate one
             self._stop(row_id, decision)
+        # A bucket that does not answer may cost the tick, and then all that it was to tell Dagster.
+        if not requests and not self.recovered:
+            self._clean_up_all(to_clean_up)
         return requests
 
-    def _settle(self, active: Sequence[dg.RunRecord]) -> list[tuple[str, Decision]]:
-        """Decides about all exports but the queued ones; returns which runs are to be stopped."""
+    def _settle(self, active: Sequence[dg.RunRecord]) -> tuple[_Due, _Due]:
+        """Decides about all exports but the queued ones.
+
+        Returns which runs are to be stopped, and after which ones is to be cleaned up.
+        """
         unsettled = unsettled_runs(self.instance, self.now - self.settings.lost_after)
         processing = ExportSearch(statuses=("PROCESSING",), limit=PROCESSING_MAX_ROWS)
         rows = {row.id: row for row in self.export_rows.search(processing)}
@@ -109,15 +128,18 @@ class Reconciler:
         found = ExportSearch(ids=tuple(sorted(others)), limit=max(1, len(others)))
         rows |= {row.id: row for row in self.export_rows.search(found)} if others else {}
         records = self._records([*rows, *sorted(others - rows.keys())])
-        to_stop: list[tuple[str, Decision]] = []
+        to_stop: _Due = []
+        to_clean_up: _Due = []
         for export_id in records.keys() | rows.keys():
             row = rows.get(export_id)
             decision = self._decide(row, records.get(export_id, ()))
             if decision.action is Action.STOP_RUN:
                 to_stop.append((export_id, decision))
+            elif decision.action is Action.CLEAN_UP:
+                to_clean_up.append((export_id, decision))
             elif decision.action is not Action.LAUNCH:
-                self._apply(export_id, decision, records.get(export_id, ()))
-        return to_stop
+                self._apply(export_id, decision)
+        return to_stop, to_clean_up
 
     def _launch(self, taken: InFlight, recoveries: Mapping[str, int]) -> list[dg.RunRequest]:
         """The next runs; a page of rows, the oldest of each project, is read at a time."""
@@ -143,14 +165,14 @@ class Reconciler:
         decision = self._decide(row, records)
         if decision.action is Action.LAUNCH:
             return True
-        self._apply(row.id, decision, records)
+        self._apply(row.id, decision)
         return False
 
     def _decide(self, row: ExportRow | None, records: Sequence[dg.RunRecord]) -> Decision:
         runs = runs_of(self.instance, row, records, self.now, self._limits)
         return decide(row, runs, self.now, self._limits)
 
-    def _apply(self, export_id: str, decision: Decision, records: Sequence[dg.RunRecord]) -> None:
+    def _apply(self, export_id: str, decision: Decision) -> None:
         match decision.action:
             case Action.FAIL:
                 self._fail(export_id, decision)
@@ -159,7 +181,7 @@ class Reconciler:
             case Action.REQUEUE:
                 self._requeue(export_id, decision)
             case Action.CLEAN_UP:
-                self._clean_up(export_id, decision, records)
+                self._clean_up(export_id, decision)
             case Action.REPORT_DEAD | Action.ASK_RETRY:
                 self._report_failed(export_id, decision)
             case Action.STOP_RUN:
@@ -170,30 +192,44 @@ class Reconciler:
                 assert_never(decision.action)
 
     def _fail(self, export_id: str, decision: Decision) -> None:
-        claim, user_message = decision.claim, decision.user_message
+        claim, run, user_message = decision.claim, decision.run, decision.user_message
+        if run is not None:
+            owe_failure(self.instance, run.id)
         if not self.export_rows.fail(export_id, user_message, datetime.now(UTC), claim):
             return
         self.done.append(f"Export {export_id} set FAILED: {user_message}")
-        if decision.run is not None:
-            owe_failure(self.instance, decision.run.id)
+        if run is not None:
+            record_failure(self.instance, run.id, Failure.OPERATION)
 
     def _cancel(self, export_id: str, decision: Decision) -> None:
         if self.export_rows.cancel(export_id, decision.claim):
             self.done.append(f"Export {export_id} set CANCELLED: its run was terminated")
 
-    def _clean_up(
-        self, export_id: str, decision: Decision, records: Sequence[dg.RunRecord]
-    ) -> None:
-        """Removes what a run that ended badly has left; what cannot be removed is tried again."""
+    def _clean_up_all(self, due: _Due) -> None:
+        """As many as there is time for, unless an earlier tick is still at it."""
+        until = time.monotonic() + CLEAN_UPS_WITHIN
+        with only_one(_cleaning) as is_only:
+            for export_id, decision in due if is_only else ():
+                if time.monotonic() < until:
+                    self._clean_up(export_id, decision)
+
+    def _clean_up(self, export_id: str, decision: Decision) -> None:
+        """Removes what a run that ended badly has left; what cannot be removed is tried again.
+
+        By what row and runs are now: a re-execution that has begun since goes on with the files.
+        """
         run, row = _run_of(decision), self.export_rows.get(export_id)
+        ended = ended_attempts(self.instance, export_id)
+        is_in_work = row is not None and row.status == "PROCESSING" and owner_of(row) == run.root
+        if run.root not in ended or is_in_work:
+            return
         with suppress(ExportError), self.stores() as (spool, files):
             if run.state is RunState.CANCELED:
-                ended = {root_run_id(record.dagster_run) for record in records}
                 discard_ended_attempts(spool, export_folder(export_id), ended, files, row)
             else:
                 folder = AttemptFolder.of(spool, export_id, run.root)
                 discard_failed_attempt(folder, files, row)
-            self.instance.add_run_tags(run.id, {CLEANED_TAG: "true"})
+            self.instance.add_run_tags(run.id, {CLEANED_TAG: run.id})
 
     def _requeue(self, export_id: str, decision: Decision) -> None:
         """Queues an export again that nobody works on, unless it was changed meanwhile."""
@@ -207,7 +243,7 @@ class Reconciler:
         user_message, run_id = DEAD_MESSAGE, _run_of(decision).id
         if decision.action is Action.ASK_RETRY:
             # First the tag: Dagster reads and writes all of a run's tags, and sets its own now.
-            self.instance.add_run_tags(run_id, {ASKED_AGAIN_TAG: "true"})
+            self.instance.add_run_tags(run_id, {ASKED_AGAIN_TAG: run_id})
             user_message = RETRY_MESSAGE
         run = self.instance.get_run_by_id(run_id)
         if run is not None:

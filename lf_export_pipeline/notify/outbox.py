@@ -1,14 +1,14 @@
 """Sends the notifications that runs owe: at once if that can be done, later if not, or never.
 
-A run tags itself *owed* before it publishes its file, or when its export is set FAILED. Its last op
-tries once; the sensor tries every few seconds what is still owed by runs that have ended, until the
-link has expired. A message whose answer is lost counts as sent, so nobody gets two.
+A run is tagged *owed* before its file is published, and before its export is set FAILED. Its last
+op tries once; the sensor tries every few seconds what is still owed by runs that have ended, until
+the link has expired. A message whose answer is lost counts as sent, so nobody gets two.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 
 import dagster as dg
@@ -22,9 +22,7 @@ from lf_export_pipeline.core.errors import (
     TransientError,
 )
 from lf_export_pipeline.core.ports import BatchExportRepository, Mailer
-from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.file.attempt_folder import STORED, AttemptFolder
-from lf_export_pipeline.file.cleanup import is_published_as
 from lf_export_pipeline.lifecycle.notices import (
     CHANNEL_TAGS,
     EMAIL_TAG,
@@ -34,28 +32,36 @@ from lf_export_pipeline.lifecycle.notices import (
     record_notice,
 )
 from lf_export_pipeline.lifecycle.observation import ENDED_BADLY
-from lf_export_pipeline.lifecycle.partitions import BYTES_TAG, OBJECT_TAG, ROWS_TAG
 from lf_export_pipeline.lifecycle.run_records import (
     JOB_NAME,
     export_id_of,
     live_attempts,
-    number_in,
     root_run_id,
 )
-from lf_export_pipeline.notify.channels import Channel, Notification, Occasion
+from lf_export_pipeline.notify.channels import Channel, Notification
 from lf_export_pipeline.notify.email_channel import EmailChannel
+from lf_export_pipeline.notify.ends import End, end_of
 from lf_export_pipeline.notify.webhook_channel import WebhookChannel
 from lf_export_pipeline.settings import Settings
 
 ENDED = (dg.DagsterRunStatus.SUCCESS, *ENDED_BADLY)
 PAGE_RUNS = 100
-FAILURE_TOLD_WITHIN = timedelta(days=1)
 MARKS = {EMAIL_TAG: "notified"}
 """The names of the marks in an attempt's folder; other channels are named after their tag."""
 
 
 class Sent(BaseModel):
-    """A mark in an attempt's folder: the message was taken, no other may follow."""
+    """A mark in an attempt's folder: the message was taken, no other of the same may follow.
+
+    Attributes:
+        about: Which end of the export it told of; empty: an older version has not noted it.
+    """
+
+    about: str = ""
+
+    def is_about(self, end: End) -> bool:
+        """Whether it told of this end, as far as is known."""
+        return self.about in ("", end.about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +134,11 @@ class Outbox:
         if not owed:
             return []
         row = self._export_rows.get(export_id_of(run) or "")
-        notification, reason = _notification_of(run, row, datetime.now(UTC))
+        end = end_of(run, row, datetime.now(UTC))
         outcomes = []
         for channel in owed:
-            outcome = self._sent(run, channel, notification, reason, folder)
-            record_notice(self._instance, run.run_id, channel.tag, outcome.state)
+            outcome = self._outcome(run, channel, end, folder)
+            record_notice(self._instance, run.run_id, channel.tag, outcome.state, end.about)
             outcomes.append(outcome)
         return outcomes
 
@@ -158,41 +164,39 @@ class Outbox:
         """Whether another run of the same attempt is active, which sends the same."""
         return root_run_id(run) in live_attempts(self._instance, run)
 
-    def _sent(
-        self,
-        run: dg.DagsterRun,
-        channel: Channel,
-        notification: Notification | None,
-        reason: str,
-        folder: AttemptFolder,
+    def _outcome(
+        self, run: dg.DagsterRun, channel: Channel, end: End, folder: AttemptFolder
     ) -> Outcome:
-        export_id = export_id_of(run) or ""
-        if notification is None or not channel.wants(notification.occasion):
-            line = f"No {channel.name}: {reason or 'not set up for this'}"
-            return Outcome(channel.name, Notice.NONE, line, export_id)
-        mark = MARKS.get(channel.tag, channel.tag.rpartition("/")[2])
-        if self._was_sent(run, channel, mark, folder):
-            line = f"The {channel.name} was sent before"
-            return Outcome(channel.name, Notice.SENT, line, export_id)
-        answer = handed_over(channel, notification)
+        export_id, name = export_id_of(run) or "", channel.name
+        if end.is_open:
+            line = f"The {name} waits: {end.reason}"
+            return Outcome(name, Notice.OWED, line, export_id)
+        if end.notification is None or not channel.wants(end.notification.occasion):
+            line = f"No {name}: {end.reason or 'not set up for this'}"
+            return Outcome(name, Notice.NONE, line, export_id)
+        if self._was_sent(channel, end, folder):
+            return Outcome(name, Notice.SENT, f"The {name} was sent before", export_id)
+        answer = handed_over(channel, end.notification)
         if answer.state is Notice.SENT:
-            self._mark(folder, mark)
+            self._mark(folder, channel, end)
         return replace(answer, export_id=export_id)
 
-    def _was_sent(
-        self, run: dg.DagsterRun, channel: Channel, mark: str, folder: AttemptFolder
-    ) -> bool:
+    def _was_sent(self, channel: Channel, end: End, folder: AttemptFolder) -> bool:
         with suppress(ExportError):  # the spool is away: the records tell
-            if folder.has(mark):
+            mark = folder.read(_mark_of(channel), Sent)
+            if mark is not None and mark.is_about(end):
                 return True
-        key = run.tags.get(OBJECT_TAG)
-        return key is not None and is_sent(self._instance, channel.tag, key)
+        return is_sent(self._instance, channel.tag, end.about)
 
-    def _mark(self, folder: AttemptFolder, mark: str) -> None:
+    def _mark(self, folder: AttemptFolder, channel: Channel, end: End) -> None:
         """Only in a folder that is there: it goes when its run has tidied up."""
         with suppress(ExportError):
             if folder.has(STORED):
-                folder.write(mark, Sent())
+                folder.write(_mark_of(channel), Sent(about=end.about))
+
+
+def _mark_of(channel: Channel) -> str:
+    return MARKS.get(channel.tag, channel.tag.rpartition("/")[2])
 
 
 def handed_over(channel: Channel, notification: Notification) -> Outcome:
@@ -213,31 +217,3 @@ def handed_over(channel: Channel, notification: Notification) -> Outcome:
         line = f"The {name} was not sent: a bug or unexpected data ({type(error).__name__})"
         return Outcome(name, Notice.NONE, line, is_problem=True)
     return Outcome(name, Notice.SENT, f"The {name} was sent")
-
-
-def _notification_of(
-    run: dg.DagsterRun, row: ExportRow | None, now: datetime
-) -> tuple[Notification | None, str]:
-    """What is to be told, or why nothing is."""
-    if row is None:
-        return None, "the export is gone"
-    key = run.tags.get(OBJECT_TAG)
-    if key is None:
-        return _of_failure(row, now)
-    if row.status != "COMPLETED":
-        return None, "the export is not COMPLETED"
-    if row.expires_at is not None and row.expires_at <= now:
-        return None, "the link has expired"
-    if not is_published_as(row, key):
-        return None, "the row does not link to this run's file"
-    size = number_in(run, BYTES_TAG) if BYTES_TAG in run.tags else None
-    rows = number_in(run, ROWS_TAG) if ROWS_TAG in run.tags else None
-    return Notification(Occasion.READY, row, rows, size), ""
-
-
-def _of_failure(row: ExportRow, now: datetime) -> tuple[Notification | None, str]:
-    if row.status != "FAILED":
-        return None, "the export is no longer FAILED"
-    if row.finished_at is not None and row.finished_at < now - FAILURE_TOLD_WITHIN:
-        return None, "the export failed long ago"
-    return Notification(Occasion.FAILED, row), ""

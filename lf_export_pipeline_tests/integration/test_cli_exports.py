@@ -140,6 +140,16 @@ def test_completed_export_is_made_again_only_by_force(cli: CliRunner) -> None:
     assert call(cli, "run", export_id, "--force").exit_code == 0
 
 
+def test_e_mail_that_nobody_would_send_later_is_said_not_to_be_sent(cli: CliRunner) -> None:
+    export_id = request(cli, "--user", "user-ada")
+    environment = {"SMTP_CONNECTION_URL": "smtp://127.0.0.1:1", "EMAIL_FROM_ADDRESS": "a@b.test"}
+
+    made = cli.invoke(main, ("run", export_id), env=environment)
+
+    assert made.exit_code == 0, made.output
+    assert "e-mail was not sent, and without DAGSTER_HOME nobody sends it later" in made.stderr
+
+
 @pytest.mark.parametrize(
     ("begins", "request_to_end"),
     [("", signal.SIGINT), ("", signal.SIGTERM), ("trap '' INT; ", signal.SIGTERM)],

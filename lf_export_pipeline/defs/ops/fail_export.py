@@ -17,8 +17,10 @@ def fail_export(context: dg.HookContext) -> None:
     taken it, or somebody has queued it again, the row is not this run's to set.
     """
     run, rows = context.instance.get_run_by_id(context.run_id), context.resources.export_rows
+    if run is None:
+        return
     user_message = user_message_of(context.op_exception)
-    if run and set_failed(context.instance, run, rows, user_message):
+    owe_failure(context.instance, run.run_id)
+    if set_failed(context.instance, run, rows, user_message):
         record_failure(context.instance, run.run_id, failure_of(context.op_exception))
-        owe_failure(context.instance, run.run_id)
         context.log.error("Export %s set FAILED: %s", export_id_of(run), user_message)

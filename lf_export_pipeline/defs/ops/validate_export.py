@@ -54,7 +54,9 @@ class Admission:
 class ValidateConfig(dg.Config):
     """How a person asks for a run that the sensor would not make."""
 
-    force: bool = Field(default=False, description="Run a COMPLETED export again.")
+    force: bool = Field(
+        default=False, description="Run an export again that is COMPLETED, or older than 30 days."
+    )
     project_id: str | None = Field(
         default=None, description="Run only if the export belongs to this project."
     )
@@ -71,9 +73,9 @@ def admission(
     """Whether the export runs; ``is_taken`` says whether somebody else is at work on it.
 
     Langfuse: a row of another project counts as missing, CANCELLED comes before the 30 days, and
-    any other status is processed. Ours: COMPLETED only by force, so that no second e-mail is sent,
-    and PROCESSING only if nobody else works on it; by force also if that one has left no mark, as
-    Langfuse's own worker leaves none: it may have died.
+    any other status is processed. Ours: after the 30 days by force; COMPLETED only by force, so
+    that no second e-mail is sent; and PROCESSING only if nobody else works on it, by force also if
+    that one has left no mark, as Langfuse's own worker leaves none: it may have died.
     """
     if row is None or config.project_id not in (None, row.project_id):
         return Admission(Action.SKIP, "there is no such export")
@@ -81,7 +83,7 @@ def admission(
         return Admission(Action.SKIP, "it was cancelled")
     if is_taken and (owner_of(row) is not None or not config.force):
         return Admission(Action.SKIP, f"it is {row.status}, and another run is working on it")
-    if row.created_at < now - STALE_AFTER:
+    if row.created_at < now - STALE_AFTER and not config.force:
         return Admission(Action.REFUSE, STALE_MESSAGE)
     if row.status == "COMPLETED" and not config.force:
         return Admission(Action.SKIP, "it is already COMPLETED")
@@ -144,9 +146,9 @@ def _turn_away(attempt: Attempt, row: ExportRow | None, decision: Admission) -> 
     context = attempt.context
     if row is not None and decision.action is Action.REFUSE:
         as_seen = Claim(unchanged_since=row.updated_at)
-        if attempt.export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen):
-            owe_failure(context.instance, context.run_id)
         record_failure(context.instance, context.run_id, Failure.REQUEST)
+        owe_failure(context.instance, context.run_id)
+        attempt.export_rows.fail(row.id, decision.reason, datetime.now(UTC), as_seen)
     context.log.warning("Skipping export %s: %s", context.partition_key, decision.reason)
 
 

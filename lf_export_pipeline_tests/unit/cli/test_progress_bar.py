@@ -18,7 +18,7 @@ from lf_export_pipeline_tests.world import World
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """The one without DAGSTER_HOME."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    with instance_in_use() as in_use:
+    with instance_in_use() as (in_use, _):
         yield in_use
 
 

@@ -18,9 +18,15 @@ from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.sensors import reconciled
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.object_keys import OBJECT, ObjectKey
-from lf_export_pipeline.lifecycle import decision
+from lf_export_pipeline.lifecycle import decision, reconcile
 from lf_export_pipeline.lifecycle.launch import PAGE_ROWS
-from lf_export_pipeline.lifecycle.partitions import PARTITION_TAG, QUEUED_AT_TAG, RECOVERY_TAG
+from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
+from lf_export_pipeline.lifecycle.partitions import (
+    FAILURE_TAG,
+    PARTITION_TAG,
+    QUEUED_AT_TAG,
+    RECOVERY_TAG,
+)
 from lf_export_pipeline.lifecycle.reconcile import Reconciler
 from lf_export_pipeline.lifecycle.retries import WILL_RETRY_TAG
 from lf_export_pipeline.settings.operating import OperatingSettings
@@ -311,6 +317,8 @@ def test_a_note_that_cannot_be_read_keeps_no_other_export_from_its_run(
     (instance.report_run_failed if status == "FAILED" else instance.report_run_canceled)(run)
 
     assert place.keys() == ["b"]
+    run_of(instance, {PARTITION_TAG: "b"})
+    assert place.keys() == []
     assert folder.has(OBJECT)
 
 
@@ -324,3 +332,82 @@ def test_attempt_of_another_dagster_is_left_alone(instance: dg.DagsterInstance) 
 
     assert KEYS[0] in place.files.objects
     assert owner_of(place.rows.rows["a"]) == "run-of-another-dagster"
+
+
+def test_nothing_is_removed_that_a_run_goes_on_with_since_the_tick_has_looked(
+    instance: dg.DagsterInstance,
+) -> None:
+    place = Place(instance, export_row("a", status="FAILED"))
+    run = run_of(instance)
+    place.leave_object(run.run_id, KEYS[0])
+    instance.report_run_failed(run)
+    settled = Reconciler._settle
+
+    def settle_and_resume(self: Reconciler, active: Any) -> Any:
+        due = settled(self, active)
+        tags = {PARTITION_TAG: "a"}
+        instance.create_run_for_job(
+            JOB, tags=tags, root_run_id=run.run_id, parent_run_id=run.run_id
+        )
+        return due
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reconciler, "_settle", settle_and_resume)
+        place.tick()
+
+    assert KEYS[0] in place.files.objects
+
+
+def test_run_begins_though_nothing_can_be_removed(instance: dg.DagsterInstance) -> None:
+    """A bucket that is silent takes longer than a tick may: Dagster would forget its requests."""
+    place = Place(instance, export_row("a", status="FAILED"), waiting_row("b"))
+    run = run_of(instance)
+    place.leave_object(run.run_id, KEYS[0])
+    instance.report_run_failed(run)
+    instance.add_dynamic_partitions("batch_exports", ["b"])
+
+    assert place.keys() == ["b"]
+    assert KEYS[0] in place.files.objects
+    run_of(instance, {PARTITION_TAG: "b"})
+    assert place.keys() == []
+
+    assert KEYS[0] not in place.files.objects
+
+
+def test_what_an_earlier_tick_is_still_removing_is_left_to_it(
+    instance: dg.DagsterInstance,
+) -> None:
+    place = Place(instance, export_row("a", status="FAILED"))
+    run = run_of(instance)
+    place.leave_object(run.run_id, KEYS[0])
+    instance.report_run_failed(run)
+
+    with reconcile._cleaning:
+        place.tick()
+    assert KEYS[0] in place.files.objects
+    place.tick()
+
+    assert KEYS[0] not in place.files.objects
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_failure_is_owed_before_the_row_is_set(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """A process that dies behind the update must not be the only one who knows of it."""
+    place = Place(instance, waiting_row())
+    run = run_of(instance, {FAILURE_TAG: "request"})
+    instance.report_run_failed(run)
+
+    def fail(*_: object) -> bool:
+        found = instance.get_run_by_id(run.run_id)
+        assert found
+        assert found.tags[EMAIL_TAG] == "owed"
+        return fails
+
+    monkeypatch.setattr(place.rows, "fail", fail)
+    place.tick()
+
+    found = instance.get_run_by_id(run.run_id)
+    assert found
+    assert found.tags[FAILURE_TAG] == ("operation" if fails else "request")

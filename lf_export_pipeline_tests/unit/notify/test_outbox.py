@@ -19,11 +19,19 @@ from lf_export_pipeline.core.errors import (
 from lf_export_pipeline.defs import notifications
 from lf_export_pipeline.defs.job import batch_export_job
 from lf_export_pipeline.defs.notifications import send_owed
-from lf_export_pipeline.lifecycle.notices import CHANNEL_TAGS, EMAIL_TAG, WEBHOOK_TAG, owe_failure
+from lf_export_pipeline.file.attempt_folder import STORED, AttemptFolder
+from lf_export_pipeline.lifecycle.notices import (
+    CHANNEL_TAGS,
+    EMAIL_TAG,
+    TOLD_OF_TAG,
+    WEBHOOK_TAG,
+    owe_failure,
+    owe_ready,
+)
 from lf_export_pipeline.lifecycle.partitions import OBJECT_TAG, PARTITION_TAG
 from lf_export_pipeline.notify import outbox
 from lf_export_pipeline.notify.channels import Channel, Notification, Occasion
-from lf_export_pipeline.notify.outbox import Outbox, Outcome, open_channels
+from lf_export_pipeline.notify.outbox import Outbox, Outcome, Sent, open_channels
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import OutboxMailer
 from lf_export_pipeline_tests.numbers_table import export_row
@@ -71,6 +79,24 @@ def send(world: World, instance: dg.DagsterInstance, **environment: str) -> list
     settings = Settings.load(ENVIRONMENT | world.environment | environment)
     channels = open_channels(world.mailer, world.rows, settings)
     return send_owed(instance, world.rows, channels, world.spool)[0]
+
+
+@dataclass
+class Pager:
+    """A channel of somebody's own; ``errors`` are raised one after another."""
+
+    name: str = "pager"
+    tag: str = WEBHOOK_TAG
+    errors: list[ExportError] = field(default_factory=list)
+    told: list[Notification] = field(default_factory=list)
+
+    def wants(self, occasion: Occasion) -> bool:  # noqa: ARG002
+        return True
+
+    def send(self, notification: Notification) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.told.append(notification)
 
 
 def test_each_channel_is_among_those_that_are_told() -> None:
@@ -186,13 +212,12 @@ def test_without_a_mail_server_nothing_is_owed(instance: dg.DagsterInstance) -> 
     "change",
     [
         {"status": "CANCELLED"},
-        {"status": "QUEUED", "url": None, "finished_at": None, "expires_at": None},
         {"url": None},
         {"expires_at": datetime.now(UTC) - timedelta(minutes=1)},
         {"url": "https://bucket.test/exports/of-another-run.csv"},
         {"user_id": "u-nobody"},
     ],
-    ids=["cancelled", "queued again", "no link", "expired", "made once more", "left"],
+    ids=["cancelled", "no link", "expired", "made once more", "left"],
 )
 def test_nobody_is_told_of_what_is_over(
     change: dict[str, object], instance: dg.DagsterInstance
@@ -253,7 +278,7 @@ def test_email_that_another_run_of_the_attempt_has_sent_is_not_sent_again(
     world, run_id = finished_without_email(instance)
     run = instance.get_run_by_id(run_id)
     assert run
-    known = {PARTITION_TAG: "export-1", OBJECT_TAG: run.tags[OBJECT_TAG], EMAIL_TAG: "sent"}
+    known = {PARTITION_TAG: "export-1", TOLD_OF_TAG: run.tags[OBJECT_TAG], EMAIL_TAG: "sent"}
     instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.SUCCESS, tags=known)
 
     send(world, instance)
@@ -297,8 +322,8 @@ def test_failure_is_not_mailed_where_that_is_switched_off(instance: dg.DagsterIn
 
 @pytest.mark.parametrize(
     "change",
-    [{"status": "QUEUED"}, {"finished_at": datetime.now(UTC) - timedelta(days=2)}],
-    ids=["queued again", "long ago"],
+    [{"status": "CANCELLED"}, {"finished_at": datetime.now(UTC) - timedelta(days=2)}],
+    ids=["cancelled", "long ago"],
 )
 def test_failure_that_is_over_is_told_to_nobody(
     change: dict[str, object], instance: dg.DagsterInstance
@@ -312,6 +337,120 @@ def test_failure_that_is_over_is_told_to_nobody(
     assert state_of(instance, run_id) == "none"
 
 
+@pytest.mark.parametrize("status", ["QUEUED", "PROCESSING"])
+def test_what_is_owed_waits_until_the_export_has_ended(
+    status: str, instance: dg.DagsterInstance
+) -> None:
+    """The sensor may look between the death of a run and the change of its row."""
+    world, run_id = failed(instance)
+    ended, open_row = world.state, replace(world.state, status=status)
+    world.rows.rows[ended.id] = open_row
+
+    send(world, instance)
+    assert (world.mailer.sent, state_of(instance, run_id)) == ([], "owed")
+    world.rows.rows[ended.id] = ended
+    send(world, instance)
+
+    assert (len(world.mailer.sent), state_of(instance, run_id)) == (1, "sent")
+
+
+def subjects(world: World) -> list[str]:
+    return [str(message["Subject"]) for message in world.mailer.sent]
+
+
+def test_export_that_fails_as_it_is_published_is_told_to_have_failed(
+    instance: dg.DagsterInstance,
+) -> None:
+    """The run has named the file by then; see ``upload_file``."""
+    world, run_id = failed(instance)
+    owe_ready(instance, run_id, "exports/never.csv", rows=1, size=1)
+
+    send(world, instance)
+
+    assert subjects(world) == ["Your data export failed: My numbers"]
+
+
+def test_runs_that_have_failed_together_tell_it_once(instance: dg.DagsterInstance) -> None:
+    world, _ = failed(instance)
+    _, second = failed(instance)
+
+    send(world, instance)
+    send(world, instance)
+
+    assert len(world.mailer.sent) == 1
+    assert state_of(instance, second) == "sent"
+
+
+def test_file_is_told_of_though_a_failure_before_was_told(instance: dg.DagsterInstance) -> None:
+    """An attempt is resumed whose run had stored its file and could not publish it."""
+    world, run_id = failed(instance)
+    folder = AttemptFolder.of(world.spool, "export-1", run_id)
+    folder.write(STORED, Sent())  # any value: what counts is that the file is stored
+    send(world, instance)
+    key, link = "exports/1931774400123-a.csv", "https://bucket.test/exports/1931774400123-a.csv"
+    again = instance.create_run_for_job(
+        batch_export_job(),
+        status=dg.DagsterRunStatus.SUCCESS,
+        tags={PARTITION_TAG: "export-1", EMAIL_TAG: "sent", OBJECT_TAG: key},
+        root_run_id=run_id,
+        parent_run_id=run_id,
+    )
+    owe_ready(instance, again.run_id, key, rows=1, size=1)
+    world.rows.rows["export-1"] = replace(
+        world.state, status="COMPLETED", url=link, log=None, expires_at=None
+    )
+
+    send(world, instance)
+    send(world, instance)
+
+    assert subjects(world)[0] == "Your data export failed: My numbers"
+    assert len(world.mailer.sent) == 2
+    assert state_of(instance, again.run_id) == "sent"
+
+
+def test_tick_goes_by_the_tags_that_a_run_has_when_it_is_its_turn(
+    instance: dg.DagsterInstance,
+) -> None:
+    """A tick that Dagster has given up goes on beside the next one."""
+    world, first = failed(instance)
+    other, second = finished_without_email(instance, world=after(world, "export-2"))
+
+    class Slow(Pager):
+        def send(self, notification: Notification) -> None:
+            super().send(notification)
+            instance.add_run_tags(second, {self.tag: "sent"})
+
+    pager = Slow(tag=EMAIL_TAG)
+    send_owed(instance, other.rows, [pager], other.spool)
+
+    assert [told.row.id for told in pager.told] == ["export-1"]
+    assert state_of(instance, first) == "sent"
+
+
+def test_tick_leaves_to_the_next_one_what_it_has_no_time_for(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "SEND_WITHIN", -1.0)
+    world, run_id = finished_without_email(instance)
+
+    assert send(world, instance) == []
+
+    assert state_of(instance, run_id) == "owed"
+
+
+def test_tick_that_finds_another_one_at_work_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with notifications._sending, dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance)
+        result = notifications.send_notifications(context)
+
+    assert isinstance(result, dg.SkipReason)
+    assert "still waits" in str(result.skip_message)
+
+
 def test_run_that_fails_owes_a_failure(instance: dg.DagsterInstance) -> None:
     world = World(export_row())
     world.files.failures = [PermanentError("The bucket refuses it.")]
@@ -322,24 +461,6 @@ def test_run_that_fails_owes_a_failure(instance: dg.DagsterInstance) -> None:
 
     (message,) = world.mailer.sent
     assert "The bucket refuses it." in message.as_string()
-
-
-@dataclass
-class Pager:
-    """A channel of somebody's own; ``errors`` are raised one after another."""
-
-    name: str = "pager"
-    tag: str = WEBHOOK_TAG
-    errors: list[ExportError] = field(default_factory=list)
-    told: list[Notification] = field(default_factory=list)
-
-    def wants(self, occasion: Occasion) -> bool:  # noqa: ARG002
-        return True
-
-    def send(self, notification: Notification) -> None:
-        if self.errors:
-            raise self.errors.pop(0)
-        self.told.append(notification)
 
 
 def test_channels_are_told_apart_and_one_that_is_down_does_not_hold_up_the_others(
