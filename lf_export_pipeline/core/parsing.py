@@ -66,7 +66,7 @@ def parse_request(
         name=row.name,
         created_at=row.created_at,
         format=export_format,
-        query=query.model_copy(update={"order_by": _order_by(query.order_by, forbidden)}),
+        query=query.model_copy(update={"order_by": _order_by(query.order_by, columns, forbidden)}),
         compression=_compression(export_format, query.options, defaults),
         csv=defaults.csv,
         left_out=columns.in_order(left_out),
@@ -162,10 +162,18 @@ def _columns_of(name: str) -> TableColumns:
     return TableColumns(name, names, table.has_score_columns)
 
 
-def _order_by(wanted: OrderBy | None, forbidden: frozenset[str]) -> OrderBy | None:
-    """The order of the file, unless rows in that order would tell about forbidden values."""
-    words = {_word(name) for name in forbidden}
-    return None if wanted and _word(wanted.column) in words else wanted
+def _order_by(
+    wanted: OrderBy | None, columns: TableColumns, forbidden: frozenset[str]
+) -> OrderBy | None:
+    """The order of the file, unless rows in that order could tell about forbidden values.
+
+    Where some are forbidden, an order is kept by what the file may hold, and by nothing else: one
+    column has many names, and other things to order by are made of it.
+    """
+    if wanted is None or not forbidden:
+        return wanted
+    allowed = {_word(name) for name in columns.names} - {_word(name) for name in forbidden}
+    return wanted if _word(wanted.column) in allowed else None
 
 
 def _word(name: str) -> str:

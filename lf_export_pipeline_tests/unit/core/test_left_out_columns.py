@@ -133,6 +133,33 @@ def test_rows_are_not_in_the_order_of_what_is_forbidden(column: str, is_kept: bo
 
 
 @pytest.mark.parametrize(
+    ("table", "forbidden", "column", "is_kept"),
+    [
+        ("sessions", "*:totalCost", "Session Total Cost", False),
+        ("sessions", "*:totalCost", "Total Cost ($)", False),
+        ("sessions", "*:inputCost", "Session Input Cost", False),
+        ("sessions", "*:totalTokens", "Usage", False),
+        ("sessions", "*:totalTokens", "usage", False),
+        ("sessions", "*:sessionDuration", "Session Duration (s)", False),
+        ("sessions", "*:countTraces", "tracesCount", False),
+        ("sessions", "*:bookmarked", "⭐️", False),
+        ("sessions", "*:scores", "scores_avg", False),
+        ("sessions", "*:totalCost", "createdAt", True),
+        ("sessions", "*:totalCost", "Created At", True),
+        ("scores", "*:stringValue", "booleanValue", False),
+        ("scores", "*:metadata", "Evaluator ID", False),
+        ("scores", "*:metadata", "Trace Name", True),
+    ],
+)
+def test_rows_are_not_in_the_order_of_what_is_made_of_the_forbidden(
+    table: str, forbidden: str, column: str, is_kept: bool
+) -> None:
+    """Also by a name that does not look like the one that was forbidden."""
+    order = {"column": column, "order": "DESC"}
+    assert (asked(None, table, forbidden, orderBy=order).query.order_by is not None) == is_kept
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("input", "project-id:column"),
