@@ -31,7 +31,7 @@ _EXPONENT: Final = rf"{_BEFORE}[0-9][0-9.]*[eE][+-]?[0-9]{{3}}"
 """Numbers that machine types may not hold; a look is taken at more than ``numbers`` changes."""
 
 _LINE_ENDS: Final = (r"\xe2\x80\xa8", r"\xe2\x80\xa9", r"\xc2\x85")
-_SHORTEST_HARD: Final = len("1e100")
+_SHORTEST_HARD: Final = len(b'"\xc2\x85"')
 
 
 class JsonTemplate:
