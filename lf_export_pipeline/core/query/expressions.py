@@ -36,29 +36,32 @@ def is_json(column: str) -> str:
 
     ClickHouse refuses two things that JavaScript takes, lone surrogates and numbers beyond a
     double, so what looks like JSON gets a second look without them: without any escapes, as the
-    digits of one may look like an exponent. And it takes a byte order mark, which JavaScript
-    refuses. JSON of more levels than readers take counts as text.
+    digits of one may look like an exponent, and with two digits of each long number, as one that
+    begins with two zeros is none. And it takes a byte order mark, which JavaScript refuses. JSON of
+    more levels than readers take counts as text.
     """
-    tamed = (
-        f"replaceRegexpAll(replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}', "
-        "'\\\\\\\\u0041'), '[eE][+-]?[0-9]{3,}', 'e1')"
-    )
     odd = f"NOT isValidJSON({column}) AND match({column}, '^{_JSON_SPACE}[\"{{\\\\[0-9-]')"
     return (
         f"((isValidJSON({column}) AND NOT startsWith({column}, '\\xEF\\xBB\\xBF')) "
-        f"OR isValidJSON(if({odd}, {tamed}, ''))) AND NOT {_is_deep(column)}"
+        f"OR isValidJSON(if({odd}, {_tamed(column)}, ''))) AND NOT {_is_deep(column)}"
     )
+
+
+def _tamed(column: str) -> str:
+    """JSON without the escapes and numbers that ClickHouse may refuse."""
+    without_escapes = f"replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}', '\\\\\\\\u0041')"
+    exponents = f"replaceRegexpAll({without_escapes}, '[eE][+-]?[0-9]{{3,}}', 'e1')"
+    return f"replaceRegexpAll({exponents}, '([0-9]{{2}})[0-9]{{18,}}', '\\\\1')"
 
 
 def _is_deep(column: str) -> str:
     """Whether JSON has more than ``LEVELS_MAX`` levels; only texts of so many brackets are parsed.
 
-    Escapes are left out as above, and what the text is otherwise has to be known already.
+    What the text is otherwise has to be known already.
     """
     brackets = f"countSubstrings({column}, '[') + countSubstrings({column}, '{{')"
     around = _LEVELS_PARSED - LEVELS_MAX
-    plain = f"replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}|[eE][+-]?[0-9]{{3,}}', '0')"
-    wrapped = f"concat(repeat('[', {around}), {plain}, repeat(']', {around}))"
+    wrapped = f"concat(repeat('[', {around}), {_tamed(column)}, repeat(']', {around}))"
     return f"({brackets} > {LEVELS_MAX} AND NOT isValidJSON({wrapped}))"
 
 
@@ -113,9 +116,26 @@ def unwrapped_json_or_text(column: str, name: str) -> dict[str, str]:
     return {name: text, f"{name}{JSON_FLAG_SUFFIX}": f"toBool({flag} AND NOT ({is_string}))"}
 
 
-def sum_of_keys(column: str, word: str) -> str:
-    """The sum of a map's values whose key contains a word (case matters), or 0."""
-    return f"arraySum(mapValues(mapFilter((k, v) -> position(k, '{word}') > 0, {column})))"
+def pair_key(first: str, second: str) -> str:
+    """A text for two texts that no other two have: how long the first is stands before them."""
+    return f"concat(toString(length({first})), ':', {first}, {second})"
+
+
+def sum_of_keys(column: str, word: str, *, position: str = "position") -> str:
+    """The sum of a map's values whose key contains a word, or 0; exact beyond 64 bits.
+
+    Args:
+        column: A map of counts or of costs.
+        word: The word.
+        position: The function that looks for it; of keys of a file's columns case matters.
+    """
+    chosen = f"mapFilter((k, v) -> {position}(k, '{word}') > 0, {column})"
+    return f"arraySum(v -> toDecimal128(v, 12), mapValues({chosen}))"
+
+
+def sum_of_any_keys(column: str, word: str) -> str:
+    """The same where case does not matter, as in filters."""
+    return sum_of_keys(column, word, position="positionCaseInsensitive")
 
 
 def has_keys(column: str, word: str) -> str:

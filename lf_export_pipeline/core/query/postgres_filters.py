@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from lf_export_pipeline.core.errors import InvalidFilterError
 from lf_export_pipeline.core.query.operators import comparison, excludes, is_negative, wants_null
+from lf_export_pipeline.core.request.admission import SEARCH_MAX_WILDCARDS
 from lf_export_pipeline.core.request.filters import (
     DatetimeFilter,
     Filter,
@@ -23,13 +24,18 @@ from lf_export_pipeline.core.request.filters import (
     StringOptionsFilter,
     TextTest,
 )
+from lf_export_pipeline.core.request.js_dates import EARLIEST, LATEST
 from lf_export_pipeline.core.request.validation_messages import join_limited, quote_value
 
-_NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?\s*$"
-_LARGEST, _SMALLEST = (
-    Decimal("1e1000"),
-    Decimal("1e-1000"),
-)  # beyond every number that _NUMBER reads
+_BLANK = r"[ \t\n\v\f\r]*"
+_NUMBER = rf"^{_BLANK}[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{{1,3}})?{_BLANK}$"
+"""What Postgres casts to ``numeric``, which takes no other blanks than those of ASCII."""
+
+_NUMBER_CHARACTERS = 10_000
+"""Longer ones do not match: with an exponent they might have more digits than ``numeric`` holds."""
+
+_LARGEST, _SMALLEST = Decimal("1e11000"), Decimal("1e-11000")
+"""Beyond every number that is read."""
 
 
 class PostgresType(StrEnum):
@@ -144,13 +150,20 @@ def number_member_condition(
     member = f"({expression} ->> {params.bind(wanted.key)})"
     number = f"CAST({params.bind(_written(wanted.value))} AS numeric)"
     return (
-        f"(CASE WHEN {member} ~ {params.bind(_NUMBER)} "
+        f"(CASE WHEN length({member}) <= {_NUMBER_CHARACTERS} "
+        f"AND {member} ~ {params.bind(_NUMBER)} "
         f"THEN CAST({member} AS numeric) {comparison(wanted.operator)} {number} END)"
     )
 
 
 def bound_instant(value: Any, params: PostgresParams) -> str:
-    """An instant as Langfuse's columns hold it: UTC without a zone."""
+    """An instant as Langfuse's columns hold it: UTC without a zone.
+
+    One that was cut to the years 1 to 9999 lies beyond all of them; columns may hold others.
+    """
+    if value in (EARLIEST, LATEST):
+        infinite = "-infinity" if value == EARLIEST else "infinity"
+        return f"CAST('{infinite}' AS timestamp)"
     return f"CAST({params.bind(value.replace(tzinfo=None).isoformat(sep=' '))} AS timestamp)"
 
 
@@ -167,6 +180,8 @@ def _text_test(expression: str, operator: TextTest, value: str, params: Postgres
     r"""``=`` is exact; the others ignore case, and ``%``, ``_`` and ``\`` are live (ILIKE)."""
     if not _can_be_stored(value):
         return f"{expression} IS NOT NULL" if is_negative(operator) else "FALSE"
+    if operator != "=":
+        _require_few_wildcards(value)
     match operator:
         case "=":
             return f"{expression} = {params.bind(value)}"
@@ -180,6 +195,16 @@ def _text_test(expression: str, operator: TextTest, value: str, params: Postgres
             return f"{expression} ILIKE {params.bind(f'%{_closed(value)}')}"
         case _:
             assert_never(operator)
+
+
+def _require_few_wildcards(pattern: str) -> None:
+    """As of searches: Postgres goes one level deeper for each."""
+    count = pattern.count("%")
+    if count > SEARCH_MAX_WILDCARDS:
+        raise InvalidFilterError(
+            f"The value of a filter has {count:,} percent signs, each of which stands for any text "
+            f"(limit: {SEARCH_MAX_WILDCARDS}). Please use fewer of them."
+        )
 
 
 def _closed(pattern: str) -> str:

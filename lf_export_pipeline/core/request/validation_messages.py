@@ -110,12 +110,17 @@ def _unknown_type(error: Any) -> str:
 def _misfit(error: Any, field: str) -> str:
     context = error.get("ctx", {})
     value = error["input"]
-    if error["type"] == "refused" and isinstance(value, Mapping):  # a rule over the whole filter
+    if error["type"] == "refused" and _is_of_whole_object(error["loc"]):
         field = context["field"]
         value = value.get(field)
     expected = _EXPECTED_TYPES.get(error["type"]) or _listed(str(context.get("expected", "")))
     name = f"'{field}' is " if field else "it is "
     return f"{name}{quote_value(value)}; expected {expected or 'another value'}"
+
+
+def _is_of_whole_object(location: tuple[int | str, ...]) -> bool:
+    """Whether a rule is about a whole filter, or the whole query, and not about one value."""
+    return not location or (location[0] == "filter" and len(location) == len(("filter", 0, "type")))
 
 
 def _listed(expected: str) -> str:

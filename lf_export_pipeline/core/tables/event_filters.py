@@ -1,6 +1,7 @@
 """The columns that filters on spans can name, for both exports that read ``events_full``."""
 
 from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, NumberKind, ValueType
+from lf_export_pipeline.core.query.expressions import sum_of_any_keys
 from lf_export_pipeline.core.tables.event_reading import EVENTS, IS_ROOT, TRACE_NAME
 from lf_export_pipeline.core.tables.event_scores import SCORE_COLUMNS
 
@@ -39,11 +40,6 @@ def _time(names: tuple[str, ...], expression: str, *, nullable: bool = False) ->
     return FilterColumn(names, expression, ValueType.DATETIME, names[0], nullable=nullable)
 
 
-def _sum(column: str, word: str) -> str:
-    keys = f"mapFilter((k, v) -> positionCaseInsensitive(k, '{word}') > 0, t.{column})"
-    return f"arraySum(mapValues({keys}))"
-
-
 def _total(column: str) -> str:
     return f"if(mapContains(t.{column}, 'total'), t.{column}['total'], NULL)"
 
@@ -58,7 +54,9 @@ def _metadata(name: str) -> str:
 
 _RULE = _metadata("evaluation_rule_id")
 _RULE_ID = f"if(notEmpty({_RULE}), {_RULE}, {_metadata('job_configuration_id')})"
-_TOKENS_PER_SECOND = f"{_sum('usage_details', 'output')} / ({_since_start('end_time')})"
+_TOKENS_PER_SECOND = (
+    f"{sum_of_any_keys('t.usage_details', 'output')} / ({_since_start('end_time')})"
+)
 
 _ROW_COLUMNS = (
     _options(("environment", "Environment"), "environment"),
@@ -77,16 +75,16 @@ _ROW_COLUMNS = (
     ),
     _seconds(("latency", "Latency (s)"), _since_start("end_time")),
     _seconds(("tokensPerSecond", "Tokens per second"), _TOKENS_PER_SECOND),
-    _number(("inputCost", "Input Cost ($)"), _sum("cost_details", "input")),
-    _number(("outputCost", "Output Cost ($)"), _sum("cost_details", "output")),
+    _number(("inputCost", "Input Cost ($)"), sum_of_any_keys("t.cost_details", "input")),
+    _number(("outputCost", "Output Cost ($)"), sum_of_any_keys("t.cost_details", "output")),
     _number(("totalCost", "Total Cost ($)"), _total("cost_details"), nullable=True),
     _options(("level", "Level"), "level"),
     _text(("statusMessage", "Status Message"), "status_message"),
     FilterColumn(("model", "Model"), "t.provided_model_name", _TEXT),
     _options(("providedModelName", "Provided Model Name"), "provided_model_name"),
     _options(("modelId", "Model ID"), "model_id"),
-    _number(("inputTokens", "Input Tokens"), _sum("usage_details", "input")),
-    _number(("outputTokens", "Output Tokens"), _sum("usage_details", "output")),
+    _number(("inputTokens", "Input Tokens"), sum_of_any_keys("t.usage_details", "input")),
+    _number(("outputTokens", "Output Tokens"), sum_of_any_keys("t.usage_details", "output")),
     _number(("totalTokens", "Total Tokens"), _total("usage_details"), nullable=True),
     FilterColumn(("tokens", "Tokens"), _total("usage_details"), ValueType.NUMBER, nullable=True),
     FilterColumn(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lf_export_pipeline.core.query.compiler import FilterColumn, ValueType
+from lf_export_pipeline.core.query.expressions import pair_key
 from lf_export_pipeline.core.query.key_scan import Relation
 from lf_export_pipeline.core.query.newest_scores import newest_scores
 from lf_export_pipeline.core.query.score_columns import ScoreGroups
@@ -18,10 +19,10 @@ from lf_export_pipeline.core.request.js_dates import earlier
 OBSERVATION_ALIAS = "s"
 TRACE_ALIAS = "ts"
 
-SPAN_KEY = "concat(t.trace_id, '\\0', t.span_id)"
+SPAN_KEY = pair_key("t.trace_id", "t.span_id")
 """What the scores of a span are matched by: they name the span and its trace."""
 
-TRACE_KEY = "concat(t.trace_id, '\\0')"
+TRACE_KEY = pair_key("t.trace_id", "''")
 """What the scores of its trace are matched by."""
 
 _OBSERVATION_LOOKBACK = timedelta(hours=1)
@@ -89,7 +90,7 @@ class EventScores:
         scores = f"SELECT *, {_AVERAGED_BY} AS averaged_by FROM ({newest})"
         by = ("trace_id", "observation_id", "averaged_by")
         condition = f"observed = notEmpty(observation_id) AND {self._recent()}"
-        return ScoreGroups(scores, "concat(trace_id, '\\0', observation_id)", by, condition)
+        return ScoreGroups(scores, pair_key("trace_id", "observation_id"), by, condition)
 
     def _recent(self) -> str:
         if self.start_from is None:

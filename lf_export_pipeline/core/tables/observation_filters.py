@@ -1,6 +1,7 @@
 """The columns that filters on legacy observations can name."""
 
 from lf_export_pipeline.core.query.compiler import FilterColumn, FilterTable, NumberKind, ValueType
+from lf_export_pipeline.core.query.expressions import sum_of_any_keys
 from lf_export_pipeline.core.query.score_columns import SCORE_FILTER_COLUMNS
 from lf_export_pipeline.core.tables.observation_traces import TRACE_COLUMNS
 
@@ -28,11 +29,6 @@ def _seconds(names: tuple[str, ...], expression: str) -> FilterColumn:
         number_kind=NumberKind.FLOAT,
         nullable=True,
     )
-
-
-def _sum(column: str, word: str) -> str:
-    keys = f"mapFilter((k, v) -> positionCaseInsensitive(k, '{word}') > 0, t.{column})"
-    return f"arraySum(mapValues({keys}))"
 
 
 def _total(column: str) -> str:
@@ -65,17 +61,17 @@ FILTER_TABLE = FilterTable(
         _seconds(("latency", "Latency (s)"), _since_start("end_time")),
         _seconds(
             ("tokensPerSecond", "Tokens per second"),
-            f"{_sum('usage_details', 'output')} / ({_since_start('end_time')})",
+            f"{sum_of_any_keys('t.usage_details', 'output')} / ({_since_start('end_time')})",
         ),
-        _number(("inputCost", "Input Cost ($)"), _sum("cost_details", "input")),
-        _number(("outputCost", "Output Cost ($)"), _sum("cost_details", "output")),
+        _number(("inputCost", "Input Cost ($)"), sum_of_any_keys("t.cost_details", "input")),
+        _number(("outputCost", "Output Cost ($)"), sum_of_any_keys("t.cost_details", "output")),
         _number(("totalCost", "Total Cost ($)"), _total("cost_details"), nullable=True),
         _text(("level", "Level"), "level", _OPTIONS),
         _text(("statusMessage", "Status Message"), "status_message", nullable=True),
         _text(("model", "Model"), "provided_model_name", _OPTIONS, nullable=True),
         _text(("modelId", "Model ID"), "internal_model_id", _OPTIONS, nullable=True),
-        _number(("inputTokens", "Input Tokens"), _sum("usage_details", "input")),
-        _number(("outputTokens", "Output Tokens"), _sum("usage_details", "output")),
+        _number(("inputTokens", "Input Tokens"), sum_of_any_keys("t.usage_details", "input")),
+        _number(("outputTokens", "Output Tokens"), sum_of_any_keys("t.usage_details", "output")),
         _number(("totalTokens", "Total Tokens"), _total("usage_details"), nullable=True),
         _number(("tokens", "Tokens"), _total("usage_details"), nullable=True),
         FilterColumn(("metadata", "Metadata"), "t.metadata", ValueType.STRING_MAP, "metadata"),

@@ -4,7 +4,7 @@ from functools import partial
 
 from lf_export_pipeline.core.query.comments import CommentSelection
 from lf_export_pipeline.core.query.export_query import Answers, ExportQuery, Lookup
-from lf_export_pipeline.core.query.expressions import metadata_map
+from lf_export_pipeline.core.query.expressions import metadata_map, pair_key
 from lf_export_pipeline.core.query.key_scan import (
     Bound,
     KeyScan,
@@ -52,12 +52,12 @@ _FIELDS = {
     **SHARED_FIELDS,
     "parentObservationId": "t.parent_observation_id",
     "internalModelId": "t.internal_model_id",
-    SCORE_KEY: "concat(t.trace_id, '\\0', t.id)",
+    SCORE_KEY: pair_key("t.trace_id", "t.id"),
 }
 
 _SEARCH = SearchColumns(("t.id", "t.name"), "t.input", "t.output")
 _SEARCH_TRACE = SearchColumns((f"{TRACE_ALIAS}.user_id",), "", "")
-_SCORE_KEY_OF_GROUP = "concat(trace_id, '\\0', observation_id)"
+_SCORE_KEY_OF_GROUP = pair_key("trace_id", "observation_id")
 _SCORE_GROUPING = ("trace_id", "observation_id", "comment", "execution_trace_id")
 
 _WIDE_COLUMNS = ("t.input", "t.output", "t.metadata", "t.status_message", "t.model_parameters")

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lf_export_pipeline.core.query.export_query import RowSource
+from lf_export_pipeline.core.query.expressions import sum_of_any_keys
 from lf_export_pipeline.core.query.key_hash import keyed_hash
 from lf_export_pipeline.core.query.key_scan import Bound
 from lf_export_pipeline.core.query.statement import Store
@@ -29,25 +30,12 @@ METRICS = "metrics"
 METADATA = "metadata"
 """The part of a session that its metadata are in."""
 
-_NAMES_INPUT = "positionCaseInsensitive(k, 'input') > 0"
-_NAMES_OUTPUT = "positionCaseInsensitive(k, 'output') > 0"
-
-
-def _cost(keys: str) -> str:
-    return f"arraySum(mapValues(mapFilter((k, v) -> {keys}, t.cost_details)))"
-
-
-def _tokens(keys: str) -> str:
-    counts = f"mapValues(mapFilter((k, v) -> {keys}, t.usage_details))"
-    return f"arraySum(n -> toDecimal128(n, 0), {counts})"
-
-
 COST_AND_USAGE = {
-    "input_cost": _cost(_NAMES_INPUT),
-    "output_cost": _cost(_NAMES_OUTPUT),
+    "input_cost": sum_of_any_keys("t.cost_details", "input"),
+    "output_cost": sum_of_any_keys("t.cost_details", "output"),
     "total_cost": "t.cost_details['total']",
-    "input_tokens": _tokens(_NAMES_INPUT),
-    "output_tokens": _tokens(_NAMES_OUTPUT),
+    "input_tokens": sum_of_any_keys("t.usage_details", "input"),
+    "output_tokens": sum_of_any_keys("t.usage_details", "output"),
     "total_tokens": "toDecimal128(t.usage_details['total'], 0)",
 }
 """What one observation or span adds to each sum; 38 digits hold any sum of 64-bit counts."""

@@ -33,7 +33,8 @@ _NEWEST = f"argMax({{values}}, ({', '.join(NEWEST)}))"
 
 _DURATION = (
     "if(max(o.observations) = 0, NULL, dateDiff('millisecond', "
-    "minIf(o.first_start, o.observations > 0), max(o.last_end)) / 1000) AS duration"
+    "minIf(o.first_start, o.observations > 0), "
+    "maxIf(o.last_end, o.observations > 0)) / 1000) AS duration"
 )
 """Seconds, NULL without observations: a trace without any joins to instants of 1970."""
 

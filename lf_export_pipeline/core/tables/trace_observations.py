@@ -5,6 +5,7 @@ then holds more than the user asked for. Here they mean what they mean in the ta
 """
 
 from lf_export_pipeline.core.query.compiler import FilterColumn, NumberKind, ValueType
+from lf_export_pipeline.core.query.expressions import sum_of_any_keys
 from lf_export_pipeline.core.query.key_scan import NEWEST, versions_of
 
 ALIAS = "o"
@@ -39,15 +40,10 @@ def observation_totals(project: str, traces: str | None) -> str:
         "SELECT v.1 AS key, countIf(v.2 = 'ERROR') AS error_count, "
         "countIf(v.2 = 'WARNING') AS warning_count, "
         "countIf(v.2 = 'DEFAULT') AS default_count, countIf(v.2 = 'DEBUG') AS debug_count, "
-        "sumMap(v.5) AS usage, sumMap(v.6) AS cost, "
+        "sumMap(mapApply((k, n) -> (k, toDecimal128(n, 0)), v.5)) AS usage, sumMap(v.6) AS cost, "
         "min(v.3) AS first_start, min(v.4) AS first_end, "
         f"max(v.3) AS last_start, max(v.4) AS last_end FROM ({newest}) WHERE v.7 = 0 GROUP BY key)"
     )
-
-
-def _sum(column: str, word: str) -> str:
-    keys = f"mapFilter((k, v) -> positionCaseInsensitive(k, '{word}') > 0, {ALIAS}.{column})"
-    return f"arraySum(mapValues({keys}))"
 
 
 def _total(column: str) -> str:
@@ -84,12 +80,12 @@ OBSERVATION_COLUMNS = (
     _number(("errorCount", "Error Level Count"), f"{ALIAS}.error_count"),
     _number(("defaultCount", "Default Level Count"), f"{ALIAS}.default_count"),
     _number(("debugCount", "Debug Level Count"), f"{ALIAS}.debug_count"),
-    _number(("inputTokens", "Input Tokens"), _sum("usage", "input")),
-    _number(("outputTokens", "Output Tokens"), _sum("usage", "output")),
+    _number(("inputTokens", "Input Tokens"), sum_of_any_keys(f"{ALIAS}.usage", "input")),
+    _number(("outputTokens", "Output Tokens"), sum_of_any_keys(f"{ALIAS}.usage", "output")),
     _number(("totalTokens", "Total Tokens"), _total("usage"), nullable=True),
     _number(("tokens", "Tokens"), _total("usage"), nullable=True),
     _LATENCY,
-    _number(("inputCost", "Input Cost ($)"), _sum("cost", "input")),
-    _number(("outputCost", "Output Cost ($)"), _sum("cost", "output")),
+    _number(("inputCost", "Input Cost ($)"), sum_of_any_keys(f"{ALIAS}.cost", "input")),
+    _number(("outputCost", "Output Cost ($)"), sum_of_any_keys(f"{ALIAS}.cost", "output")),
     _number(("totalCost", "Total Cost ($)"), f"{ALIAS}.cost['total']"),
 )

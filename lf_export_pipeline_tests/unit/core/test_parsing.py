@@ -223,6 +223,11 @@ def test_a_bad_query_ends_in_a_sentence(query: Any, expected: str) -> None:
             "'value' is true; expected a number.",
         ),
         (
+            {"type": "numberObject", "column": "metadata", "key": "k", "operator": ">"}
+            | {"value": {"value": 5}},
+            "'value' is an object; expected a number.",
+        ),
+        (
             {"type": "number", "column": "latency", "operator": ">", "value": float("nan")},
             "'value' is nan; expected a number.",
         ),

@@ -236,6 +236,32 @@ def test_filters_mean_what_they_mean_in_postgres(
 
 
 @pytest.mark.parametrize(
+    "text", ["\u30005", "5\u00a0", "0." + "1" * 16_384, "1" * 131_073, "1e9999"]
+)
+def test_what_postgres_does_not_take_for_a_number_does_not_match(
+    dataset: Project, text: str
+) -> None:
+    add_items(
+        dataset, {"id": "odd", "metadata": {"k": text}}, {"id": "b", "metadata": {"k": " 5\t"}}
+    )
+    assert dataset.ids("dataset_items", where("metadata", "numberObject", ">", 1, key="k")) == {"b"}
+
+
+def test_numbers_far_beyond_a_double_are_compared(dataset: Project) -> None:
+    add_items(dataset, {"id": "far", "metadata": {"k": "1" + "0" * 1_100}})
+    for value, operator in ((Decimal("1e1200"), "<"), (Decimal("1e1000"), ">")):
+        wanted = where("metadata", "numberObject", operator, value, key="k")
+        assert dataset.ids("dataset_items", wanted) == {"far"}
+
+
+def test_instants_of_other_ages_are_found(dataset: Project) -> None:
+    add_items(dataset, {"id": "far", "valid_from": "infinity", "valid_to": None})
+    for operator, expected in (("<=", {"far"}), (">", set())):
+        wanted = where("validFrom", "datetime", operator, "+020000-01-01T00:00:00Z")
+        assert dataset.ids("dataset_items", wanted) == expected
+
+
+@pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
         (where("nope", "string", "=", "x"), "Invalid filter column: 'nope'. Columns of dataset_"),

@@ -66,6 +66,16 @@ def test_a_session_lasts_from_its_first_start_to_its_last_end_in_seconds(
     assert sessions(project, from_events)["s"]["sessionDuration"] == Decimal("125.25")
 
 
+def test_a_session_of_before_1970_lasts_as_long_as_its_observations(project: Project) -> None:
+    """Beside a trace that has none."""
+    for name in ("a", "b"):
+        trace = {"id": name, "timestamp": "1960-01-01T00:00:00.000Z", "session_id": "s"}
+        project.add("traces", trace)
+    start, end = "1960-01-01T00:00:00.000Z", "1960-01-01T00:00:01.000Z"
+    project.add("observations", {"id": "x", "trace_id": "a", "start_time": start, "end_time": end})
+    assert sessions(project, False)["s"]["sessionDuration"] == 1
+
+
 def test_a_session_without_observations_has_no_duration_and_costs_nothing(
     project: Project,
 ) -> None:
