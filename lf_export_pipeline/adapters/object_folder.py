@@ -1,6 +1,7 @@
 """A directory that holds objects, for who has no bucket: a disk, or a share that is mounted."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
@@ -13,6 +14,7 @@ from lf_export_pipeline.core.errors import ConfigurationError, TransientError
 from lf_export_pipeline.core.ports import ByteSource
 from lf_export_pipeline.core.stored_objects import StoredObject, UploadedObject
 
+_DRAFT = ".part"
 _READ_BYTES = 1 << 20
 _ENDING_BYTES = 1 << 16
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
@@ -37,7 +39,8 @@ class ObjectFolder:
         """Write an object.
 
         What is left of a process that is killed meanwhile begins with a dot and does not end as
-        objects do, so that nobody takes it for one.
+        objects do, so that nobody takes it for one; whoever next writes or removes the object
+        removes it, too.
 
         Raises:
             TransientError: The disk is full, or has failed.
@@ -46,14 +49,16 @@ class ObjectFolder:
         path = self._path(key)
         with _mapped(self._root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            waiting = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+            _remove_drafts(path)
+            waiting = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_DRAFT}")
             try:
                 with waiting.open("xb") as file:
+                    _is_locked(file)
                     sha256 = _copied(source, file)
                     file.flush()
                     os.fsync(file.fileno())
-                stored = _described(key, waiting)
-                waiting.replace(path)
+                    stored = _described(key, waiting)
+                    waiting.replace(path)
             except BaseException:
                 waiting.unlink(missing_ok=True)
                 raise
@@ -73,8 +78,10 @@ class ObjectFolder:
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""
+        path = self._path(key)
         with _mapped(self._root):
-            self._path(key).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            _remove_drafts(path)
 
     def listed(self, prefix: str) -> Iterator[StoredObject]:
         """The objects whose keys begin with a prefix, in the order of their keys."""
@@ -105,6 +112,29 @@ class ObjectFolder:
             message = f"{key!r} is no key of an object"
             raise ValueError(message)
         return self._root.joinpath(*parts)
+
+
+def _remove_drafts(path: Path) -> None:
+    """Removes what dead processes have left of an object; those at work have locked theirs.
+
+    An empty one holds no row, and may be about to be locked.
+    """
+    for draft in path.parent.glob(f".{path.name}.*{_DRAFT}"):
+        with suppress(FileNotFoundError), draft.open("rb") as file:
+            if os.fstat(file.fileno()).st_size and _is_locked(file):
+                draft.unlink()
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    """Whether the file is now locked for this process, as long as it is open.
+
+    Not on a share that has no locks: there drafts are left.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _copied(source: ByteSource, file: BinaryIO) -> str:

@@ -15,7 +15,7 @@ from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.lake.fingerprints import Observer, no_rows
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.layout import LAYOUT_VERSION, ChosenColumns
-from lf_export_pipeline.lake.manifest import Fingerprint, Manifest, our_versions
+from lf_export_pipeline.lake.manifest import Fingerprint, Manifest, Overlap, our_versions
 from lf_export_pipeline.lake.manifests import Manifests
 from lf_export_pipeline.lake.objects import LakeObjects, WrittenObject
 from lf_export_pipeline.lake.overlaps import DayOverlap, day_overlap
@@ -148,7 +148,10 @@ class Healer:
             for day in sorted(self._touched(state) - seen.keys()):
                 place = replace(state.place, day=day)
                 other = self._state(table, place, self._observer.one(table, place))
-                if other.manifest is None or any(each.place == other.place for each in waiting):
+                if any(each.place == other.place for each in waiting):
+                    continue
+                if other.manifest is None or other.manifest.is_note:
+                    self._note_neighbour(table, other, state.place.day)
                     continue
                 if self._has_changed(table, other):
                     waiting.append(other)
@@ -156,6 +159,18 @@ class Healer:
                     neighbours.append(self._compared(table, other))
         ordered = sorted(seen.values(), key=lambda each: each.place.day)
         return _Grown([each for each in neighbours if each.place.day not in seen], ordered)
+
+    def _note_neighbour(self, table: LakeTable, other: _State, day: str) -> None:
+        """Leaves word, for whoever first writes a day, that its rows supersede those of another.
+
+        Should they be gone by then, nobody would look at that other day for them.
+        """
+        known = other.manifest.overlap.neighbours if other.manifest else ()
+        if other.fingerprint.rows and day not in known:
+            noted = DayOverlap(noted=Overlap(neighbours=tuple(sorted({*known, day}))))
+            state = replace(other, fingerprint=no_rows(table), overlap=noted)
+            manifest = self._manifest(table, state, WrittenObject(), is_settled=False)
+            self._manifests.write(other.place, manifest)
 
     def _compared(self, table: LakeTable, state: _State) -> _State:
         """With what other days say of its rows."""
@@ -195,8 +210,8 @@ class Healer:
             if is_same and now.overlap.left_out != state.overlap.left_out:
                 state = now
                 continue
-            left_out = state.overlap.noted.superseded
-            is_whole = written.rows + left_out == state.fingerprint.rows
+            was_read = written.rows + state.overlap.noted.superseded, written.digest
+            is_whole = was_read == (state.fingerprint.rows, state.fingerprint.digest)
             is_settled = is_same and is_whole and state.fingerprint == begun
             manifest = self._manifest(table, state, written, is_settled=is_settled)
             self._manifests.write(state.place, manifest)

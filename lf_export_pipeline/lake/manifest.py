@@ -73,6 +73,11 @@ class Manifest(BaseModel):
     unfit: dict[str, int] = {}
     versions: dict[str, str] = {}
 
+    @property
+    def is_note(self) -> bool:
+        """Whether it only tells of neighbours: the day itself was not written yet."""
+        return not (self.settled or self.etag or self.rows or self.fingerprint.rows)
+
 
 def manifest_json(manifest: Manifest) -> bytes:
     """As it is stored; equal manifests have equal bytes."""

@@ -20,13 +20,14 @@ ROW_BYTES_EXPECTED: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class WrittenObject:
-    """An object that is in the bucket; without rows there is none."""
+    """An object that is in the bucket, or none without rows; the digest is of all that was read."""
 
     rows: int = 0
     bytes: int = 0
     sha256: str = ""
     etag: str = ""
     unfit: dict[str, int] = field(default_factory=dict)
+    digest: str = "0"
 
 
 class LakeObjects:
@@ -49,12 +50,15 @@ class LakeObjects:
         first = next(groups, None)
         if first is None:
             self.remove(rows.place)
-            return WrittenObject()
+            return WrittenObject(digest=str(rows.digest))
         pieces = parquet_bytes(table, self.layout, chain((first,), groups))
         key = self._keys.object(rows.place)
         expected_bytes = expected_rows * ROW_BYTES_EXPECTED
         stored = self._bucket.upload(key, PulledBytes(pieces), CONTENT_TYPE, expected_bytes)
-        return WrittenObject(typed.rows, stored.size, stored.sha256, stored.etag, dict(typed.unfit))
+        return WrittenObject(
+            *(typed.rows, stored.size, stored.sha256, stored.etag, dict(typed.unfit)),
+            digest=str(rows.digest),
+        )
 
     def remove(self, place: Place) -> None:
         """See that there is no object."""

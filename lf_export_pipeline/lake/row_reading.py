@@ -1,7 +1,7 @@
 """Reads the rows of one project and day, however many, in pages of bounded size."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from lf_export_pipeline.core.ports import RowReader
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.layout import ChosenColumns
-from lf_export_pipeline.lake.statements import KEY, Reading
+from lf_export_pipeline.lake.row_digest import RowDigest
+from lf_export_pipeline.lake.statements import HASH, KEY, Reading
 
 FIRST_PAGE_ROWS: Final = 5_000
 PAGE_ROWS_MAX: Final = 250_000
@@ -29,6 +30,7 @@ class RowReading:
         chosen: Which columns.
         without: The keys of rows that are left out.
         maps_as_json: Whether maps come as text.
+        digest: Of all rows that were read, also of those that are left out.
     """
 
     reader: RowReader
@@ -37,6 +39,7 @@ class RowReading:
     chosen: ChosenColumns
     without: frozenset[str] = frozenset()
     maps_as_json: bool = False
+    digest: RowDigest = field(default_factory=RowDigest)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """In the order of the sorting key; each page begins behind the last key of the one before.
@@ -51,6 +54,7 @@ class RowReading:
             page = _Page()
             for batch in self._page(after, limit):
                 page.add(batch)
+                self.digest.add(batch.column(HASH))
                 yield self._kept(batch)
             if limit is None or page.rows < limit:
                 return
@@ -71,7 +75,7 @@ class RowReading:
         if self.without:
             left_out = pc.is_in(batch.column(KEY), value_set=pa.array(sorted(self.without)))
             batch = batch.filter(pc.invert(left_out))
-        return batch.drop_columns([KEY])
+        return batch.drop_columns([KEY, HASH])
 
 
 class _Page:

@@ -12,6 +12,9 @@ from lf_export_pipeline.lake.source import LakeColumn, Source, columns_in
 KEY = "#key"
 """The Arrow field that tells a row's place in the sorting key; parts are divided by slashes."""
 
+HASH = "#hash"
+"""The Arrow field of a row's part in the digest of its day."""
+
 _MAPS = frozenset({ColumnType.TEXT_MAP, ColumnType.USAGE_MAP, ColumnType.COST_MAP})
 
 
@@ -62,7 +65,7 @@ class Reading:
         limit: int | None = None,
         maps_as_json: bool = False,
     ) -> Statement:
-        """Rows of a project and day in the order of the sorting key, with their ``KEY``.
+        """Rows of a project and day in the order of the sorting key, with ``KEY`` and ``HASH``.
 
         Args:
             place: Whose rows.
@@ -82,6 +85,7 @@ class Reading:
             if each.name in self.source.fields and each.name not in missing
         ]
         fields.append(f"{asked.key} AS {asked.quoted(KEY)}")
+        fields.append(f"{self._hash()} AS {asked.quoted(HASH)}")
         sql = (
             f"SELECT {', '.join(fields)} FROM {asked.table} "
             f"WHERE {asked.condition} ORDER BY {asked.order}"
@@ -119,18 +123,23 @@ class Reading:
         return asked.statement(sql)
 
     def _digest(self) -> str:
+        if self.source.is_postgres:
+            return f"CAST(sum(CAST({self._hash()} AS numeric)) AS text)"
+        return f"toString(groupBitXor({self._hash()}))"
+
+    def _hash(self) -> str:
+        """Of one row: 64 bits, with a sign in Postgres alone."""
         narrow = (self.source.identity, self.source.version, *self.source.narrow_of(self.known))
         if self.source.is_postgres:
             texts = ", ".join(f"coalesce(CAST({sql} AS text), '')" for sql in narrow)
-            joined = f"concat_ws('|', {texts})"
-            return f"CAST(sum(CAST(hashtextextended({joined}, 0) AS numeric)) AS text)"
+            return f"hashtextextended(concat_ws('|', {texts}), 0)"
         values = ", ".join(
             sql
             if self.nullable.isdisjoint(columns_in(sql))
             else f"isNull({sql}), assumeNotNull({sql})"
             for sql in narrow
         )
-        return f"toString(groupBitXor(sipHash64({values})))"
+        return f"sipHash64({values})"
 
     def _sent(self, column: LakeColumn, *, maps_as_json: bool) -> str:
         sql = self.source.fields[column.name]

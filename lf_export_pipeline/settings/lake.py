@@ -36,12 +36,18 @@ def _lake_url() -> AfterValidator:
     return AfterValidator(check)
 
 
+_FIRST_DAY = date(1970, 1, 1)
+"""ClickHouse's ``Date``, by which days are told apart, begins there."""
+
+
 def _iso_date() -> AfterValidator:
     def check(value: str) -> str:
         try:
-            date.fromisoformat(value)
+            is_day = date.fromisoformat(value) >= _FIRST_DAY
         except ValueError:
-            raise PydanticCustomError("url", "a date such as 2026-01-31") from None
+            is_day = False
+        if not is_day:
+            raise PydanticCustomError("url", "a date such as 2026-01-31, not before 1970")
         return value
 
     return AfterValidator(check)

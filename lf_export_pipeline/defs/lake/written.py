@@ -46,6 +46,8 @@ it has failed.
 in which an earlier run of the day is asked for or ends: of ``since``, the second condition wins.
 """
 
+_WRITTEN: Final = ("written", "emptied")
+
 _TYPES: Final = {
     ColumnType.TEXT: "string",
     ColumnType.PAYLOAD: "string",
@@ -122,10 +124,28 @@ def _heal(
                 "Day %s of %s shares rows with %s: %s.",
                 *(each.place.day, each.place.project, day, each.action.value),
             )
+        written = {each.place.day for each in others if each.action.value in _WRITTEN}
+        for other in sorted(written & {*_partition_keys(context)}):
+            context.log_event(_written_beside(table, other, day))
         context.log.info("%s of %s days: %s", number, len(days), told(done))
     from lf_export_pipeline.lake.inspection import rows_found  # noqa: PLC0415 - only in a run
 
     return rows_check(table, rows_found(lake.observer, lake.manifests, table, days), looked_at)
+
+
+def _partition_keys(context: dg.AssetExecutionContext) -> Sequence[str]:
+    """Of the asset: an object may be of a day that is no longer one of them."""
+    partitions = context.assets_def.partitions_def
+    return partitions.get_partition_keys() if partitions else ()
+
+
+def _written_beside(table: LakeTable, other: str, day: str) -> dg.AssetMaterialization:
+    """What is known of a day that was written since it shares rows with the day of a run.
+
+    Not of which version all of its projects are: so the night asks for it.
+    """
+    metadata = {HEALED: f"written beside {day}"}
+    return dg.AssetMaterialization(lake_key(table), partition=other, metadata=metadata)
 
 
 def _watched(
@@ -154,7 +174,7 @@ def summary(done: "Sequence[Healed]") -> dict[str, Any]:
         numbers["dagster/row_count"] += each.rows
         numbers["projects"] += each.rows > 0
         numbers["bytes_written"] += each.bytes
-        numbers["objects_written"] += each.action.value in ("written", "emptied")
+        numbers["objects_written"] += each.action.value in _WRITTEN
         numbers["unsettled"] += not each.is_settled
     names = ("dagster/row_count", "projects", "bytes_written", "objects_written", "unsettled")
     return {**{name: numbers[name] for name in names}, HEALED: _version(done)}

@@ -8,8 +8,12 @@ from lf_export_pipeline.lake.source import KeyPart, LakeColumn, LakeTable, Sourc
 
 
 def _micros(column: str) -> str:
-    """An instant of Postgres, whose columns hold UTC without saying so, in microseconds."""
-    return f"CAST(extract(epoch FROM {column}) * 1000000 AS bigint)"
+    """An instant of Postgres, whose columns hold UTC without saying so, in microseconds.
+
+    NULL for ``infinity``, which is no number; the digest of its row knows it.
+    """
+    micros = f"CAST(extract(epoch FROM {column}) * 1000000 AS bigint)"
+    return f"CASE WHEN isfinite({column}) THEN {micros} END"
 
 
 def _fields(columns: Iterable[LakeColumn], **others: str) -> dict[str, str]:
@@ -44,7 +48,7 @@ def _postgres(
         fields=_fields(columns, **others),
         key=tuple(KeyPart(each, each, str) for each in key),
         identity=key[0],
-        version=_micros(version),
+        version=f"coalesce({_micros(version)}, 0)",
         narrow=narrow,
         time=time,
         joins=joins,

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -87,6 +88,40 @@ def test_a_source_that_fails_leaves_the_object_that_was_there(bucket: Bucket, pr
         bucket.upload(key, Failing([b""]), "application/json", 1)
     assert bucket.read(key) == b"before"
     assert [each.key for each in bucket.listed(f"{prefix}a/")] == [key]
+
+
+class Watched(Pieces):
+    """One piece, with something done in the middle."""
+
+    def __init__(self, data: bytes, meanwhile: Callable[[], object]) -> None:
+        super().__init__([data, data])
+        self._meanwhile = meanwhile
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        self._meanwhile()
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("next_call", ["upload", "delete"])
+def test_what_a_dead_process_has_left_of_an_object_goes_with_it(
+    tmp_path: Path, next_call: str
+) -> None:
+    folder, draft = ObjectFolder(tmp_path), tmp_path / "a" / ".data.parquet.0a1b.part"
+    draft.parent.mkdir()
+    draft.write_bytes(b"rows that were erased")
+    if next_call == "upload":
+        put(folder, "a/data.parquet", b"x")
+    else:
+        folder.delete("a/data.parquet")
+    assert not draft.exists()
+
+
+def test_what_another_process_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    folder = ObjectFolder(tmp_path)
+    put(folder, "a", b"before")
+    written = folder.upload("a", Watched(b"x", lambda: folder.delete("a")), "text/plain", 2)
+    assert (written.size, folder.read("a")) == (2, b"xx")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_folder_that_may_not_be_written_is_a_sentence(tmp_path: Path) -> None:

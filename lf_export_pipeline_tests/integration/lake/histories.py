@@ -154,7 +154,7 @@ class Daemon:
         self.handled = versions
 
     def run(self, before: BeforeCall = lambda: None, *, lost: int = 0) -> list[Healed]:
-        """One run of what is asked for; one that fails or dies is asked for again."""
+        """One run of what is asked for, day by day; one that fails or dies is asked for again."""
         asked, self.waiting = self.waiting, set()
         world = self.history.world
         bucket = InterruptedBucket(self._bucket, before, lost)
@@ -162,7 +162,8 @@ class Daemon:
         settings = world.settings.model_copy(update={"lf_export_lake_projects": world.project})
         heal = partial(open_lake, settings, reader, NOW, bucket)
         try:
-            return list(heal().healer.heal(LAKE_TABLES[self.history.table], sorted(asked)))
+            healer, table = heal().healer, LAKE_TABLES[self.history.table]
+            return [each for day in sorted(asked) for each in healer.heal(table, [day])]
         except (KilledError, TransientError):
             self.waiting |= asked
             return []

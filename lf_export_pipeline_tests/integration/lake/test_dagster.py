@@ -176,6 +176,21 @@ def test_definitions_have_checks_of_their_own_time(dagster: DagsterWorld) -> Non
     assert names == {"rows", "days", "objects", "columns", "erased", "freshness_check"}
 
 
+def test_a_day_that_was_written_beside_another_is_looked_at_at_night(
+    dagster: DagsterWorld, world: LakeWorld
+) -> None:
+    """A replica that lags may have answered for it, and its own version says nothing of that."""
+    world.add("traces", {"id": "a", "at": moment(FIRST)}, {"id": "b", "at": moment(FIRST)})
+    settle(dagster)
+    world.add("traces", {"id": "a", "at": moment(SECOND), "event_ts": moment(SECOND)})
+    dagster.observe()
+    assert dagster.requested() == {"traces": {SECOND}}
+    dagster.heal("traces", [SECOND])
+    assert ids(world.rows("traces", FIRST)) == ["b"]
+    assert settle(dagster) == {"traces": {FIRST}}
+    assert settle(dagster) == {}
+
+
 def test_a_day_that_a_run_has_read_from_a_server_that_lags_is_asked_for_again_at_night(
     dagster: DagsterWorld, world: LakeWorld
 ) -> None:

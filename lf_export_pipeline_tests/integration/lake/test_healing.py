@@ -1,19 +1,24 @@
 """The lake follows the tables: what is written, what is left, and in which order."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lf_export_pipeline.core.ports import ByteSource
+from lf_export_pipeline.core.ports import ByteSource, RowReader
+from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline.core.stored_objects import UploadedObject
 from lf_export_pipeline.lake.healing import Action
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.opening import open_bucket
 from lf_export_pipeline_tests.integration.lake.conftest import NewWorld
 from lf_export_pipeline_tests.integration.lake.interrupted import (
+    BeforeCall,
     InterruptedBucket,
     InterruptedReader,
     KilledError,
@@ -137,6 +142,56 @@ def test_a_row_comes_back_when_the_version_that_has_moved_is_deleted(world: Lake
     world.run(f"DELETE FROM traces WHERE {{here}} AND toDate(timestamp) = '{THIRD}'")
     assert world.written("traces", [THIRD]) == {FIRST: WRITTEN, THIRD: EMPTIED}
     assert ids(world.rows("traces", FIRST)) == [f"a of {FIRST}", f"b of {FIRST}"]
+
+
+def test_a_row_comes_back_when_the_newer_version_goes_before_its_day_is_written(
+    world: LakeWorld,
+) -> None:
+    """Days are written one by one; the later one may have no rows left when its turn comes."""
+    fill(world)
+    for day in (SECOND, THIRD):
+        world.add("traces", {"id": f"a of {FIRST}", "at": moment(day), "event_ts": moment(day)})
+    for _ in range(2):  # the second time it is a day like others, and the later ones are still not
+        world.heal("traces", [FIRST])
+        assert ids(world.rows("traces", FIRST)) == [f"b of {FIRST}"]
+        assert not [path for path in world.files() if f"day={THIRD}/data" in path]
+        world.add("traces", {"id": f"b of {FIRST}", "at": moment(FIRST), "name": "again"})
+    world.run(f"DELETE FROM traces WHERE {{here}} AND id = 'a of {FIRST}' "
+              f"AND toDate(timestamp) > '{FIRST}'")  # fmt: skip
+    world.heal("traces", [THIRD])
+    world.heal("traces", [SECOND])
+    assert ids(world.rows("traces", FIRST)) == [f"a of {FIRST}", f"b of {FIRST}"]
+    assert world.written("traces") == {}
+
+
+class LaggingReader(InterruptedReader):
+    """Reads the rows of objects from a replica that has stood still, and all else from another."""
+
+    def __init__(self, reader: RowReader, before: BeforeCall) -> None:
+        super().__init__(reader, before)
+        self.kept: list[pa.RecordBatch] = []
+
+    @contextmanager
+    def batches(self, statement: Statement) -> Iterator[Iterator[pa.RecordBatch]]:
+        if not self.kept:
+            with self._reader.batches(statement) as batches:
+                self.kept += batches
+        yield iter(self.kept)
+
+
+def test_rows_of_a_replica_that_lags_are_not_taken_for_those_of_the_fingerprint(
+    world: LakeWorld,
+) -> None:
+    """Their number is the same, and what has changed need not be the newest of them."""
+    fill(world)
+    world.add("traces", {"id": "newest", "at": moment(FIRST), "event_ts": moment(DAYS[8])})
+    lagging = replace(world, reader=LaggingReader(world.reader, lambda: None))
+    lagging.heal("traces", [FIRST])
+    edit = {"id": f"a of {FIRST}", "at": moment(FIRST), "event_ts": moment(SECOND), "name": "new"}
+    world.add("traces", edit)
+    assert not lagging.heal("traces", [FIRST])[FIRST].is_settled
+    assert world.heal("traces", [FIRST])[FIRST].is_settled
+    assert "new" in {row["name"] for row in world.rows("traces", FIRST)}
 
 
 def test_an_older_version_on_another_day_comes_forth_when_the_newer_one_goes(

@@ -76,6 +76,19 @@ def test_values_of_postgres_keep_their_types(world: LakeWorld) -> None:
     assert (session["bookmarked"], session["environment"]) == (True, "prod")
 
 
+def test_an_instant_that_is_infinite_is_null_and_stops_no_table(world: LakeWorld) -> None:
+    infinite = {table: [True, table == "dataset_items"] for table in ROWS}
+    for table, (stored, _) in ROWS.items():
+        add(world, table, "a", "b")
+        column = "valid_to" if table == "dataset_items" else "updated_at"
+        world.run_on_postgres(
+            f"UPDATE {stored} SET {column} = 'infinity' WHERE id = %s", f"a-{world.project}"
+        )
+        assert world.written(table, []) == {WHOLE: Action.WRITTEN}
+        assert [row[column] is None for row in world.rows(table, WHOLE)] == infinite[table]
+        assert world.written(table, []) == {}
+
+
 def test_the_name_of_a_dataset_is_followed(world: LakeWorld) -> None:
     world.add_to_postgres("datasets", {"id": "d", "name": "old"})
     add(world, "dataset_items", "a")
