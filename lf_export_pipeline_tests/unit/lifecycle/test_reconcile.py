@@ -334,13 +334,19 @@ def test_attempt_of_another_dagster_is_left_alone(instance: dg.DagsterInstance) 
     assert owner_of(place.rows.rows["a"]) == "run-of-another-dagster"
 
 
+def failed_with_object(place: Place) -> dg.DagsterRun:
+    """A run that has failed and left an object."""
+    run = run_of(place.instance)
+    place.leave_object(run.run_id, KEYS[0])
+    place.instance.report_run_failed(run)
+    return run
+
+
 def test_nothing_is_removed_that_a_run_goes_on_with_since_the_tick_has_looked(
     instance: dg.DagsterInstance,
 ) -> None:
     place = Place(instance, export_row("a", status="FAILED"))
-    run = run_of(instance)
-    place.leave_object(run.run_id, KEYS[0])
-    instance.report_run_failed(run)
+    run = failed_with_object(place)
     settled = Reconciler._settle
 
     def settle_and_resume(self: Reconciler, active: Any) -> Any:
@@ -361,9 +367,7 @@ def test_nothing_is_removed_that_a_run_goes_on_with_since_the_tick_has_looked(
 def test_run_begins_though_nothing_can_be_removed(instance: dg.DagsterInstance) -> None:
     """A bucket that is silent takes longer than a tick may: Dagster would forget its requests."""
     place = Place(instance, export_row("a", status="FAILED"), waiting_row("b"))
-    run = run_of(instance)
-    place.leave_object(run.run_id, KEYS[0])
-    instance.report_run_failed(run)
+    failed_with_object(place)
     instance.add_dynamic_partitions("batch_exports", ["b"])
 
     assert place.keys() == ["b"]
@@ -378,9 +382,7 @@ def test_what_an_earlier_tick_is_still_removing_is_left_to_it(
     instance: dg.DagsterInstance,
 ) -> None:
     place = Place(instance, export_row("a", status="FAILED"))
-    run = run_of(instance)
-    place.leave_object(run.run_id, KEYS[0])
-    instance.report_run_failed(run)
+    failed_with_object(place)
 
     with reconcile._cleaning:
         place.tick()
