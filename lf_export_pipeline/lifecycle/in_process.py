@@ -12,6 +12,7 @@ from lf_export_pipeline.core.errors import GENERIC_USER_MESSAGE, ExportError
 from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
 from lf_export_pipeline.lifecycle.failure import set_failed
+from lf_export_pipeline.lifecycle.notices import owe_failure
 from lf_export_pipeline.lifecycle.partitions import PARTITIONS_NAME
 from lf_export_pipeline.lifecycle.tags import queueing_tag
 
@@ -93,6 +94,7 @@ def _set_row(
     with suppress(ExportError):  # the database is away for good; the daemon's sensors come later
         try:
             if (run := instance.get_run_by_id(run_id)) is not None:
+                owe_failure(instance, run_id)
                 set_failed(instance, run, export_rows, GENERIC_USER_MESSAGE)
         except Exception:  # noqa: BLE001 - each of Dagster's storages has its own
             own = Claim(owner=run_id)

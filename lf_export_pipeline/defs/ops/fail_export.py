@@ -20,7 +20,9 @@ def fail_export(context: dg.HookContext) -> None:
     if run is None:
         return
     user_message = user_message_of(context.op_exception)
-    owe_failure(context.instance, run.run_id)
-    if set_failed(context.instance, run, rows, user_message):
-        record_failure(context.instance, run.run_id, failure_of(context.op_exception))
-        context.log.error("Export %s set FAILED: %s", export_id_of(run), user_message)
+    try:
+        owe_failure(context.instance, run.run_id)
+    finally:  # the row can be set also where Dagster's records cannot be written
+        if set_failed(context.instance, run, rows, user_message):
+            record_failure(context.instance, run.run_id, failure_of(context.op_exception))
+            context.log.error("Export %s set FAILED: %s", export_id_of(run), user_message)
