@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lf_export_pipeline.core.errors import TransientError
+from lf_export_pipeline.core.errors import ExportError, TransientError
 from lf_export_pipeline.lake.fingerprints import Observer, no_rows
 from lf_export_pipeline.lake.keys import Place
 from lf_export_pipeline.lake.layout import LAYOUT_VERSION, ChosenColumns
@@ -23,6 +23,10 @@ from lf_export_pipeline.lake.row_reading import RowReading
 from lf_export_pipeline.lake.source import LakeTable
 
 _WRITES_MAX = 5
+
+FAILURES_MAX = 3
+"""What one project or day holds must keep no other out of the lake; but if several fail one after
+another, a server is away."""
 
 
 class Action(StrEnum):
@@ -93,7 +97,8 @@ class Healer:
             anew: Write also what has not changed.
 
         Raises:
-            ExportError: A store or the bucket failed; what was done until then is complete.
+            ExportError: A store or the bucket failed; what was done is complete, and the other
+                projects were done, unless too many failed.
         """
         found = self._observer.of(table, days)
         places = {*found, *self._noted(table, days)}
@@ -106,8 +111,16 @@ class Healer:
                 by_project.setdefault(place.project, []).append(state)
             else:
                 yield _unchanged(state)
+        failed: list[ExportError] = []
         for changed in by_project.values():
-            yield from self._healed(table, changed)
+            try:
+                yield from self._healed(table, changed)
+            except ExportError as error:
+                failed.append(error)
+                if len(failed) == FAILURES_MAX:
+                    break
+        if failed:
+            raise failed[0]
 
     def changed(self, table: LakeTable, days: Collection[str]) -> list[Place]:
         """The projects and days that would be written."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from lf_export_pipeline.core.errors import ExportError
 from lf_export_pipeline.core.query.columns import ColumnType
 from lf_export_pipeline.defs.column_descriptions import column_description
 from lf_export_pipeline.defs.lake.checks import ROWS, rows_check
@@ -29,6 +30,7 @@ from lf_export_pipeline.lake.source import LakeTable
 if TYPE_CHECKING:
     from lf_export_pipeline.lake.healing import Healed
     from lf_export_pipeline.lake.keys import Place
+    from lf_export_pipeline.lake.opening import Lake
 
 DAYS_PER_RUN: Final = 31
 RETRIES: Final = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
@@ -108,29 +110,51 @@ def lake_asset(
 def _heal(
     context: dg.AssetExecutionContext, stores: LakeStores, table: LakeTable
 ) -> dg.AssetCheckResult:
-    """Day by day, so that what is looked at together is bounded, and a stop loses little."""
+    """Day by day, so that what is looked at together is bounded, and a stop loses little.
+
+    Raises:
+        ExportError: Of the first day that failed; the others were written, unless too many failed.
+    """
+    from lf_export_pipeline.lake.healing import FAILURES_MAX  # noqa: PLC0415 - only in a run
+    from lf_export_pipeline.lake.inspection import rows_found  # noqa: PLC0415
+
     days = sorted(context.partition_keys) if table.has_days else [""]
     lake = stores.lake(run_id=context.run.run_id, op=f"lake/{table.name}")
     looked_at: set[Place] = set()
-    anew = ANEW_TAG in context.run.tags
+    failed: list[ExportError] = []
     for number, day in enumerate(days, 1):
-        done = _watched(context, table, lake.healer.heal(table, [day] if day else [], anew=anew))
-        looked_at.update(each.place for each in done)
-        of_day = [each for each in done if each.place.day == day]
-        context.add_asset_metadata(summary(of_day), partition_key=day or None)
-        others = [each for each in done if each.place.day != day]
-        for each in others:
-            context.log.info(
-                "Day %s of %s shares rows with %s: %s.",
-                *(each.place.day, each.place.project, day, each.action.value),
-            )
-        written = {each.place.day for each in others if each.action.value in _WRITTEN}
-        for other in sorted(written & {*_partition_keys(context)}):
-            context.log_event(_written_beside(table, other, day))
-        context.log.info("%s of %s days: %s", number, len(days), told(done))
-    from lf_export_pipeline.lake.inspection import rows_found  # noqa: PLC0415 - only in a run
-
+        try:
+            done = _heal_day(context, lake, table, day)
+        except ExportError as error:
+            context.log.warning("Day %s was not written: %s", day or "(all)", error)
+            failed.append(error)
+            if len(failed) == FAILURES_MAX:
+                break
+        else:
+            looked_at.update(each.place for each in done)
+            context.log.info("%s of %s days: %s", number, len(days), told(done))
+    if failed:
+        raise failed[0]
     return rows_check(table, rows_found(lake.observer, lake.manifests, table, days), looked_at)
+
+
+def _heal_day(
+    context: dg.AssetExecutionContext, lake: "Lake", table: LakeTable, day: str
+) -> "list[Healed]":
+    anew = ANEW_TAG in context.run.tags
+    done = _watched(context, table, lake.healer.heal(table, [day] if day else [], anew=anew))
+    of_day = [each for each in done if each.place.day == day]
+    context.add_asset_metadata(summary(of_day), partition_key=day or None)
+    others = [each for each in done if each.place.day != day]
+    for each in others:
+        context.log.info(
+            "Day %s of %s shares rows with %s: %s.",
+            *(each.place.day, each.place.project, day, each.action.value),
+        )
+    written = {each.place.day for each in others if each.action.value in _WRITTEN}
+    for other in sorted(written & {*_partition_keys(context)}):
+        context.log_event(_written_beside(table, other, day))
+    return done
 
 
 def _partition_keys(context: dg.AssetExecutionContext) -> Sequence[str]:

@@ -136,7 +136,7 @@ def test_a_run_with_the_tag_writes_also_what_has_not_changed(
     assert [row["input"] for row in world.rows("traces", FIRST)] == ["redacted"]
 
 
-def test_a_run_that_is_stopped_goes_on_where_it_was(
+def test_a_day_that_fails_keeps_no_other_from_being_written(
     dagster: DagsterWorld, world: LakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in DAYS[:3]:
@@ -156,10 +156,27 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert not dagster.heal("traces", DAYS[:3], raise_on_error=False).success
     assert world.table("traces", FIRST) is not None
     assert world.table("traces", SECOND) is None
+    assert world.table("traces", THIRD) is not None
     written.clear()
     assert dagster.heal("traces", DAYS[:3]).success
     objects = [key for key in written if key.endswith(".parquet")]
-    assert [key.split("day=")[1][:10] for key in objects] == [SECOND, THIRD]
+    assert [key.split("day=")[1][:10] for key in objects] == [SECOND]
+
+
+def test_a_bucket_that_is_away_is_not_tried_for_each_day(
+    dagster: DagsterWorld, world: LakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in DAYS[:5]:
+        world.add("traces", {"id": f"a {day}", "at": moment(day)})
+    tries: list[object] = []
+
+    def upload(*arguments: object) -> UploadedObject:
+        tries.append(arguments)
+        raise TransientError("The bucket's service did not answer.")
+
+    monkeypatch.setattr(ObjectFolder, "upload", upload)
+    assert not dagster.heal("traces", DAYS[:5], raise_on_error=False).success
+    assert len(tries) == 3
 
 
 def test_a_run_says_whether_its_rows_are_right(dagster: DagsterWorld, world: LakeWorld) -> None:

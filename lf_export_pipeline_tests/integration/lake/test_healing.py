@@ -5,17 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lf_export_pipeline.core.errors import TransientError
 from lf_export_pipeline.core.ports import ByteSource, RowReader
 from lf_export_pipeline.core.query.statement import Statement
 from lf_export_pipeline.core.stored_objects import UploadedObject
 from lf_export_pipeline.lake.healing import Action
 from lf_export_pipeline.lake.keys import Place
-from lf_export_pipeline.lake.opening import open_bucket
+from lf_export_pipeline.lake.opening import open_bucket, open_lake
+from lf_export_pipeline.lake.tables import LAKE_TABLES
 from lf_export_pipeline_tests.integration.lake.conftest import NewWorld
 from lf_export_pipeline_tests.integration.lake.interrupted import (
     BeforeCall,
@@ -23,7 +26,7 @@ from lf_export_pipeline_tests.integration.lake.interrupted import (
     InterruptedReader,
     KilledError,
 )
-from lf_export_pipeline_tests.integration.lake.lake_world import DAYS, LakeWorld, ids, moment
+from lf_export_pipeline_tests.integration.lake.lake_world import DAYS, NOW, LakeWorld, ids, moment
 
 pytestmark = pytest.mark.services
 
@@ -162,6 +165,31 @@ def test_a_row_comes_back_when_the_newer_version_goes_before_its_day_is_written(
     world.heal("traces", [SECOND])
     assert ids(world.rows("traces", FIRST)) == [f"a of {FIRST}", f"b of {FIRST}"]
     assert world.written("traces") == {}
+
+
+def test_a_project_that_fails_keeps_no_other_from_being_written(world: LakeWorld) -> None:
+    """Such as one with a row that a server cannot send."""
+    others = [replace(world, project=f"{world.project}-{number}") for number in range(2)]
+    for each in (world, *others):
+        each.add("traces", {"id": "a", "at": moment(FIRST)})
+    named = ",".join(each.project for each in (world, *others))
+    settings = world.settings.model_copy(update={"lf_export_lake_projects": named})
+
+    class Failing(InterruptedBucket):
+        def upload(self, key: str, *arguments: Any) -> UploadedObject:
+            if f"{world.project.partition('/')[2]}/" in key:
+                raise TransientError("This object cannot be written.")
+            return super().upload(key, *arguments)
+
+    bucket = Failing(open_bucket(settings)[0], lambda: None)
+    healer = open_lake(settings, world.reader, NOW, bucket).healer
+    with pytest.raises(TransientError, match="This object"):
+        list(healer.heal(LAKE_TABLES["traces"], [FIRST]))
+    assert [each.table("traces", FIRST) is None for each in (world, *others)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 class LaggingReader(InterruptedReader):
