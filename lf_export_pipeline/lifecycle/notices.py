@@ -14,8 +14,9 @@ from lf_export_pipeline.lifecycle.run_records import JOB_NAME
 
 EMAIL_TAG = "lf_export/email"
 WEBHOOK_TAG = "lf_export/webhook"
-TOLD_OF_TAG = "lf_export/told_of"
-"""Which end of the export the notices that were sent are about; see ``notify.ends``."""
+TOLD_OF = "_told_of"
+"""What the name of a channel's second tag ends in: which end of the export it has told of last, see
+``notify.ends``."""
 
 CHANNEL_TAGS = {"e-mail": EMAIL_TAG, "webhook": WEBHOOK_TAG}
 """By the names of the channels: these are told, and no others."""
@@ -69,7 +70,7 @@ def record_notice(
         state: What has become of the notice.
         about: Which end of the export it is about.
     """
-    told_of = {TOLD_OF_TAG: about} if state is Notice.SENT else {}
+    told_of = {f"{tag}{TOLD_OF}": about} if state is Notice.SENT else {}
     patiently = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(4), wait=tenacity.wait_exponential(0.2), reraise=True
     )
@@ -77,6 +78,6 @@ def record_notice(
 
 
 def is_sent(instance: dg.DagsterInstance, tag: str, about: str) -> bool:
-    """Whether any run says that the notice about this end of its export was sent."""
-    tags = {tag: Notice.SENT.value, TOLD_OF_TAG: about}
+    """Whether any run says that a channel, by its tag, has told of this end of its export."""
+    tags = {f"{tag}{TOLD_OF}": about}
     return bool(instance.get_run_records(dg.RunsFilter(job_name=JOB_NAME, tags=tags), limit=1))

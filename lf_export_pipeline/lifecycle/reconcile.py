@@ -61,6 +61,9 @@ CLEAN_UPS_WITHIN = 15.0
 """Seconds after which a tick begins no other clean-up; Dagster gives a tick up after 60."""
 
 _cleaning = threading.Lock()
+_bucket_answers = threading.Event()
+_bucket_answers.set()
+"""Whether the last clean-up of this process is done."""
 
 _Due = list[tuple[str, Decision]]
 
@@ -111,7 +114,7 @@ class Reconciler:
         for row_id, decision in to_stop:  # late: a launcher may be unable to terminate one
             self._stop(row_id, decision)
         # A bucket that does not answer may cost the tick, and then all that it was to tell Dagster.
-        if not requests and not self.recovered:
+        if _bucket_answers.is_set() or not (requests or self.recovered):
             self._clean_up_all(to_clean_up)
         return requests
 
@@ -211,6 +214,7 @@ class Reconciler:
         with only_one(_cleaning) as is_only:
             for export_id, decision in due if is_only else ():
                 if time.monotonic() < until:
+                    _bucket_answers.clear()
                     self._clean_up(export_id, decision)
 
     def _clean_up(self, export_id: str, decision: Decision) -> None:
@@ -222,6 +226,7 @@ class Reconciler:
         ended = ended_attempts(self.instance, export_id)
         is_in_work = row is not None and row.status == "PROCESSING" and owner_of(row) == run.root
         if run.root not in ended or is_in_work:
+            _bucket_answers.set()
             return
         with suppress(ExportError), self.stores() as (spool, files):
             if run.state is RunState.CANCELED:
@@ -230,6 +235,7 @@ class Reconciler:
                 folder = AttemptFolder.of(spool, export_id, run.root)
                 discard_failed_attempt(folder, files, row)
             self.instance.add_run_tags(run.id, {CLEANED_TAG: run.id})
+            _bucket_answers.set()
 
     def _requeue(self, export_id: str, decision: Decision) -> None:
         """Queues an export again that nobody works on, unless it was changed meanwhile."""

@@ -5,6 +5,7 @@ op tries once; the sensor tries every few seconds what is still owed by runs tha
 the link has expired. A message whose answer is lost counts as sent, so nobody gets two.
 """
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -75,6 +76,7 @@ class Outcome:
         export_id: Of which export.
         is_down: Whether the channel would not take any other either.
         is_problem: Whether an operator should know.
+        seconds: How long it took.
     """
 
     channel: str
@@ -83,6 +85,7 @@ class Outcome:
     export_id: str = ""
     is_down: bool = False
     is_problem: bool = False
+    seconds: float = 0.0
 
 
 def open_channels(
@@ -121,6 +124,8 @@ class Outbox:
     ) -> list[Outcome]:
         """Send what a run owes, and tag it with what has become of it.
 
+        What an export owes that has not ended waits.
+
         Args:
             run: With its tags as they are now.
             folder: The attempt's, for marks that last longer than the records of a crashed run.
@@ -135,9 +140,11 @@ class Outbox:
             return []
         row = self._export_rows.get(export_id_of(run) or "")
         end = end_of(run, row, datetime.now(UTC))
-        outcomes = []
-        for channel in owed:
+        outcomes: list[Outcome] = []
+        for channel in owed if not end.is_open else ():
+            begun = time.monotonic()
             outcome = self._outcome(run, channel, end, folder)
+            outcome = replace(outcome, seconds=time.monotonic() - begun)
             record_notice(self._instance, run.run_id, channel.tag, outcome.state, end.about)
             outcomes.append(outcome)
         return outcomes
@@ -168,9 +175,6 @@ class Outbox:
         self, run: dg.DagsterRun, channel: Channel, end: End, folder: AttemptFolder
     ) -> Outcome:
         export_id, name = export_id_of(run) or "", channel.name
-        if end.is_open:
-            line = f"The {name} waits: {end.reason}"
-            return Outcome(name, Notice.OWED, line, export_id)
         if end.notification is None or not channel.wants(end.notification.occasion):
             line = f"No {name}: {end.reason or 'not set up for this'}"
             return Outcome(name, Notice.NONE, line, export_id)

@@ -317,9 +317,8 @@ def test_a_note_that_cannot_be_read_keeps_no_other_export_from_its_run(
     (instance.report_run_failed if status == "FAILED" else instance.report_run_canceled)(run)
 
     assert place.keys() == ["b"]
-    run_of(instance, {PARTITION_TAG: "b"})
-    assert place.keys() == []
     assert folder.has(OBJECT)
+    reconcile._bucket_answers.set()
 
 
 def test_attempt_of_another_dagster_is_left_alone(instance: dg.DagsterInstance) -> None:
@@ -364,18 +363,29 @@ def test_nothing_is_removed_that_a_run_goes_on_with_since_the_tick_has_looked(
     assert KEYS[0] in place.files.objects
 
 
-def test_run_begins_though_nothing_can_be_removed(instance: dg.DagsterInstance) -> None:
-    """A bucket that is silent takes longer than a tick may: Dagster would forget its requests."""
+def test_bucket_that_did_not_answer_is_not_asked_by_a_tick_that_starts_runs(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is silent takes longer than a tick may: Dagster would forget its requests."""
     place = Place(instance, export_row("a", status="FAILED"), waiting_row("b"))
     failed_with_object(place)
-    instance.add_dynamic_partitions("batch_exports", ["b"])
+    asked: list[str] = []
 
-    assert place.keys() == ["b"]
-    assert KEYS[0] in place.files.objects
-    run_of(instance, {PARTITION_TAG: "b"})
-    assert place.keys() == []
+    def away(key: str) -> None:
+        asked.append(key)
+        raise TransientError("The bucket's service did not answer.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(place.files, "delete", away)
+        assert [place.keys(), place.keys()] == [["b"], ["b"]]
+        assert asked == [KEYS[0]]
+        run_of(instance, {PARTITION_TAG: "b"})
+        assert place.keys() == []
+        assert len(asked) == 2
+    place.tick()
 
     assert KEYS[0] not in place.files.objects
+    assert reconcile._bucket_answers.is_set()
 
 
 def test_what_an_earlier_tick_is_still_removing_is_left_to_it(

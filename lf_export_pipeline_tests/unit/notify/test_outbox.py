@@ -1,5 +1,6 @@
 """Notifications that runs owe: each is sent once, later if need be, and given up in the end."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from lf_export_pipeline.file.attempt_folder import STORED, AttemptFolder
 from lf_export_pipeline.lifecycle.notices import (
     CHANNEL_TAGS,
     EMAIL_TAG,
-    TOLD_OF_TAG,
+    TOLD_OF,
     WEBHOOK_TAG,
     owe_failure,
     owe_ready,
@@ -278,7 +279,7 @@ def test_email_that_another_run_of_the_attempt_has_sent_is_not_sent_again(
     world, run_id = finished_without_email(instance)
     run = instance.get_run_by_id(run_id)
     assert run
-    known = {PARTITION_TAG: "export-1", TOLD_OF_TAG: run.tags[OBJECT_TAG], EMAIL_TAG: "sent"}
+    known = {PARTITION_TAG: "export-1", f"{EMAIL_TAG}{TOLD_OF}": run.tags[OBJECT_TAG]}
     instance.create_run_for_job(batch_export_job(), status=dg.DagsterRunStatus.SUCCESS, tags=known)
 
     send(world, instance)
@@ -430,12 +431,39 @@ def test_tick_goes_by_the_tags_that_a_run_has_when_it_is_its_turn(
 def test_tick_leaves_to_the_next_one_what_it_has_no_time_for(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "SEND_WITHIN", -1.0)
-    world, run_id = finished_without_email(instance)
+    """By channel: a slow one takes nothing from the other."""
+    monkeypatch.setattr(notifications, "SEND_WITHIN", 1.0)
+    world, first = failed(instance)
+    other = after(world, "export-2")
+    second = finished_without_email(instance, world=other)[1]
+    instance.add_run_tags(second, {WEBHOOK_TAG: "owed"})
 
-    assert send(world, instance) == []
+    class Slow(Pager):
+        def send(self, notification: Notification) -> None:
+            time.sleep(notifications.SEND_WITHIN + 0.1)
+            super().send(notification)
 
-    assert state_of(instance, run_id) == "owed"
+    slow, quick = Slow("e-mail", EMAIL_TAG), Pager()
+    send_owed(instance, other.rows, [slow, quick], other.spool)
+
+    assert [told.row.id for told in slow.told] == ["export-1"]
+    assert [told.row.id for told in quick.told] == ["export-1", "export-2"]
+    assert [state_of(instance, run) for run in (first, second)] == ["sent", "owed"]
+
+
+def test_what_one_channel_has_told_of_says_nothing_of_the_other(
+    instance: dg.DagsterInstance,
+) -> None:
+    """The first failure was mailed; its run tells the webhook of the second one."""
+    world, first = failed(instance)
+    instance.add_run_tags(first, {EMAIL_TAG: "sent", f"{EMAIL_TAG}{TOLD_OF}": "an earlier failure"})
+    failed(instance)
+    mail, *_ = open_channels(world.mailer, world.rows, Settings.load(ENVIRONMENT))
+    pager = Pager()
+
+    send_owed(instance, world.rows, [mail, pager], world.spool)
+
+    assert (len(world.mailer.sent), len(pager.told)) == (1, 1)
 
 
 def test_tick_that_finds_another_one_at_work_sends_nothing(

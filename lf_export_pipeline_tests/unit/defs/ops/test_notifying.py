@@ -18,7 +18,7 @@ from lf_export_pipeline.core.errors import (
 )
 from lf_export_pipeline.defs.ops import notify_requester
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
-from lf_export_pipeline.lifecycle.notices import EMAIL_TAG
+from lf_export_pipeline.lifecycle.notices import EMAIL_TAG, TOLD_OF
 from lf_export_pipeline.notify.outbox import Outbox, Sent, open_channels
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.fakes import MemorySpool, OutboxMailer
@@ -121,7 +121,7 @@ def test_mark_in_the_spool_alone_prevents_a_second_mail(
     world = World(export_row())
     result = world.run(instance)
     world.mailer.sent.clear()
-    instance.add_run_tags(result.run_id, {EMAIL_TAG: "owed"})
+    instance.add_run_tags(result.run_id, {EMAIL_TAG: "owed", f"{EMAIL_TAG}{TOLD_OF}": ""})
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
     folder = AttemptFolder.of(world.spool, world.row.id, run.run_id)
