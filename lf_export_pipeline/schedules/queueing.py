@@ -62,12 +62,14 @@ class Queueing:
 
     def queue_due(self) -> list[Done]:
         """What was done for those that needed something."""
-        return [done for each in self._kept.all() for done in self._queue(*each)]
+        done: list[Done] = []
+        for standing, kept in self._kept.all():
+            progress = kept.resumed(standing.resumed_at)
+            if not standing.is_paused and progress.paused_at is None:
+                done += self._queue(standing, progress)
+        return done
 
-    def _queue(self, standing: StandingExport, kept: Progress) -> list[Done]:
-        progress = kept.resumed(standing.resumed_at)
-        if standing.is_paused or progress.paused_at is not None:
-            return []
+    def _queue(self, standing: StandingExport, progress: Progress) -> list[Done]:
         try:
             failed = self._failures(progress)
             if len(failed) >= FAILURES_MAX:
@@ -80,6 +82,9 @@ class Queueing:
             return [self._pause(standing, progress, error.user_message)]
         except ExportError as error:
             return [Done(f"{standing.id}: {error}", is_problem=True)]
+        except Exception as error:  # noqa: BLE001 - one of them must not keep the others waiting
+            problem = f"a bug or unexpected data ({type(error).__name__})"
+            return [self._problem(standing, progress, problem)]
 
     def _queue_windows(self, standing: StandingExport, progress: Progress) -> list[Done]:
         done: list[Done] = []
@@ -96,6 +101,8 @@ class Queueing:
                 window = (there and window_of(there.query, column)) or window
             progress = progress.with_row(row.id, window.end)
             self._kept.record(standing.id, progress)
+        if progress.problem:
+            self._kept.record(standing.id, progress.model_copy(update={"problem": ""}))
         return done
 
     def _row(self, standing: StandingExport, window: Window) -> StoredExport:

@@ -92,7 +92,7 @@ def window_kind(words: str) -> WindowKind:
 def require_tiling(table: Timetable, now: datetime) -> None:
     """Refuse a timetable by which rows would come twice, or never, even if nothing is missed.
 
-    Tried on the ticks of the next 400 days.
+    Tried on the ticks of the next 400 days, and on two at least.
 
     Raises:
         PermanentError: The expression, the zone or the lag is none, or windows overlap or leave a
@@ -185,8 +185,8 @@ def _calendar_windows(table: Timetable, now: datetime) -> Iterator[tuple[datetim
     """The ticks of the time that is tried, and the periods before them."""
     period = table.window.period
     assert period is not None  # noqa: S101 - see the caller
-    for tick in ticks_after(table.cron, table.timezone, now):
-        if tick > now + TRIED_FOR:
+    for number, tick in enumerate(ticks_after(table.cron, table.timezone, now)):
+        if tick > now + TRIED_FOR and number > 1:
             return
         yield tick, Window(*period_before(period, table.timezone, tick))
 

@@ -19,6 +19,10 @@ from lf_export_pipeline.core.errors import (
 )
 
 _TRANSIENT_CLASSES = {"08", "25", "40", "53", "55", "57", "58"}
+_OF_A_POOLER = "XX000"
+"""What Supabase's says of a backend that has gone, or that none was free; Postgres itself of what
+another transaction has just changed."""
+
 _SIGN_IN_CLASSES = {"28", "3D"}
 _SIGN_IN_STATES = {"53300", "57P01", "57P02", "57P03"}
 _SCHEMA_STATES = {"42P01", "42703", "3F000"}
@@ -87,7 +91,7 @@ def from_client(error: Exception) -> ExportError:
             f"Postgres takes no changes{_words(original)}; DATABASE_URL must lead to the primary "
             "server, not to a replica, and default_transaction_read_only be off for its user there."
         )
-    if state[:2] in _TRANSIENT_CLASSES:
+    if state[:2] in _TRANSIENT_CLASSES or state == _OF_A_POOLER:
         return TransientError(f"Postgres could not do it now (SQLSTATE {state}){_words(original)}.")
     return _of_statement(state)
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
@@ -258,6 +259,40 @@ def test_a_database_that_is_away_is_tried_again(world: StandingWorld) -> None:
     world.rows = allowed
 
     assert [one.rows for one in world.tick()] == [1]
+
+
+def test_a_problem_is_forgotten_when_it_is_over_also_if_nothing_is_due(
+    world: StandingWorld,
+) -> None:
+    standing = world.schedule()
+    world.tick(HOUR)
+    allowed, refusing = world.rows, Refusing(original())
+    refusing.search = Mock(side_effect=refusing.error)  # type: ignore[method-assign]
+    world.rows = refusing
+    world.tick()
+    assert record_of(standing, world.progress)["said"] == "GRANT INSERT …"
+    world.rows = allowed
+
+    assert world.tick() == []
+
+    assert record_of(standing, world.progress)["said"] == ""
+
+
+def test_a_bug_is_said_of_the_one_that_it_is_in(world: StandingWorld) -> None:
+    first, second = sorted([world.schedule().id, world.schedule().id])
+    add = world.rows.add
+
+    def fail(row: StoredExport) -> bool:
+        if row.id.startswith(first):
+            raise TypeError("Object of type Decimal is not JSON serializable")
+        return add(row)
+
+    world.rows.add = fail  # type: ignore[method-assign, assignment]
+    done = world.tick(HOUR)
+
+    assert [(one.is_problem, one.rows) for one in done] == [(True, 0), (False, 1)]
+    assert done[0].line == f"{first}: a bug or unexpected data (TypeError)"
+    assert world.queued()[0].id.startswith(second)
 
 
 def test_one_that_cannot_be_queued_does_not_hold_up_the_others(world: StandingWorld) -> None:

@@ -171,6 +171,8 @@ def test_expressions_that_fit_are_taken(cron: str, window: WindowKind, zone: str
         ("@weekly", "previous-day", "leave a gap"),
         ("0 6 1 */2 *", "previous-month", "leave a gap"),
         ("0 6 31 * *", "previous-month", "leave a gap"),
+        ("0 6 1 1 *", "previous-month", "leave a gap"),
+        ("0 6 29 2 *", "previous-week", "leave a gap"),
         ("0 1-23 * * *", "previous-hour", "leave a gap"),
     ],
 )

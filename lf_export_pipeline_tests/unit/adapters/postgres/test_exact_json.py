@@ -6,7 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from lf_export_pipeline.adapters.postgres.postgres_reader import TOO_DEEP, exact_json
+from lf_export_pipeline.adapters.postgres.postgres_reader import (
+    TOO_DEEP,
+    exact_json,
+    exact_json_text,
+)
 from lf_export_pipeline.core.request.admission import JSON_MAX_DEPTH
 
 
@@ -24,6 +28,14 @@ def _recursion_limit(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_too_deep_a_value_is_a_text_that_says_so(depth: int, brackets: str) -> None:
     opened, closed = brackets[:-1] * depth, brackets[-1] * depth
     assert exact_json(opened + "1" + closed) == TOO_DEEP
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": [1.5, -0.10, 1E+400, 12345678901234567890.123, 7], "b": "1.5", "c": null}', "2.50"],
+)
+def test_what_was_read_is_written_with_all_its_digits(text: str) -> None:
+    assert exact_json_text(exact_json(text)) == text
 
 
 def test_the_deepest_value_is_read() -> None:
