@@ -1,7 +1,7 @@
 """What Dagster loads: the only place where everything meets."""
 
 import dagster as dg
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from lf_export_pipeline.defs.assets import export_assets
 from lf_export_pipeline.defs.checks import CHECKS, EXPORTS_ASSET, export_health_sensor
@@ -15,11 +15,12 @@ from lf_export_pipeline.defs.sensors import export_sensor
 from lf_export_pipeline.defs.standing_exports import queue_standing_exports
 from lf_export_pipeline.defs.sweep_jobs import sweep, sweep_schedule
 from lf_export_pipeline.settings import PipelineSettings, Settings
+from lf_export_pipeline.settings.environment import EnvironmentSettings
 from lf_export_pipeline.settings.lake import LakeSettings
 from lf_export_pipeline.settings.sentences import in_sentences
 
 
-class LoadSettings(LakeSettings, PipelineSettings, BaseSettings):
+class LoadSettings(EnvironmentSettings, LakeSettings, PipelineSettings):
     """The few settings that shape the definitions; the others are read when a run starts."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")

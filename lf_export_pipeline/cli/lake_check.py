@@ -14,6 +14,9 @@ def lake(settings: Settings) -> str:
     Raises:
         ExportError: It does not; the message says what to do.
     """
+    from lf_export_pipeline.defs.lake.shape import LakeShape  # noqa: PLC0415 - if there is a lake
+
+    LakeShape.of(settings)  # what Dagster reads of it when it loads the code location
     bucket, keys = open_bucket(settings)
     key, data = keys.schema("doctor", secrets.token_hex(8)), secrets.token_bytes(64)
     bucket.upload(key, io.BytesIO(data), "application/json", len(data))

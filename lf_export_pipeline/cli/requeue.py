@@ -61,7 +61,9 @@ def requeue(*, do_it: bool, as_json: bool, **conditions: Any) -> None:
     conditions |= {name: list(conditions[name]) for name in ("ids", "projects", "tables")}
     config, settings = RequeueConfig(**conditions, dry_run=not do_it), Settings.load()
     with closing(LangfusePostgres(settings)) as database:
-        requeued = requeue_failed(database.exports, config, datetime.now(UTC), settings.limits)
+        requeued = requeue_failed(
+            database.exports, config, datetime.now(UTC), settings.limits, settings.file_defaults
+        )
     records = [dict(zip(HEADINGS, one.cells, strict=True)) for one in requeued]
     view = Group(*blocks(records, head=("export", "outcome")))
     print_records(records, view, as_json=as_json)

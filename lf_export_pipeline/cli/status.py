@@ -103,7 +103,8 @@ class _Exports:
     def _rows(self) -> list[ExportRow]:
         if not self.ids:
             return self.database.exports.recent(self.limit)
-        found = {row.id: row for row in self.database.exports.search(ExportSearch(ids=self.ids))}
+        named = ExportSearch(ids=self.ids, limit=len(self.ids))
+        found = {row.id: row for row in self.database.exports.search(named)}
         missing = [export_id for export_id in self.ids if export_id not in found]
         if missing:
             raise PermanentError(missing_export(missing[0]))

@@ -7,9 +7,9 @@ them. ``python -m tools.configuration_page`` writes ``docs/configuration.md`` fr
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lf_export_pipeline.core.query.chunk_plan import CHUNK_TARGET_BYTES, MEBIBYTE
@@ -19,6 +19,7 @@ from lf_export_pipeline.core.request.csv_options import CsvOptions
 from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.options import Compression
 from lf_export_pipeline.core.tables import column_names
+from lf_export_pipeline.settings.environment import EnvironmentSettings
 from lf_export_pipeline.settings.lake import LakeSettings
 from lf_export_pipeline.settings.limits import LimitSettings
 from lf_export_pipeline.settings.operating import OperatingSettings
@@ -245,6 +246,7 @@ class PipelineSettings(BaseModel):
 
 
 class Settings(
+    EnvironmentSettings,
     LakeSettings,
     OperatingSettings,
     PipelineSettings,
@@ -253,7 +255,6 @@ class Settings(
     S3Settings,
     ClickHouseSettings,
     PostgresSettings,
-    BaseSettings,
 ):
     """Everything the pipeline is told by its environment. Secrets do not show in ``repr``."""
 
@@ -265,14 +266,6 @@ class Settings(
         frozen=True,
         hide_input_in_errors=True,
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _the_line_ends_of_mounted_secrets_are_dropped(cls, given: Any) -> Any:
-        return {
-            name: value.rstrip("\r\n") if isinstance(value, str) else value
-            for name, value in given.items()
-        }
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":

@@ -94,16 +94,19 @@ def test_the_doctor_leaves_nothing_behind(environment: dict[str, str], tmp_path:
         (f"{S3}_SECRET_ACCESS_KEY", "wrong", "S3", f"{S3}_SECRET_ACCESS_KEY"),
         ("SMTP_CONNECTION_URL", "smtp://127.0.0.1:9", "e-mail", "host and port in SMTP"),
         ("LF_EXPORT_LAKE_URL", "file:///dev/null/lake", "lake", "LF_EXPORT_LAKE_URL"),
+        ("LF_EXPORT_LAKE_CRON", "every hour", "lake", "LF_EXPORT_LAKE_CRON: 'every hour' is not a"),
+        ("LF_EXPORT_LAKE_TABLES", "trace", "lake", "LF_EXPORT_LAKE_TABLES"),
         ("LF_EXPORT_SPOOL", "/dev/null/spool", "spool", "LF_EXPORT_SPOOL"),
         ("DAGSTER_POSTGRES_HOST", "", "Dagster storage", "DAGSTER_POSTGRES_HOST not set"),
         ("DAGSTER_POSTGRES_PASSWORD", "wrong", "Dagster storage", "Cannot sign in"),
         ("DAGSTER_POSTGRES_PORT", "many", "Dagster storage", "DAGSTER_POSTGRES_PORT"),
     ],
 )
-def test_one_bad_part_is_named_with_what_to_do_and_the_others_stay_good(
-    environment: dict[str, str], variable: str, value: str, part: str, says: str
+def test_one_bad_part_is_named_with_what_to_do_and_the_others_stay_good(  # noqa: PLR0917 - of the table
+    environment: dict[str, str], tmp_path: Path, variable: str, value: str, part: str, says: str
 ) -> None:
-    changed = environment | {variable: value}
+    lake = {"LF_EXPORT_LAKE_URL": f"file://{tmp_path}"} if "_LAKE_" in variable else {}
+    changed = environment | lake | {variable: value}
     bad = [check for check in run_checks(Settings.load(changed), changed) if not check.ok]
     names = {check.name for check in bad}
     assert names == {part, *ALSO_BAD.get(variable, ())}

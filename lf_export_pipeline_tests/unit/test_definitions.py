@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from lf_export_pipeline.cli.main import commands, main
-from lf_export_pipeline.definitions import definitions_for, defs
+from lf_export_pipeline.definitions import LoadSettings, definitions_for, defs
 from lf_export_pipeline.defs.job import EXECUTORS
 from lf_export_pipeline.settings import PipelineSettings
 
@@ -72,6 +72,20 @@ def test_wrong_setting_is_one_sentence_when_definitions_load(
     *_, last = loading.stderr.splitlines()
     assert last.startswith(f"lf_export_pipeline.core.errors.ConfigurationError: {said}")
     assert "pydantic_core" not in loading.stderr
+
+
+def test_line_ends_of_mounted_files_do_not_keep_definitions_from_loading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mounted = {"URL": "s3://b/p", "S3_ACCESS_KEY_ID": "AK", "S3_SECRET_ACCESS_KEY": "SK"}
+    for name, value in mounted.items():
+        monkeypatch.setenv(f"LF_EXPORT_LAKE_{name}", f"{value}\n")
+    monkeypatch.setenv("LF_EXPORT_LAKE_S3_ENDPOINT", "\n")
+
+    settings = LoadSettings.load()
+
+    assert settings.lf_export_lake_s3_access_key_id == "AK"
+    assert settings.lf_export_lake_s3_endpoint is None
 
 
 @pytest.mark.parametrize("name", sorted(commands()))

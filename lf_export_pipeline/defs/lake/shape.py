@@ -7,9 +7,11 @@ from typing import Final
 
 import dagster as dg
 
+from lf_export_pipeline.core.errors import ConfigurationError, PermanentError
 from lf_export_pipeline.lake.columns_left_out import excluded_columns
 from lf_export_pipeline.lake.source import LakeTable
 from lf_export_pipeline.lake.tables import tables_named
+from lf_export_pipeline.schedules.periods import require_cron
 from lf_export_pipeline.settings.lake import LakeSettings, listed
 
 GROUP: Final = "langfuse_lake"
@@ -45,8 +47,12 @@ class LakeShape:
         """The lake that the settings describe.
 
         Raises:
-            ConfigurationError: They name a table or a column that there is not.
+            ConfigurationError: They name a table or a column that there is not, or no times.
         """
+        try:
+            require_cron(settings.lf_export_lake_cron)
+        except PermanentError as error:
+            raise ConfigurationError(f"LF_EXPORT_LAKE_CRON: {error}") from None
         excluded_columns(listed(settings.lf_export_lake_columns_excluded))
         return cls(
             url=settings.lf_export_lake_url or "",
