@@ -58,7 +58,8 @@ class ObjectFolder:
                     file.flush()
                     os.fsync(file.fileno())
                     stored = _described(key, waiting)
-                    waiting.replace(path)
+                    with _lost_draft(self._root):
+                        waiting.replace(path)
             except BaseException:
                 waiting.unlink(missing_ok=True)
                 raise
@@ -112,6 +113,15 @@ class ObjectFolder:
             message = f"{key!r} is no key of an object"
             raise ValueError(message)
         return self._root.joinpath(*parts)
+
+
+@contextmanager
+def _lost_draft(root: Path) -> Iterator[None]:
+    """Where locks hold on one machine only, another one may have taken the draft for a dead one."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise TransientError(f"Another process has removed what was written to {root}.") from None
 
 
 def _remove_drafts(path: Path) -> None:

@@ -112,12 +112,15 @@ class Healer:
             else:
                 yield _unchanged(state)
         failed: list[ExportError] = []
+        in_a_row = 0
         for changed in by_project.values():
             try:
                 yield from self._healed(table, changed)
+                in_a_row = 0
             except ExportError as error:
                 failed.append(error)
-                if len(failed) == FAILURES_MAX:
+                in_a_row += 1
+                if in_a_row == FAILURES_MAX:
                     break
         if failed:
             raise failed[0]

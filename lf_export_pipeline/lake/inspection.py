@@ -49,7 +49,7 @@ def rows_found(
     result = RowsFound(rows=sum(each.rows for each in known.values()))
     for place in sorted(places, key=lambda each: (each.project, each.day)):
         manifest = known.get(place)
-        if manifest is None:
+        if manifest is None or (manifest.is_note and place in found):
             result.missing.append(place)
             continue
         for name, number in manifest.unfit.items():

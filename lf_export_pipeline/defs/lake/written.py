@@ -1,7 +1,7 @@
 """The tables of the lake as assets, written when what Langfuse holds was observed to be another."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -122,15 +122,19 @@ def _heal(
     lake = stores.lake(run_id=context.run.run_id, op=f"lake/{table.name}")
     looked_at: set[Place] = set()
     failed: list[ExportError] = []
+    in_a_row = 0  # days on which nothing could be done
     for number, day in enumerate(days, 1):
+        done: list[Healed] = []
         try:
-            done = _heal_day(context, lake, table, day)
+            _heal_day(context, lake, table, day, done)
         except ExportError as error:
             context.log.warning("Day %s was not written: %s", day or "(all)", error)
             failed.append(error)
-            if len(failed) == FAILURES_MAX:
+            in_a_row = 0 if done else in_a_row + 1
+            if in_a_row == FAILURES_MAX:
                 break
         else:
+            in_a_row = 0
             looked_at.update(each.place for each in done)
             context.log.info("%s of %s days: %s", number, len(days), told(done))
     if failed:
@@ -139,12 +143,28 @@ def _heal(
 
 
 def _heal_day(
-    context: dg.AssetExecutionContext, lake: "Lake", table: LakeTable, day: str
-) -> "list[Healed]":
+    context: dg.AssetExecutionContext,
+    lake: "Lake",
+    table: LakeTable,
+    day: str,
+    done: "list[Healed]",
+) -> None:
+    """One day; what was done is known also where it fails in the middle."""
     anew = ANEW_TAG in context.run.tags
-    done = _watched(context, table, lake.healer.heal(table, [day] if day else [], anew=anew))
+    try:
+        for each in lake.healer.heal(table, [day] if day else [], anew=anew):
+            told_of = (table.name, each.place.project, each.place.day, each.action.value)
+            context.log.debug("%s %s %s: %s", *told_of)
+            done.append(each)
+    finally:
+        _tell_of_others(context, table, day, done)
     of_day = [each for each in done if each.place.day == day]
     context.add_asset_metadata(summary(of_day), partition_key=day or None)
+
+
+def _tell_of_others(
+    context: dg.AssetExecutionContext, table: LakeTable, day: str, done: "Sequence[Healed]"
+) -> None:
     others = [each for each in done if each.place.day != day]
     for each in others:
         context.log.info(
@@ -154,7 +174,6 @@ def _heal_day(
     written = {each.place.day for each in others if each.action.value in _WRITTEN}
     for other in sorted(written & {*_partition_keys(context)}):
         context.log_event(_written_beside(table, other, day))
-    return done
 
 
 def _partition_keys(context: dg.AssetExecutionContext) -> Sequence[str]:
@@ -170,17 +189,6 @@ def _written_beside(table: LakeTable, other: str, day: str) -> dg.AssetMateriali
     """
     metadata = {HEALED: f"written beside {day}"}
     return dg.AssetMaterialization(lake_key(table), partition=other, metadata=metadata)
-
-
-def _watched(
-    context: dg.AssetExecutionContext, table: LakeTable, healed: "Iterable[Healed]"
-) -> "list[Healed]":
-    done: list[Healed] = []
-    for each in healed:
-        place = each.place
-        context.log.debug("%s %s %s: %s", table.name, place.project, place.day, each.action.value)
-        done.append(each)
-    return done
 
 
 def told(done: "Sequence[Healed]") -> str:

@@ -49,6 +49,16 @@ def test_days_that_are_missing_behind_or_wrong_are_told_apart(healed: LakeWorld)
     assert [place.day for place in found.wrong] == [SECOND]
 
 
+def test_a_day_of_which_only_a_neighbour_was_written_is_missing(world: LakeWorld) -> None:
+    for day in (FIRST, SECOND):
+        world.add("traces", {"id": "a", "at": moment(day), "event_ts": moment(day)})
+    world.heal("traces", [FIRST])
+    lake = world.lake()
+    found = rows_found(lake.observer, lake.manifests, TRACES, DAYS)
+    assert [place.day for place in found.missing] == [SECOND]
+    assert (found.behind, found.wrong) == ([], [])
+
+
 def test_objects_and_manifests_without_the_other_are_found(healed: LakeWorld) -> None:
     bucket, keys = open_bucket(healed.settings)
     first, second, third = (Place("traces", healed.project, day) for day in DAYS[:3])
