@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from lf_export_pipeline.core.errors import AccessRefusedError, TransientError
 from lf_export_pipeline.core.ports import ObjectStore
-from lf_export_pipeline.core.query.export_query import ExportPlan
+from lf_export_pipeline.core.query.export_query import ExportPlan, SpooledBytes
 from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.object_keys import ObjectKey
@@ -169,12 +169,19 @@ class UploadLedger:
             sent = self._plan_folder.read(name, SentChunk)
             if sent is None or (sent.token, sent.begins_at) != (token, ends_at):
                 return
+            if not self._has(sent.part.ending if sent.part else None):
+                return
             ends_at = sent.ends_at
             yield sent
 
     def _has_rest(self) -> bool:
+        return self._has(self._sent[-1].rest if self._sent else None)
+
+    def _has(self, kept: SpooledBytes | None) -> bool:
+        """Whether bytes in the spool are as they were kept."""
         try:
-            self.rest()
+            if kept is not None:
+                read_kept(self._folder.spool, kept)
         except TransientError:
             return False
         return True

@@ -26,7 +26,8 @@ from lf_export_pipeline.file.attempt_folder import CHUNKS, AttemptFolder
 from lf_export_pipeline.file.bucket_file import BucketFile
 from lf_export_pipeline.file.cleanup import discard_attempt, discard_failed_attempt
 from lf_export_pipeline.file.sent_object import SentObject
-from lf_export_pipeline.file.upload_note import UPLOAD, UploadNote
+from lf_export_pipeline.file.spooled_bytes import keep
+from lf_export_pipeline.file.upload_note import UPLOAD, SentChunk, UploadNote
 from lf_export_pipeline.settings import Settings
 from lf_export_pipeline_tests.effort import examples
 from lf_export_pipeline_tests.fakes import MemoryObjectStore, MemorySpool
@@ -220,6 +221,28 @@ def change_rest(making: Making) -> None:
 def lose_note(making: Making) -> None:
     (note,) = [path for path in making.spool.files if path.endswith("sent-00000.json")]
     del making.spool.files[note]
+
+
+@pytest.mark.parametrize("found", [None, b"another one"], ids=["lost", "changed"])
+def test_a_chunk_whose_ending_is_not_what_it_was_is_made_again(found: bytes | None) -> None:
+    """Such as by a run that was taken for dead, and has read other rows since."""
+    making = Making()
+    with making.opened() as file:
+        making.write(file, 0)
+        file.settle()
+    (note,) = [path for path in making.spool.files if path.endswith("sent-00000.json")]
+    sent = SentChunk.model_validate_json(making.spool.files[note])
+    assert sent.part is not None
+    kept = keep(making.spool, "ending", memoryview(b"an ending"))
+    noted = sent.model_copy(update={"part": sent.part.model_copy(update={"ending": kept})})
+    making.spool.files[note] = noted.model_dump_json().encode()
+    with making.opened() as file:
+        assert file.finished(0) is not None
+    making.spool.files |= {"ending": found or b""}
+    if found is None:
+        del making.spool.files["ending"]
+    with making.opened() as file:
+        assert file.finished(0) is None
 
 
 @pytest.mark.parametrize("harm", [lose_upload, change_part, lose_rest, change_rest, lose_note])
