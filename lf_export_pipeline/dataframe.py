@@ -11,7 +11,7 @@ import json
 import re
 import urllib.request
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,11 +209,25 @@ def _as_objects(values: list[Any]) -> Any:
 
 
 def _parsed(cell: str | None) -> Any:
-    """A cell of CSV; text that is no JSON stays text."""
-    try:
-        return None if cell is None else json.loads(cell)
-    except ValueError:
+    """A cell of CSV, as JSONL embeds it: what is no JSON, or of too many levels, stays text."""
+    from lf_export_pipeline.core.request.admission import is_too_deep  # noqa: PLC0415 - only here
+
+    if cell is None or is_too_deep(cell):
         return cell
+    try:
+        return json.loads(cell, parse_float=_finite, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return cell
+
+
+def _finite(number: str) -> float | str:
+    """A number beyond all doubles is a text, as in JSONL."""
+    return number if isinf(float(number)) else float(number)
+
+
+def _no_constant(name: str) -> Any:
+    """``NaN`` is a number to Python, and no JSON."""
+    raise ValueError(name)
 
 
 def _json_text(value: Any) -> Any:

@@ -21,11 +21,13 @@ def said(words: object) -> str:
 def is_page(headers: Iterable[tuple[str, str]]) -> bool:
     """Whether an answer is a web page: of a proxy, a console, or a form to sign in.
 
-    S3 and what speaks its protocol answer in XML; a stored object of this type has their id.
+    S3 and what speaks its protocol answer in XML; a stored object of this type has their id. Google
+    calls its empty answers HTML.
     """
     lower = {name.lower(): value for name, value in headers}
     is_html = lower.get("content-type", "").lower().startswith("text/html")
-    return is_html and not any(name.startswith("x-amz-") for name in lower)
+    is_of_service = any(name.startswith(("x-amz-", "x-goog-")) for name in lower)
+    return is_html and lower.get("content-length") != "0" and not is_of_service
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

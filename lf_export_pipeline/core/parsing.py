@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from lf_export_pipeline.core.errors import InvalidQueryError
 from lf_export_pipeline.core.query.export_query import ExportQuery
 from lf_export_pipeline.core.request.admission import ExportLimits, require_bounded_query
-from lf_export_pipeline.core.request.column_groups import TableColumns
+from lf_export_pipeline.core.request.column_groups import SCORES, TableColumns
 from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.model import (
     ID_MAX_CHARACTERS,
@@ -59,6 +59,7 @@ def parse_request(
     forbidden = defaults.forbidden.of(row.project_id)
     left_out = columns.left_out(query.options) | forbidden
     columns.require_some(left_out, forbidden)
+    order = _order_by(query.order_by, columns, forbidden)
     return ExportRequest(
         export_id=_export_id(row.id),
         project_id=_project_id(row.project_id),
@@ -66,11 +67,12 @@ def parse_request(
         name=row.name,
         created_at=row.created_at,
         format=export_format,
-        query=query.model_copy(update={"order_by": _order_by(query.order_by, columns, forbidden)}),
+        query=query.model_copy(update={"order_by": order}),
         compression=_compression(export_format, query.options, defaults),
         csv=defaults.csv,
         left_out=columns.in_order(left_out),
         forbidden=columns.in_order(forbidden),
+        is_unordered=order is not query.order_by,
     )
 
 
@@ -167,10 +169,10 @@ def _order_by(
 ) -> OrderBy | None:
     """The order of the file, unless rows in that order could tell about forbidden values.
 
-    Where some are forbidden, an order is kept by what the file may hold, and by nothing else: one
-    column has many names, and other things to order by are made of it.
+    Where some of its columns are forbidden, an order is kept by what the file may hold, and by
+    nothing else: one column has many names, and other things to order by are made of it.
     """
-    if wanted is None or not forbidden:
+    if wanted is None or not (columns.in_order(forbidden) or SCORES in forbidden):
         return wanted
     allowed = {_word(name) for name in columns.names} - {_word(name) for name in forbidden}
     return wanted if _word(wanted.column) in allowed else None

@@ -46,7 +46,9 @@ def requeue_exports(
 ) -> None:
     """Requeues the matching failed exports; the sensor then starts their runs."""
     with permanent_errors_end_the_step():
-        requeued = requeue_failed(export_rows, config, datetime.now(UTC), settings.limits)
+        requeued = requeue_failed(
+            export_rows, config, datetime.now(UTC), settings.limits, settings.file_defaults
+        )
     context.log.info(summary_of(requeued))
     context.add_output_metadata(report_of(requeued))
 

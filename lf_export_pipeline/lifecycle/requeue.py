@@ -1,6 +1,6 @@
 """Queues failed exports again, many at once: first in words, then in deed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.ports import BatchExportRepository
 from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
+from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
 
 HEADINGS = ("export", "project", "table", "format", "requested", "error", "outcome")
@@ -101,7 +102,11 @@ def search_of(config: RequeueConfig, now: datetime) -> ExportSearch:
 
 
 def requeue_failed(
-    export_rows: BatchExportRepository, config: RequeueConfig, now: datetime, limits: ExportLimits
+    export_rows: BatchExportRepository,
+    config: RequeueConfig,
+    now: datetime,
+    limits: ExportLimits,
+    defaults: FileDefaults,
 ) -> list[Requeued]:
     """What was done, or would be.
 
@@ -113,32 +118,37 @@ def requeue_failed(
         config: Which of them, and whether they are only reported.
         now: Exports of more than 30 days before are too old.
         limits: What a request may hold.
+        defaults: What no file may hold, and how files are written.
     """
     rows = export_rows.search(search_of(config, now))
-    return [Requeued(row, _outcome(export_rows, row, now, limits, config)) for row in rows]
+
+    def is_invalid(row: ExportRow) -> bool:
+        return _is_invalid(export_rows.stored(row.id), limits, defaults)
+
+    return [Requeued(row, _outcome(export_rows, row, now, config, is_invalid)) for row in rows]
 
 
 def _outcome(
     export_rows: BatchExportRepository,
     row: ExportRow,
     now: datetime,
-    limits: ExportLimits,
     config: RequeueConfig,
+    is_invalid: Callable[[ExportRow], bool],
 ) -> str:
     if row.created_at < now - STALE_AFTER:
         return TOO_OLD
-    if _is_invalid(export_rows.stored(row.id), limits):
+    if is_invalid(row):
         return INVALID
     if config.dry_run:
         return WOULD_QUEUE
     return QUEUED if export_rows.requeue(row.id, only=row.status) else CHANGED
 
 
-def _is_invalid(stored: StoredExport | None, limits: ExportLimits) -> bool:
+def _is_invalid(stored: StoredExport | None, limits: ExportLimits, defaults: FileDefaults) -> bool:
     """By the row itself and not by its runs: a newer version may take what an older one refused."""
     try:
         if stored is not None:
-            compiled_unanswered(parse_request(stored, limits), limits)
+            compiled_unanswered(parse_request(stored, limits, defaults), limits)
     except PermanentError:
         return True
     return False

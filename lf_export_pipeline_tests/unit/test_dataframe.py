@@ -98,6 +98,20 @@ def test_lists_and_objects_are_parsed_on_request(name: str, tmp_path: Path) -> N
     assert frame["input"][0] == '{"a": 1}'  # a text of the user's, which Langfuse does not parse
 
 
+@pytest.mark.parametrize("text", ["[" * 3_000, "[" * 101 + "]" * 101, "NaN", '{"a":-Infinity}'])
+def test_a_cell_that_no_file_embeds_stays_text(text: str, tmp_path: Path) -> None:
+    frame = read_export(stored(tmp_path, as_csv([{**ROW, "metadata": text}])), parse_json=True)
+
+    assert frame["metadata"][0] == text
+
+
+def test_a_number_beyond_all_doubles_is_a_text_in_a_cell_too(tmp_path: Path) -> None:
+    row = {**ROW, "metadata": '{"a":1e400,"b":1.5}'}
+    frame = read_export(stored(tmp_path, as_csv([row])), parse_json=True)
+
+    assert frame["metadata"][0] == {"a": "1e400", "b": 1.5}
+
+
 @pytest.mark.parametrize("name", ["CSV", "JSONL"])
 def test_score_columns_are_lists(name: str, tmp_path: Path) -> None:
     rows = [{**ROW, "quality": [0.5, 1]}, {**EMPTY, "quality": None}]

@@ -15,7 +15,9 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's name for it
+    CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
     ProxyConnectionError,
@@ -143,12 +145,20 @@ def head_of(
             raise
 
 
+_OF_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+)
+
+
 def from_client(error: Exception) -> ExportError:
     """The pipeline's error: what an operator must set right, and what may pass."""
     if isinstance(error, ClientError):
         return from_answer(error)
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return ConfigurationError(f"There are no credentials for the bucket; set {KEYS}.")
+    if isinstance(error, _OF_CREDENTIALS):
+        return _without_credentials(error)
     if quotes_a_header(error):
         return ConfigurationError(_UNSENDABLE)
     if isinstance(error, HTTPClientError | ConnectionError):
@@ -166,6 +176,15 @@ def from_client(error: Exception) -> ExportError:
     return ConfigurationError(
         f"The settings of the bucket do not fit together ({type(error).__name__}); "
         f"check {_PREFIX}_BUCKET, _REGION and _ENDPOINT."
+    )
+
+
+def _without_credentials(error: Exception) -> ExportError:
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return ConfigurationError(f"There are no credentials for the bucket; set {KEYS}.")
+    return TransientError(
+        "The service that gives this machine's role its credentials did not answer "
+        f"({type(error).__name__})."
     )
 
 

@@ -35,10 +35,10 @@ def is_json(column: str) -> str:
     """Whether JavaScript's ``JSON.parse`` accepts a text.
 
     ClickHouse refuses two things that JavaScript takes, lone surrogates and numbers beyond a
-    double, so what looks like JSON gets a second look without them: without any escapes, as the
-    digits of one may look like an exponent, and with two digits of each long number, as one that
-    begins with two zeros is none. And it takes a byte order mark, which JavaScript refuses. JSON of
-    more levels than readers take counts as text.
+    double, so what looks like JSON gets a second look without them: with escapes whose end is no
+    digit, as those of one may look like an exponent or a part of a number, and with two digits of
+    each long number, as one that begins with two zeros is none. And it takes a byte order mark,
+    which JavaScript refuses. JSON of more levels than readers take counts as text.
     """
     odd = f"NOT isValidJSON({column}) AND match({column}, '^{_JSON_SPACE}[\"{{\\\\[0-9-]')"
     return (
@@ -49,7 +49,7 @@ def is_json(column: str) -> str:
 
 def _tamed(column: str) -> str:
     """JSON without the escapes and numbers that ClickHouse may refuse."""
-    without_escapes = f"replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}', '\\\\\\\\u0041')"
+    without_escapes = f"replaceRegexpAll({column}, '\\\\\\\\u[0-9a-fA-F]{{4}}', '\\\\\\\\u00Aa')"
     exponents = f"replaceRegexpAll({without_escapes}, '[eE][+-]?[0-9]{{3,}}', 'e1')"
     return f"replaceRegexpAll({exponents}, '([0-9]{{2}})[0-9]{{18,}}', '\\\\1')"
 

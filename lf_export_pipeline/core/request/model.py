@@ -166,6 +166,7 @@ class ExportRequest(BaseModel):
     csv: CsvOptions = AS_LANGFUSE  # as the operator had it when the export was taken up
     left_out: tuple[str, ...] = ()  # columns, in the table's order; ``scores``: all of scores
     forbidden: tuple[str, ...] = ()  # those of them that the operator lets nobody have
+    is_unordered: bool = False  # since the order that was asked for could tell about these
 
     @property
     def extension(self) -> str:
@@ -180,7 +181,15 @@ class ExportRequest(BaseModel):
     @property
     def forbidden_remark(self) -> str | None:
         """What the user is told of columns that the operator lets nobody have."""
-        if not self.forbidden:
-            return None
-        names = ", ".join(self.forbidden)
-        return f"The operator allows no export of this project to hold these columns: {names}."
+        sentences = []
+        if self.forbidden:
+            names = ", ".join(self.forbidden)
+            sentences.append(
+                f"The operator allows no export of this project to hold these columns: {names}."
+            )
+        if self.is_unordered:
+            sentences.append(
+                "The rows are not in the order that was asked for: it could tell about values that "
+                "the operator has forbidden."
+            )
+        return " ".join(sentences) or None

@@ -6,11 +6,14 @@ import pytest
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    MetadataRetrievalError,
     ProxyConnectionError,
 )
 from botocore.parsers import ResponseParserError
 
+from lf_export_pipeline.adapters.answers import is_page
 from lf_export_pipeline.adapters.s3.s3_client import from_client, s3_client
 from lf_export_pipeline.core.errors import (
     AccessRefusedError,
@@ -145,6 +148,22 @@ def test_a_page_is_none_of_the_services_answers(
     error = from_client(answered(str(status), status, "Forbidden", "text/html; charset=utf-8"))
     assert type(error) is kind
     assert advice in str(error)
+
+
+def test_an_empty_answer_of_google_is_no_page() -> None:
+    """As recorded of a PUT to storage.googleapis.com."""
+    page = [("Content-Type", "text/html; charset=UTF-8"), ("Content-Length", "12")]
+    assert is_page(page)
+    assert not is_page([page[0], ("Content-Length", "0"), ("Server", "UploadServer")])
+    assert not is_page([*page, ("x-goog-hash", "crc32c=AAAAAA==")])
+
+
+def test_a_credential_service_that_does_not_answer_may_do_so_later() -> None:
+    for error in (
+        CredentialRetrievalError(provider="container-role", error_msg="500"),
+        MetadataRetrievalError(error_msg="timed out"),
+    ):
+        assert isinstance(from_client(error), TransientError)
 
 
 @pytest.mark.parametrize(

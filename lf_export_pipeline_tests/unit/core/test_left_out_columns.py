@@ -149,6 +149,7 @@ def test_rows_are_not_in_the_order_of_what_is_forbidden(column: str, is_kept: bo
         ("scores", "*:stringValue", "booleanValue", False),
         ("scores", "*:metadata", "Evaluator ID", False),
         ("scores", "*:metadata", "Trace Name", True),
+        ("sessions", "*:input,output", "usage", True),
     ],
 )
 def test_rows_are_not_in_the_order_of_what_is_made_of_the_forbidden(
@@ -156,7 +157,9 @@ def test_rows_are_not_in_the_order_of_what_is_made_of_the_forbidden(
 ) -> None:
     """Also by a name that does not look like the one that was forbidden."""
     order = {"column": column, "order": "DESC"}
-    assert (asked(None, table, forbidden, orderBy=order).query.order_by is not None) == is_kept
+    request = asked(None, table, forbidden, orderBy=order)
+    assert (request.query.order_by is not None) == is_kept
+    assert ("not in the order" in (request.forbidden_remark or "")) != is_kept
 
 
 @pytest.mark.parametrize(

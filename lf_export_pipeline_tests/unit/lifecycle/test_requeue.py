@@ -9,7 +9,9 @@ import pytest
 
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.request.admission import ExportLimits
+from lf_export_pipeline.core.request.column_groups import forbidden_columns
 from lf_export_pipeline.core.request.export_search import ExportSearch
+from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.tables import register
 from lf_export_pipeline.definitions import defs
@@ -33,6 +35,7 @@ from lf_export_pipeline_tests.world import ENVIRONMENT
 NOW = datetime(2031, 3, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 LIMITS = ExportLimits()
+RULES = LIMITS, FileDefaults()
 FOR_LONG = RequeueConfig(since="2031-01-01")
 
 
@@ -67,7 +70,7 @@ def rows() -> FakeBatchExportRepository:
 
 
 def meant(rows: FakeBatchExportRepository, **config: Any) -> list[str]:
-    return [one.row.id for one in requeue_failed(rows, RequeueConfig(**config), NOW, LIMITS)]
+    return [one.row.id for one in requeue_failed(rows, RequeueConfig(**config), NOW, *RULES)]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_conditions_choose_among_the_failed_exports(
 def test_unless_told_otherwise_nothing_is_changed(rows: FakeBatchExportRepository) -> None:
     before = dict(rows.rows)
 
-    outcomes = {one.row.id: one.outcome for one in requeue_failed(rows, FOR_LONG, NOW, LIMITS)}
+    outcomes = {one.row.id: one.outcome for one in requeue_failed(rows, FOR_LONG, NOW, *RULES)}
 
     assert outcomes == {"a": WOULD_QUEUE, "b": WOULD_QUEUE, "c": WOULD_QUEUE, "old": TOO_OLD}
     assert rows.rows == before
@@ -105,7 +108,7 @@ def test_unless_told_otherwise_nothing_is_changed(rows: FakeBatchExportRepositor
 def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeBatchExportRepository) -> None:
     config = FOR_LONG.model_copy(update={"dry_run": False})
 
-    requeued = requeue_failed(rows, config, NOW, LIMITS)
+    requeued = requeue_failed(rows, config, NOW, *RULES)
 
     assert {one.row.id for one in requeued if one.outcome == QUEUED} == {"a", "b", "c"}
     assert (rows.rows["a"].status, rows.rows["a"].log) == ("QUEUED", None)
@@ -117,7 +120,7 @@ def test_exports_are_queued_again_as_if_they_had_never_run(rows: FakeBatchExport
 def test_a_cancelled_export_that_is_named_is_queued_again(rows: FakeBatchExportRepository) -> None:
     config = RequeueConfig(ids=["cancelled"], dry_run=False)
 
-    (one,) = requeue_failed(rows, config, NOW, LIMITS)
+    (one,) = requeue_failed(rows, config, NOW, *RULES)
 
     assert one.outcome == QUEUED
     assert rows.rows["cancelled"].status == "QUEUED"
@@ -139,7 +142,7 @@ def test_export_whose_status_has_changed_is_left_alone(
 
     monkeypatch.setattr(rows, "search", search_then_change)
 
-    (one,) = requeue_failed(rows, RequeueConfig(ids=["a"], dry_run=False), NOW, LIMITS)
+    (one,) = requeue_failed(rows, RequeueConfig(ids=["a"], dry_run=False), NOW, *RULES)
 
     assert one.outcome == CHANGED
     assert rows.rows["a"].status == after
@@ -152,7 +155,7 @@ def test_request_that_would_be_rejected_again_is_left_out(
 ) -> None:
     rows.rows["a"] = export_row("a", status="FAILED", query=query, created_at=NOW)
 
-    outcomes = requeue_failed(rows, RequeueConfig(ids=["a", "b"], dry_run=dry_run), NOW, LIMITS)
+    outcomes = requeue_failed(rows, RequeueConfig(ids=["a", "b"], dry_run=dry_run), NOW, *RULES)
 
     queued = WOULD_QUEUE if dry_run else QUEUED
     assert {one.row.id: one.outcome for one in outcomes} == {"a": INVALID, "b": queued}
@@ -197,3 +200,20 @@ def test_job_says_what_it_would_do(
     assert "| a | project-1 | numbers | CSV |" in report
     assert "The \\| bucket \\| is gone." in report
     assert rows.rows["a"].status == "FAILED"
+
+
+def test_what_holds_nothing_but_forbidden_columns_is_left_out(
+    rows: FakeBatchExportRepository,
+) -> None:
+    query: dict[str, object] = {
+        "tableName": "traces",
+        "filter": [],
+        "orderBy": None,
+        "lfExport": {"columns": ["input"]},
+    }
+    rows.rows["a"] = export_row("a", status="FAILED", query=query, created_at=NOW)
+    forbidden = FileDefaults(forbidden=forbidden_columns("*:input", ["input"]))
+
+    (one,) = requeue_failed(rows, RequeueConfig(ids=["a"]), NOW, LIMITS, forbidden)
+
+    assert one.outcome == INVALID
