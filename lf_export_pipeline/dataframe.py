@@ -215,7 +215,9 @@ def _parsed(cell: str | None) -> Any:
     if cell is None or is_too_deep(cell):
         return cell
     try:
-        return json.loads(cell, parse_float=_finite, parse_constant=_no_constant)
+        return json.loads(
+            cell, parse_float=_finite, parse_int=_of_64_bits, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError):
         return cell
 
@@ -223,6 +225,12 @@ def _parsed(cell: str | None) -> Any:
 def _finite(number: str) -> float | str:
     """A number beyond all doubles is a text, as in JSONL."""
     return number if isinf(float(number)) else float(number)
+
+
+def _of_64_bits(number: str) -> int | str:
+    """A whole number of more bits is a text, as in JSONL."""
+    is_short = len(number) <= len(str(-(2**63)))
+    return int(number) if is_short and -(2**63) <= int(number) < 2**64 else number
 
 
 def _no_constant(name: str) -> Any:

@@ -57,8 +57,8 @@ class ObjectFolder:
                     sha256 = _copied(source, file)
                     file.flush()
                     os.fsync(file.fileno())
-                    stored = _described(key, waiting)
                     with _lost_draft(self._root):
+                        stored = _described(key, waiting)
                         waiting.replace(path)
             except BaseException:
                 waiting.unlink(missing_ok=True)

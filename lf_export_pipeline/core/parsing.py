@@ -172,10 +172,13 @@ def _order_by(
     Where some of its columns are forbidden, an order is kept by what the file may hold, and by
     nothing else: one column has many names, and other things to order by are made of it.
     """
-    if wanted is None or not (columns.in_order(forbidden) or SCORES in forbidden):
-        return wanted
-    allowed = {_word(name) for name in columns.names} - {_word(name) for name in forbidden}
-    return wanted if _word(wanted.column) in allowed else None
+    if wanted is None:
+        return None
+    asked, words = _word(wanted.column), {_word(name) for name in forbidden}
+    tells = asked in words or (SCORES in forbidden and "score" in asked)
+    if columns.in_order(forbidden):
+        tells = tells or asked not in {_word(name) for name in columns.names}
+    return None if tells else wanted
 
 
 def _word(name: str) -> str:

@@ -72,16 +72,18 @@ def send_owed(
         after: The last run of the tick before.
     """
     outbox, down, outcomes = Outbox(instance, export_rows, channels), set[str](), list[Outcome]()
-    spent, last = defaultdict[str, float](float), ""
+    spent, last, is_in_time = defaultdict[str, float](float), "", True
     for owing in outbox.owing(RUNS_PER_TICK, after):
-        last = owing.run_id
-        run = instance.get_run_by_id(last)  # its tags may have changed since
+        # Behind the first that a channel had no time for the next tick begins.
+        last = owing.run_id if is_in_time else last
+        run = instance.get_run_by_id(owing.run_id)  # its tags may have changed since
         if run is None:
             continue
         folder = AttemptFolder.of(spool, export_id_of(run) or "", root_run_id(run))
         found = outbox.deliver(run, folder, without=down)
         for one in found:
             spent[one.channel] += one.seconds
+            is_in_time &= spent[one.channel] <= SEND_WITHIN or one.is_down
             if one.is_down or spent[one.channel] > SEND_WITHIN:
                 down.add(one.channel)
         outcomes += found

@@ -18,14 +18,28 @@ def read_kept(spool: Spool, kept: SpooledBytes) -> bytes:
     """The same bytes.
 
     Raises:
-        TransientError: They are others.
+        TransientError: They are others, or cannot be read now.
     """
+    found, data = _read(spool, kept)
+    require_unchanged(found, kept.checksum, kept.location)
+    return data
+
+
+def is_kept(spool: Spool, kept: SpooledBytes) -> bool:
+    """Whether they are there, and the same.
+
+    Raises:
+        TransientError: That cannot be told now.
+    """
+    return spool.exists(kept.location) and _read(spool, kept)[0].checksum == kept.checksum
+
+
+def _read(spool: Spool, kept: SpooledBytes) -> tuple[RunningChecksum, bytes]:
     found = RunningChecksum()
     with spool.open(kept.location) as file:
         data = file.read()
     found.take(memoryview(data))
-    require_unchanged(found, kept.checksum, kept.location)
-    return data
+    return found, data
 
 
 def require_unchanged(found: RunningChecksum, checksum: str, location: str) -> None:

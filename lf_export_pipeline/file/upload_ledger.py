@@ -9,7 +9,7 @@ from lf_export_pipeline.core.query.export_query import ExportPlan, SpooledBytes
 from lf_export_pipeline.core.stored_objects import BegunUpload, UploadedPart
 from lf_export_pipeline.file.attempt_folder import AttemptFolder
 from lf_export_pipeline.file.object_keys import ObjectKey
-from lf_export_pipeline.file.spooled_bytes import read_kept
+from lf_export_pipeline.file.spooled_bytes import is_kept, read_kept
 from lf_export_pipeline.file.upload_note import (
     UPLOAD,
     SentChunk,
@@ -33,7 +33,7 @@ class UploadLedger:
         part_bytes: The size of the parts of a new upload.
 
     Raises:
-        ExportError: The bucket does not say what it has.
+        ExportError: The bucket, or the spool, does not say what it has.
     """
 
     def __init__(
@@ -178,13 +178,7 @@ class UploadLedger:
         return self._has(self._sent[-1].rest if self._sent else None)
 
     def _has(self, kept: SpooledBytes | None) -> bool:
-        """Whether bytes in the spool are as they were kept."""
-        try:
-            if kept is not None:
-                read_kept(self._folder.spool, kept)
-        except TransientError:
-            return False
-        return True
+        return kept is None or is_kept(self._folder.spool, kept)
 
     def _has_parts(self, begun: BegunUpload | None) -> bool:
         """By what the bucket lists; where that is refused it says so when the upload is to end."""

@@ -76,7 +76,8 @@ class Manifest(BaseModel):
     @property
     def is_note(self) -> bool:
         """Whether it only tells of neighbours: the day itself was not written yet."""
-        return not (self.settled or self.etag or self.rows or self.fingerprint.rows)
+        is_empty = not (self.settled or self.etag or self.rows or self.fingerprint.rows)
+        return is_empty and bool(self.overlap.neighbours)
 
 
 def manifest_json(manifest: Manifest) -> bytes:

@@ -114,7 +114,7 @@ class Reconciler:
         for row_id, decision in to_stop:  # late: a launcher may be unable to terminate one
             self._stop(row_id, decision)
         # A bucket that does not answer may cost the tick, and then all that it was to tell Dagster.
-        if _bucket_answers.is_set() or not (requests or self.recovered):
+        if not self.recovered and (_bucket_answers.is_set() or not requests):
             self._clean_up_all(to_clean_up)
         return requests
 
@@ -214,7 +214,6 @@ class Reconciler:
         with only_one(_cleaning) as is_only:
             for export_id, decision in due if is_only else ():
                 if time.monotonic() < until:
-                    _bucket_answers.clear()
                     self._clean_up(export_id, decision)
 
     def _clean_up(self, export_id: str, decision: Decision) -> None:
@@ -226,8 +225,8 @@ class Reconciler:
         ended = ended_attempts(self.instance, export_id)
         is_in_work = row is not None and row.status == "PROCESSING" and owner_of(row) == run.root
         if run.root not in ended or is_in_work:
-            _bucket_answers.set()
             return
+        _bucket_answers.clear()
         with suppress(ExportError), self.stores() as (spool, files):
             if run.state is RunState.CANCELED:
                 discard_ended_attempts(spool, export_folder(export_id), ended, files, row)

@@ -106,10 +106,11 @@ def test_a_cell_that_no_file_embeds_stays_text(text: str, tmp_path: Path) -> Non
 
 
 def test_a_number_beyond_all_doubles_is_a_text_in_a_cell_too(tmp_path: Path) -> None:
-    row = {**ROW, "metadata": '{"a":1e400,"b":1.5}'}
+    numbers = [1.5, -(2**63), 2**64 - 1]
+    row = {**ROW, "metadata": f'{{"a":[1e400,{2**64},{"1" * 400}],"b":{numbers}}}'}
     frame = read_export(stored(tmp_path, as_csv([row])), parse_json=True)
 
-    assert frame["metadata"][0] == {"a": "1e400", "b": 1.5}
+    assert frame["metadata"][0] == {"a": ["1e400", str(2**64), "1" * 400], "b": numbers}
 
 
 @pytest.mark.parametrize("name", ["CSV", "JSONL"])

@@ -130,7 +130,7 @@ def _heal(
         except ExportError as error:
             context.log.warning("Day %s was not written: %s", day or "(all)", error)
             failed.append(error)
-            in_a_row = 0 if done else in_a_row + 1
+            in_a_row = 0 if any(each.action.value != "unchanged" for each in done) else in_a_row + 1
             if in_a_row == FAILURES_MAX:
                 break
         else:

@@ -150,6 +150,8 @@ def test_rows_are_not_in_the_order_of_what_is_forbidden(column: str, is_kept: bo
         ("scores", "*:metadata", "Evaluator ID", False),
         ("scores", "*:metadata", "Trace Name", True),
         ("sessions", "*:input,output", "usage", True),
+        ("sessions", "*:scores", "usage", True),
+        ("sessions", "*:environment", "environment", False),
     ],
 )
 def test_rows_are_not_in_the_order_of_what_is_made_of_the_forbidden(
