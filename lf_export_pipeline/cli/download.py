@@ -21,6 +21,7 @@ from lf_export_pipeline.adapters.postgres.database import LangfusePostgres
 from lf_export_pipeline.cli.export_lookup import existing_export, known_export_ids
 from lf_export_pipeline.core.errors import AccessRefusedError, PermanentError
 from lf_export_pipeline.core.ports import ObjectStore
+from lf_export_pipeline.core.request.admission import is_stale
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.stored_objects import StoredObject
 from lf_export_pipeline.file.file_names import saved_name
@@ -79,8 +80,8 @@ def object_key(row: ExportRow, store: ObjectStore, prefix: str) -> str:
         raise PermanentError(_no_file_yet(row))
     if not row.url:
         raise PermanentError(
-            f"The export {row.id} is COMPLETED and has no link, so nobody knows its file; "
-            f"`lf-export run {row.id} --force` makes it again."
+            f"The export {row.id} is COMPLETED and has no link, so nobody knows its file. "
+            f"{_made_again(row, datetime.now(UTC))}"
         )
     key = key_of_link(row.url, store, prefix)
     if key is None:
@@ -148,8 +149,14 @@ def _gone(row: ExportRow, now: datetime, how_sure: str = "") -> str:
     since = f", and its link expired on {row.expires_at:%Y-%m-%d}" if is_expired(row, now) else ""
     return (
         f"The file of export {row.id} is {how_sure}no longer in the bucket{since}. "
-        f"`lf-export run {row.id} --force` makes it again."
+        f"{_made_again(row, now)}"
     )
+
+
+def _made_again(row: ExportRow, now: datetime) -> str:
+    if is_stale(row.created_at, now):
+        return "It is older than 30 days; `lf-export request` makes a new one."
+    return f"`lf-export run {row.id} --force` makes it again."
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import cast
 
 import click
@@ -22,6 +23,7 @@ from lf_export_pipeline.cli.export_lookup import existing_export, known_export_i
 from lf_export_pipeline.cli.instances import configured_instance
 from lf_export_pipeline.cli.run_progress import progress_of
 from lf_export_pipeline.core.ports import BatchExportRepository, Mailer
+from lf_export_pipeline.core.request.admission import is_stale
 from lf_export_pipeline.core.request.model import ExportRow
 from lf_export_pipeline.core.request.validation_messages import quote_value
 from lf_export_pipeline.defs.job import batch_export_job
@@ -39,15 +41,13 @@ QUIET = {"telemetry": {"enabled": False}}
 
 @click.command()
 @click.argument("export_id", metavar="ID", shell_complete=known_export_ids)
-@click.option(
-    "--force", is_flag=True, help="Run an export again that is COMPLETED, or older than 30 days."
-)
+@click.option("--force", is_flag=True, help="Run a COMPLETED export again.")
 def run(export_id: str, *, force: bool) -> None:
     """Run one export in this process; the exit code is 0 if it ends COMPLETED."""
     settings = Settings.load()
     with instance_in_use() as (instance, is_kept), open_resources(settings) as ports:
         rows = cast("BatchExportRepository", ports["export_rows"])
-        _require_runnable(existing_export(rows, export_id))
+        _require_runnable(existing_export(rows, export_id), force=force)
         with progress_bar(instance, export_id):
             run_export(batch_export_job(), instance, export_id, ports, force=force)
         if not is_kept:
@@ -130,12 +130,20 @@ def _move(instance: dg.DagsterInstance, export_id: str, progress: Progress, task
         progress.update(task, description=step, completed=known.done_rows, total=known.rows)
 
 
-def _require_runnable(row: ExportRow) -> None:
-    """Nothing, if Dagster can have a run of the export: its id is the key of a partition."""
+def _require_runnable(row: ExportRow, *, force: bool) -> None:
+    """Nothing, if Dagster can have a run of the export: its id is the key of a partition.
+
+    Nor if the run would leave a file that is there as it is, and look as if it had made another.
+    """
     if not is_partition_key(row.id):
         raise click.ClickException(
             f"No run can have the id {quote_value(row.id)}: it holds a comma, three dots or "
             "characters that cannot be seen, or is too long. The sensor sets this export FAILED."
+        )
+    if force and row.status == "COMPLETED" and is_stale(row.created_at, datetime.now(UTC)):
+        raise click.ClickException(
+            f"The export {row.id} is older than 30 days, and Langfuse makes none of these again; "
+            "`lf-export request` makes a new one."
         )
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from lf_export_pipeline.core.errors import PermanentError
 from lf_export_pipeline.core.parsing import compiled_unanswered, parse_request
 from lf_export_pipeline.core.ports import BatchExportRepository
-from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits
+from lf_export_pipeline.core.request.admission import STALE_AFTER, ExportLimits, is_stale
 from lf_export_pipeline.core.request.export_search import SEARCH_MAX_ROWS, ExportSearch
 from lf_export_pipeline.core.request.file_defaults import FileDefaults
 from lf_export_pipeline.core.request.model import ExportRow, StoredExport
@@ -135,7 +135,7 @@ def _outcome(
     config: RequeueConfig,
     is_invalid: Callable[[ExportRow], bool],
 ) -> str:
-    if row.created_at < now - STALE_AFTER:
+    if is_stale(row.created_at, now):
         return TOO_OLD
     if is_invalid(row):
         return INVALID

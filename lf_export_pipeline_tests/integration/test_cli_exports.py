@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -138,6 +138,23 @@ def test_completed_export_is_made_again_only_by_force(cli: CliRunner) -> None:
 
     assert call(cli, "run", export_id).exit_code == 0
     assert call(cli, "run", export_id, "--force").exit_code == 0
+
+
+def test_old_completed_export_is_not_said_to_be_made_again(
+    cli: CliRunner, database: LangfusePostgres
+) -> None:
+    asked = requested_row(**TRACES)
+    old = datetime.now(UTC) - timedelta(days=31)
+    row = replace(asked, status="COMPLETED", created_at=old)
+    database.exports.add(row)
+
+    made = call(cli, "run", row.id, "--force")
+
+    assert made.exit_code == 1
+    assert "is older than 30 days" in made.stderr
+    gone = call(cli, "download", row.id)
+    assert gone.exit_code == 1
+    assert "--force" not in gone.stderr
 
 
 def test_e_mail_that_nobody_would_send_later_is_said_not_to_be_sent(cli: CliRunner) -> None:

@@ -7,7 +7,7 @@ project. Both are weighed here, before a store is asked anything that grows with
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -72,6 +72,11 @@ class ExportLimits(BaseModel):
     search_wildcards: int = Field(default=SEARCH_MAX_WILDCARDS, gt=0)
     score_columns_bytes: int = Field(default=SCORE_COLUMNS_MAX_BYTES, gt=0)
     event_bytes: int = Field(default=EVENT_MAX_BYTES, gt=0)
+
+
+def is_stale(created_at: datetime, now: datetime) -> bool:
+    """Whether an export is too old to be made (Langfuse)."""
+    return created_at < now - STALE_AFTER
 
 
 def is_too_deep(text: str) -> bool:

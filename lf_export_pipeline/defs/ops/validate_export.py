@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lf_export_pipeline.core.errors import ConfigurationError, ExportCancelledError
 from lf_export_pipeline.core.parsing import parse_request
-from lf_export_pipeline.core.request.admission import STALE_AFTER
+from lf_export_pipeline.core.request.admission import is_stale
 from lf_export_pipeline.core.request.model import ExportFormat, ExportRequest, ExportRow
 from lf_export_pipeline.core.request.ownership import Claim, owner_of
 from lf_export_pipeline.defs.ops.attempts import Attempt, Attempts
@@ -54,9 +54,7 @@ class Admission:
 class ValidateConfig(dg.Config):
     """How a person asks for a run that the sensor would not make."""
 
-    force: bool = Field(
-        default=False, description="Run an export again that is COMPLETED, or older than 30 days."
-    )
+    force: bool = Field(default=False, description="Run a COMPLETED export again.")
     project_id: str | None = Field(
         default=None, description="Run only if the export belongs to this project."
     )
@@ -73,9 +71,9 @@ def admission(
     """Whether the export runs; ``is_taken`` says whether somebody else is at work on it.
 
     Langfuse: a row of another project counts as missing, CANCELLED comes before the 30 days, and
-    any other status is processed. Ours: after the 30 days by force; COMPLETED only by force, so
-    that no second e-mail is sent; and PROCESSING only if nobody else works on it, by force also if
-    that one has left no mark, as Langfuse's own worker leaves none: it may have died.
+    any other status is processed. Ours: COMPLETED only by force, so that no second e-mail is sent,
+    and PROCESSING only if nobody else works on it; by force also if that one has left no mark, as
+    Langfuse's own worker leaves none: it may have died.
     """
     if row is None or config.project_id not in (None, row.project_id):
         return Admission(Action.SKIP, "there is no such export")
@@ -83,7 +81,7 @@ def admission(
         return Admission(Action.SKIP, "it was cancelled")
     if is_taken and (owner_of(row) is not None or not config.force):
         return Admission(Action.SKIP, f"it is {row.status}, and another run is working on it")
-    if row.created_at < now - STALE_AFTER and not config.force:
+    if is_stale(row.created_at, now):
         return Admission(Action.REFUSE, STALE_MESSAGE)
     if row.status == "COMPLETED" and not config.force:
         return Admission(Action.SKIP, "it is already COMPLETED")
