@@ -51,3 +51,12 @@ def test_what_is_no_place_is_said_without_what_may_be_secret(url: str) -> None:
         "LF_EXPORT_LAKE_URL has a value of the wrong form; "
         "expected s3://bucket/prefix or file:///path."
     )
+
+
+@pytest.mark.parametrize("day", ["1969-12-31", "2026-02-30", "soon"])
+def test_a_lake_begins_on_a_day_that_days_are_told_apart_by(day: str) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"LF_EXPORT_LAKE_START .*not before 1970"),
+        in_sentences(LakeSettings),
+    ):
+        LakeSettings.model_validate({"lf_export_lake_start": day})
