@@ -143,7 +143,7 @@ def _typed(
     if kind in (Kind.TEXT, Kind.QUOTED):
         return _as_objects(values)
     if is_csv:
-        return _as_objects([_parsed(value) for value in values] if parse_json else values)
+        return _as_objects(_parsed(values) if parse_json else values)
     return _as_objects(values if parse_json else [_json_text(value) for value in values])
 
 
@@ -184,7 +184,7 @@ def _of_arrow(values: Any, column: OutputColumn | None, *, parse_json: bool) -> 
         return pd.Series(values.cast(pa.float64()).to_pylist(), dtype="Float64")
     is_json = column is not None and column.kind in _json_kinds()
     texts = values.to_pylist()
-    return _as_objects([_parsed(text) for text in texts] if parse_json and is_json else texts)
+    return _as_objects(_parsed(texts) if parse_json and is_json else texts)
 
 
 def _json_kinds() -> set[str]:
@@ -208,12 +208,14 @@ def _as_objects(values: list[Any]) -> Any:
     return pd.Series(values, dtype=object)
 
 
-def _parsed(cell: str | None) -> Any:
-    """A cell of CSV, as JSONL embeds it: what is no JSON, or of too many levels, stays text."""
+def _parsed(cells: list[Any]) -> list[Any]:
+    """Cells of CSV, as JSONL embeds them: what is no JSON, or of too many levels, stays text."""
     from lf_export_pipeline.core.request.admission import is_too_deep  # noqa: PLC0415 - only here
 
-    if cell is None or is_too_deep(cell):
-        return cell
+    return [cell if cell is None or is_too_deep(cell) else _of_json(cell) for cell in cells]
+
+
+def _of_json(cell: str) -> Any:
     try:
         return json.loads(
             cell, parse_float=_finite, parse_int=_of_64_bits, parse_constant=_no_constant

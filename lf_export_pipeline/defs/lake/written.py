@@ -172,7 +172,7 @@ def _tell_of_others(
             *(each.place.day, each.place.project, day, each.action.value),
         )
     written = {each.place.day for each in others if each.action.value in _WRITTEN}
-    for other in sorted(written & {*_partition_keys(context)}):
+    for other in sorted(written & {*_partition_keys(context)}) if written else ():
         context.log_event(_written_beside(table, other, day))
 
 
